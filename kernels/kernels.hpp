@@ -1,0 +1,92 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// The pixel kernels' only interface. Depends on nothing but the standard library.
+//
+// Every kernel has a scalar version (kernels/scalar/, the oracle) and a SIMD one (kernels/simd/, Highway, all targets from
+// one source); table() picks the best target the CPU has, once. Kernels are noexcept, allocate nothing (the caller gives
+// scratch memory) and check nothing: sizes are checked once, at the engine's edge.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace medsam::kernels {
+
+enum class PixelType : std::uint8_t { u8, u16, i16, f32 };
+enum class LabelType : std::uint8_t { u8, u16, u32 };
+
+/// (H, W, channels) interleaved pixels; row_stride in bytes, may be negative.
+struct Pixels {
+  const void* data;
+  PixelType type;
+  std::int64_t height, width;
+  int channels;  // 1 or 3
+  std::int64_t row_stride;
+};
+
+/// OpenCV's INTER_AREA, INTER_LINEAR, INTER_CUBIC, including their rounding for integer pixels.
+enum class Interpolation : std::uint8_t { area, linear, cubic };
+
+enum class Normalize : std::uint8_t {
+  min_max,             // (v - min) / max(max - min, min_range), min and max over the resized image, all channels jointly
+  min_max_padded,      // the same, the zero padding taking part in min and max and being normalised with the rest (QMedSAM)
+  mean_std,            // (v - mean[c]) / std[c]
+};
+
+/// Resize (H, W) to (new_height, new_width), normalise, and pad with zeros right and bottom to (out_size, out_size).
+/// The resized image is rounded to the pixel type as OpenCV does before it is normalised. When the sizes are equal no
+/// resampling takes place.
+struct ResizeNormalizeParams {
+  std::int64_t new_height, new_width;
+  std::int64_t out_size;  // >= new_height, new_width
+  Interpolation interpolation;
+  Normalize normalize;
+  double min_range;          // min_max: lower bound of the divisor
+  float mean[3], stddev[3];  // mean_std
+};
+
+/// Crop the top-left (crop_height, crop_width) of logits (., logits_stride floats a row), upsample bilinearly
+/// (align_corners = false, edges clamped, as torch's interpolate) to (height, width), and where the value is > threshold
+/// write `label`; other elements of out are left as they are.
+struct UpsampleThresholdParams {
+  const float* logits;
+  std::int64_t logits_stride;
+  std::int64_t crop_height, crop_width;
+  std::int64_t height, width;
+  float threshold;
+  void* out;  // (height, width) labels
+  LabelType label_type;
+  std::int64_t out_row_stride;  // bytes
+  std::uint32_t label;
+};
+
+/// Inclusive bounding box and pixel count of what upsample_threshold wrote; empty: area 0, box (0, 0, -1, -1).
+struct MaskStats {
+  std::int64_t area;
+  std::int64_t x0, y0, x1, y1;
+};
+
+/// One implementation of every kernel.
+struct KernelTable {
+  const char* name;  // "SCALAR", or Highway's name of the target, e.g. "AVX2", "AVX3"
+
+  /// Bytes of scratch that resize_normalize needs (64-byte aligned); 0 is possible.
+  std::size_t (*resize_normalize_scratch)(const Pixels&, const ResizeNormalizeParams&) noexcept;
+  /// out: (3, out_size, out_size) planar floats. A 1-channel image fills three equal planes.
+  /// Returns false when an f32 image holds a non-finite value (out is then unspecified).
+  bool (*resize_normalize)(const Pixels&, const ResizeNormalizeParams&, float* out, void* scratch) noexcept;
+
+  std::size_t (*upsample_threshold_scratch)(const UpsampleThresholdParams&) noexcept;
+  MaskStats (*upsample_threshold)(const UpsampleThresholdParams&, void* scratch) noexcept;
+};
+
+/// The table in use: the best target this CPU has, or the one $MEDSAM_ENGINE_SIMD names ("SCALAR", "AVX2", ...), read once.
+/// Throws std::invalid_argument, naming the targets available, when the variable names one the CPU or this build lacks.
+const KernelTable& table();
+/// The oracle.
+const KernelTable& scalar_table() noexcept;
+/// Every table this CPU can run, scalar first, best last.
+std::vector<const KernelTable*> available_tables();
+
+}  // namespace medsam::kernels

@@ -1,0 +1,110 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// The arithmetic of one pixel, shared by the scalar oracle and by device code. Everything is plain single precision or
+// integer arithmetic in a fixed order: a build must not contract a multiply and an add into an FMA (-ffp-contract=off),
+// or masks would depend on the processor.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <type_traits>
+
+#if defined(__CUDACC__)
+#define MEDSAM_HOST_DEVICE __host__ __device__
+#else
+#define MEDSAM_HOST_DEVICE
+#endif
+
+namespace medsam::kernels {
+
+/// OpenCV's fixed-point weights for u8 have 11 fractional bits: opencv modules/imgproc/src/resize.cpp INTER_RESIZE_COEF_BITS.
+inline constexpr int kWeightBits = 11;
+inline constexpr float kWeightOne = 1 << kWeightBits;
+/// OpenCV's x86 build rounds u8 cubic pixels in groups of 8 samples, and the rest of a row by another rule; see cubic_y_u8.
+inline constexpr std::int64_t kCubicGroup = 8;
+
+/// Nearest integer, halves to even (cvRound, the default rounding mode).
+MEDSAM_HOST_DEVICE inline std::int32_t round_half_even(float v) noexcept {
+#if defined(__CUDA_ARCH__)
+  return __float2int_rn(v);
+#else
+  return static_cast<std::int32_t>(std::lrintf(v));
+#endif
+}
+
+/// Clamp an integer to the range of T.
+template <typename T>
+MEDSAM_HOST_DEVICE inline T saturate(std::int32_t v) noexcept {
+  constexpr std::int32_t lo = std::numeric_limits<T>::min(), hi = std::numeric_limits<T>::max();
+  return static_cast<T>(v < lo ? lo : v > hi ? hi : v);
+}
+
+/// Round to T as cv::saturate_cast does; f32 stays as it is.
+template <typename T>
+MEDSAM_HOST_DEVICE inline T round_to(float v) noexcept {
+  if constexpr (std::is_same_v<T, float>) {
+    return v;
+  } else {
+    return saturate<T>(round_half_even(v));
+  }
+}
+
+/// Keys' cubic with A = -0.75: opencv modules/imgproc/src/resize.cpp interpolateCubic, same order of operations.
+MEDSAM_HOST_DEVICE inline void cubic_weights(float x, float* w) noexcept {
+  constexpr float a = -0.75F;
+  w[0] = ((a * (x + 1) - 5 * a) * (x + 1) + 8 * a) * (x + 1) - 4 * a;
+  w[1] = ((a + 2) * x - (a + 3)) * x * x + 1;
+  w[2] = ((a + 2) * (1 - x) - (a + 3)) * (1 - x) * (1 - x) + 1;
+  w[3] = 1.F - w[0] - w[1] - w[2];
+}
+
+/// A weight as an 11-bit fixed-point number.
+MEDSAM_HOST_DEVICE inline std::int16_t fixed_weight(float w) noexcept {
+  return saturate<std::int16_t>(round_half_even(w * kWeightOne));
+}
+
+/// Vertical step of u8 linear: OpenCV drops 4 bits of the horizontal sums and 16 of each product before it adds
+/// (VResizeLinear<uchar>); the same in its scalar and SSE code.
+MEDSAM_HOST_DEVICE inline std::uint8_t linear_y_u8(std::int32_t s0, std::int32_t s1, std::int32_t b0, std::int32_t b1) noexcept {
+  return static_cast<std::uint8_t>((((b0 * (s0 >> 4)) >> 16) + ((b1 * (s1 >> 4)) >> 16) + 2) >> 2);
+}
+
+/// Vertical step of u8 cubic, integer form (the end of a row, where OpenCV has no full vector): halves round up.
+MEDSAM_HOST_DEVICE inline std::uint8_t cubic_y_u8_fixed(const std::int32_t* s, const std::int16_t* b) noexcept {
+  const std::int32_t v = s[0] * b[0] + s[1] * b[1] + s[2] * b[2] + s[3] * b[3];
+  return saturate<std::uint8_t>((v + (1 << (2 * kWeightBits - 1))) >> (2 * kWeightBits));
+}
+
+/// Vertical cubic sum in float, last tap first, the order of OpenCV 4's vector code (VResizeCubicVec).
+MEDSAM_HOST_DEVICE inline float cubic_y(const float* s, const float* b) noexcept {
+  return s[0] * b[0] + (s[1] * b[1] + (s[2] * b[2] + s[3] * b[3]));
+}
+
+/// Weight and indices of one output sample of a bilinear resize, align_corners = false, as torch's
+/// upsample_bilinear2d computes them in single precision (aten/src/ATen/native/UpSample.h).
+struct BilinearTap {
+  std::int32_t i0, i1;
+  float w0, w1;
+};
+
+/// `scale` = input size / output size, divided in single precision.
+MEDSAM_HOST_DEVICE inline BilinearTap bilinear_tap(std::int64_t out_index, float scale, std::int64_t in_size) noexcept {
+  const float raw = scale * (static_cast<float>(out_index) + 0.5F) - 0.5F;
+  const float src = raw < 0.F ? 0.F : raw;
+  const auto last = static_cast<std::int32_t>(in_size - 1);
+  const auto floor_index = static_cast<std::int32_t>(src);
+  const std::int32_t i0 = floor_index < last ? floor_index : last;
+  const std::int32_t i1 = i0 < last ? i0 + 1 : last;
+  const float frac = src - static_cast<float>(i0);
+  const float w1 = frac > 1.F ? 1.F : frac;
+  return {i0, i1, 1.F - w1, w1};
+}
+
+/// Two-tap blend; the horizontal one is taken first, then the vertical one.
+MEDSAM_HOST_DEVICE inline float blend(float a, float b, float wa, float wb) noexcept { return wa * a + wb * b; }
+
+/// (v - offset) / divisor in single precision. For integer pixels both operands are exact in f32, so this equals the
+/// published scripts' float64 division rounded to f32 (53 >= 2 * 24 + 1 bits: double rounding is innocuous, Figueroa 1995).
+MEDSAM_HOST_DEVICE inline float normalized(float v, float offset, float divisor) noexcept { return (v - offset) / divisor; }
+
+}  // namespace medsam::kernels

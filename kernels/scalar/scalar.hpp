@@ -1,0 +1,34 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// The oracle: each step written the obvious way. Every other implementation must give the same bits.
+#pragma once
+
+#include "kernels/kernels.hpp"
+#include "kernels/pixel_math.hpp"
+#include "kernels/resize_plan.hpp"
+
+namespace medsam::kernels::scalar {
+
+template <typename T>
+const T* row_of(const Pixels& image, std::int64_t y) noexcept {
+  return reinterpret_cast<const T*>(static_cast<const std::byte*>(image.data) + y * image.row_stride);
+}
+
+/// The resized image before normalisation, dense, in the pixel type of the source.
+template <typename T>
+void resize_area(const Pixels& image, const ResizePlan& plan, std::int64_t height, std::int64_t width, T* out) noexcept;
+template <typename T>
+void resize_area_integer(const Pixels& image, const ResizePlan& plan, std::int64_t height, std::int64_t width, T* out) noexcept;
+template <typename T>
+void resize_taps(const Pixels& image, const ResizePlan& plan, std::int64_t height, std::int64_t width, T* out) noexcept;
+
+/// True unless the image is f32 and holds a NaN or an infinity.
+bool all_finite(const Pixels& image) noexcept;
+/// Normalise `image` and pad it, into (3, out_size, out_size). False when the range of an f32 image is not finite.
+bool normalize_pad(const Pixels& image, const ResizeNormalizeParams& params, float* out) noexcept;
+
+std::size_t resize_normalize_scratch(const Pixels& image, const ResizeNormalizeParams& params) noexcept;
+bool resize_normalize(const Pixels& image, const ResizeNormalizeParams& params, float* out, void* scratch) noexcept;
+std::size_t upsample_threshold_scratch(const UpsampleThresholdParams& params) noexcept;
+MaskStats upsample_threshold(const UpsampleThresholdParams& params, void* scratch) noexcept;
+
+}  // namespace medsam::kernels::scalar
