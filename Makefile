@@ -1,0 +1,105 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+# Two commands do everything on a fresh Debian/Ubuntu with Python 3.11 or newer: `make demo` and `make test`.
+# Each target does what it needs first; what is done already is not done again.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+.DELETE_ON_ERROR:
+
+BIN := .venv/bin
+PYTHON := $(BIN)/python
+JOBS ?= $(shell nproc)
+BUNDLE := build/bundles/litemedsam
+STAMPS := build/stamps
+# ccache, where there is one, makes a rebuild after `make clean` or in a new clone quick.
+ifneq ($(shell command -v ccache 2>/dev/null),)
+export CMAKE_CXX_COMPILER_LAUNCHER := ccache
+endif
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# A stamp is named after the content of what it stands for, so that a deleted file or a checkout counts as a change.
+digest = $(shell find $(1) -type f -not -path '*/__pycache__/*' -print0 2>/dev/null | sort -z | \
+           xargs -0 sha256sum | sha256sum | cut -c1-16)
+PACKAGE_STAMP := $(STAMPS)/package-$(call digest,CMakeLists.txt cmake cpp kernels profiles pyproject.toml build_backend python tools)
+BUNDLE_STAMP := $(STAMPS)/bundle-$(call digest,tools profiles)
+
+.PHONY: help setup build bundle demo test test-cpp test-python test-all sanitize asan tsan wheel consumer stubs lint \
+        lint-python lint-cpp format bench clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup:  ## system packages (with apt, where allowed) and .venv
+	@scripts/setup.sh
+
+build: $(PACKAGE_STAMP)  ## build the package and install it into .venv
+
+$(PACKAGE_STAMP): | setup
+	@echo "build: compiling and installing medsam-engine into .venv"
+	@$(PYTHON) -m pip install --quiet --no-build-isolation --no-deps --force-reinstall . -Cbuild-dir=build/wheel
+	@mkdir -p $(STAMPS) && rm -f $(STAMPS)/package-* && touch $@
+
+bundle: $(BUNDLE_STAMP)  ## fetch the released LiteMedSAM weights and export them
+
+$(BUNDLE_STAMP): | $(PACKAGE_STAMP)
+	@rm -rf $(BUNDLE)
+	@$(BIN)/medsam-engine fetch litemedsam --out $(BUNDLE)
+	@mkdir -p $(STAMPS) && rm -f $(STAMPS)/bundle-* && touch $@
+
+demo: build bundle  ## segment a real MR image; writes demo/overlay.png
+	@$(PYTHON) scripts/demo.py --bundle $(BUNDLE) --out demo/overlay.png
+
+test: build bundle test-cpp stubs test-python  ## unit tests and 2D parity (at most 10 minutes)
+
+test-cpp: | setup
+	@cmake --preset dev >build/dev-configure.log 2>&1 || { cat build/dev-configure.log; exit 1; }
+	@cmake --build --preset dev -j $(JOBS)
+	@ctest --preset dev -j $(JOBS)
+
+stubs: | build
+	@$(PYTHON) -m mypy.stubtest medsam_engine._core
+
+test-python: | build bundle
+	@$(PYTHON) -m pytest
+
+test-all: test sanitize wheel consumer  ## everything: test, sanitizers, wheel in an empty environment, find_package
+
+sanitize: asan tsan  ## the C++ tests under ASan + UBSan, then under TSan
+
+asan tsan: | setup bundle
+	@preset=$(if $(filter asan,$@),asan-ubsan,tsan); \
+	cmake --preset $$preset >/dev/null && cmake --build --preset $$preset -j $(JOBS) && ctest --preset $$preset -j $(JOBS)
+
+wheel: | setup bundle  ## the wheel, built as a user's pip builds it, in an empty environment without torch
+	@scripts/test_wheel.sh $(BUNDLE)
+
+consumer: | setup bundle  ## a C++17 project that finds the installed library with find_package
+	@scripts/test_consumer.sh $(BUNDLE)
+
+lint: lint-python lint-cpp  ## formatting, types, clang-tidy, dependency rules
+
+lint-python: | setup
+	@$(PYTHON) scripts/check_sources.py
+	@$(BIN)/ruff check --quiet && $(BIN)/ruff format --quiet --check && echo "ruff: clean"
+	@$(BIN)/mypy --no-error-summary $(wildcard python/medsam_engine tools/medsam_engine_tools scripts build_backend \
+	  benchmarks tests/python) && echo "mypy: clean"
+
+OWN_CPP = $(shell git ls-files --cached --others --exclude-standard '*.cpp' '*.hpp' '*.h' '*.cu' '*.cuh')
+
+lint-cpp: | setup
+	@$(BIN)/clang-format --dry-run -Werror $(OWN_CPP) && echo "clang-format: clean"
+	@mkdir -p build && cmake --preset tidy >build/tidy-configure.log 2>&1 || { cat build/tidy-configure.log; exit 1; }
+	@$(PYTHON) scripts/clang_tidy.py build/tidy
+
+format:  ## rewrite the sources as the linters want them
+	@$(BIN)/ruff check --quiet --fix; $(BIN)/ruff format --quiet; $(BIN)/clang-format -i $(OWN_CPP)
+
+bench: build bundle  ## kernel and engine benchmarks (see benchmarks/README.md)
+	@cmake --preset release >/dev/null && cmake --build --preset release -j $(JOBS)
+	@for program in $$(find build/release -type f -executable -name 'bench_*'); do $$program; done
+	@MEDSAM_ENGINE_BUNDLE=$(BUNDLE) $(PYTHON) -m pytest benchmarks --benchmark-enable --benchmark-only
+
+clean:  ## remove what was built; .venv and the fetched model stay
+	@find build -mindepth 1 -maxdepth 1 -not -name bundles -exec rm -rf {} + 2>/dev/null || true
+	@rm -rf dist demo .mypy_cache .ruff_cache .pytest_cache .benchmarks

@@ -1,0 +1,53 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""PEP 517 backend: scikit-build-core, plus the pinned OpenVINO as a build requirement.
+
+The library links the OpenVINO that the wheel will run with, so that version must be present at build time. It is read
+from ``project.dependencies`` rather than written a second time in ``build-system.requires``.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+from scikit_build_core.build import (
+    build_editable,
+    build_sdist,
+    build_wheel,
+    get_requires_for_build_sdist,
+    prepare_metadata_for_build_editable,
+    prepare_metadata_for_build_wheel,
+)
+from scikit_build_core.build import get_requires_for_build_editable as _requires_for_editable
+from scikit_build_core.build import get_requires_for_build_wheel as _requires_for_wheel
+
+__all__ = [
+    "build_editable",
+    "build_sdist",
+    "build_wheel",
+    "get_requires_for_build_editable",
+    "get_requires_for_build_sdist",
+    "get_requires_for_build_wheel",
+    "prepare_metadata_for_build_editable",
+    "prepare_metadata_for_build_wheel",
+]
+
+ConfigSettings = dict[str, str | list[str]] | None
+
+
+def linked_requirements() -> list[str]:
+    """Returns the run-time dependencies that the library is linked against: those pinned with ``==``."""
+    pyproject = Path(__file__).resolve().parent.parent / "pyproject.toml"
+    dependencies: list[str] = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]["dependencies"]
+    return [requirement for requirement in dependencies if re.fullmatch(r"openvino==[\w.]+", requirement)]
+
+
+def get_requires_for_build_wheel(config_settings: ConfigSettings = None) -> list[str]:
+    """PEP 517 hook."""
+    return [*_requires_for_wheel(config_settings), *linked_requirements()]
+
+
+def get_requires_for_build_editable(config_settings: ConfigSettings = None) -> list[str]:
+    """PEP 660 hook."""
+    return [*_requires_for_editable(config_settings), *linked_requirements()]

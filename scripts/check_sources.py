@@ -1,0 +1,176 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""Checks the rules that no linter knows: who may include whom, file length, ASCII, the licence line.
+
+The rules are CONTRIBUTING.md's ("Dependency rules"). Prints one line a violation, ``path:line: what``; exits 1 if any.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+MAX_LINES = 350
+CPP = {".cpp", ".hpp", ".h", ".cu", ".cuh"}
+CODE = CPP | {".py", ".pyi", ".sh", ".cmake"}
+
+STD = r"<[a-z_0-9]+>"  # the standard library's headers have neither a folder nor a suffix
+C_STD = r"<(?:unistd|fcntl|dirent|dlfcn|pthread|sched|sys/[a-z]+)\.h>"
+INCLUDE = re.compile(r'^\s*#\s*include\s+(<[^>]+>|"[^"]+")')
+VENDOR = re.compile(r'[<"](openvino/|NvInfer|NvOnnx|cuda|tensorrt)')
+
+
+class IncludeRule(NamedTuple):
+    """Files under `folder` may include only what one of the patterns matches (fully)."""
+
+    folder: str
+    allowed: tuple[str, ...]
+    why: str
+
+
+# Quoted includes are resolved: an include of a file beside the including one is checked by where it lies (see `local`).
+INCLUDE_RULES = (
+    IncludeRule("cpp/include/medsam", (STD, r'"medsam/\w+\.hpp"'), "public headers include only each other and std"),
+    IncludeRule(
+        "kernels",
+        (STD, r"<immintrin\.h>", r"<cuda[\w/]*\.h>", r'["<]hwy/[\w/.-]+[">]', r'"kernels/[\w/.-]+"', "local"),
+        "kernels depend on std (and Highway) only",
+    ),
+    IncludeRule(
+        "python/bindings",
+        (STD, r'"medsam/\w+\.hpp"', r"<pybind11/[\w/]+\.h>", r"<Python\.h>", C_STD, "local"),
+        "bindings include only public headers and pybind11",
+    ),
+)
+
+# A library neither prints nor ends the process.
+FORBIDDEN_CALLS = re.compile(
+    r"\b(?:std::)?(?:cout|cerr|clog)\b|\b(?:std::)?(?:printf|fprintf|puts|perror|abort|exit|_exit|quick_exit|terminate)\s*\("
+)
+QUIET_FOLDERS = ("cpp/include/", "cpp/src/", "kernels/", "python/bindings/")
+
+# What `import medsam_engine` must never pull in; medsam_engine_tools only inside the CLI's functions.
+FORBIDDEN_IMPORTS = {"torch", "torchvision", "onnx", "onnxscript", "openvino", "transformers", "nncf"}
+LAZY_IMPORTS = {"medsam_engine_tools", "typer", "rich", "PIL", "SimpleITK", "pydicom", "highdicom", "matplotlib"}
+LAZY_EXEMPT = ("python/medsam_engine/cli",)  # the command itself needs typer and rich
+
+
+def tracked() -> list[str]:
+    """Returns the repository's files: tracked, and new ones that git does not ignore."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return sorted({name for name in listed.stdout.splitlines() if (ROOT / name).is_file()})
+
+
+def without_comments(line: str) -> str:
+    """Returns a C++ line without string contents and ``//`` comments: enough to find a call."""
+    return re.sub(r"//.*", "", re.sub(r'"(?:[^"\\]|\\.)*"', '""', line))
+
+
+def include_errors(name: str, number: int, header: str) -> Iterator[str]:
+    """Yields what is wrong with one include of a C++ file."""
+    where = PurePosixPath(name)
+    in_backends = name.startswith("cpp/src/backends/")
+    may_see_vendor = (in_backends and where.suffix == ".cpp") or name.startswith(("kernels/cuda/", "tests/"))
+    if VENDOR.match(header) and not may_see_vendor:
+        yield f"{name}:{number}: only cpp/src/backends/*.cpp includes a vendor's header, got {header}"
+    neutral = re.search(r"backends/(backend|registry)\.hpp", header)
+    if name.startswith("cpp/src/") and not in_backends and "backends/" in header and not neutral:
+        yield f"{name}:{number}: the engine sees backend.hpp and registry.hpp only, got {header}"
+    for rule in INCLUDE_RULES:
+        if not name.startswith(rule.folder + "/"):
+            continue
+        local = header.startswith('"') and (ROOT / where.parent / header.strip('"')).resolve().is_relative_to(
+            ROOT / rule.folder
+        )
+        exists = local and (ROOT / where.parent / header.strip('"')).is_file()
+        if not (("local" in rule.allowed and exists) or any(re.fullmatch(p, header) for p in rule.allowed)):
+            yield f"{name}:{number}: {rule.why}, got {header}"
+
+
+def cpp_errors(name: str, lines: list[str]) -> Iterator[str]:
+    """Yields the violations of a C++ file."""
+    for number, line in enumerate(lines, 1):
+        if match := INCLUDE.match(line):
+            yield from include_errors(name, number, match[1])
+        elif name.startswith(QUIET_FOLDERS) and FORBIDDEN_CALLS.search(without_comments(line)):
+            yield f"{name}:{number}: the library neither prints nor ends the process: {line.strip()}"
+    if name.startswith("cpp/include/medsam/") and not name.endswith("export.hpp"):
+        for number, line in enumerate(lines, 1):
+            if re.match(r"\s*#\s*if", line):
+                yield f"{name}:{number}: a public header holds no #if; what it declares must not depend on the build"
+
+
+def imported(node: ast.AST) -> list[str]:
+    """Returns the top-level names that an import statement imports."""
+    if isinstance(node, ast.Import):
+        return [alias.name.split(".")[0] for alias in node.names]
+    if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+        return [node.module.split(".")[0]]
+    return []
+
+
+def python_errors(name: str, text: str) -> Iterator[str]:
+    """Yields the forbidden imports of a file of the run-time package."""
+    tree = ast.parse(text)
+    inside = {child for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) for child in ast.walk(node)}
+    typing_only = {
+        child
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for child in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if node in typing_only:
+            continue
+        for module in imported(node):
+            line = getattr(node, "lineno", 0)
+            if module in FORBIDDEN_IMPORTS:
+                yield f"{name}:{line}: the package never imports {module}; it belongs into tools/"
+            if module in LAZY_IMPORTS and node not in inside and not name.startswith(LAZY_EXEMPT):
+                yield f"{name}:{line}: import {module} inside the function that needs it; it is optional"
+
+
+def errors(name: str) -> Iterator[str]:
+    """Yields every violation of one file."""
+    suffix = PurePosixPath(name).suffix
+    data = (ROOT / name).read_bytes()
+    if b"\0" in data[:4096]:
+        return  # binary
+    if not data.isascii():
+        number = next(n for n, line in enumerate(data.splitlines(), 1) if not line.isascii())
+        yield f"{name}:{number}: text is ASCII here"
+    lines = data.decode(errors="replace").splitlines()
+    if suffix in CODE:
+        if len(lines) > MAX_LINES:
+            yield f"{name}:{len(lines)}: longer than {MAX_LINES} lines; is it one idea?"
+        if suffix != ".cmake" and not any("Licensed under Apache-2.0" in line for line in lines[:3]):
+            yield f"{name}:1: the licence line is missing (Copyright (c) medsam-engine contributors. Licensed ...)"
+    if suffix in CPP:
+        yield from cpp_errors(name, lines)
+    if name.startswith("python/medsam_engine/") and suffix == ".py":
+        yield from python_errors(name, "\n".join(lines))
+
+
+def main() -> int:
+    """Checks the whole repository."""
+    names = tracked()
+    found = [error for name in names for error in errors(name)]
+    for error in found:
+        print(error)
+    print(f"check_sources: {len(names)} files, {len(found)} violations")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
