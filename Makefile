@@ -25,7 +25,7 @@ PACKAGE_STAMP := $(STAMPS)/package-$(call digest,CMakeLists.txt cmake cpp kernel
 BUNDLE_STAMP := $(STAMPS)/bundle-$(call digest,tools profiles)
 
 .PHONY: help setup build bundle demo test test-cpp test-python test-all sanitize asan tsan wheel consumer stubs lint \
-        lint-python lint-cpp format bench clean
+        lint-python lint-types lint-cpp format bench clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -82,8 +82,11 @@ lint: lint-python lint-cpp  ## formatting, types, clang-tidy, dependency rules
 lint-python: | setup
 	@$(PYTHON) scripts/check_sources.py
 	@$(BIN)/ruff check --quiet && $(BIN)/ruff format --quiet --check && echo "ruff: clean"
+	@$(MAKE) lint-types
+
+lint-types:
 	@$(BIN)/mypy --no-error-summary $(wildcard python/medsam_engine tools/medsam_engine_tools scripts build_backend \
-	  benchmarks tests/python) && echo "mypy: clean"
+	  benchmarks tests) && echo "mypy: clean"
 
 OWN_CPP = $(shell git ls-files --cached --others --exclude-standard '*.cpp' '*.hpp' '*.h' '*.cu' '*.cuh')
 
