@@ -20,8 +20,11 @@ namespace medsam::kernels {
 /// OpenCV's fixed-point weights for u8 have 11 fractional bits: opencv modules/imgproc/src/resize.cpp INTER_RESIZE_COEF_BITS.
 inline constexpr int kWeightBits = 11;
 inline constexpr float kWeightOne = 1 << kWeightBits;
-/// OpenCV's x86 build rounds u8 cubic pixels in groups of 8 samples, and the rest of a row by another rule; see cubic_y_u8.
-inline constexpr std::int64_t kCubicGroup = 8;
+/// OpenCV's vertical cubic step works on whole groups of samples of an output row (the lanes of an SSE register), and
+/// treats the rest of the row by another rule (u8: integers, halves up) or order of addition. Its results thus depend on
+/// a sample's place; so do ours.
+template <typename T>
+inline constexpr std::int64_t kCubicGroup = std::is_same_v<T, float> ? 4 : 8;
 
 /// Nearest integer, halves to even (cvRound, the default rounding mode).
 MEDSAM_HOST_DEVICE inline std::int32_t round_half_even(float v) noexcept {
@@ -78,6 +81,11 @@ MEDSAM_HOST_DEVICE inline std::uint8_t cubic_y_u8_fixed(const std::int32_t* s, c
 /// Vertical cubic sum in float, last tap first, the order of OpenCV 4's vector code (VResizeCubicVec).
 MEDSAM_HOST_DEVICE inline float cubic_y(const float* s, const float* b) noexcept {
   return s[0] * b[0] + (s[1] * b[1] + (s[2] * b[2] + s[3] * b[3]));
+}
+
+/// The same outside whole groups: first tap first.
+MEDSAM_HOST_DEVICE inline float cubic_y_tail(const float* s, const float* b) noexcept {
+  return s[0] * b[0] + s[1] * b[1] + s[2] * b[2] + s[3] * b[3];
 }
 
 /// Weight and indices of one output sample of a bilinear resize, align_corners = false, as torch's

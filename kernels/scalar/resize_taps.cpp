@@ -21,12 +21,11 @@ float sum_x(const T* row, const AxisTaps& taps, std::int64_t x, int channels, in
   return sum;
 }
 
-/// `i` is the sample's place in its output row, `row_samples` the row's length: see kCubicGroup.
-std::uint8_t sum_y_u8(const std::int32_t* s, const AxisTaps& taps, std::int64_t y, std::int64_t i,
-                      std::int64_t row_samples) noexcept {
+/// `in_group`: the sample is in one of the whole groups of its row, see kCubicGroup.
+std::uint8_t sum_y_u8(const std::int32_t* s, const AxisTaps& taps, std::int64_t y, bool in_group) noexcept {
   const std::int16_t* b = taps.fixed + y * taps.count;
   if (taps.count == 2) return linear_y_u8(s[0], s[1], b[0], b[1]);
-  if (i >= row_samples / kCubicGroup * kCubicGroup) return cubic_y_u8_fixed(s, b);
+  if (!in_group) return cubic_y_u8_fixed(s, b);
   constexpr float unit = 1.F / (kWeightOne * kWeightOne);
   float values[4], weights[4];
   for (int k = 0; k < 4; ++k) {
@@ -37,9 +36,10 @@ std::uint8_t sum_y_u8(const std::int32_t* s, const AxisTaps& taps, std::int64_t 
 }
 
 template <typename T>
-T sum_y(const float* s, const AxisTaps& taps, std::int64_t y) noexcept {
+T sum_y(const float* s, const AxisTaps& taps, std::int64_t y, bool in_group) noexcept {
   const float* b = taps.real + y * taps.count;
-  return round_to<T>(taps.count == 2 ? s[0] * b[0] + s[1] * b[1] : cubic_y(s, b));
+  if (taps.count == 2) return round_to<T>(s[0] * b[0] + s[1] * b[1]);
+  return round_to<T>(in_group ? cubic_y(s, b) : cubic_y_tail(s, b));
 }
 
 }  // namespace
@@ -47,21 +47,23 @@ T sum_y(const float* s, const AxisTaps& taps, std::int64_t y) noexcept {
 template <typename T>
 void resize_taps(const Pixels& image, const ResizePlan& plan, std::int64_t height, std::int64_t width, T* out) noexcept {
   const AxisTaps &tx = plan.taps_x, &ty = plan.taps_y;
+  const std::int64_t in_groups = width * image.channels / kCubicGroup<T> * kCubicGroup<T>;
   for (std::int64_t y = 0; y < height; ++y) {
     for (std::int64_t x = 0; x < width; ++x) {
       for (int c = 0; c < image.channels; ++c) {
+        const bool in_group = x * image.channels + c < in_groups;
         if constexpr (std::is_same_v<T, std::uint8_t>) {
           std::int32_t s[4];
           for (std::int32_t k = 0; k < ty.count; ++k) {
             s[k] = sum_x_u8(row_of<T>(image, ty.index[y * ty.count + k]), tx, x, image.channels, c);
           }
-          *out++ = sum_y_u8(s, ty, y, x * image.channels + c, width * image.channels);
+          *out++ = sum_y_u8(s, ty, y, in_group);
         } else {
           float s[4];
           for (std::int32_t k = 0; k < ty.count; ++k) {
             s[k] = sum_x(row_of<T>(image, ty.index[y * ty.count + k]), tx, x, image.channels, c);
           }
-          *out++ = sum_y<T>(s, ty, y);
+          *out++ = sum_y<T>(s, ty, y, in_group);
         }
       }
     }
