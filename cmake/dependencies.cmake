@@ -1,0 +1,42 @@
+# Every third-party library is named here, once. find_package first; FetchContent where a machine has none.
+include(FetchContent)
+
+# OpenVINO: exactly the version that pyproject.toml pins. Its soname carries the patch number, so a wheel runs only beside
+# the version it was built against; its headers and CMake config come inside its own pip wheel.
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/pyproject.toml")
+file(STRINGS "${PROJECT_SOURCE_DIR}/pyproject.toml" _pin REGEX "\"openvino==[0-9.]+\"")
+string(REGEX MATCH "openvino==([0-9.]+)" _pin "${_pin}")
+set(MEDSAM_ENGINE_OPENVINO_VERSION "${CMAKE_MATCH_1}")
+if(NOT MEDSAM_ENGINE_OPENVINO_VERSION)
+  message(FATAL_ERROR "pyproject.toml names no OpenVINO version (expected \"openvino==X.Y.Z\" in its dependencies)")
+endif()
+
+set(_python_components Interpreter)
+if(MEDSAM_ENGINE_PYTHON)
+  list(APPEND _python_components Development.Module)
+endif()
+find_package(Python 3.10 REQUIRED COMPONENTS ${_python_components})
+if(NOT OpenVINO_DIR)
+  execute_process(
+    COMMAND "${Python_EXECUTABLE}" -c
+            "import importlib.util as u; s = u.find_spec('openvino'); print(s.submodule_search_locations[0] if s else '', end='')"
+    OUTPUT_VARIABLE _openvino_package)
+  if(_openvino_package)
+    set(OpenVINO_DIR "${_openvino_package}/cmake" CACHE PATH "Folder of OpenVINOConfig.cmake")
+  endif()
+endif()
+find_package(OpenVINO ${MEDSAM_ENGINE_OPENVINO_VERSION} EXACT REQUIRED COMPONENTS Runtime)
+
+find_package(Threads REQUIRED)
+
+# Found by its headers only: Debian 12 ships version 3.11 with a CMake config, others without.
+find_package(nlohmann_json 3.10 QUIET)
+if(NOT nlohmann_json_FOUND)
+  FetchContent_Declare(nlohmann_json
+    URL https://github.com/nlohmann/json/releases/download/v3.11.3/json.tar.xz
+    URL_HASH SHA256=d6c65aca6b1ed68e7a182f4757257b107ae403032760ed6ef121c9d55e81757d)
+  FetchContent_MakeAvailable(nlohmann_json)
+endif()
+
+find_package(MbedCrypto REQUIRED)  # cmake/FindMbedCrypto.cmake
+find_package(xxHash REQUIRED)      # cmake/FindxxHash.cmake

@@ -1,0 +1,45 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "medsam/export.hpp"
+
+namespace medsam {
+
+namespace detail {
+struct EmbeddingData;
+}
+
+/// One encoded image: the encoder's outputs, the geometry that maps prompts to it, and the fingerprint of the model and
+/// image rules that made it. Immutable and cheap to copy (shared); safe to use from many threads and to outlive its
+/// Engine. Only an engine with the same fingerprint accepts it (ModelError otherwise).
+class MEDSAM_ENGINE_EXPORT ImageEmbedding {
+ public:
+  ImageEmbedding() = default;
+  explicit ImageEmbedding(std::shared_ptr<const detail::EmbeddingData> data);
+
+  /// False for a default-constructed embedding, which every call rejects with InvalidArgument.
+  [[nodiscard]] bool valid() const noexcept { return data_ != nullptr; }
+  /// Size of the original image in pixels.
+  [[nodiscard]] std::int64_t height() const;
+  [[nodiscard]] std::int64_t width() const;
+  /// The image embedding's shape, (1, C, h, w).
+  [[nodiscard]] std::vector<std::int64_t> shape() const;
+  /// The image embedding, row-major f32 of shape(); valid as long as any copy of this object lives.
+  [[nodiscard]] const float* data() const;
+  /// Bytes held by all encoder outputs.
+  [[nodiscard]] std::uint64_t bytes() const;
+  /// Hex digest naming the encoder, its precision and its image rules.
+  [[nodiscard]] const std::string& fingerprint() const;
+
+  [[nodiscard]] const std::shared_ptr<const detail::EmbeddingData>& impl() const noexcept { return data_; }
+
+ private:
+  std::shared_ptr<const detail::EmbeddingData> data_;
+};
+
+}  // namespace medsam

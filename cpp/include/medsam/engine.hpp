@@ -1,0 +1,146 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// The engine: load a bundle once, encode an image once, answer any number of prompts.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "medsam/embedding.hpp"
+#include "medsam/error.hpp"
+#include "medsam/export.hpp"
+#include "medsam/image.hpp"
+#include "medsam/prompt.hpp"
+
+namespace medsam {
+
+enum class LogLevel : std::uint8_t { info, warning };
+
+/// How an Engine runs. A plain value; copied at construction.
+struct EngineOptions {
+  /// "CPU" (OpenVINO). Unsupported when the device is absent.
+  std::string device = "CPU";
+  /// "f32". Always passed to the backend explicitly, never left to its default.
+  std::string precision = "f32";
+  /// Threads for inference; 0 = all cores the process may use.
+  int threads = 0;
+  /// Name of a built-in profile, or "" for the bundle's own (the one that reproduces its published script).
+  std::string profile;
+  /// Folder for compiled models; "" = $MEDSAM_ENGINE_CACHE, else $XDG_CACHE_HOME/medsam-engine, else
+  /// ~/.cache/medsam-engine; "none" = do not store. A folder that cannot be written is reported to `log` and not used.
+  std::string cache_dir;
+  /// Hash every file of the bundle now, also those unchanged since their last verification.
+  bool verify = false;
+  /// Receives messages; nullptr = silence. May be called from any thread that calls the engine. Must not throw.
+  std::function<void(LogLevel, const std::string&)> log;
+};
+
+/// What the engine runs; read from the bundle's manifest.
+struct EngineInfo {
+  std::string family;       ///< e.g. "litemedsam".
+  std::string profile;      ///< The profile in force.
+  std::string device;       ///< As the backend names it.
+  std::string precision;    ///< The precision in force.
+  std::string backend;      ///< e.g. "OpenVINO 2026.4.1".
+  std::string model_hash;   ///< SHA-256 over the bundle's model files, hex.
+  std::string fingerprint;  ///< What an embedding must carry to be accepted.
+  int threads = 0;          ///< Inference threads asked for; 0 = all.
+  int input_size = 0;       ///< Side of the encoder's square input, pixels.
+  std::vector<std::int64_t> embedding_shape;  ///< (1, C, h, w).
+  std::vector<std::int64_t> mask_shape;       ///< (h, w) of low_res_logits.
+  bool accepts_points = false;
+  bool accepts_mask = false;
+};
+
+/// How Engine::predict answers.
+struct PredictOptions {
+  /// false: one mask a prompt (M = 1), the one meant for unambiguous prompts. true: M = 3 alternatives, as SAM orders them.
+  bool multimask_output = false;
+  /// Asked on the calling thread before every batch of prompts; true ends the call with Cancelled. nullptr = never.
+  /// Must not throw.
+  std::function<bool()> cancelled;
+};
+
+/// How Engine::segment runs.
+struct SegmentOptions {
+  /// As PredictOptions::cancelled; also asked before the image is encoded.
+  std::function<bool()> cancelled;
+};
+
+/// The answer to N prompts on one image. Immutable; may outlive the engine. Full-size masks are made on demand, since
+/// 300 masks of a mammogram would be 1.3 GB.
+class MEDSAM_ENGINE_EXPORT Prediction {
+ public:
+  struct Impl;
+  explicit Prediction(std::shared_ptr<const Impl> impl);
+
+  [[nodiscard]] std::int64_t size() const;            ///< N, the number of prompts.
+  [[nodiscard]] std::int64_t masks_per_prompt() const;  ///< M, 1 or 3.
+  [[nodiscard]] std::int64_t low_res_height() const;
+  [[nodiscard]] std::int64_t low_res_width() const;
+  [[nodiscard]] std::int64_t height() const;  ///< H of the original image.
+  [[nodiscard]] std::int64_t width() const;   ///< W of the original image.
+  /// (N, M, h, w) row-major f32 logits in the model's frame (padding included); > 0 is object. Lives with this object.
+  [[nodiscard]] const float* low_res_logits() const;
+  /// (N, M) row-major f32, the model's own estimate of each mask's IoU. Lives with this object.
+  [[nodiscard]] const float* iou_predictions() const;
+  /// Writes `label` where mask m of prompt n is set, leaves the rest of `out` (H, W) as it is; one pass.
+  /// InvalidArgument: n, m, the size of `out`, or a label that does not fit its type.
+  MaskStats write_mask(std::int64_t n, std::int64_t m, const LabelView& out, std::uint32_t label = 1) const;
+
+ private:
+  std::shared_ptr<const Impl> impl_;
+};
+
+/// A loaded model. Immutable after construction: every method is const and safe to call from many threads at once.
+/// Not usable in a child process after fork (Unsupported); create it there.
+class MEDSAM_ENGINE_EXPORT Engine {
+ public:
+  /// Loads the bundle in folder `bundle`. Compiles the model, or takes the compiled one from the cache.
+  /// ModelError, Unsupported, BackendError, InvalidArgument (options).
+  explicit Engine(const std::string& bundle, EngineOptions options = {});
+  ~Engine();
+  Engine(Engine&&) noexcept;
+  Engine& operator=(Engine&&) noexcept;
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  [[nodiscard]] const EngineInfo& info() const;
+
+  /// Resizes, normalises, pads and encodes one image: the expensive step (0.1 to 1 s on a CPU).
+  /// f32 pixels must be finite. InvalidArgument, BackendError, OutOfMemory.
+  [[nodiscard]] ImageEmbedding encode(const ImageView& image) const;
+
+  /// Answers prompts about an encoded image (tens of ms each on a CPU). Zero prompts give an empty Prediction.
+  /// A prompt's result does not depend on the other prompts of the call. InvalidArgument, ModelError (embedding of
+  /// another model), Unsupported (a kind of prompt the bundle lacks), BackendError.
+  [[nodiscard]] Prediction predict(const ImageEmbedding& embedding, const std::vector<Prompt>& prompts,
+                                   const PredictOptions& options = {}) const;
+
+  /// encode + one box a label: writes label k + 1 for boxes[k] into `out` (H, W), 0 elsewhere; where masks overlap, the
+  /// later box wins. Decodes in small batches, so memory does not grow with the number of boxes.
+  /// Returns the statistics of each mask before overlap. Errors as encode and predict; when one is raised, the content
+  /// of `out` is unspecified.
+  std::vector<MaskStats> segment(const ImageView& image, const std::vector<Box>& boxes, const LabelView& out,
+                                 const SegmentOptions& options = {}) const;
+  /// The same on an image encoded before.
+  std::vector<MaskStats> segment(const ImageEmbedding& embedding, const std::vector<Box>& boxes, const LabelView& out,
+                                 const SegmentOptions& options = {}) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Names of the built-in profiles, sorted.
+[[nodiscard]] MEDSAM_ENGINE_EXPORT std::vector<std::string> profile_names();
+
+/// The instruction set the pixel kernels run on in this process, e.g. "AVX3" or "SCALAR" (see MEDSAM_ENGINE_SIMD).
+[[nodiscard]] MEDSAM_ENGINE_EXPORT std::string simd_target();
+
+/// The library's version, e.g. "0.1.0".
+[[nodiscard]] MEDSAM_ENGINE_EXPORT const char* version() noexcept;
+
+}  // namespace medsam

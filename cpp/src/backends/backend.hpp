@@ -1,0 +1,95 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// What an inference library must do for the engine. Plain tensors in and out; no vendor type leaves a backend's own file.
+// A tensor may live on a device: the engine hands an embedding back to the backend that made it without looking inside,
+// and asks for host memory only where the host needs the numbers.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "../bundle.hpp"
+#include "../cache_folder.hpp"
+
+namespace medsam::backends {
+
+using Shape = std::vector<std::int64_t>;
+
+/// Number of elements.
+std::int64_t element_count(const Shape& shape);
+
+/// An immutable f32 tensor, shared between requests and threads.
+class Tensor {
+ public:
+  explicit Tensor(Shape shape) : shape_(std::move(shape)) {}
+  virtual ~Tensor();
+  Tensor(const Tensor&) = delete;
+  Tensor& operator=(const Tensor&) = delete;
+  [[nodiscard]] const Shape& shape() const { return shape_; }
+  [[nodiscard]] std::uint64_t bytes() const { return static_cast<std::uint64_t>(element_count(shape_)) * sizeof(float); }
+  /// Row-major f32 in host memory; a device backend copies on the first call. Thread-safe.
+  [[nodiscard]] virtual const float* host() const = 0;
+
+ private:
+  Shape shape_;
+};
+using TensorPtr = std::shared_ptr<const Tensor>;
+
+/// A tensor in host memory.
+class HostTensor final : public Tensor {
+ public:
+  /// Uninitialised; fill through mutable_host() before sharing.
+  explicit HostTensor(Shape shape);
+  [[nodiscard]] const float* host() const override { return data_.get(); }
+  [[nodiscard]] float* mutable_host() { return data_.get(); }
+
+ private:
+  std::unique_ptr<float[]> data_;
+};
+
+/// One inference at a time; used by one thread at a time. The engine keeps a pool of them.
+class Request {
+ public:
+  virtual ~Request();
+  /// Host memory of input `index` with this shape, to be written before run(); valid until run() returns.
+  virtual void* input(std::size_t index, const Shape& shape) = 0;
+  /// Uses a tensor made by this backend as input `index`, wherever it lives; it must outlive run().
+  virtual void bind(std::size_t index, const TensorPtr& tensor) = 0;
+  /// Runs and returns every output as a tensor that nobody else writes to.
+  virtual std::vector<TensorPtr> run() = 0;
+};
+
+/// A model ready to run. Immutable and thread-safe.
+class CompiledModel {
+ public:
+  virtual ~CompiledModel();
+  [[nodiscard]] virtual std::unique_ptr<Request> create_request() const = 0;
+};
+
+struct CompileOptions {
+  std::string precision;  // "f32"
+  int threads = 0;        // 0 = all
+  /// Fixed shapes of inputs, in the order of the model's inputs; an empty Shape leaves one as the model has it.
+  std::vector<Shape> input_shapes;
+};
+
+/// Thread-safe.
+class Backend {
+ public:
+  virtual ~Backend();
+  /// e.g. "OpenVINO 2026.4.1".
+  [[nodiscard]] virtual std::string name() const = 0;
+  /// The device's own name, e.g. "Intel(R) Xeon(R) Processor".
+  [[nodiscard]] virtual std::string device() const = 0;
+  /// Compiles, or takes from the cache what this very library, device, precision and model gave before. The model file
+  /// must have been verified. BackendError.
+  [[nodiscard]] virtual std::shared_ptr<const CompiledModel> compile(const ModelFile& model,
+                                                                     const CompileOptions& options,
+                                                                     const CacheFolder& cache) const = 0;
+};
+
+/// The backend that serves `device`. Unsupported, naming what there is, when none does.
+std::unique_ptr<Backend> create_backend(const std::string& device);
+
+}  // namespace medsam::backends

@@ -1,0 +1,238 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// OpenVINO backend. Its headers are included here and nowhere else; its exceptions do not leave this file.
+#include <openvino/openvino.hpp>
+#include <xxhash.h>
+
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <mutex>
+
+#include "../sha256.hpp"
+#include "medsam/error.hpp"
+#include "registry.hpp"
+
+namespace medsam::backends {
+
+namespace {
+
+template <class F>
+auto translated(const std::string& what, F&& f) -> decltype(f()) {
+  try {
+    return f();
+  } catch (const Error&) {
+    throw;
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const std::exception& e) {
+    std::string text = e.what();
+    for (char& c : text) {
+      if (c == '\n') c = ' ';
+    }
+    throw BackendError("OpenVINO: " + what + ": " + text);
+  }
+}
+
+ov::Shape to_ov(const Shape& shape) { return {shape.begin(), shape.end()}; }
+
+class OpenVinoRequest final : public Request {
+ public:
+  explicit OpenVinoRequest(ov::InferRequest request, std::size_t outputs)
+      : request_(std::move(request)), outputs_(outputs) {}
+
+  void* input(std::size_t index, const Shape& shape) override {
+    return translated("preparing an input", [&] {
+      // An input bound to an embedding must not be written: give the request a buffer of its own again.
+      ov::Tensor& own = own_inputs_[index];
+      const ov::Shape wanted = to_ov(shape);
+      if (!own) own = ov::Tensor(request_.get_compiled_model().input(index).get_element_type(), wanted);
+      if (own.get_shape() != wanted) own.set_shape(wanted);
+      request_.set_input_tensor(index, own);
+      return own.data();
+    });
+  }
+
+  void bind(std::size_t index, const TensorPtr& tensor) override {
+    translated("binding an embedding", [&] {
+      // OpenVINO only reads an input tensor; its constructor over existing memory wants a mutable pointer.
+      auto* data = const_cast<float*>(tensor->host());
+      request_.set_input_tensor(index, ov::Tensor(ov::element::f32, to_ov(tensor->shape()), data));
+    });
+  }
+
+  std::vector<TensorPtr> run() override {
+    return translated("inference", [&] {
+      request_.infer();
+      std::vector<TensorPtr> outputs;
+      for (std::size_t i = 0; i < outputs_; ++i) {
+        // The output tensor is one buffer that the next run overwrites: copy.
+        const ov::Tensor tensor = request_.get_output_tensor(i);
+        const ov::Shape& shape = tensor.get_shape();
+        auto copy = std::make_shared<HostTensor>(Shape(shape.begin(), shape.end()));
+        if (tensor.get_byte_size() != copy->bytes()) throw BackendError("OpenVINO: an output is not f32");
+        std::memcpy(copy->mutable_host(), tensor.data(), tensor.get_byte_size());
+        outputs.push_back(std::move(copy));
+      }
+      return outputs;
+    });
+  }
+
+ private:
+  ov::InferRequest request_;
+  std::size_t outputs_;
+  std::map<std::size_t, ov::Tensor> own_inputs_;
+};
+
+class OpenVinoModel final : public CompiledModel {
+ public:
+  explicit OpenVinoModel(ov::CompiledModel model) : model_(std::move(model)) {}
+  std::unique_ptr<Request> create_request() const override {
+    return translated("creating a request", [&] {
+      auto& model = const_cast<ov::CompiledModel&>(model_);  // create_infer_request is thread-safe but not const
+      return std::make_unique<OpenVinoRequest>(model.create_infer_request(), model_.outputs().size());
+    });
+  }
+
+ private:
+  ov::CompiledModel model_;
+};
+
+// One core for the process: loading the plugin takes 50 ms. Never destroyed, because OpenVINO's own globals may be gone
+// by the time static destructors run.
+ov::Core& core() {
+  static auto* instance = new ov::Core();
+  return *instance;
+}
+
+ov::element::Type inference_type(const std::string& precision) {
+  if (precision == "f32") return ov::element::f32;
+  throw Unsupported("precision: got \"" + precision + "\", expected \"f32\"; this bundle has no certificate for it");
+}
+
+class OpenVinoBackend final : public Backend {
+ public:
+  explicit OpenVinoBackend(std::string device) : device_(std::move(device)) {
+    device_name_ = core().get_property(device_, ov::device::full_name);
+    // "2026.4.1-22000-...": the build number tells two builds of one release apart.
+    build_ = ov::get_openvino_version().buildNumber;
+  }
+
+  std::string name() const override { return "OpenVINO " + build_.substr(0, build_.find('-')); }
+  std::string device() const override { return device_name_; }
+
+  std::shared_ptr<const CompiledModel> compile(const ModelFile& model, const CompileOptions& options,
+                                               const CacheFolder& cache) const override {
+    return translated("compiling " + model.path, [&] {
+      const ov::AnyMap properties = this->properties(options);
+      const std::string entry = cache_entry(model, options);
+      if (auto cached = import_cached(cache, entry, properties)) return cached;
+      ov::CompiledModel compiled = core().compile_model(read(model, options), device_, properties);
+      cache.write(entry, [&](const std::string& path) { export_blob(compiled, path); });
+      return std::shared_ptr<const CompiledModel>(std::make_shared<OpenVinoModel>(std::move(compiled)));
+    });
+  }
+
+ private:
+  ov::AnyMap properties(const CompileOptions& options) const {
+    // Precision is always said: OpenVINO would otherwise pick bf16 or f16 by the hardware it finds.
+    ov::AnyMap properties{ov::hint::inference_precision(inference_type(options.precision)),
+                          ov::hint::execution_mode(ov::hint::ExecutionMode::ACCURACY),
+                          ov::hint::performance_mode(ov::hint::PerformanceMode::LATENCY), ov::num_streams(1)};
+    if (options.threads > 0) properties.insert(ov::inference_num_threads(options.threads));
+    return properties;
+  }
+
+  static std::shared_ptr<ov::Model> read(const ModelFile& file, const CompileOptions& options) {
+    auto model = core().read_model(file.path);
+    std::map<std::string, ov::PartialShape> shapes;
+    for (std::size_t i = 0; i < options.input_shapes.size(); ++i) {
+      const Shape& shape = options.input_shapes[i];
+      if (!shape.empty()) shapes[file.inputs.at(i).name] = ov::PartialShape(to_ov(shape));
+    }
+    if (!shapes.empty()) model->reshape(shapes);
+    check_ports(file, model->inputs(), file.inputs, "input");
+    check_ports(file, model->outputs(), file.outputs, "output");
+    return model;
+  }
+
+  // The engine addresses ports by their index in the manifest.
+  template <class Ports>
+  static void check_ports(const ModelFile& file, const Ports& ports, const std::vector<TensorSpec>& specs,
+                          const char* side) {
+    bool same = ports.size() == specs.size();
+    for (std::size_t i = 0; same && i < specs.size(); ++i) {
+      same = ports[i].get_names().count(specs[i].name) != 0 &&
+             ports[i].get_element_type() == (specs[i].dtype == DType::f32 ? ov::element::f32 : ov::element::i32) &&
+             ports[i].get_partial_shape().rank().is_static() &&
+             ports[i].get_partial_shape().size() == specs[i].shape.size();
+      for (std::size_t d = 0; same && d < specs[i].shape.size(); ++d) {
+        const auto& dimension = ports[i].get_partial_shape()[d];
+        same = specs[i].shape[d] < 0 || dimension.compatible(specs[i].shape[d]);
+      }
+      if (!same) throw ModelError(file.path + ": " + side + " " + std::to_string(i) + " is not \"" + specs[i].name +
+                                  "\" as the manifest says; export the bundle again");
+    }
+    if (!same) throw ModelError(file.path + ": the number of " + side + "s is not the manifest's; export it again");
+  }
+
+  // Everything that a compiled model depends on is in its key. OpenVINO's own model cache leaves out the precision
+  // (measured: a bf16 compile was served the f32 blob), so it is not used.
+  std::string cache_entry(const ModelFile& model, const CompileOptions& options) const {
+    std::string key = "blob 1\n" + build_ + "\n" + device_ + "\n" + device_name_ + "\n" + options.precision + "\n" +
+                      std::to_string(options.threads) + "\n" + model.sha256 + "\n";
+    for (const Shape& shape : options.input_shapes) {
+      for (const std::int64_t d : shape) key += std::to_string(d) + ",";
+      key += ";";
+    }
+    return "compiled/" + sha256_hex(key) + ".blob";
+  }
+
+  // A cached file is one page with the digest of what follows, then OpenVINO's blob: a file that is torn or changed is
+  // found out before OpenVINO parses it.
+  static void export_blob(ov::CompiledModel& compiled, const std::string& path) {
+    std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out | std::ios::trunc);
+    file << std::string(kHeaderBytes, '\0');
+    compiled.export_model(file);
+    file.flush();
+    if (!file) throw std::runtime_error("disk full?");
+    const ov::Tensor blob = ov::read_tensor_data(path, ov::element::u8, ov::PartialShape::dynamic(1), kHeaderBytes);
+    file.seekp(0);
+    file << digest(blob);
+    file.close();
+    if (!file) throw std::runtime_error("disk full?");
+  }
+
+  std::shared_ptr<const CompiledModel> import_cached(const CacheFolder& cache, const std::string& entry,
+                                                     const ov::AnyMap& properties) const {
+    const std::string path = cache.path(entry);
+    std::error_code error;
+    if (path.empty() || std::filesystem::file_size(path, error) <= kHeaderBytes || error) return nullptr;
+    try {
+      std::string header(kDigestBytes, '\0');
+      std::ifstream(path, std::ios::binary).read(header.data(), kDigestBytes);
+      const ov::Tensor blob =  // memory-mapped
+          ov::read_tensor_data(path, ov::element::u8, ov::PartialShape::dynamic(1), kHeaderBytes);
+      if (header != digest(blob)) return nullptr;
+      return std::make_shared<OpenVinoModel>(core().import_model(blob, device_, properties));
+    } catch (const std::exception&) {
+      return nullptr;  // e.g. a file removed meanwhile; compiling gives the same model
+    }
+  }
+
+  static std::string digest(const ov::Tensor& blob) {
+    const XXH128_hash_t hash = XXH3_128bits(blob.data(), blob.get_byte_size());
+    char text[kDigestBytes + 1];
+    std::snprintf(text, sizeof text, "%016llx%016llx", static_cast<unsigned long long>(hash.high64),
+                  static_cast<unsigned long long>(hash.low64));
+    return text;
+  }
+
+  static constexpr std::size_t kHeaderBytes = 4096;
+  static constexpr std::size_t kDigestBytes = 32;
+  std::string device_, device_name_, build_;
+};
+
+}  // namespace
+}  // namespace medsam::backends

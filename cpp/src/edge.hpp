@@ -1,0 +1,29 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// The library's edge: whatever is thrown inside leaves as one of medsam's own errors.
+#pragma once
+
+#include <exception>
+#include <new>
+#include <string>
+#include <utility>
+
+#include "medsam/error.hpp"
+
+namespace medsam {
+
+/// Calls f; `what` names the operation in the message of an error that is not ours.
+template <class F>
+auto at_edge(const char* what, F&& f) -> decltype(std::forward<F>(f)()) {
+  try {
+    return std::forward<F>(f)();
+  } catch (const Error&) {
+    throw;
+  } catch (const std::bad_alloc&) {
+    throw OutOfMemory(std::string(what) +
+                      ": not enough memory; free some, or use smaller images, fewer prompts or a smaller cache");
+  } catch (const std::exception& e) {
+    throw BackendError(std::string(what) + ": " + e.what());
+  }
+}
+
+}  // namespace medsam

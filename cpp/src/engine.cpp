@@ -1,0 +1,276 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// Wires the stages: bundle -> backend -> encoder and decoder -> masks.
+#include "medsam/engine.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cctype>
+#include <future>
+#include <numeric>
+#include <stdexcept>
+
+#include "backends/backend.hpp"
+#include "bundle.hpp"
+#include "cache_folder.hpp"
+#include "decoder.hpp"
+#include "edge.hpp"
+#include "embedding_data.hpp"
+#include "finite.hpp"
+#include "kernels/kernels.hpp"
+#include "medsam/version.hpp"
+#include "prediction.hpp"
+#include "preprocess.hpp"
+#include "request_pool.hpp"
+#include "sha256.hpp"
+
+namespace medsam {
+
+using backends::Shape;
+
+struct Engine::Impl {
+  Impl(const std::string& folder, EngineOptions opts);
+
+  ImageEmbedding encode(const ImageView& image) const;
+  std::vector<MaskStats> segment(const ImageEmbedding& embedding, const std::vector<Box>& boxes, const LabelView& out,
+                                 const SegmentOptions& options) const;
+  Prediction predict(const ImageEmbedding& embedding, const std::vector<Prompt>& prompts,
+                     const PredictOptions& options) const;
+
+  void check_process() const;
+  const detail::EmbeddingData& checked(const ImageEmbedding& embedding) const;
+
+  EngineOptions options;
+  CacheFolder cache;
+  Bundle bundle;
+  ImageRules image_rules;  // the bundle's own: they belong to the weights
+  Profile profile;
+  std::unique_ptr<backends::Backend> backend;
+  mutable std::unique_ptr<RequestPool> encoder;  // pools lock themselves
+  mutable std::unique_ptr<Decoder> decoder;
+  EngineInfo info;
+  pid_t pid = ::getpid();
+
+ private:
+  std::shared_ptr<const backends::CompiledModel> compile(const char* role, std::vector<Shape> shapes = {}) const;
+  void describe();
+};
+
+namespace {
+
+Profile choose_profile(const std::string& name, const Bundle& bundle) {
+  return name.empty() || name == bundle.profile.name ? bundle.profile : builtin_profile(name);
+}
+
+// Everything that decides an embedding's values, but for rounding noise.
+std::string embedding_fingerprint(const Bundle& bundle, const ImageRules& rules, const std::string& precision) {
+  std::string text = "embedding 1\n" + bundle.model("encoder").sha256 + "\n" + precision + "\n" +
+                     std::to_string(bundle.input_size) + "\n" + std::to_string(static_cast<int>(rules.fit)) + " " +
+                     std::to_string(static_cast<int>(rules.interpolation)) + " " +
+                     std::to_string(static_cast<int>(rules.normalize)) + " " + std::to_string(rules.min_range);
+  for (const double v : rules.mean) text += " " + std::to_string(v);
+  for (const double v : rules.std) text += " " + std::to_string(v);
+  return sha256_hex(text);
+}
+
+}  // namespace
+
+Engine::Impl::Impl(const std::string& folder, EngineOptions opts)
+    : options(std::move(opts)),
+      cache(options.cache_dir,
+            [log = options.log](const std::string& text) {
+              if (log) log(LogLevel::warning, text);
+            }),
+      bundle(read_bundle(folder)),
+      image_rules(*bundle.profile.image),
+      profile(choose_profile(options.profile, bundle)) {
+  if (options.threads < 0 || options.threads > 4096) {
+    throw InvalidArgument("threads: got " + std::to_string(options.threads) + ", expected 0 (all cores) to 4096");
+  }
+  try {
+    static_cast<void>(kernels::table());
+  } catch (const std::invalid_argument& e) {
+    throw Unsupported(e.what());
+  }
+  backend = backends::create_backend(options.device);
+  const Shape image{1, 3, bundle.input_size, bundle.input_size};
+  auto compiling = std::async(std::launch::async, [&] { return compile("encoder", {image}); });
+  decoder = std::make_unique<Decoder>(bundle.model("decoder"), [this](const char* role) { return compile(role); });
+  encoder = std::make_unique<RequestPool>(compiling.get());
+  describe();
+}
+
+std::shared_ptr<const backends::CompiledModel> Engine::Impl::compile(const char* role,
+                                                                     std::vector<Shape> shapes) const {
+  if (!bundle.has(role)) {
+    throw Unsupported(std::string("this bundle has no model \"") + role + "\", which the prompt needs; export it again");
+  }
+  const ModelFile& model = bundle.model(role);
+  verify_model(model, cache, options.verify);
+  return backend->compile(model, {options.precision, options.threads, std::move(shapes)}, cache);
+}
+
+void Engine::Impl::describe() {
+  info.family = bundle.family;
+  info.profile = profile.name;
+  info.device = backend->device();
+  info.precision = options.precision;
+  info.backend = backend->name();
+  info.model_hash = bundle.model_hash;
+  info.fingerprint = embedding_fingerprint(bundle, image_rules, options.precision);
+  info.threads = options.threads;
+  info.input_size = bundle.input_size;
+  info.embedding_shape = bundle.model("encoder").outputs[0].shape;
+  info.embedding_shape[0] = 1;
+  info.mask_shape = {decoder->low_height(), decoder->low_width()};
+  info.accepts_points = true;
+  info.accepts_mask = bundle.has("decoder_mask");
+}
+
+void Engine::Impl::check_process() const {
+  if (::getpid() != pid) {
+    throw Unsupported(
+        "engine: used in a child process after fork, where its threads do not exist; create the Engine in the child, or "
+        "start processes with the spawn method");
+  }
+}
+
+const detail::EmbeddingData& Engine::Impl::checked(const ImageEmbedding& embedding) const {
+  if (!embedding.valid()) {
+    throw InvalidArgument("embedding: got an empty ImageEmbedding, expected one made by Engine::encode");
+  }
+  if (embedding.fingerprint() != info.fingerprint) {
+    throw ModelError("embedding: made by another model or precision (fingerprint " +
+                     embedding.fingerprint().substr(0, 12) + "...), expected " + info.fingerprint.substr(0, 12) +
+                     "...; encode the image with this engine");
+  }
+  return *embedding.impl();
+}
+
+ImageEmbedding Engine::Impl::encode(const ImageView& image) const {
+  check_process();
+  check_image(image);
+  auto data = std::make_shared<detail::EmbeddingData>();
+  data->geometry =
+      image_geometry(image.height, image.width, bundle.input_size, bundle.prompt_frame, image_rules.fit);
+  {
+    const RequestPool::Lease request = encoder->acquire();
+    auto* input = static_cast<float*>(request->input(0, {1, 3, bundle.input_size, bundle.input_size}));
+    preprocess(image, data->geometry, image_rules, input);
+    data->outputs = request->run();
+  }
+  if (data->outputs.at(0)->shape() != info.embedding_shape) {
+    throw ModelError("encoder: its output has another shape than the manifest says; export the bundle again");
+  }
+  for (const auto& output : data->outputs) {
+    if (!all_finite(output->host(), backends::element_count(output->shape()))) {
+      throw BackendError("image encoder: got NaN or infinity in the embedding, expected finite values; use precision f32");
+    }
+  }
+  data->fingerprint = info.fingerprint;
+  return ImageEmbedding(std::move(data));
+}
+
+Prediction Engine::Impl::predict(const ImageEmbedding& embedding, const std::vector<Prompt>& prompts,
+                                 const PredictOptions& predict_options) const {
+  check_process();
+  const detail::EmbeddingData& data = checked(embedding);
+  // SAM's mask tokens: 0 is the single mask, 1 to 3 the alternatives (mask_decoder.py forward).
+  const std::vector<std::int32_t> index = predict_options.multimask_output ? std::vector<std::int32_t>{1, 2, 3}
+                                                                           : std::vector<std::int32_t>{0};
+  std::vector<PromptTokens> tokens;
+  for (const Prompt& prompt : prompts) {
+    tokens.push_back(
+        prompt_tokens(prompt, data.geometry, profile.prompt, static_cast<std::int64_t>(tokens.size())));
+  }
+  auto answer = std::make_shared<Prediction::Impl>();
+  answer->geometry = data.geometry;
+  answer->rules = profile.mask;
+  answer->prompts = static_cast<std::int64_t>(prompts.size());
+  answer->masks = static_cast<std::int64_t>(index.size());
+  answer->low_height = decoder->low_height();
+  answer->low_width = decoder->low_width();
+  const std::size_t masks = index.size();
+  const auto size = static_cast<std::size_t>(answer->low_height * answer->low_width) * masks;
+  answer->logits.resize(prompts.size() * size);
+  answer->iou.resize(prompts.size() * masks);
+  decoder->decode(data.outputs[0], tokens, index, predict_options.cancelled,
+                  [&](std::size_t n, const float* logits, const float* iou) {
+                    std::copy(logits, logits + size, answer->logits.data() + n * size);
+                    std::copy(iou, iou + masks, answer->iou.data() + n * masks);
+                  });
+  return Prediction(std::move(answer));
+}
+
+std::vector<MaskStats> Engine::Impl::segment(const ImageEmbedding& embedding, const std::vector<Box>& boxes,
+                                             const LabelView& out, const SegmentOptions& segment_options) const {
+  check_process();
+  const detail::EmbeddingData& data = checked(embedding);
+  check_labels(out, data.geometry.height, data.geometry.width, boxes.size());
+  std::vector<PromptTokens> tokens;
+  for (const Box& box : boxes) {
+    const Prompt prompt{box, {}, nullptr};
+    tokens.push_back(
+        prompt_tokens(prompt, data.geometry, profile.prompt, static_cast<std::int64_t>(tokens.size())));
+  }
+  clear_labels(out);
+  std::vector<MaskStats> stats(boxes.size());
+  // All boxes have two tokens, so the decoder answers in order and the later box wins.
+  decoder->decode(data.outputs[0], tokens, {0}, segment_options.cancelled,
+                  [&](std::size_t n, const float* logits, const float*) {
+                    stats[n] = write_label(logits, decoder->low_height(), decoder->low_width(), data.geometry,
+                                           profile.mask, out, static_cast<std::uint32_t>(n + 1));
+                  });
+  return stats;
+}
+
+Engine::Engine(const std::string& bundle, EngineOptions options)
+    : impl_(at_edge("loading the bundle", [&] { return std::make_unique<Impl>(bundle, std::move(options)); })) {}
+
+Engine::~Engine() {
+  // In a forked child the backend's threads do not exist and joining them would hang: leave the memory to the kernel.
+  if (impl_ && ::getpid() != impl_->pid) static_cast<void>(impl_.release());
+}
+
+Engine::Engine(Engine&&) noexcept = default;
+Engine& Engine::operator=(Engine&&) noexcept = default;
+
+const EngineInfo& Engine::info() const { return impl_->info; }
+
+ImageEmbedding Engine::encode(const ImageView& image) const {
+  return at_edge("encode", [&] { return impl_->encode(image); });
+}
+
+Prediction Engine::predict(const ImageEmbedding& embedding, const std::vector<Prompt>& prompts,
+                           const PredictOptions& options) const {
+  return at_edge("predict", [&] { return impl_->predict(embedding, prompts, options); });
+}
+
+std::vector<MaskStats> Engine::segment(const ImageView& image, const std::vector<Box>& boxes, const LabelView& out,
+                                       const SegmentOptions& options) const {
+  return at_edge("segment", [&] {
+    check_image(image);
+    check_labels(out, image.height, image.width, boxes.size());  // before the expensive part
+    for (std::size_t i = 0; i < boxes.size(); ++i) {
+      static_cast<void>(checked_box(boxes[i], image.height, image.width, static_cast<std::int64_t>(i)));
+    }
+    return impl_->segment(impl_->encode(image), boxes, out, options);
+  });
+}
+
+std::vector<MaskStats> Engine::segment(const ImageEmbedding& embedding, const std::vector<Box>& boxes,
+                                       const LabelView& out, const SegmentOptions& options) const {
+  return at_edge("segment", [&] { return impl_->segment(embedding, boxes, out, options); });
+}
+
+std::string simd_target() {
+  try {
+    return kernels::table().name;
+  } catch (const std::invalid_argument& e) {
+    throw Unsupported(e.what());
+  }
+}
+
+const char* version() noexcept { return MEDSAM_ENGINE_VERSION; }
+
+}  // namespace medsam

@@ -1,0 +1,29 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+#include "medsam/error.hpp"
+
+namespace medsam {
+
+// The destructors are defined here so that each class has one vtable and one type_info, in this library: a host and the
+// Python module then catch the same type.
+Error::Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
+Error::~Error() = default;
+
+InvalidArgument::InvalidArgument(const std::string& message) : Error(ErrorCode::invalid_argument, message) {}
+InvalidArgument::~InvalidArgument() = default;
+
+ModelError::ModelError(const std::string& message) : Error(ErrorCode::model, message) {}
+ModelError::~ModelError() = default;
+
+BackendError::BackendError(const std::string& message) : Error(ErrorCode::backend, message) {}
+BackendError::~BackendError() = default;
+
+OutOfMemory::OutOfMemory(const std::string& message) : Error(ErrorCode::out_of_memory, message) {}
+OutOfMemory::~OutOfMemory() = default;
+
+Unsupported::Unsupported(const std::string& message) : Error(ErrorCode::unsupported, message) {}
+Unsupported::~Unsupported() = default;
+
+Cancelled::Cancelled(const std::string& message) : Error(ErrorCode::cancelled, message) {}
+Cancelled::~Cancelled() = default;
+
+}  // namespace medsam

@@ -1,0 +1,110 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+#include "json_reader.hpp"
+
+#include "medsam/error.hpp"
+
+namespace medsam {
+
+namespace {
+
+std::string shown(const Json& json) {
+  std::string text = json.dump(-1, ' ', true, Json::error_handler_t::replace);
+  if (text.size() > 60) text = text.substr(0, 57) + "...";
+  return text;
+}
+
+}  // namespace
+
+Json parse_json(const std::string& text, const std::string& where) {
+  Json json = Json::parse(text, nullptr, false);
+  if (json.is_discarded()) throw ModelError(where + ": not valid JSON; export or fetch the bundle again");
+  return json;
+}
+
+ObjectReader::ObjectReader(const Json& json, std::string where) : json_(json), where_(std::move(where)) {
+  if (!json_.is_object()) throw ModelError(where_ + ": got " + shown(json_) + ", expected an object");
+}
+
+bool ObjectReader::has(const char* field) const { return json_.contains(field); }
+
+const Json& ObjectReader::get(const char* field) {
+  known_.insert(field);
+  const auto it = json_.find(field);
+  if (it == json_.end()) {
+    throw ModelError(where_ + ": field \"" + field + "\" is missing; export the bundle again with this version's tools");
+  }
+  return *it;
+}
+
+std::string ObjectReader::string(const char* field) {
+  const Json& value = get(field);
+  if (!value.is_string()) fail(field, shown(value), "a string");
+  return value.get<std::string>();
+}
+
+std::int64_t ObjectReader::integer(const char* field, std::int64_t low, std::int64_t high) {
+  const Json& value = get(field);
+  const std::string range = "an integer from " + std::to_string(low) + " to " + std::to_string(high);
+  if (!value.is_number_integer()) fail(field, shown(value), range);
+  if (value.is_number_unsigned() && value.get<std::uint64_t>() > static_cast<std::uint64_t>(high)) {
+    fail(field, shown(value), range);
+  }
+  const auto number = value.get<std::int64_t>();
+  if (number < low || number > high) fail(field, shown(value), range);
+  return number;
+}
+
+double ObjectReader::number(const char* field) {
+  const Json& value = get(field);
+  if (!value.is_number()) fail(field, shown(value), "a number");
+  return value.get<double>();
+}
+
+bool ObjectReader::boolean(const char* field) {
+  const Json& value = get(field);
+  if (!value.is_boolean()) fail(field, shown(value), "true or false");
+  return value.get<bool>();
+}
+
+std::vector<std::int64_t> ObjectReader::integers(const char* field, std::int64_t low, std::int64_t high) {
+  const Json& value = get(field);
+  std::vector<std::int64_t> numbers;
+  const std::string range = "a list of integers from " + std::to_string(low) + " to " + std::to_string(high);
+  if (!value.is_array() || value.size() > 8) fail(field, shown(value), range);
+  for (const Json& item : value) {
+    if (!item.is_number_integer() || item.get<std::int64_t>() < low || item.get<std::int64_t>() > high) {
+      fail(field, shown(value), range);
+    }
+    numbers.push_back(item.get<std::int64_t>());
+  }
+  return numbers;
+}
+
+std::vector<double> ObjectReader::numbers(const char* field) {
+  const Json& value = get(field);
+  std::vector<double> numbers;
+  if (!value.is_array() || value.size() > 8) fail(field, shown(value), "a list of numbers");
+  for (const Json& item : value) {
+    if (!item.is_number()) fail(field, shown(value), "a list of numbers");
+    numbers.push_back(item.get<double>());
+  }
+  return numbers;
+}
+
+ObjectReader ObjectReader::object(const char* field) { return {get(field), where_ + ": " + field}; }
+
+void ObjectReader::finish() const {
+  for (const auto& [field, value] : json_.items()) {
+    if (known_.count(field) == 0) {
+      throw ModelError(where_ + ": unknown field \"" + field.substr(0, 60) +
+                       "\"; this version does not understand it, use a newer medsam-engine");
+    }
+  }
+}
+
+void ObjectReader::fail(const char* field, const std::string& got, const std::string& expected) const {
+  throw ModelError(where_ + ": field \"" + field + "\": got " + got + ", expected " + expected +
+                   "; export the bundle again with this version's tools");
+}
+
+}  // namespace medsam

@@ -1,0 +1,62 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// Strict reading of JSON objects: a missing, mistyped or unknown field is a ModelError that names it. Bundles are
+// untrusted input, and a field that is silently ignored is a rule that is silently not applied.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace medsam {
+
+using Json = nlohmann::json;
+
+/// Parses `text`; ModelError naming `where` when it is not JSON.
+Json parse_json(const std::string& text, const std::string& where);
+
+/// Reads the fields of one object. Call finish() last: it rejects fields that nobody asked for.
+class ObjectReader {
+ public:
+  /// `where` names the object in messages, e.g. "manifest.json: image".
+  ObjectReader(const Json& json, std::string where);
+
+  [[nodiscard]] bool has(const char* field) const;
+  const Json& get(const char* field);
+  std::string string(const char* field);
+  std::int64_t integer(const char* field, std::int64_t low, std::int64_t high);
+  double number(const char* field);
+  bool boolean(const char* field);
+  std::vector<std::int64_t> integers(const char* field, std::int64_t low, std::int64_t high);
+  std::vector<double> numbers(const char* field);
+  /// A child object.
+  ObjectReader object(const char* field);
+  /// Marks a field as known without reading it.
+  void skip(const char* field) { known_.insert(field); }
+
+  /// The value of an enumeration, by its name in JSON.
+  template <class E>
+  E choice(const char* field, std::initializer_list<std::pair<const char*, E>> names) {
+    const std::string value = string(field);
+    std::string expected;
+    for (const auto& [name, e] : names) {
+      if (value == name) return e;
+      expected += expected.empty() ? name : std::string(" | ") + name;
+    }
+    fail(field, "\"" + value + "\"", expected);
+  }
+
+  void finish() const;
+  [[nodiscard]] const std::string& where() const { return where_; }
+  [[noreturn]] void fail(const char* field, const std::string& got, const std::string& expected) const;
+
+ private:
+  const Json& json_;
+  std::string where_;
+  std::set<std::string> known_;
+};
+
+}  // namespace medsam

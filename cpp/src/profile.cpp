@@ -1,0 +1,83 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+#include "profile.hpp"
+
+#include <algorithm>
+
+#include "builtin_profiles.hpp"
+#include "medsam/engine.hpp"
+
+namespace medsam {
+
+namespace {
+
+ImageRules parse_image(ObjectReader reader) {
+  ImageRules rules;
+  rules.fit = reader.choice<Fit>("fit", {{"longest_side", Fit::longest_side}, {"stretch", Fit::stretch}});
+  rules.interpolation = reader.choice<Interpolation>(
+      "interpolation",
+      {{"area", Interpolation::area}, {"linear", Interpolation::linear}, {"cubic", Interpolation::cubic}});
+  ObjectReader normalize = reader.object("normalize");
+  rules.normalize = normalize.choice<NormalizeKind>("kind", {{"min_max", NormalizeKind::min_max},
+                                                             {"min_max_padded", NormalizeKind::min_max_padded},
+                                                             {"mean_std", NormalizeKind::mean_std}});
+  if (rules.normalize == NormalizeKind::mean_std) {
+    rules.mean = normalize.numbers("mean");
+    rules.std = normalize.numbers("std");
+    if (rules.mean.size() != 3) normalize.fail("mean", std::to_string(rules.mean.size()) + " numbers", "3");
+    const bool usable =
+        rules.std.size() == 3 && std::all_of(rules.std.begin(), rules.std.end(), [](double s) { return s > 0; });
+    if (!usable) normalize.fail("std", "a list", "3 numbers above 0");
+  } else {
+    rules.min_range = normalize.number("min_range");
+    if (!(rules.min_range > 0)) normalize.fail("min_range", std::to_string(rules.min_range), "a number above 0");
+  }
+  normalize.finish();
+  reader.finish();
+  return rules;
+}
+
+PromptRules parse_prompt(ObjectReader reader) {
+  PromptRules rules;
+  rules.box_rounding = reader.choice<BoxRounding>(
+      "box_rounding", {{"none", BoxRounding::none}, {"truncate", BoxRounding::truncate}});
+  reader.finish();
+  return rules;
+}
+
+MaskRules parse_mask(ObjectReader reader) {
+  MaskRules rules;
+  rules.upsample = reader.choice<MaskUpsample>("upsample", {{"logits", MaskUpsample::logits}});
+  reader.finish();
+  return rules;
+}
+
+}  // namespace
+
+Profile parse_profile(const Json& json, const std::string& where) {
+  ObjectReader reader(json, where);
+  Profile profile;
+  profile.name = reader.string("name");
+  if (reader.has("image")) profile.image = parse_image(reader.object("image"));
+  profile.prompt = parse_prompt(reader.object("prompt"));
+  profile.mask = parse_mask(reader.object("mask"));
+  reader.finish();
+  return profile;
+}
+
+Profile builtin_profile(const std::string& name) {
+  for (const auto& [known, text] : kBuiltinProfiles) {
+    if (name == known) return parse_profile(parse_json(text, "profile " + name), "profile " + name);
+  }
+  std::string names;
+  for (const std::string& known : profile_names()) names += (names.empty() ? "" : ", ") + known;
+  throw InvalidArgument("profile: got \"" + name + "\", expected one of " + names + ", or \"\" for the bundle's own");
+}
+
+std::vector<std::string> profile_names() {
+  std::vector<std::string> names;
+  for (const auto& entry : kBuiltinProfiles) names.emplace_back(entry.first);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+}  // namespace medsam
