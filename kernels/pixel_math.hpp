@@ -73,7 +73,7 @@ MEDSAM_HOST_DEVICE inline std::uint8_t linear_y_u8(std::int32_t s0, std::int32_t
 }
 
 /// Vertical step of u8 cubic, integer form (the end of a row, where OpenCV has no full vector): halves round up.
-MEDSAM_HOST_DEVICE inline std::uint8_t cubic_y_u8_fixed(const std::int32_t* s, const std::int16_t* b) noexcept {
+MEDSAM_HOST_DEVICE inline std::uint8_t cubic_y_u8_fixed(const std::int32_t* s, const std::int32_t* b) noexcept {
   const std::int32_t v = s[0] * b[0] + s[1] * b[1] + s[2] * b[2] + s[3] * b[3];
   return saturate<std::uint8_t>((v + (1 << (2 * kWeightBits - 1))) >> (2 * kWeightBits));
 }

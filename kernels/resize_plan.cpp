@@ -63,7 +63,8 @@ Position at_border_x(Position p, std::int64_t in) noexcept {
   return p;
 }
 
-void fill_taps(std::int64_t in, std::int64_t out, bool along_x, ResizePath path, AxisTaps& taps) noexcept {
+void fill_taps(std::int64_t in, bool along_x, bool fixed, ResizePath path, AxisTaps& taps) noexcept {
+  const std::int64_t out = taps.size;
   const double scale = scale_of(in, out), inv_scale = inverse_scale(in, out);
   const auto last = static_cast<std::int32_t>(in - 1);
   for (std::int64_t i = 0; i < out; ++i) {
@@ -78,9 +79,8 @@ void fill_taps(std::int64_t in, std::int64_t out, bool along_x, ResizePath path,
     }
     const std::int32_t begin = p.index - (taps.count / 2 - 1);
     for (std::int32_t k = 0; k < taps.count; ++k) {
-      taps.index[i * taps.count + k] = std::clamp(begin + k, 0, last);
-      taps.real[i * taps.count + k] = weights[k];
-      taps.fixed[i * taps.count + k] = fixed_weight(weights[k]);
+      taps.index[k * out + i] = std::clamp(begin + k, 0, last);
+      taps.weight[k * out + i] = fixed ? static_cast<float>(fixed_weight(weights[k])) : weights[k];
     }
   }
 }
@@ -89,9 +89,9 @@ AxisTaps take_taps(std::int64_t size, std::int32_t count, Scratch& scratch) noex
   const auto n = static_cast<std::size_t>(size * count);
   AxisTaps taps{};
   taps.count = count;
+  taps.size = size;
   taps.index = scratch.take<std::int32_t>(n);
-  taps.real = scratch.take<float>(n);
-  taps.fixed = scratch.take<std::int16_t>(n);
+  taps.weight = scratch.take<float>(n);
   return taps;
 }
 
@@ -144,8 +144,9 @@ ResizePlan make_resize_plan(const Pixels& image, const ResizeNormalizeParams& pa
       plan.taps_x = take_taps(params.new_width, count, scratch);
       plan.taps_y = take_taps(params.new_height, count, scratch);
       if (!measuring) {
-        fill_taps(image.width, params.new_width, true, plan.path, plan.taps_x);
-        fill_taps(image.height, params.new_height, false, plan.path, plan.taps_y);
+        const bool fixed = image.type == PixelType::u8;
+        fill_taps(image.width, true, fixed, plan.path, plan.taps_x);
+        fill_taps(image.height, false, fixed, plan.path, plan.taps_y);
       }
       break;
     }

@@ -28,12 +28,12 @@ struct AreaCell {
   float w_first, w_mid, w_last;
 };
 
-/// Taps of one axis for linear (2) and cubic (4). Only one of the weight arrays is used: fixed for u8, real otherwise.
+/// Taps of one axis for linear (2) and cubic (4).
 struct AxisTaps {
   std::int32_t count;   // taps an output sample
-  std::int32_t* index;  // (size, count): source index, already clamped to the axis
-  float* real;          // (size, count)
-  std::int16_t* fixed;  // (size, count)
+  std::int64_t size;    // output samples
+  std::int32_t* index;  // (count, size): source index, already clamped to the axis
+  float* weight;        // (count, size); for u8 whole numbers, the weights with kWeightBits fractional bits
 };
 
 struct ResizePlan {

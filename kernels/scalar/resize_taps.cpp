@@ -6,65 +6,55 @@
 namespace medsam::kernels::scalar {
 namespace {
 
-std::int32_t sum_x_u8(const std::uint8_t* row, const AxisTaps& taps, std::int64_t x, int channels, int c) noexcept {
-  std::int32_t sum = 0;
-  for (std::int64_t k = x * taps.count; k < (x + 1) * taps.count; ++k) sum += row[taps.index[k] * channels + c] * taps.fixed[k];
-  return sum;
-}
-
-template <typename T>
-float sum_x(const T* row, const AxisTaps& taps, std::int64_t x, int channels, int c) noexcept {
-  const std::int32_t* index = taps.index + x * taps.count;
-  const float* weight = taps.real + x * taps.count;
-  float sum = static_cast<float>(row[index[0] * channels + c]) * weight[0];
-  for (std::int32_t k = 1; k < taps.count; ++k) sum += static_cast<float>(row[index[k] * channels + c]) * weight[k];
+/// Sum along x of output sample (x, c): an integer for u8.
+template <typename T, typename Sum>
+Sum sum_x(const T* row, const AxisTaps& taps, std::int64_t x, int channels, int c) noexcept {
+  const auto product = [&](std::int64_t k) {
+    const std::int64_t at = k * taps.size + x;
+    return static_cast<Sum>(row[taps.index[at] * channels + c]) * static_cast<Sum>(taps.weight[at]);
+  };
+  Sum sum = product(0);
+  for (std::int32_t k = 1; k < taps.count; ++k) sum += product(k);
   return sum;
 }
 
 /// `in_group`: the sample is in one of the whole groups of its row, see kCubicGroup.
-std::uint8_t sum_y_u8(const std::int32_t* s, const AxisTaps& taps, std::int64_t y, bool in_group) noexcept {
-  const std::int16_t* b = taps.fixed + y * taps.count;
-  if (taps.count == 2) return linear_y_u8(s[0], s[1], b[0], b[1]);
-  if (!in_group) return cubic_y_u8_fixed(s, b);
-  constexpr float unit = 1.F / (kWeightOne * kWeightOne);
-  float values[4], weights[4];
-  for (int k = 0; k < 4; ++k) {
-    values[k] = static_cast<float>(s[k]);
-    weights[k] = static_cast<float>(b[k]) * unit;
-  }
-  return round_to<std::uint8_t>(cubic_y(values, weights));
+template <typename T>
+T sum_y(const float* s, const float* b, std::int32_t count, bool in_group) noexcept {
+  if (count == 2) return round_to<T>(s[0] * b[0] + s[1] * b[1]);
+  return round_to<T>(in_group ? cubic_y(s, b) : cubic_y_tail(s, b));
 }
 
-template <typename T>
-T sum_y(const float* s, const AxisTaps& taps, std::int64_t y, bool in_group) noexcept {
-  const float* b = taps.real + y * taps.count;
-  if (taps.count == 2) return round_to<T>(s[0] * b[0] + s[1] * b[1]);
-  return round_to<T>(in_group ? cubic_y(s, b) : cubic_y_tail(s, b));
+template <>
+std::uint8_t sum_y(const float* s, const float* b, std::int32_t count, bool in_group) noexcept {
+  std::int32_t si[4], bi[4];
+  float scaled[4];
+  for (std::int32_t k = 0; k < count; ++k) {
+    si[k] = static_cast<std::int32_t>(s[k]);
+    bi[k] = static_cast<std::int32_t>(b[k]);
+    scaled[k] = b[k] * (1.F / (kWeightOne * kWeightOne));
+  }
+  if (count == 2) return linear_y_u8(si[0], si[1], bi[0], bi[1]);
+  return in_group ? round_to<std::uint8_t>(cubic_y(s, scaled)) : cubic_y_u8_fixed(si, bi);
 }
 
 }  // namespace
 
 template <typename T>
 void resize_taps(const Pixels& image, const ResizePlan& plan, std::int64_t height, std::int64_t width, T* out) noexcept {
+  using Sum = std::conditional_t<std::is_same_v<T, std::uint8_t>, std::int32_t, float>;
   const AxisTaps &tx = plan.taps_x, &ty = plan.taps_y;
   const std::int64_t in_groups = width * image.channels / kCubicGroup<T> * kCubicGroup<T>;
   for (std::int64_t y = 0; y < height; ++y) {
     for (std::int64_t x = 0; x < width; ++x) {
       for (int c = 0; c < image.channels; ++c) {
-        const bool in_group = x * image.channels + c < in_groups;
-        if constexpr (std::is_same_v<T, std::uint8_t>) {
-          std::int32_t s[4];
-          for (std::int32_t k = 0; k < ty.count; ++k) {
-            s[k] = sum_x_u8(row_of<T>(image, ty.index[y * ty.count + k]), tx, x, image.channels, c);
-          }
-          *out++ = sum_y_u8(s, ty, y, in_group);
-        } else {
-          float s[4];
-          for (std::int32_t k = 0; k < ty.count; ++k) {
-            s[k] = sum_x(row_of<T>(image, ty.index[y * ty.count + k]), tx, x, image.channels, c);
-          }
-          *out++ = sum_y<T>(s, ty, y, in_group);
+        float s[4], b[4];
+        for (std::int32_t k = 0; k < ty.count; ++k) {
+          // A u8 sum is below 2^24: exact as a float.
+          s[k] = static_cast<float>(sum_x<T, Sum>(row_of<T>(image, ty.index[k * ty.size + y]), tx, x, image.channels, c));
+          b[k] = ty.weight[k * ty.size + y];
         }
+        *out++ = sum_y<T>(s, b, ty.count, x * image.channels + c < in_groups);
       }
     }
   }
