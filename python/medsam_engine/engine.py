@@ -1,0 +1,166 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""The engine: load a bundle once, encode an image once, answer any number of prompts."""
+
+import logging
+import os
+from collections.abc import Callable
+from typing import NoReturn
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from medsam_engine import _core
+from medsam_engine._core import EngineInfo, ImageEmbedding
+from medsam_engine.errors import InvalidArgument
+from medsam_engine.prediction import Prediction
+from medsam_engine.prompts import box_array, prompt_arrays
+
+_logger = logging.getLogger("medsam_engine")
+
+
+class Engine:
+    """A loaded model. Immutable: every method may be called from many threads at once, and releases the GIL.
+
+    Args:
+        bundle: folder of an exported model (`medsam-engine fetch litemedsam` makes one).
+        device: "CPU".
+        precision: "f32".
+        threads: inference threads; 0 = all cores the process may use.
+        profile: a name of profile_names(), or None for the bundle's own, which reproduces its published script.
+        cache_dir: folder for compiled models; None = $MEDSAM_ENGINE_CACHE, else the user's cache folder;
+            "none" = no cache.
+        verify: hash every file of the bundle, also those unchanged since they were last verified.
+
+    Not usable in a child process after fork (Unsupported): create it there, or use multiprocessing's "spawn". It does
+    not pickle, since loading a model twice should be visible in the code.
+
+    Raises:
+        ModelError: the bundle is missing, corrupt or of an unknown version.
+        InvalidArgument, Unsupported, BackendError: an option is wrong, or not possible here.
+    """
+
+    def __init__(
+        self,
+        bundle: str | os.PathLike[str],
+        device: str = "CPU",
+        precision: str = "f32",
+        threads: int = 0,
+        profile: str | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        *,
+        verify: bool = False,
+    ) -> None:
+        self._core = _core.Engine(
+            os.fspath(bundle),
+            device=device,
+            precision=precision,
+            threads=threads,
+            profile=profile or "",
+            cache_dir="" if cache_dir is None else os.fspath(cache_dir),
+            verify=verify,
+        )
+        self._forward_messages()
+
+    @property
+    def info(self) -> EngineInfo:
+        """What this engine runs."""
+        return self._core.info
+
+    def encode(self, image: NDArray[np.generic]) -> ImageEmbedding:
+        """Encodes one image, the expensive step (0.1 to 1 s on a CPU).
+
+        Args:
+            image: (H, W) grey, (H, W, 1) grey or (H, W, 3) RGB; uint8, uint16, int16 or finite float32 of any range.
+                Rows may have any stride and be read-only; pixels that are not adjacent are copied once. Do not change
+                it during the call.
+
+        Raises:
+            InvalidArgument: another type, dtype or shape, or a value that is not finite.
+            BackendError, OutOfMemory, Unsupported (after fork).
+        """
+        embedding = self._core.encode(image)
+        self._forward_messages()
+        return embedding
+
+    def predict(
+        self,
+        embedding: ImageEmbedding,
+        box: ArrayLike | None = None,
+        point_coords: ArrayLike | None = None,
+        point_labels: ArrayLike | None = None,
+        mask_input: ArrayLike | None = None,
+        multimask_output: bool = False,
+        *,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Prediction:
+        """Answers N prompts on an encoded image. Coordinates are pixels of the image, pixel (0, 0) top left.
+
+        A prompt's masks do not depend on the other prompts of the call. Ctrl-C is honoured between batches of prompts.
+
+        Args:
+            embedding: of encode, by an engine with the same fingerprint.
+            box: (4,) or (N, 4): x0, y0, x1, y1, ends inclusive.
+            point_coords: (P, 2) for one prompt or (N, P, 2): x, y.
+            point_labels: (P,) or (N, P) integers: 1 object, 0 background, -1 no point.
+            mask_input: (h, w), (N, h, w) or (N, 1, h, w) float32: low_res_logits of an earlier prediction.
+            multimask_output: M = 3 alternatives a prompt instead of 1.
+            cancelled: asked between batches; True ends the call with Cancelled.
+
+        Raises:
+            InvalidArgument: a wrong type, shape or value, or a coordinate outside the image.
+            ModelError: the embedding belongs to another model.
+            Unsupported: the bundle lacks this kind of prompt; after fork.
+            BackendError, OutOfMemory, Cancelled.
+        """
+        if not isinstance(embedding, ImageEmbedding):
+            raise InvalidArgument(
+                f"embedding: got {type(embedding).__name__}, expected an ImageEmbedding; pass engine.encode(image)"
+            )
+        prompts = prompt_arrays(box, point_coords, point_labels, mask_input)
+        prediction = self._core.predict(
+            embedding,
+            count=prompts.count,
+            boxes=prompts.boxes,
+            point_coords=prompts.point_coords,
+            point_labels=prompts.point_labels,
+            mask_input=prompts.mask_input,
+            multimask_output=multimask_output,
+            cancelled=cancelled,
+        )
+        self._forward_messages()
+        return Prediction(prediction)
+
+    def segment(
+        self,
+        image: NDArray[np.generic] | ImageEmbedding,
+        boxes: ArrayLike,
+        *,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> NDArray[np.uint16] | NDArray[np.uint32]:
+        """One label a box: k + 1 where boxes[k]'s mask is, 0 elsewhere; where masks overlap, the later box wins.
+
+        Args:
+            image: as encode takes it, or what encode gave.
+            boxes: (N, 4): x0, y0, x1, y1 in pixels, ends inclusive; N may be 0.
+            cancelled: asked between batches; True ends the call with Cancelled.
+
+        Returns:
+            label map (H, W) uint16, or uint32 when N > 65535; the caller's own.
+
+        Raises:
+            As encode and predict.
+        """
+        labels = self._core.segment(image, box_array(boxes), cancelled=cancelled)
+        self._forward_messages()
+        return labels
+
+    def __repr__(self) -> str:
+        info = self.info
+        return f"<Engine {info.family} {info.precision} on {info.device}, {info.backend}, profile {info.profile}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("Engine: cannot be pickled or copied; create it in each process with Engine(bundle, ...)")
+
+    def _forward_messages(self) -> None:
+        for is_warning, text in self._core.take_messages():
+            _logger.log(logging.WARNING if is_warning else logging.INFO, "%s", text)

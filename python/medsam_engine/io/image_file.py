@@ -1,0 +1,136 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""PNG, JPEG and TIFF as arrays the engine takes, at the depth the file has.
+
+Pillow changes some files in silence: 16-bit colour comes back as 8-bit, a palette as indices, alpha as a fourth
+channel. Here every change is either refused or written down in `ImageFile.notes`. The stored pixel grid is kept: an
+EXIF orientation is noted, not applied, because the caller's coordinates refer to the grid.
+"""
+
+import os
+import warnings
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsam_engine.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+_EXIF_ORIENTATION = 0x0112
+_TIFF_PHOTOMETRIC = 262
+_ACCEPTED = "expected a PNG, JPEG or TIFF image, grey or RGB"
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """Pixels (H, W) or (H, W, 3), uint8, uint16, int16 or float32, and what a reader should know about them."""
+
+    pixels: NDArray[np.generic]
+    notes: list[str] = field(default_factory=list)
+
+
+def read_image(path: str | os.PathLike[str]) -> ImageFile:
+    """Reads one image.
+
+    Raises:
+        InvalidArgument: the file is missing, not such an image, damaged, or holds what this cannot keep unchanged.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    name = os.fspath(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(name, formats=("PNG", "JPEG", "TIFF")) as image:
+                return _read(image, name)
+    except FileNotFoundError as error:
+        raise InvalidArgument(f"image: got {name}, expected a file; no such file") from error
+    except UnidentifiedImageError as error:
+        raise InvalidArgument(f"image: got {name}, {_ACCEPTED}; its content is none of these") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise InvalidArgument(f"image: got {name}, {_ACCEPTED} of a plausible size; {error}") from error
+    except (OSError, SyntaxError, ValueError, EOFError) as error:  # what Pillow raises for damaged files
+        if isinstance(error, InvalidArgument):
+            raise
+        raise InvalidArgument(f"image: got {name}, expected a readable file; {' '.join(str(error).split())}") from error
+
+
+def _read(image: "Image.Image", name: str) -> ImageFile:
+    notes: list[str] = []
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1:
+        if image.format != "MPO":  # a camera's JPEG with previews behind the picture
+            raise InvalidArgument(f"image: got {frames} frames in {name}, expected 1; save the one you need")
+        notes.append(f"first of {frames} pictures in the file")
+    orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
+    if orientation not in (0, 1):
+        notes.append(f"EXIF orientation {orientation} not applied: coordinates are those of the stored pixels")
+    if image.format == "TIFF" and getattr(image, "tag_v2", {}).get(_TIFF_PHOTOMETRIC) == 0 and image.mode != "L":
+        notes.append("TIFF stores white as 0: values used as stored")
+    rawmode = _rawmode(image)
+    if ";16" in rawmode and image.mode not in ("I;16", "I;16B", "I"):
+        return ImageFile(_read_16_bit_colour(image, rawmode, name), notes)
+    return ImageFile(_read_pillow_mode(image, name, notes), notes)
+
+
+def _read_pillow_mode(image: "Image.Image", name: str, notes: list[str]) -> NDArray[np.generic]:
+    if image.mode == "1":
+        notes.append("1-bit image read as 0 and 255")
+        return np.asarray(image.convert("L"))
+    if image.mode in ("P", "PA"):
+        notes.append("palette replaced by its colours")
+        image = image.convert("RGBA" if image.mode == "PA" or "transparency" in image.info else "RGB")
+    if image.mode in ("LA", "RGBA"):
+        if image.getextrema()[-1] != (255, 255):
+            raise InvalidArgument(
+                f"image: got transparent pixels in {name}, {_ACCEPTED}; flatten it onto a background first"
+            )
+        notes.append("opaque alpha channel dropped")
+        image = image.convert(image.mode[:-1])
+    if image.mode in ("L", "RGB", "F"):
+        return np.asarray(image)
+    if image.mode in ("I;16", "I;16B"):
+        return np.asarray(image).astype(np.uint16)
+    if image.mode == "I":
+        return _narrowed(np.asarray(image), name)
+    raise InvalidArgument(f"image: got colour mode {image.mode} in {name}, {_ACCEPTED}; convert it first")
+
+
+def _narrowed(pixels: NDArray[np.int32], name: str) -> NDArray[np.generic]:
+    """Pillow gives signed 16-bit and 32-bit integers alike as int32; the values decide."""
+    low, high = int(pixels.min()), int(pixels.max())
+    for dtype in (np.uint16, np.int16):
+        if np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:
+            return pixels.astype(dtype)
+    raise InvalidArgument(f"image: got values {low} to {high} in {name}, expected 16 bits; rescale it first")
+
+
+def _rawmode(image: "Image.Image") -> str:
+    """How Pillow will unpack the samples, e.g. "RGB;16B"; "" when there is nothing to unpack."""
+    tile = getattr(image, "tile", None)
+    if not tile:
+        return ""
+    arguments = tile[0][3]
+    return str(arguments if isinstance(arguments, str) else arguments[0]) if arguments else ""
+
+
+def _read_16_bit_colour(image: "Image.Image", rawmode: str, name: str) -> NDArray[np.uint16]:
+    """16-bit RGB, of which Pillow keeps one byte a sample. Unpacked in the other byte order it keeps the other byte."""
+    from PIL import Image
+
+    little = np.little_endian
+    other = {"RGB;16B": "RGB;16L", "RGB;16L": "RGB;16B", "RGB;16N": "RGB;16B" if little else "RGB;16L"}.get(rawmode)
+    if image.mode != "RGB" or other is None:
+        raise InvalidArgument(f"image: got 16-bit {image.mode} in {name}, {_ACCEPTED}; save it as 16-bit RGB or grey")
+    high = np.array(image, dtype=np.uint16)
+    with Image.open(name, formats=("PNG", "TIFF")) as again:
+        again.tile = [tile._replace(args=_with_rawmode(tile.args, other)) for tile in again.tile]
+        low = np.array(again, dtype=np.uint16)
+    return np.asarray((high << 8) | low, dtype=np.uint16)
+
+
+def _with_rawmode(arguments: str | tuple[Any, ...] | None, rawmode: str) -> str | tuple[Any, ...]:
+    return (rawmode, *arguments[1:]) if isinstance(arguments, tuple) else rawmode

@@ -1,0 +1,80 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""PNG files out: whole or not at all, so that nobody reads half a mask."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsam_engine.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Says before the work is done that `path` cannot become a PNG file. InvalidArgument."""
+    target = Path(path)
+    if target.suffix.lower() != ".png":
+        raise InvalidArgument(f"output: got {target}, expected a name ending in .png; masks and overlays are PNG files")
+    if target.is_dir():
+        raise InvalidArgument(f"output: got {target}, expected a file; it is a folder")
+    if not target.parent.is_dir():
+        raise InvalidArgument(f"output: got {target}, expected an existing folder; create {target.parent}")
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        raise InvalidArgument(f"output: got {target}, expected a writable folder; choose another")
+
+
+def write_label_map(path: str | os.PathLike[str], labels: NDArray[np.generic]) -> int:
+    """Writes labels (H, W), an unsigned integer type, as grey PNG; returns its bits: 8 up to label 255, else 16.
+
+    Raises:
+        InvalidArgument: a label above 65535, another type or shape, or a file that cannot be written.
+    """
+    from PIL import Image
+
+    if labels.dtype.kind != "u" or labels.ndim != 2:
+        raise InvalidArgument(
+            f"labels: got {labels.dtype} of shape {labels.shape}, expected unsigned integers (H, W); convert them"
+        )
+    highest = int(labels.max(initial=0))
+    if highest > 65535:
+        raise InvalidArgument(f"labels: got label {highest}, expected at most 65535 in a PNG; write fewer at a time")
+    dtype = np.uint8 if highest <= 255 else np.uint16
+    _write(path, Image.fromarray(labels.astype(dtype)))
+    return 8 if dtype is np.uint8 else 16
+
+
+def write_rgb(path: str | os.PathLike[str], pixels: NDArray[np.uint8]) -> None:
+    """Writes pixels (H, W, 3) uint8. InvalidArgument when the file cannot be written."""
+    from PIL import Image
+
+    _write(path, Image.fromarray(pixels))
+
+
+def _write(path: str | os.PathLike[str], image: "Image.Image") -> None:
+    target = Path(path)
+    check_writable(target)
+    temporary = ""
+    try:
+        # In the target's folder, because a rename is only atomic within a file system.
+        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+        with os.fdopen(handle, "wb") as file:
+            image.save(file, format="PNG")
+        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes files private to the user
+        os.replace(temporary, target)
+    except OSError as error:
+        raise InvalidArgument(f"output: got {target}, expected a writable file; {error.strerror or error}") from error
+    finally:
+        if temporary and os.path.exists(temporary):
+            os.unlink(temporary)
+
+
+def _umask() -> int:
+    # POSIX has no way to read it without setting it.
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask

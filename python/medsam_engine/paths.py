@@ -1,0 +1,46 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""Where bundles live when the caller does not say."""
+
+import os
+from pathlib import Path
+
+from medsam_engine.errors import ModelError
+
+DEFAULT_MODEL = "litemedsam"
+BUNDLE_VARIABLE = "MEDSAM_ENGINE_BUNDLE"
+
+
+def bundles_folder() -> Path:
+    """The user's folder of bundles, where `medsam-engine fetch` puts them (XDG base directories)."""
+    data_home = os.environ.get("XDG_DATA_HOME", "")
+    # The XDG specification says to ignore a relative path.
+    base = Path(data_home) if os.path.isabs(data_home) else Path.home() / ".local" / "share"
+    return base / "medsam-engine" / "bundles"
+
+
+def find_bundle(bundle: str | os.PathLike[str] | None = None) -> Path:
+    """The bundle to use: `bundle`, else $MEDSAM_ENGINE_BUNDLE, else the one in the user's data folder.
+
+    Of several bundles in the data folder, "litemedsam" is taken. Only the choice is made here; Engine checks the
+    folder.
+
+    Raises:
+        ModelError: nothing was named and none is installed, or several are and none is the default.
+    """
+    if bundle is not None:
+        return Path(bundle)
+    named = os.environ.get(BUNDLE_VARIABLE)
+    if named:
+        return Path(named)
+    folder = bundles_folder()
+    found = sorted(path.parent for path in folder.glob("*/manifest.json"))
+    for path in found:
+        if path.name == DEFAULT_MODEL:
+            return path
+    if len(found) == 1:
+        return found[0]
+    got = ", ".join(path.name for path in found) if found else "none"
+    raise ModelError(
+        f"bundle: got none named and {got} in {folder}, expected one; "
+        f"name a folder, set {BUNDLE_VARIABLE}, or run `medsam-engine fetch {DEFAULT_MODEL}`"
+    )
