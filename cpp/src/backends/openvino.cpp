@@ -235,4 +235,11 @@ class OpenVinoBackend final : public Backend {
 };
 
 }  // namespace
+
+std::unique_ptr<Backend> create_openvino(const std::string& device) {
+  if (device != "CPU") return nullptr;
+  return translated("loading OpenVINO's plugin for " + device,
+                    [&] { return std::make_unique<OpenVinoBackend>(device); });
+}
+
 }  // namespace medsam::backends
