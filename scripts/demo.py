@@ -18,6 +18,7 @@ import pydicom.data
 from PIL import Image
 
 import medsam_engine
+from medsam_engine.overlay import draw_overlay
 
 # Name and box (x0, y0, x1, y1), inclusive pixel indices.
 OBJECTS: dict[str, tuple[int, int, int, int]] = {
@@ -70,7 +71,7 @@ def main() -> None:
     for label, name in enumerate(OBJECTS, 1):
         print(f"  {label} {name}: {int((labels == label).sum())} pixels")
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(medsam_engine.overlay(image, labels, boxes)).save(args.out)
+    Image.fromarray(draw_overlay(image, labels, boxes)).save(args.out)
     print(f"wrote {args.out}")
 
 
