@@ -1,5 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // OpenVINO backend. Its headers are included here and nowhere else; its exceptions do not leave this file.
+#include <openvino/frontend/manager.hpp>
 #include <openvino/openvino.hpp>
 #include <xxhash.h>
 
@@ -145,7 +146,11 @@ class OpenVinoBackend final : public Backend {
   }
 
   static std::shared_ptr<ov::Model> read(const ModelFile& file, const CompileOptions& options) {
-    auto model = core().read_model(file.path);
+    // The ONNX frontend by name: read_model would offer a damaged file to every frontend, and TensorFlow's prints.
+    ov::frontend::FrontEndManager frontends;
+    const auto onnx = frontends.load_by_framework("onnx");
+    if (!onnx) throw BackendError("OpenVINO: its ONNX frontend is missing; reinstall the openvino package");
+    auto model = onnx->convert(onnx->load(file.path));
     std::map<std::string, ov::PartialShape> shapes;
     for (std::size_t i = 0; i < options.input_shapes.size(); ++i) {
       const Shape& shape = options.input_shapes[i];

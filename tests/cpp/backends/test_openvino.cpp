@@ -1,0 +1,82 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// What is OpenVINO's own: the compiled-model cache.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "backends/backend.hpp"
+#include "bundle.hpp"
+#include "tiny_bundle.hpp"
+
+namespace medsam::backends {
+namespace {
+
+namespace fs = std::filesystem;
+
+class CompiledModelCache : public ::testing::Test {
+ protected:
+  void SetUp() override { bundle_ = read_bundle(testing::write_tiny_bundle(folder_.path("bundle"))); }
+
+  std::vector<fs::path> blobs() const {
+    std::vector<fs::path> found;
+    const fs::path compiled = folder_.path("cache/compiled");
+    if (fs::exists(compiled)) {
+      for (const auto& entry : fs::directory_iterator(compiled)) found.push_back(entry.path());
+    }
+    return found;
+  }
+  std::shared_ptr<const CompiledModel> compile(int threads = 0) {
+    return backend_->compile(bundle_.model("encoder"), {"f32", threads, {{1, 3, 32, 32}}}, cache_);
+  }
+  static float run(const CompiledModel& model) {
+    const auto request = model.create_request();
+    auto* input = static_cast<float*>(request->input(0, {1, 3, 32, 32}));
+    std::fill(input, input + 3 * 32 * 32, 0.5f);
+    return request->run().at(0)->host()[0];
+  }
+
+  testing::TemporaryFolder folder_;
+  CacheFolder cache_{folder_.path("cache"), nullptr};
+  std::unique_ptr<Backend> backend_ = create_backend("CPU");
+  Bundle bundle_;
+};
+
+TEST_F(CompiledModelCache, TheSecondCompileTakesTheStoredModel) {
+  EXPECT_FLOAT_EQ(run(*compile()), 0.5f);
+  ASSERT_EQ(blobs().size(), 1u);
+  fs::remove(bundle_.model("encoder").path);  // so that only the stored model can answer
+  EXPECT_FLOAT_EQ(run(*compile()), 0.5f);
+}
+
+TEST_F(CompiledModelCache, AnotherModelOrSettingIsAnotherEntry) {
+  compile();
+  compile(1);
+  ModelFile other = bundle_.model("encoder");
+  other.sha256[0] = other.sha256[0] == '0' ? '1' : '0';
+  static_cast<void>(backend_->compile(other, {"f32", 0, {{1, 3, 32, 32}}}, cache_));
+  static_cast<void>(backend_->compile(bundle_.model("encoder"), {"f32", 0, {}}, cache_));
+  EXPECT_EQ(blobs().size(), 4u);
+}
+
+TEST_F(CompiledModelCache, ATornOrChangedEntryIsCompiledAgain) {
+  compile();
+  const fs::path blob = blobs().at(0);
+  const auto whole = fs::file_size(blob);
+  std::ifstream in(blob, std::ios::binary);
+  std::ostringstream content;
+  content << in.rdbuf();
+  for (const std::uintmax_t size : {std::uintmax_t{0}, std::uintmax_t{100}, std::uintmax_t{4096}, whole / 2, whole - 1}) {
+    fs::resize_file(blob, size);
+    EXPECT_FLOAT_EQ(run(*compile()), 0.5f) << size;
+    EXPECT_GT(fs::file_size(blob), 4096u) << "written anew";
+  }
+  std::string flipped = content.str();
+  flipped[flipped.size() / 2] = static_cast<char>(flipped[flipped.size() / 2] ^ 1);
+  testing::write_file(blob.string(), flipped);
+  EXPECT_FLOAT_EQ(run(*compile()), 0.5f);
+}
+
+}  // namespace
+}  // namespace medsam::backends

@@ -1,0 +1,21 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// A backend without a vendor: arithmetic instead of a network, so that the engine's own work can be tested exactly, under
+// ThreadSanitizer too. It takes the place of backends/registry.cpp at link time.
+// Computes what tests/data/make_tiny_bundle.py writes as ONNX.
+#pragma once
+
+#include <atomic>
+
+namespace medsam::testing {
+
+struct FakeBackendCounters {
+  std::atomic<int> compiled{0}, runs{0}, largest_batch{0};
+  /// Runs left before one throws BackendError; negative = never.
+  std::atomic<int> fail_after{-1};
+  /// The next answers hold a NaN.
+  std::atomic<bool> answer_nan{false};
+};
+
+FakeBackendCounters& fake_backend();
+
+}  // namespace medsam::testing

@@ -1,0 +1,136 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+#include "bundle.hpp"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "medsam/error.hpp"
+#include "sha256.hpp"
+#include "tiny_bundle.hpp"
+
+namespace medsam {
+namespace {
+
+using nlohmann::json;
+using testing::TemporaryFolder;
+using testing::tiny_manifest;
+using testing::write_tiny_bundle;
+
+TEST(Bundle, ReadsWhatTheManifestSays) {
+  const TemporaryFolder folder;
+  const Bundle bundle = read_bundle(write_tiny_bundle(folder.path("b")));
+  EXPECT_EQ(bundle.family, "tiny");
+  EXPECT_EQ(bundle.input_size, testing::kInputSize);
+  EXPECT_EQ(bundle.models.size(), 3u);
+  EXPECT_EQ(bundle.model("decoder").inputs[2].dtype, DType::i32);
+  EXPECT_EQ(bundle.model_hash.size(), 64u);
+  EXPECT_THROW(static_cast<void>(bundle.model("nope")), ModelError);
+}
+
+struct BadManifest {
+  const char* name;
+  std::function<void(json&)> change;
+  const char* message;
+};
+
+class RefusedManifest : public ::testing::TestWithParam<BadManifest> {};
+
+TEST_P(RefusedManifest, NamesTheFault) {
+  const TemporaryFolder folder;
+  json manifest = tiny_manifest();
+  GetParam().change(manifest);
+  try {
+    read_bundle(write_tiny_bundle(folder.path("b"), manifest));
+    FAIL() << "accepted";
+  } catch (const ModelError& e) {
+    EXPECT_NE(std::string(e.what()).find(GetParam().message), std::string::npos) << e.what();
+    EXPECT_EQ(std::string(e.what()).find('\n'), std::string::npos) << "one line";
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, RefusedManifest,
+    ::testing::Values(
+        BadManifest{"version", [](json& m) { m["schema_version"] = 2; }, "schema_version 2"},
+        BadManifest{"no_version", [](json& m) { m.erase("schema_version"); }, "schema_version"},
+        BadManifest{"unknown_field", [](json& m) { m["surprise"] = 1; }, "surprise"},
+        BadManifest{"unknown_model", [](json& m) { m["models"]["extra"] = m["models"]["decoder"]; }, "extra"},
+        BadManifest{"no_decoder", [](json& m) { m["models"].erase("decoder"); }, "decoder"},
+        BadManifest{"no_image_rules", [](json& m) { m["profile"].erase("image"); }, "image"},
+        BadManifest{"traversal", [](json& m) { m["models"]["encoder"]["file"] = "../encoder.onnx"; }, "file"},
+        BadManifest{"absolute", [](json& m) { m["models"]["encoder"]["file"] = "/etc/passwd"; }, "file"},
+        BadManifest{"hidden", [](json& m) { m["models"]["encoder"]["file"] = ".."; }, "file"},
+        BadManifest{"absent_file", [](json& m) { m["models"]["encoder"]["file"] = "other.onnx"; }, "missing"},
+        BadManifest{"size", [](json& m) { m["models"]["encoder"]["bytes"] = 13; }, "expected 13;"},
+        BadManifest{"hash", [](json& m) { m["models"]["encoder"]["sha256"] = "abc"; }, "sha256"},
+        BadManifest{"huge_input", [](json& m) { m["image"]["input_size"] = 1 << 20; }, "input_size"},
+        BadManifest{"huge_number", [](json& m) { m["image"]["input_size"] = 1e30; }, "input_size"},
+        BadManifest{"negative", [](json& m) { m["models"]["encoder"]["bytes"] = -1; }, "bytes"},
+        BadManifest{"other_input_size", [](json& m) { m["image"]["input_size"] = 64; }, "input_size 64"},
+        BadManifest{"missing_input", [](json& m) { m["models"]["decoder"]["inputs"].erase(3); }, "mask_index"},
+        BadManifest{"surplus_output",
+                    [](json& m) {
+                      m["models"]["encoder"]["outputs"].push_back(m["models"]["encoder"]["outputs"][0]);
+                    },
+                    "not understood"},
+        BadManifest{"dynamic_logits",
+                    [](json& m) {
+                      m["models"]["decoder"]["outputs"][0]["shape"] = {-1, -1, -1, -1};
+                    },
+                    "fixed"},
+        BadManifest{"other_embedding",
+                    [](json& m) {
+                      m["models"]["decoder"]["inputs"][0]["shape"] = {1, 5, 8, 8};
+                    },
+                    "another embedding"},
+        BadManifest{"dtype", [](json& m) { m["models"]["decoder"]["inputs"][2]["dtype"] = "f64"; }, "dtype"},
+        BadManifest{"models_list", [](json& m) { m["models"] = json::array(); }, "models"}),
+    [](const auto& tested) { return std::string(tested.param.name); });
+
+TEST(Bundle, RefusesAFolderWithoutAManifestAndTextThatIsNotJson) {
+  const TemporaryFolder folder;
+  EXPECT_THROW(read_bundle(folder.path("absent")), ModelError);
+  EXPECT_THROW(read_bundle(folder.path()), ModelError);
+  write_tiny_bundle(folder.path("b"));
+  testing::write_file(folder.path("b/manifest.json"), "{\"schema_version\": 1, ");
+  EXPECT_THROW(read_bundle(folder.path("b")), ModelError);
+  testing::write_file(folder.path("b/manifest.json"), "[1, 2]");
+  EXPECT_THROW(read_bundle(folder.path("b")), ModelError);
+}
+
+TEST(Bundle, DeeplyNestedJsonIsRefusedNotCrashed) {
+  const TemporaryFolder folder;
+  write_tiny_bundle(folder.path("b"));
+  testing::write_file(folder.path("b/manifest.json"), std::string(100000, '['));
+  EXPECT_THROW(read_bundle(folder.path("b")), ModelError);
+}
+
+std::size_t model_bytes(const Bundle& bundle) { return static_cast<std::size_t>(bundle.model("encoder").bytes); }
+
+TEST(VerifyModel, FindsAChangedByte) {
+  const TemporaryFolder folder;
+  const Bundle bundle = read_bundle(write_tiny_bundle(folder.path("b")));
+  const CacheFolder cache(folder.path("cache"), nullptr);
+  EXPECT_NO_THROW(verify_model(bundle.model("encoder"), cache, false));
+  testing::write_file(bundle.model("encoder").path, std::string(model_bytes(bundle), 'x'));
+  EXPECT_THROW(verify_model(bundle.model("encoder"), cache, false), ModelError) << "the stamp must not cover a new file";
+  const CacheFolder none("none", nullptr);
+  EXPECT_THROW(verify_model(bundle.model("encoder"), none, false), ModelError);
+}
+
+TEST(VerifyModel, SkipsAFileItHasSeenUnlessForced) {
+  const TemporaryFolder folder;
+  const Bundle bundle = read_bundle(write_tiny_bundle(folder.path("b")));
+  const CacheFolder cache(folder.path("cache"), nullptr);
+  const ModelFile& model = bundle.model("encoder");
+  verify_model(model, cache, false);
+  ModelFile other = model;  // the same file under a hash it was not verified for is read again
+  other.sha256 = sha256_hex("something else");
+  EXPECT_THROW(verify_model(other, cache, false), ModelError);
+  EXPECT_NO_THROW(verify_model(model, cache, false));
+  EXPECT_NO_THROW(verify_model(model, cache, true));
+}
+
+}  // namespace
+}  // namespace medsam

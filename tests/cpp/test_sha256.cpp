@@ -1,0 +1,27 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+#include "sha256.hpp"
+
+#include <gtest/gtest.h>
+
+#include "medsam/error.hpp"
+#include "tiny_bundle.hpp"
+
+namespace medsam {
+namespace {
+
+// FIPS 180-4's examples.
+TEST(Sha256, GivesTheStandardsDigests) {
+  EXPECT_EQ(sha256_hex(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+  EXPECT_EQ(sha256_hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+TEST(Sha256, OfAFileIsThatOfItsBytesAcrossBuffers) {
+  const testing::TemporaryFolder folder;
+  const std::string content((std::size_t{1} << 20) + 17, 'x');
+  testing::write_file(folder.path("file"), content);
+  EXPECT_EQ(sha256_file(folder.path("file")), sha256_hex(content));
+  EXPECT_THROW(sha256_file(folder.path("absent")), ModelError);
+}
+
+}  // namespace
+}  // namespace medsam
