@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "kernels/kernels.hpp"
+#include "kernels/simd/table.hpp"
 
 namespace medsam::kernels {
 namespace {
@@ -29,6 +30,10 @@ const KernelTable& table() {
   return chosen;
 }
 
-std::vector<const KernelTable*> available_tables() { return {&scalar_table()}; }
+std::vector<const KernelTable*> available_tables() {
+  std::vector<const KernelTable*> tables = simd_tables();
+  tables.insert(tables.begin(), &scalar_table());
+  return tables;
+}
 
 }  // namespace medsam::kernels
