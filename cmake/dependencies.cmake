@@ -40,3 +40,17 @@ endif()
 
 find_package(MbedCrypto REQUIRED)  # cmake/FindMbedCrypto.cmake
 find_package(xxHash REQUIRED)      # cmake/FindxxHash.cmake
+
+# Highway: the kernels' vectors. Distributions ship it as a shared library; built here it is static.
+find_package(hwy 1.0.3 QUIET CONFIG)
+if(NOT hwy_FOUND)
+  set(HWY_ENABLE_TESTS OFF CACHE INTERNAL "")
+  set(HWY_ENABLE_EXAMPLES OFF CACHE INTERNAL "")
+  set(HWY_ENABLE_CONTRIB OFF CACHE INTERNAL "")
+  FetchContent_Declare(hwy
+    URL https://github.com/google/highway/archive/refs/tags/1.2.0.tar.gz)
+  FetchContent_MakeAvailable(hwy)
+  if(NOT TARGET hwy::hwy)
+    add_library(hwy::hwy ALIAS hwy)
+  endif()
+endif()
