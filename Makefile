@@ -58,7 +58,7 @@ test-cpp: | setup
 	@ctest --preset dev -j $(JOBS)
 
 stubs: | build
-	@$(PYTHON) -m mypy.stubtest medsam_engine._core
+	@$(PYTHON) -m mypy.stubtest --allowlist scripts/stubtest_allowlist.txt medsam_engine._core
 
 test-python: | build bundle
 	@$(PYTHON) -m pytest

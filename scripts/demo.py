@@ -24,8 +24,8 @@ from medsam_engine.overlay import draw_overlay
 OBJECTS: dict[str, tuple[int, int, int, int]] = {
     "right kidney": (119, 188, 184, 249),
     "left kidney": (289, 197, 346, 251),
-    "spleen": (356, 118, 402, 232),
-    "liver lesion": (120, 106, 166, 164),
+    "spleen": (359, 118, 402, 231),
+    "liver lesion": (120, 107, 163, 146),
 }
 
 
