@@ -14,6 +14,7 @@ fail() { printf 'setup: %s\n' "$*" >&2; exit 2; }
 # ---- Python ----------------------------------------------------------------------------------------------------------
 find_python() {
   local candidate
+  [ -z "${PYTHON:-}" ] || command -v "$PYTHON" >/dev/null || fail "PYTHON=$PYTHON is not there"
   for candidate in ${PYTHON:-} python3 python3.13 python3.12 python3.11; do
     if command -v "$candidate" >/dev/null && "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
       command -v "$candidate"
