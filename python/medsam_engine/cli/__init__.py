@@ -5,7 +5,7 @@ import sys
 
 
 def main() -> None:
-    """Runs the command line and exits: 0 done, 1 internal error, 2 bad input, 130 Ctrl-C."""
+    """Runs the command line and exits: 0 done, 1 internal error, 2 bad input or a missing library, 130 Ctrl-C."""
     try:
         import PIL  # noqa: F401
         import rich  # noqa: F401
@@ -15,7 +15,7 @@ def main() -> None:
             f"medsam-engine: got no module {error.name}, expected the command line's libraries; "
             "pip install 'medsam-engine[cli]'\n"
         )
-        sys.exit(1)
+        sys.exit(2)
     from medsam_engine.cli.app import run
 
     sys.exit(run(sys.argv[1:]))

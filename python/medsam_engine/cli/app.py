@@ -50,8 +50,8 @@ def run(arguments: Sequence[str]) -> int:
         status = app(args=list(arguments), prog_name="medsam-engine", standalone_mode=False)
     except (InvalidArgument, ModelError, Unsupported) as error:
         return _fail(str(error), BAD_INPUT)
-    except KeyboardInterrupt:
-        return _fail("interrupted", INTERRUPTED)
+    except (KeyboardInterrupt, typer.Abort):
+        status = INTERRUPTED
     except Exception as error:
         # typer depends on click or carries its own copy, by version; a usage error of either has these two.
         format_message, code = getattr(error, "format_message", None), getattr(error, "exit_code", None)
@@ -59,4 +59,6 @@ def run(arguments: Sequence[str]) -> int:
             message = str(format_message())
             return _fail(message, code) if message else code
         return _fail(f"internal error: {type(error).__name__}: {error}", INTERNAL_ERROR)
+    if status == INTERRUPTED:  # which newer versions of typer return by themselves
+        return _fail("interrupted", INTERRUPTED)
     return status if isinstance(status, int) else 0

@@ -60,6 +60,7 @@ def read_image(path: str | os.PathLike[str]) -> ImageFile:
 
 def _read(image: "Image.Image", name: str) -> ImageFile:
     notes: list[str] = []
+    rawmode = _rawmode(image)  # before getexif(), which may load the image and forget it
     frames = getattr(image, "n_frames", 1)
     if frames > 1:
         if image.format != "MPO":  # a camera's JPEG with previews behind the picture
@@ -70,7 +71,6 @@ def _read(image: "Image.Image", name: str) -> ImageFile:
         notes.append(f"EXIF orientation {orientation} not applied: coordinates are those of the stored pixels")
     if image.format == "TIFF" and getattr(image, "tag_v2", {}).get(_TIFF_PHOTOMETRIC) == 0 and image.mode != "L":
         notes.append("TIFF stores white as 0: values used as stored")
-    rawmode = _rawmode(image)
     if ";16" in rawmode and image.mode not in ("I;16", "I;16B", "I"):
         return ImageFile(_read_16_bit_colour(image, rawmode, name), notes)
     return ImageFile(_read_pillow_mode(image, name, notes), notes)

@@ -1,0 +1,48 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""The exported LiteMedSAM bundle, one engine on it, and a small image that has something to find."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from medsam_engine import Engine, ImageEmbedding
+
+ROOT = Path(__file__).resolve().parents[2]
+HEIGHT, WIDTH = 96, 128
+BOX = (30, 20, 90, 70)
+
+
+@pytest.fixture(scope="session")
+def bundle() -> Path:
+    """$MEDSAM_ENGINE_BUNDLE, else the one that `make bundle` writes."""
+    named = os.environ.get("MEDSAM_ENGINE_BUNDLE")
+    path = Path(named) if named else ROOT / "build" / "bundles" / "litemedsam"
+    if not (path / "manifest.json").is_file():
+        if named:
+            pytest.fail(f"MEDSAM_ENGINE_BUNDLE names {named}, which is no bundle")
+        pytest.skip("no bundle at build/bundles/litemedsam; run `make bundle`")
+    return path
+
+
+@pytest.fixture(scope="session")
+def engine(bundle: Path) -> Engine:
+    return Engine(bundle)
+
+
+@pytest.fixture(scope="session")
+def image() -> NDArray[np.uint8]:
+    """A bright ellipse inside BOX on a noisy background, (96, 128, 3) uint8, read-only."""
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    ellipse = ((x - 60) / 28) ** 2 + ((y - 45) / 23) ** 2 < 1
+    noise = np.random.default_rng(7).integers(0, 40, (HEIGHT, WIDTH, 3))
+    pixels = (np.where(ellipse, 190, 40)[..., np.newaxis] + noise).astype(np.uint8)
+    pixels.setflags(write=False)
+    return pixels
+
+
+@pytest.fixture(scope="session")
+def embedding(engine: Engine, image: NDArray[np.uint8]) -> ImageEmbedding:
+    return engine.encode(image)

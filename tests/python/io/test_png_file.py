@@ -1,0 +1,68 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""PNG files out: right depth, whole or not at all."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from medsam_engine import InvalidArgument
+from medsam_engine.io import write_label_map, write_rgb
+
+Image = pytest.importorskip("PIL.Image", reason="Pillow comes with the extra [cli]")
+
+
+@pytest.mark.parametrize(("highest", "bits"), [(0, 8), (255, 8), (256, 16), (65535, 16)])
+def test_depth_follows_the_labels(tmp_path: Path, highest: int, bits: int) -> None:
+    labels = np.zeros((5, 6), np.uint32)
+    labels[2, 3] = highest
+    assert write_label_map(tmp_path / "m.png", labels) == bits
+    with Image.open(tmp_path / "m.png") as written:
+        assert written.mode == ("L" if bits == 8 else "I;16")
+        np.testing.assert_array_equal(np.asarray(written), labels)
+
+
+def test_labels_that_do_not_fit(tmp_path: Path) -> None:
+    for labels in (
+        np.full((2, 2), 65536, np.uint32),
+        np.zeros((2, 2), np.int64),
+        np.zeros((2, 2), np.float32),
+        np.zeros((2, 2, 3), np.uint8),
+    ):
+        with pytest.raises(InvalidArgument, match="labels"):
+            write_label_map(tmp_path / "m.png", labels)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_older_file_is_replaced_and_no_trace_left(tmp_path: Path) -> None:
+    target = tmp_path / "m.png"
+    target.write_text("old")
+    write_rgb(target, np.zeros((3, 4, 3), np.uint8))
+    with Image.open(target) as written:
+        assert written.size == (4, 3)
+    assert list(tmp_path.iterdir()) == [target]
+    umask = os.umask(0o022)
+    os.umask(umask)
+    assert target.stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+def test_a_failed_write_leaves_the_older_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "m.png"
+    target.write_text("old")
+
+    def full_disk(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", full_disk)
+    with pytest.raises(InvalidArgument, match="No space left"):
+        write_rgb(target, np.zeros((3, 4, 3), np.uint8))
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_places_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "folder.png").mkdir()
+    for name, message in {"folder.png": "folder", "no/such/m.png": "existing folder", "m.jpg": r"\.png"}.items():
+        with pytest.raises(InvalidArgument, match=message):
+            write_rgb(tmp_path / name, np.zeros((3, 4, 3), np.uint8))
