@@ -79,6 +79,11 @@ struct KernelTable {
 
   std::size_t (*upsample_threshold_scratch)(const UpsampleThresholdParams&) noexcept;
   MaskStats (*upsample_threshold)(const UpsampleThresholdParams&, void* scratch) noexcept;
+
+  /// n floats to IEEE half precision, halves to even, and back (exact). to_half returns false when a value is not finite
+  /// or rounds beyond 65504; out is then unspecified.
+  bool (*to_half)(const float* in, std::uint16_t* out, std::int64_t n) noexcept;
+  void (*from_half)(const std::uint16_t* in, float* out, std::int64_t n) noexcept;
 };
 
 /// The table in use: the best target this CPU has, or the one $MEDSAM_ENGINE_SIMD names ("SCALAR", "AVX2", ...), read once.

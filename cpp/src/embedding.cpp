@@ -1,10 +1,16 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 #include "medsam/embedding.hpp"
 
+#include "edge.hpp"
 #include "embedding_data.hpp"
+#include "embedding_file.hpp"
+#include "finite.hpp"
+#include "kernels/kernels.hpp"
 #include "medsam/error.hpp"
 
 namespace medsam {
+
+using backends::HostTensor;
 
 namespace {
 
@@ -27,6 +33,48 @@ std::uint64_t ImageEmbedding::bytes() const {
   std::uint64_t bytes = 0;
   for (const auto& output : checked(data_).outputs) bytes += output->bytes();
   return bytes;
+}
+
+std::string ImageEmbedding::serialize() const {
+  return at_edge("serialize", [&] {
+    checked(data_);
+    return write_embedding(*this);
+  });
+}
+
+ImageEmbedding ImageEmbedding::deserialize(const void* data, std::size_t size) {
+  return at_edge("deserialize", [&] { return expanded(read_embedding(data, size)); });
+}
+
+HalfTensor::HalfTensor(backends::Shape shape) : Tensor(std::move(shape)) {
+  values_.resize(static_cast<std::size_t>(backends::element_count(this->shape())));
+}
+
+const float* HalfTensor::host() const { throw BackendError("embedding: a half-precision tensor was used unexpanded"); }
+
+ImageEmbedding compacted(const ImageEmbedding& embedding) {
+  auto data = std::make_shared<detail::EmbeddingData>(*embedding.impl());
+  for (auto& output : data->outputs) {
+    auto half = std::make_shared<HalfTensor>(output->shape());
+    const std::int64_t count = backends::element_count(output->shape());
+    if (!kernels::table().to_half(output->host(), half->mutable_values().data(), count)) {
+      throw BackendError("embedding: a value is beyond f16's range of 65504; use embedding storage f32");
+    }
+    output = std::move(half);
+  }
+  return ImageEmbedding(std::move(data));
+}
+
+ImageEmbedding expanded(const ImageEmbedding& embedding) {
+  if (dynamic_cast<const HalfTensor*>(embedding.impl()->outputs.at(0).get()) == nullptr) return embedding;
+  auto data = std::make_shared<detail::EmbeddingData>(*embedding.impl());
+  for (auto& output : data->outputs) {
+    const auto& half = dynamic_cast<const HalfTensor&>(*output);
+    auto full = std::make_shared<HostTensor>(half.shape());
+    kernels::table().from_half(half.values().data(), full->mutable_host(), static_cast<std::int64_t>(half.values().size()));
+    output = std::move(full);
+  }
+  return ImageEmbedding(std::move(data));
 }
 
 }  // namespace medsam

@@ -9,12 +9,37 @@
 #include "geometry.hpp"
 #include "medsam/embedding.hpp"
 
-namespace medsam::detail {
+namespace medsam {
+
+/// A tensor kept in half precision. Every value is exactly what its f32 form holds.
+class HalfTensor final : public backends::Tensor {
+ public:
+  explicit HalfTensor(backends::Shape shape);
+  /// Not for use: expand() makes the f32 tensor. BackendError.
+  [[nodiscard]] const float* host() const override;
+  [[nodiscard]] std::uint64_t bytes() const override { return values_.size() * sizeof(std::uint16_t); }
+  [[nodiscard]] const std::vector<std::uint16_t>& values() const { return values_; }
+  [[nodiscard]] std::vector<std::uint16_t>& mutable_values() { return values_; }
+
+ private:
+  std::vector<std::uint16_t> values_;
+};
+
+namespace detail {
 
 struct EmbeddingData {
   ImageGeometry geometry;
   std::vector<backends::TensorPtr> outputs;  // the encoder's, in the manifest's order; [0] is the image embedding
   std::string fingerprint;
+  EmbeddingStorage storage = EmbeddingStorage::f32;
 };
 
-}  // namespace medsam::detail
+}  // namespace detail
+
+/// The embedding with its tensors in half precision. BackendError when a value does not fit (|x| > 65504).
+ImageEmbedding compacted(const ImageEmbedding& embedding);
+
+/// The embedding with its tensors in f32; itself when they are.
+ImageEmbedding expanded(const ImageEmbedding& embedding);
+
+}  // namespace medsam

@@ -5,9 +5,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cctype>
+#include <atomic>
 #include <future>
-#include <numeric>
 #include <stdexcept>
 
 #include "backends/backend.hpp"
@@ -15,7 +14,9 @@
 #include "cache_folder.hpp"
 #include "decoder.hpp"
 #include "edge.hpp"
+#include "embedding_cache.hpp"
 #include "embedding_data.hpp"
+#include "embedding_file.hpp"
 #include "finite.hpp"
 #include "kernels/kernels.hpp"
 #include "medsam/version.hpp"
@@ -32,6 +33,7 @@ struct Engine::Impl {
   Impl(const std::string& folder, EngineOptions opts);
 
   ImageEmbedding encode(const ImageView& image) const;
+  ImageEmbedding run_encoder(const ImageView& image) const;
   std::vector<MaskStats> segment(const ImageEmbedding& embedding, const std::vector<Box>& boxes, const LabelView& out,
                                  const SegmentOptions& options) const;
   Prediction predict(const ImageEmbedding& embedding, const std::vector<Prompt>& prompts,
@@ -48,6 +50,9 @@ struct Engine::Impl {
   std::unique_ptr<backends::Backend> backend;
   mutable std::unique_ptr<RequestPool> encoder;  // pools lock themselves
   mutable std::unique_ptr<Decoder> decoder;
+  mutable EmbeddingCache embeddings;  // locks itself
+  EmbeddingStore store;
+  mutable std::atomic<std::uint64_t> store_hits{0};
   EngineInfo info;
   pid_t pid = ::getpid();
 
@@ -58,32 +63,42 @@ struct Engine::Impl {
 
 namespace {
 
+CacheFolder::Log warnings(const EngineOptions& options) {
+  return [log = options.log](const std::string& text) {
+    if (log) log(LogLevel::warning, text);
+  };
+}
+
 Profile choose_profile(const std::string& name, const Bundle& bundle) {
   return name.empty() || name == bundle.profile.name ? bundle.profile : builtin_profile(name);
 }
 
 // Everything that decides an embedding's values, but for rounding noise.
-std::string embedding_fingerprint(const Bundle& bundle, const ImageRules& rules, const std::string& precision) {
-  std::string text = "embedding 1\n" + bundle.model("encoder").sha256 + "\n" + precision + "\n" +
-                     std::to_string(bundle.input_size) + "\n" + std::to_string(static_cast<int>(rules.fit)) + " " +
-                     std::to_string(static_cast<int>(rules.interpolation)) + " " +
-                     std::to_string(static_cast<int>(rules.normalize)) + " " + std::to_string(rules.min_range);
-  for (const double v : rules.mean) text += " " + std::to_string(v);
-  for (const double v : rules.std) text += " " + std::to_string(v);
-  return sha256_hex(text);
+std::string embedding_fingerprint(const Bundle& bundle, const ImageRules& rules, const EngineOptions& options) {
+  const Json text = {{"encoder", bundle.model("encoder").sha256},
+                     {"input_size", bundle.input_size},
+                     {"prompt_frame", bundle.prompt_frame},
+                     {"precision", options.precision},
+                     {"storage", static_cast<int>(options.embedding_storage)},
+                     {"fit", static_cast<int>(rules.fit)},
+                     {"interpolation", static_cast<int>(rules.interpolation)},
+                     {"normalize", static_cast<int>(rules.normalize)},
+                     {"min_range", rules.min_range},
+                     {"mean", rules.mean},
+                     {"std", rules.std}};
+  return sha256_hex(text.dump());
 }
 
 }  // namespace
 
 Engine::Impl::Impl(const std::string& folder, EngineOptions opts)
     : options(std::move(opts)),
-      cache(options.cache_dir,
-            [log = options.log](const std::string& text) {
-              if (log) log(LogLevel::warning, text);
-            }),
+      cache(options.cache_dir, warnings(options)),
       bundle(read_bundle(folder)),
       image_rules(*bundle.profile.image),
-      profile(choose_profile(options.profile, bundle)) {
+      profile(choose_profile(options.profile, bundle)),
+      embeddings(options.cache_bytes),
+      store(options.embedding_store, options.embedding_store_bytes, warnings(options)) {
   if (options.threads < 0 || options.threads > 4096) {
     throw InvalidArgument("threads: got " + std::to_string(options.threads) + ", expected 0 (all cores) to 4096");
   }
@@ -117,7 +132,7 @@ void Engine::Impl::describe() {
   info.precision = options.precision;
   info.backend = backend->name();
   info.model_hash = bundle.model_hash;
-  info.fingerprint = embedding_fingerprint(bundle, image_rules, options.precision);
+  info.fingerprint = embedding_fingerprint(bundle, image_rules, options);
   info.threads = options.threads;
   info.input_size = bundle.input_size;
   info.embedding_shape = bundle.model("encoder").outputs[0].shape;
@@ -144,12 +159,33 @@ const detail::EmbeddingData& Engine::Impl::checked(const ImageEmbedding& embeddi
                      embedding.fingerprint().substr(0, 12) + "...), expected " + info.fingerprint.substr(0, 12) +
                      "...; encode the image with this engine");
   }
-  return *embedding.impl();
+  // A saved embedding is a file anyone may have edited: trust nothing that a mask's geometry follows from.
+  const detail::EmbeddingData& data = *embedding.impl();
+  const ImageGeometry& g = data.geometry;
+  const bool sane = g.height >= 1 && g.width >= 1 && data.outputs.size() == bundle.model("encoder").outputs.size() &&
+                    data.outputs[0]->shape() == info.embedding_shape &&
+                    g == image_geometry(g.height, g.width, bundle.input_size, bundle.prompt_frame, image_rules.fit);
+  if (!sane) throw ModelError("embedding: its geometry or shape is not this model's; encode the image again");
+  return data;
 }
 
 ImageEmbedding Engine::Impl::encode(const ImageView& image) const {
   check_process();
   check_image(image);
+  const EmbeddingKey key = embedding_key(image, info.fingerprint);
+  return expanded(embeddings.get(key, [&] {
+    if (auto stored = store.load(key, info.fingerprint)) {
+      store_hits.fetch_add(1);
+      return *stored;
+    }
+    ImageEmbedding embedding = run_encoder(image);
+    if (options.embedding_storage == EmbeddingStorage::f16) embedding = compacted(embedding);
+    store.save(key, embedding);
+    return embedding;
+  }));
+}
+
+ImageEmbedding Engine::Impl::run_encoder(const ImageView& image) const {
   auto data = std::make_shared<detail::EmbeddingData>();
   data->geometry =
       image_geometry(image.height, image.width, bundle.input_size, bundle.prompt_frame, image_rules.fit);
@@ -168,6 +204,7 @@ ImageEmbedding Engine::Impl::encode(const ImageView& image) const {
     }
   }
   data->fingerprint = info.fingerprint;
+  data->storage = options.embedding_storage;
   return ImageEmbedding(std::move(data));
 }
 
@@ -240,6 +277,14 @@ const EngineInfo& Engine::info() const { return impl_->info; }
 ImageEmbedding Engine::encode(const ImageView& image) const {
   return at_edge("encode", [&] { return impl_->encode(image); });
 }
+
+CacheStats Engine::cache_stats() const {
+  CacheStats stats = impl_->embeddings.stats();
+  stats.store_hits = impl_->store_hits.load();
+  return stats;
+}
+
+void Engine::clear_cache() const { impl_->embeddings.clear(); }
 
 Prediction Engine::predict(const ImageEmbedding& embedding, const std::vector<Prompt>& prompts,
                            const PredictOptions& options) const {

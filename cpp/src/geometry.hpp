@@ -19,6 +19,8 @@ struct ImageGeometry {
   std::int64_t input_size = 0;                 // S
   std::int64_t new_height = 0, new_width = 0;  // the image inside the S x S input
   double prompt_scale_x = 1, prompt_scale_y = 1;  // image pixels -> prompt frame
+
+  bool operator==(const ImageGeometry&) const = default;
 };
 
 /// The part of the low-resolution logits that shows the image.

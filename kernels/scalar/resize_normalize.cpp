@@ -53,7 +53,8 @@ bool resize_normalize(const Pixels& image, const ResizeNormalizeParams& params, 
 
 const KernelTable& scalar_table() noexcept {
   static constexpr KernelTable kTable = {"SCALAR", scalar::resize_normalize_scratch, scalar::resize_normalize,
-                                         scalar::upsample_threshold_scratch, scalar::upsample_threshold};
+                                         scalar::upsample_threshold_scratch, scalar::upsample_threshold,
+                                         scalar::to_half, scalar::from_half};
   return kTable;
 }
 

@@ -20,9 +20,18 @@ namespace HWY_NAMESPACE {
 
 inline constexpr std::int64_t kQuad = 4;  // rows of a one-channel image taken together
 
+/// A row is taken in tiles of about this many source pixels, so that its floats stay in the first-level cache.
+inline constexpr std::int64_t kTilePixels = 384;
+
+/// Output columns of a tile.
+inline std::int64_t tile_columns(std::int64_t image_width, std::int64_t width) {
+  const std::int64_t columns = kTilePixels * width / image_width;
+  return columns > 1 ? columns : 1;
+}
+
 /// Working memory of resize_area.
 struct AreaBuffers {
-  float* wide;       // the row(s) as floats, after one pixel of zeros
+  float* wide;       // a tile of the row(s) as floats, after one pixel of zeros
   float* scaled;     // the same times w_mid
   float* quad_sums;  // (width, 4), one channel only
   float* row_sums;   // (4 or 1, width * channels)
@@ -32,7 +41,8 @@ struct AreaBuffers {
 inline AreaBuffers take_area_buffers(const Pixels& image, std::int64_t width, Scratch& scratch) {
   const bool quad = image.channels == 1;
   const std::int64_t step = quad ? kQuad : image.channels;
-  const auto samples = static_cast<std::size_t>((image.width + 2) * step);
+  const std::int64_t tile = (tile_columns(image.width, width) + 1) * (image.width / width + 1) + 4;
+  const auto samples = static_cast<std::size_t>(tile * step) + 64 / sizeof(float);
   const auto row = static_cast<std::size_t>(width * image.channels) + 16;
   AreaBuffers b{};
   b.wide = scratch.take<float>(samples);
@@ -61,44 +71,59 @@ inline CellShape cell_shape(const AreaCell* cells, std::int64_t width) {
   return {least, most - least, cells[0].w_mid};
 }
 
-/// Row sums of all cells. `step` floats lie between neighbouring source pixels, `out_step` between output pixels; of the
-/// 4 floats stored for each output those beyond out_step are overwritten by the next one.
+/// Columns [begin, end) of the output and the source pixels that they need.
+struct AreaTile {
+  std::int64_t begin, end;
+  std::int64_t first_pixel, last_pixel;  // [first, last)
+};
+
+/// The last cell of a row.
+HWY_INLINE void sum_last_cell(const float* wide, const AreaCell& cell, std::int64_t first_pixel, std::int64_t step,
+                              float* out) {
+  const hn::FixedTag<float, 4> d;
+  const float* p = wide + (cell.mid_begin - first_pixel) * step;
+  auto sum = hn::Add(hn::Zero(d), hn::Mul(hn::LoadU(d, p - step), hn::Set(d, cell.w_first)));
+  for (std::int32_t i = cell.mid_begin; i < cell.mid_end; ++i, p += step) {
+    sum = hn::Add(sum, hn::Mul(hn::LoadU(d, p), hn::Set(d, cell.w_mid)));
+  }
+  hn::StoreU(hn::Add(sum, hn::Mul(hn::LoadU(d, p), hn::Set(d, cell.w_last))), d, out);
+}
+
+/// Row sums of a tile's cells. `step` floats lie between neighbouring source pixels, `out_step` between output pixels; of
+/// the 4 floats stored for each output those beyond out_step are overwritten by the next one.
 HWY_NOINLINE void sum_cells(const AreaBuffers& b, const AreaCell* HWY_RESTRICT cells, std::int64_t width,
-                            const CellShape& shape, std::int64_t step, std::int64_t out_step, float* HWY_RESTRICT out) {
+                            const AreaTile& tile, const CellShape& shape, std::int64_t step, std::int64_t out_step,
+                            float* HWY_RESTRICT out) {
   const hn::FixedTag<float, 4> d;
   const float* HWY_RESTRICT wide = b.wide + step;
   const float* HWY_RESTRICT scaled = b.scaled + step;
-  for (std::int64_t x = 0; x + 1 < width; ++x) {
+  const std::int64_t whole = tile.end < width ? tile.end : width - 1;
+  for (std::int64_t x = tile.begin; x < whole; ++x) {
     const AreaCell& cell = cells[x];
-    const float* mid = scaled + cell.mid_begin * step;
+    const std::int64_t at = (cell.mid_begin - tile.first_pixel) * step;
+    const std::int64_t mids = cell.mid_end - cell.mid_begin;
+    const float* mid = scaled + at;
     // Absent outer taps have weight 0 and add +-0, absent extra taps are masked to +0: no branch, and no change to a sum.
-    auto sum = hn::Add(hn::Zero(d), hn::Mul(hn::LoadU(d, wide + (cell.mid_begin - 1) * step), hn::Set(d, cell.w_first)));
+    auto sum = hn::Add(hn::Zero(d), hn::Mul(hn::LoadU(d, wide + at - step), hn::Set(d, cell.w_first)));
     for (std::int32_t k = 0; k < shape.mids; ++k, mid += step) sum = hn::Add(sum, hn::LoadU(d, mid));
     for (std::int32_t k = 0; k < shape.extras; ++k, mid += step) {
-      const bool present = cell.mid_begin + shape.mids + k < cell.mid_end;
-      const auto keep = hn::BitCast(d, hn::Set(hn::FixedTag<std::int32_t, 4>(), present ? -1 : 0));
+      const auto keep = hn::BitCast(d, hn::Set(hn::FixedTag<std::int32_t, 4>(), shape.mids + k < mids ? -1 : 0));
       sum = hn::Add(sum, hn::And(hn::LoadU(d, mid), keep));
     }
-    sum = hn::Add(sum, hn::Mul(hn::LoadU(d, wide + cell.mid_end * step), hn::Set(d, cell.w_last)));
+    sum = hn::Add(sum, hn::Mul(hn::LoadU(d, wide + at + mids * step), hn::Set(d, cell.w_last)));
     hn::StoreU(sum, d, out + x * out_step);
   }
-  const AreaCell& last = cells[width - 1];
-  auto sum = hn::Add(hn::Zero(d), hn::Mul(hn::LoadU(d, wide + (last.mid_begin - 1) * step), hn::Set(d, last.w_first)));
-  for (std::int32_t i = last.mid_begin; i < last.mid_end; ++i) {
-    sum = hn::Add(sum, hn::Mul(hn::LoadU(d, wide + i * step), hn::Set(d, last.w_mid)));
-  }
-  sum = hn::Add(sum, hn::Mul(hn::LoadU(d, wide + last.mid_end * step), hn::Set(d, last.w_last)));
-  hn::StoreU(sum, d, out + (width - 1) * out_step);
+  if (tile.end == width) sum_last_cell(wide, cells[width - 1], tile.first_pixel, step, out + (width - 1) * out_step);
 }
 
-/// One row of pixels: as floats, and times w.
+/// Samples of one row: as floats, and times w. `readable` >= n samples may be read, and a vector beyond n written.
 template <typename T>
-HWY_NOINLINE void widen_scaled(const T* HWY_RESTRICT src, std::int64_t n, float w, float* HWY_RESTRICT wide,
+HWY_NOINLINE void widen_scaled(const T* HWY_RESTRICT src, std::int64_t n, std::int64_t readable, float w, float* HWY_RESTRICT wide,
                                float* HWY_RESTRICT scaled) {
   const hn::ScalableTag<float> d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   std::int64_t i = 0;
-  for (; i + lanes <= n; i += lanes) {
+  for (; i < n && i + lanes <= readable; i += lanes) {
     const auto v = load_samples(d, src + i);
     hn::StoreU(v, d, wide + i);
     hn::StoreU(hn::Mul(v, hn::Set(d, w)), d, scaled + i);
@@ -109,24 +134,24 @@ HWY_NOINLINE void widen_scaled(const T* HWY_RESTRICT src, std::int64_t n, float 
   }
 }
 
-/// Four rows of a one-channel image, interleaved: (width, 4).
+/// Pixels [begin, begin + n) of four rows of a one-channel image, interleaved: (n, 4).
 template <typename T>
-HWY_NOINLINE void widen_quad(const T* const* rows, std::int64_t n, float w, float* HWY_RESTRICT wide,
+HWY_NOINLINE void widen_quad(const T* const* rows, std::int64_t begin, std::int64_t n, std::int64_t readable, float w, float* HWY_RESTRICT wide,
                              float* HWY_RESTRICT scaled) {
   const hn::ScalableTag<float> d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   const auto weight = hn::Set(d, w);
   std::int64_t i = 0;
-  for (; i + lanes <= n; i += lanes) {
-    const auto v0 = load_samples(d, rows[0] + i), v1 = load_samples(d, rows[1] + i);
-    const auto v2 = load_samples(d, rows[2] + i), v3 = load_samples(d, rows[3] + i);
+  for (; i < n && i + lanes <= readable; i += lanes) {
+    const auto v0 = load_samples(d, rows[0] + begin + i), v1 = load_samples(d, rows[1] + begin + i);
+    const auto v2 = load_samples(d, rows[2] + begin + i), v3 = load_samples(d, rows[3] + begin + i);
     hn::StoreInterleaved4(v0, v1, v2, v3, d, wide + i * kQuad);
     hn::StoreInterleaved4(hn::Mul(v0, weight), hn::Mul(v1, weight), hn::Mul(v2, weight), hn::Mul(v3, weight), d,
                           scaled + i * kQuad);
   }
   for (; i < n; ++i) {
     for (std::int64_t r = 0; r < kQuad; ++r) {
-      wide[i * kQuad + r] = static_cast<float>(rows[r][i]);
+      wide[i * kQuad + r] = static_cast<float>(rows[r][begin + i]);
       scaled[i * kQuad + r] = wide[i * kQuad + r] * w;
     }
   }
@@ -158,32 +183,43 @@ class AreaRows {
   AreaRows(const Pixels& image, const AreaCell* cells, std::int64_t width, const AreaBuffers& buffers)
       : image_(image), cells_(cells), width_(width), buffers_(buffers), shape_(cell_shape(cells, width)) {
     const std::int64_t step = image.channels == 1 ? kQuad : image.channels;
-    for (std::int64_t i = 0; i < step; ++i) buffers_.wide[i] = buffers_.scaled[i] = 0.F;
-    const std::int64_t end = (image.width + 1) * step;  // read by idle lanes and by taps of weight 0
-    for (std::int64_t i = 0; i < step; ++i) buffers_.wide[end + i] = buffers_.scaled[end + i] = 0.F;
+    for (std::int64_t i = 0; i < step; ++i) buffers_.wide[i] = 0.F;  // a tap of weight 0 left of the image
   }
 
   const float* sums(std::int64_t y) {
     const std::int64_t held = image_.channels == 1 ? kQuad : 1;
     if (y >= first_ && y < first_ + held) return buffers_.row_sums + (y - first_) * width_;
     first_ = y;
-    if (image_.channels == 1) {
-      const T* rows[kQuad];
-      for (std::int64_t r = 0; r < kQuad; ++r) {
-        const std::int64_t at = y + r < image_.height ? y + r : image_.height - 1;
-        rows[r] = row_of<T>(image_, at);
+    const std::int64_t columns = tile_columns(image_.width, width_);
+    for (std::int64_t x = 0; x < width_; x += columns) {
+      const std::int64_t end = x + columns < width_ ? x + columns : width_;
+      const std::int64_t first_pixel = cells_[x].mid_begin > 0 ? cells_[x].mid_begin - 1 : 0;
+      const std::int64_t past = cells_[end - 1].mid_end + std::int64_t{1};
+      const AreaTile tile{x, end, first_pixel, past < image_.width ? past : image_.width};
+      if (image_.channels == 1) {
+        sum_quad_tile(y, tile);
+      } else {
+        const std::int64_t at = tile.first_pixel * 3;
+        widen_scaled(row_of<T>(image_, y) + at, (tile.last_pixel - tile.first_pixel) * 3, image_.width * 3 - at, shape_.w_mid,
+                     buffers_.wide + 3, buffers_.scaled + 3);
+        sum_cells(buffers_, cells_, width_, tile, shape_, 3, 3, buffers_.row_sums);
       }
-      widen_quad(rows, image_.width, shape_.w_mid, buffers_.wide + kQuad, buffers_.scaled + kQuad);
-      sum_cells(buffers_, cells_, width_, shape_, kQuad, kQuad, buffers_.quad_sums);
-      split_quad(buffers_.quad_sums, width_, width_, buffers_.row_sums);
-    } else {
-      widen_scaled(row_of<T>(image_, y), image_.width * 3, shape_.w_mid, buffers_.wide + 3, buffers_.scaled + 3);
-      sum_cells(buffers_, cells_, width_, shape_, 3, 3, buffers_.row_sums);
     }
+    if (image_.channels == 1) split_quad(buffers_.quad_sums, width_, width_, buffers_.row_sums);
     return buffers_.row_sums;
   }
 
  private:
+  void sum_quad_tile(std::int64_t y, const AreaTile& tile) {
+    const T* rows[kQuad];
+    for (std::int64_t r = 0; r < kQuad; ++r) {
+      rows[r] = row_of<T>(image_, y + r < image_.height ? y + r : image_.height - 1);
+    }
+    widen_quad(rows, tile.first_pixel, tile.last_pixel - tile.first_pixel, image_.width - tile.first_pixel, shape_.w_mid,
+               buffers_.wide + kQuad, buffers_.scaled + kQuad);
+    sum_cells(buffers_, cells_, width_, tile, shape_, kQuad, kQuad, buffers_.quad_sums);
+  }
+
   const Pixels& image_;
   const AreaCell* cells_;
   std::int64_t width_;

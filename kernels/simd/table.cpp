@@ -12,6 +12,7 @@
 #include "hwy/highway.h"
 
 #if HWY_TARGET != HWY_SCALAR && HWY_TARGET != HWY_EMU128
+#include "kernels/simd/half-inl.h"
 #include "kernels/simd/normalize-inl.h"
 #include "kernels/simd/resize_area-inl.h"
 #include "kernels/simd/resize_area_integer-inl.h"
@@ -113,7 +114,7 @@ MaskStats upsample_threshold(const UpsampleThresholdParams& params, void* memory
 
 const KernelTable* target_table() {
   static const KernelTable kTable = {hwy::TargetName(HWY_TARGET), resize_normalize_scratch, resize_normalize,
-                                         upsample_threshold_scratch, upsample_threshold};
+                                         upsample_threshold_scratch, upsample_threshold, to_half, from_half};
   return &kTable;
 }
 

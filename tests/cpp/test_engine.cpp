@@ -184,6 +184,21 @@ TEST_F(EngineTest, NotANumberInTheImageIsAnError) {
   EXPECT_THROW(static_cast<void>(engine.encode({pixels.data(), PixelType::f32, 16, 16, 1, 64})), InvalidArgument);
 }
 
+TEST_F(EngineTest, TheSameImageIsEncodedOnce) {
+  const Engine engine(bundle_, options_);
+  const ImageEmbedding first = engine.encode(image());
+  const ImageEmbedding second = engine.encode(image());
+  EXPECT_EQ(first.data(), second.data());
+  EXPECT_EQ(engine.cache_stats().hits, 1u);
+  EXPECT_EQ(engine.cache_stats().misses, 1u);
+  EXPECT_EQ(engine.cache_stats().bytes, first.bytes());
+  pixels_[5] = static_cast<std::uint8_t>(pixels_[5] + 1);
+  static_cast<void>(engine.encode(image()));
+  EXPECT_EQ(engine.cache_stats().misses, 2u);
+  engine.clear_cache();
+  EXPECT_EQ(engine.cache_stats().entries, 0u);
+}
+
 TEST_F(EngineTest, CancelsBetweenBatches) {
   const Engine engine(bundle_, options_);
   std::vector<Box> boxes(100, Box{0, 0, 63, 47});

@@ -54,6 +54,7 @@ TEST_F(EngineFaults, ARequestThatFailedIsNotReused) {
 TEST_F(EngineFaults, NotANumberFromTheModelIsAnError) {
   const Engine engine(bundle_, options_);
   const ImageEmbedding embedding = engine.encode(image());
+  engine.clear_cache();
   fake_backend().answer_nan = true;
   EXPECT_THROW(static_cast<void>(engine.encode(image())), BackendError);
   EXPECT_THROW(engine.predict(embedding, {{Box{0, 0, 1, 1}, {}, nullptr}}), BackendError);

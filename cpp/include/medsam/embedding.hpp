@@ -1,6 +1,7 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -13,6 +14,10 @@ namespace medsam {
 namespace detail {
 struct EmbeddingData;
 }
+
+/// How an engine keeps embeddings. f16 halves their memory; values are rounded to half precision once, at encode time,
+/// so an answer does not depend on whether the embedding came from the cache.
+enum class EmbeddingStorage : std::uint8_t { f32, f16 };
 
 /// One encoded image: the encoder's outputs, the geometry that maps prompts to it, and the fingerprint of the model and
 /// image rules that made it. Immutable and cheap to copy (shared); safe to use from many threads and to outlive its
@@ -33,8 +38,15 @@ class MEDSAM_ENGINE_EXPORT ImageEmbedding {
   [[nodiscard]] const float* data() const;
   /// Bytes held by all encoder outputs.
   [[nodiscard]] std::uint64_t bytes() const;
-  /// Hex digest naming the encoder, its precision and its image rules.
+  /// Hex digest naming the encoder, its precision, its image rules and the storage.
   [[nodiscard]] const std::string& fingerprint() const;
+
+  /// The embedding as bytes, to save or send: portable between machines, guarded by a digest. As f16 when made with
+  /// EmbeddingStorage::f16 (exact either way).
+  [[nodiscard]] std::string serialize() const;
+  /// The opposite. ModelError when the bytes are not what serialize() wrote. Which engine may use the embedding is checked
+  /// when it is used.
+  static ImageEmbedding deserialize(const void* data, std::size_t size);
 
   [[nodiscard]] const std::shared_ptr<const detail::EmbeddingData>& impl() const noexcept { return data_; }
 

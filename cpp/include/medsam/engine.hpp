@@ -31,6 +31,16 @@ struct EngineOptions {
   /// Folder for compiled models; "" = $MEDSAM_ENGINE_CACHE, else $XDG_CACHE_HOME/medsam-engine, else
   /// ~/.cache/medsam-engine; "none" = do not store. A folder that cannot be written is reported to `log` and not used.
   std::string cache_dir;
+  /// Bytes of embeddings kept for images seen before, least recently used out first; 0 = none. An image encoded again while
+  /// it is kept costs a hash of its pixels. Embeddings the caller still holds are not freed.
+  std::uint64_t cache_bytes = std::uint64_t{256} << 20;
+  /// How embeddings are kept, in memory and on disk.
+  EmbeddingStorage embedding_storage = EmbeddingStorage::f32;
+  /// Folder that keeps embeddings between runs, so that an image seen yesterday need not be encoded again; "" = none.
+  /// Holds image content in encoded form: protect it as you protect the images. Faults are reported to `log`.
+  std::string embedding_store;
+  /// Bytes that folder may hold; the least recently written files go first.
+  std::uint64_t embedding_store_bytes = std::uint64_t{4} << 30;
   /// Hash every file of the bundle now, also those unchanged since their last verification.
   bool verify = false;
   /// Receives messages; nullptr = silence. May be called from any thread that calls the engine. Must not throw.
@@ -52,6 +62,17 @@ struct EngineInfo {
   std::vector<std::int64_t> mask_shape;       ///< (h, w) of low_res_logits.
   bool accepts_points = false;
   bool accepts_mask = false;
+};
+
+/// The embedding cache's counters since the engine was made.
+struct CacheStats {
+  std::uint64_t hits = 0;        ///< Images whose embedding was there, or being made by another thread.
+  std::uint64_t misses = 0;      ///< Images encoded, or read from the store.
+  std::uint64_t store_hits = 0;  ///< Of the misses, those read from the store.
+  std::uint64_t evictions = 0;   ///< Embeddings dropped to stay within the budget.
+  std::uint64_t entries = 0;     ///< Embeddings held now.
+  std::uint64_t bytes = 0;       ///< Bytes they hold.
+  std::uint64_t budget = 0;      ///< EngineOptions::cache_bytes.
 };
 
 /// How Engine::predict answers.
@@ -110,8 +131,13 @@ class MEDSAM_ENGINE_EXPORT Engine {
   [[nodiscard]] const EngineInfo& info() const;
 
   /// Resizes, normalises, pads and encodes one image: the expensive step (0.1 to 1 s on a CPU).
-  /// f32 pixels must be finite. InvalidArgument, BackendError, OutOfMemory.
+  /// The same pixels again come from the cache. f32 pixels must be finite. InvalidArgument, BackendError, OutOfMemory.
   [[nodiscard]] ImageEmbedding encode(const ImageView& image) const;
+
+  /// The embedding cache's counters.
+  [[nodiscard]] CacheStats cache_stats() const;
+  /// Forgets every cached embedding; the counters and the store on disk stay.
+  void clear_cache() const;
 
   /// Answers prompts about an encoded image (tens of ms each on a CPU). Zero prompts give an empty Prediction.
   /// A prompt's result does not depend on the other prompts of the call. InvalidArgument, ModelError (embedding of

@@ -27,7 +27,8 @@ class Tensor {
   Tensor(const Tensor&) = delete;
   Tensor& operator=(const Tensor&) = delete;
   [[nodiscard]] const Shape& shape() const { return shape_; }
-  [[nodiscard]] std::uint64_t bytes() const { return static_cast<std::uint64_t>(element_count(shape_)) * sizeof(float); }
+  /// Memory held.
+  [[nodiscard]] virtual std::uint64_t bytes() const { return static_cast<std::uint64_t>(element_count(shape_)) * sizeof(float); }
   /// Row-major f32 in host memory; a device backend copies on the first call. Thread-safe.
   [[nodiscard]] virtual const float* host() const = 0;
 

@@ -62,16 +62,14 @@ TEST_P(EveryPixelType, TablesAgreeOnEveryLayoutAndNormalization) {
       {37, 53, 64, 91},    // enlarged
       {50, 20, 30, 40},    // one direction enlarged
       {21, 34, 21, 34},    // equal: no resampling
-      {1, 1, 9, 5},        {500, 333, 256, 170}, {257, 255, 256, 254}, {300, 7, 256, 6},
+      {1, 1, 9, 5},        {300, 233, 128, 99}, {257, 255, 256, 254}, {300, 7, 256, 6},
   };
   std::uint32_t seed = 100;
   for (const Shape& s : kShapes) {
     for (const int channels : {1, 3}) {
       for (const RowLayout layout : {RowLayout::dense, RowLayout::padded, RowLayout::bottom_up}) {
-        for (const Normalize normalize : kNormalizations) {
-          const TestImage image(GetParam(), s.height, s.width, channels, layout, seed++);
-          expect_tables_agree(image, s.new_height, s.new_width, normalize, static_cast<std::int64_t>(seed % 4));
-        }
+        const TestImage image(GetParam(), s.height, s.width, channels, layout, seed++);
+        expect_tables_agree(image, s.new_height, s.new_width, kNormalizations[seed % 3], static_cast<std::int64_t>(seed % 4));
       }
     }
   }

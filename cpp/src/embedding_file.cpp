@@ -1,0 +1,224 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+#include "embedding_file.hpp"
+
+#include <xxhash.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <utility>
+#include <vector>
+
+#include "embedding_data.hpp"
+#include "finite.hpp"
+#include "medsam/error.hpp"
+
+namespace medsam {
+
+namespace fs = std::filesystem;
+using backends::HostTensor;
+using backends::Shape;
+using detail::EmbeddingData;
+
+static_assert(std::endian::native == std::endian::little, "the file format is little-endian");
+
+namespace {
+
+constexpr char kMagic[9] = "MEDSAMEB";
+constexpr std::uint32_t kVersion = 1;
+constexpr std::size_t kDigestBytes = 16, kFingerprintBytes = 64;
+constexpr std::uint32_t kMaxTensors = 64, kMaxRank = 8;
+const char* const kSuffix = ".embedding";
+
+class Writer {
+ public:
+  template <class T>
+  void value(const T& v) {
+    bytes(&v, sizeof v);
+  }
+  void bytes(const void* data, std::size_t size) { out_.append(static_cast<const char*>(data), size); }
+  std::string finish() {
+    XXH128_canonical_t digest;
+    XXH128_canonicalFromHash(&digest, XXH3_128bits(out_.data(), out_.size()));
+    bytes(digest.digest, kDigestBytes);
+    return std::move(out_);
+  }
+
+ private:
+  std::string out_;
+};
+
+class Reader {
+ public:
+  Reader(const void* data, std::size_t size) : data_(static_cast<const char*>(data)), left_(size) {}
+  template <class T>
+  T value() {
+    T v;
+    std::memcpy(&v, take(sizeof v), sizeof v);
+    return v;
+  }
+  const char* take(std::size_t size) {
+    if (size > left_) refuse();
+    const char* at = data_;
+    data_ += size;
+    left_ -= size;
+    return at;
+  }
+  [[nodiscard]] std::size_t left() const { return left_; }
+  [[noreturn]] static void refuse() {
+    throw ModelError("embedding: the bytes are damaged or no saved embedding; encode the image again");
+  }
+
+ private:
+  const char* data_;
+  std::size_t left_;
+};
+
+void write_tensor(Writer& writer, const backends::Tensor& tensor) {
+  writer.value(static_cast<std::uint32_t>(tensor.shape().size()));
+  for (const std::int64_t d : tensor.shape()) writer.value(d);
+  if (const auto* half = dynamic_cast<const HalfTensor*>(&tensor)) {
+    writer.bytes(half->values().data(), half->bytes());
+  } else {
+    writer.bytes(tensor.host(), tensor.bytes());
+  }
+}
+
+backends::TensorPtr read_tensor(Reader& reader, EmbeddingStorage storage) {
+  const auto rank = reader.value<std::uint32_t>();
+  if (rank == 0 || rank > kMaxRank) Reader::refuse();
+  Shape shape;
+  std::size_t count = 1;
+  for (std::uint32_t i = 0; i < rank; ++i) {
+    shape.push_back(reader.value<std::int64_t>());
+    // Each factor keeps the count below the bytes there are, so nothing overflows or is allocated in vain.
+    if (shape.back() < 1 || static_cast<std::uint64_t>(shape.back()) > reader.left() / count) Reader::refuse();
+    count *= static_cast<std::size_t>(shape.back());
+  }
+  if (storage == EmbeddingStorage::f16) {
+    const char* values = reader.take(count * sizeof(std::uint16_t));
+    auto tensor = std::make_shared<HalfTensor>(std::move(shape));
+    std::memcpy(tensor->mutable_values().data(), values, count * sizeof(std::uint16_t));
+    return tensor;
+  }
+  const char* values = reader.take(count * sizeof(float));
+  auto tensor = std::make_shared<HostTensor>(std::move(shape));
+  std::memcpy(tensor->mutable_host(), values, count * sizeof(float));
+  return tensor;
+}
+
+void check_digest(const void* data, std::size_t size) {
+  if (size < sizeof kMagic - 1 + kDigestBytes) Reader::refuse();
+  XXH128_canonical_t digest;
+  XXH128_canonicalFromHash(&digest, XXH3_128bits(data, size - kDigestBytes));
+  if (std::memcmp(digest.digest, static_cast<const char*>(data) + size - kDigestBytes, kDigestBytes) != 0) {
+    Reader::refuse();
+  }
+}
+
+}  // namespace
+
+std::string write_embedding(const ImageEmbedding& embedding) {
+  const EmbeddingData& full = *embedding.impl();
+  const bool compact = full.storage == EmbeddingStorage::f16 &&
+                       dynamic_cast<const HalfTensor*>(full.outputs.at(0).get()) == nullptr;
+  const ImageEmbedding stored = compact ? compacted(embedding) : embedding;
+  const EmbeddingData& data = *stored.impl();
+  const ImageGeometry& g = data.geometry;
+  Writer writer;
+  writer.bytes(kMagic, sizeof kMagic - 1);
+  writer.value(kVersion);
+  writer.value(static_cast<std::uint32_t>(data.storage));
+  for (const std::int64_t v : {g.height, g.width, g.input_size, g.new_height, g.new_width}) writer.value(v);
+  writer.value(g.prompt_scale_x);
+  writer.value(g.prompt_scale_y);
+  writer.bytes(data.fingerprint.data(), kFingerprintBytes);
+  writer.value(static_cast<std::uint32_t>(data.outputs.size()));
+  for (const auto& output : data.outputs) write_tensor(writer, *output);
+  return writer.finish();
+}
+
+ImageEmbedding read_embedding(const void* bytes, std::size_t size) {
+  check_digest(bytes, size);
+  Reader reader(bytes, size - kDigestBytes);
+  if (std::memcmp(reader.take(sizeof kMagic - 1), kMagic, sizeof kMagic - 1) != 0) Reader::refuse();
+  const auto version = reader.value<std::uint32_t>();
+  if (version != kVersion) {
+    throw ModelError("embedding: got format version " + std::to_string(version) + ", this version understands " +
+                     std::to_string(kVersion) + "; encode the image again");
+  }
+  auto data = std::make_shared<EmbeddingData>();
+  const auto storage = reader.value<std::uint32_t>();
+  if (storage > 1) Reader::refuse();
+  data->storage = static_cast<EmbeddingStorage>(storage);
+  ImageGeometry& g = data->geometry;
+  for (std::int64_t* v : {&g.height, &g.width, &g.input_size, &g.new_height, &g.new_width}) {
+    *v = reader.value<std::int64_t>();
+  }
+  g.prompt_scale_x = reader.value<double>();
+  g.prompt_scale_y = reader.value<double>();
+  data->fingerprint.assign(reader.take(kFingerprintBytes), kFingerprintBytes);
+  const auto tensors = reader.value<std::uint32_t>();
+  if (tensors == 0 || tensors > kMaxTensors) Reader::refuse();
+  for (std::uint32_t i = 0; i < tensors; ++i) data->outputs.push_back(read_tensor(reader, data->storage));
+  if (reader.left() != 0) Reader::refuse();
+  return ImageEmbedding(std::move(data));
+}
+
+EmbeddingStore::EmbeddingStore(const std::string& folder, std::uint64_t budget, CacheFolder::Log log)
+    : folder_(folder.empty() ? "none" : folder, std::move(log)), budget_(budget) {}
+
+std::optional<ImageEmbedding> EmbeddingStore::load(const EmbeddingKey& key, const std::string& fingerprint) const {
+  const auto content = folder_.read(key.hex() + kSuffix);
+  if (!content) return std::nullopt;
+  try {
+    ImageEmbedding embedding = read_embedding(content->data(), content->size());
+    if (embedding.fingerprint() == fingerprint) return embedding;
+  } catch (const ModelError&) {
+    return std::nullopt;  // damaged: the caller encodes again and overwrites it
+  }
+  return std::nullopt;
+}
+
+void EmbeddingStore::save(const EmbeddingKey& key, const ImageEmbedding& embedding) const {
+  if (!folder_.usable()) return;
+  const std::string content = write_embedding(embedding);
+  if (content.size() > budget_) return;
+  folder_.write(key.hex() + kSuffix, [&](const std::string& path) {
+    std::ofstream file(path, std::ios::binary);
+    file.write(content.data(), static_cast<std::streamsize>(content.size()));
+    file.close();
+    if (!file) throw std::runtime_error("disk full?");
+  });
+  prune();
+}
+
+void EmbeddingStore::prune() const {
+  struct File {
+    fs::file_time_type time;
+    std::uint64_t bytes;
+    fs::path path;
+  };
+  std::vector<File> files;
+  std::uint64_t total = 0;
+  std::error_code error;
+  for (fs::directory_iterator it(folder_.path(""), error), end; !error && it != end; it.increment(error)) {
+    std::error_code gone;  // another process may prune at the same time
+    const auto bytes = it->file_size(gone);
+    const auto time = it->last_write_time(gone);
+    if (gone || it->path().extension() != kSuffix) continue;
+    files.push_back({time, bytes, it->path()});
+    total += bytes;
+  }
+  std::sort(files.begin(), files.end(), [](const File& a, const File& b) { return a.time < b.time; });
+  for (const File& file : files) {
+    if (total <= budget_) break;
+    fs::remove(file.path, error);
+    total -= file.bytes;
+  }
+}
+
+}  // namespace medsam
