@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes as ct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +94,11 @@ class Probe:
         normalize: str = "min_max",
         mean: tuple[float, float, float] = (0.0, 0.0, 0.0),
         stddev: tuple[float, float, float] = (1.0, 1.0, 1.0),
-    ) -> bool:
-        """Run the kernel on image (H, W[, 3]) into out (3, S, S); new_size is (height, width). False: not finite."""
+    ) -> Callable[[], bool]:
+        """Prepare a call on image (H, W[, 3]) into out (3, S, S) f32; new_size is (height, width).
+
+        Returns a function that runs the kernel: False when it met a value that is not finite. The arrays must outlive it.
+        """
         pixels = Pixels(
             image.ctypes.data,
             PIXEL_TYPES[image.dtype.name],
@@ -112,12 +116,9 @@ class Probe:
             (ct.c_float * 3)(*mean),
             (ct.c_float * 3)(*stddev),
         )
-        result = self._lib.probe_resize_normalize(
-            table.encode(), ct.byref(pixels), ct.byref(params), ct.c_void_p(out.ctypes.data)
-        )
-        if result < 0:
-            raise ValueError(f"table: got {table}, expected one of {self.tables()}")
-        return bool(result)
+        function = self._lib.probe_resize_normalize
+        arguments = (self._name(table), ct.byref(pixels), ct.byref(params), ct.c_void_p(out.ctypes.data))
+        return lambda: bool(function(*arguments))
 
     def upsample_threshold(
         self,
@@ -127,8 +128,11 @@ class Probe:
         out: NDArray[Any],
         label: int = 1,
         threshold: float = 0.0,
-    ) -> tuple[int, int, int, int, int]:
-        """Write label into out (H, W) from logits (h, w) cropped to crop; returns (area, x0, y0, x1, y1)."""
+    ) -> Callable[[], tuple[int, int, int, int, int]]:
+        """Prepare a call that writes label into out (H, W) from logits (h, w) cropped to crop (height, width).
+
+        Returns a function that runs the kernel: (area, x0, y0, x1, y1). The arrays must outlive it.
+        """
         params = UpsampleThresholdParams(
             logits.ctypes.data,
             logits.strides[0] // 4,
@@ -141,6 +145,16 @@ class Probe:
             label,
         )
         stats = MaskStats()
-        if self._lib.probe_upsample_threshold(table.encode(), ct.byref(params), ct.byref(stats)) < 0:
+        function = self._lib.probe_upsample_threshold
+        arguments = (self._name(table), ct.byref(params), ct.byref(stats))
+
+        def run() -> tuple[int, int, int, int, int]:
+            function(*arguments)
+            return (stats.area, stats.x0, stats.y0, stats.x1, stats.y1)
+
+        return run
+
+    def _name(self, table: str) -> bytes:
+        if table not in self.tables():
             raise ValueError(f"table: got {table}, expected one of {self.tables()}")
-        return (stats.area, stats.x0, stats.y0, stats.x1, stats.y1)
+        return table.encode()

@@ -42,7 +42,7 @@ inline AreaBuffers take_area_buffers(const Pixels& image, std::int64_t width, Sc
   const bool quad = image.channels == 1;
   const std::int64_t step = quad ? kQuad : image.channels;
   const std::int64_t tile = (tile_columns(image.width, width) + 1) * (image.width / width + 1) + 4;
-  const auto samples = static_cast<std::size_t>(tile * step) + 64 / sizeof(float);
+  const auto samples = static_cast<std::size_t>((tile + 16) * step);  // 16: a vector past the end
   const auto row = static_cast<std::size_t>(width * image.channels) + 16;
   AreaBuffers b{};
   b.wide = scratch.take<float>(samples);
@@ -78,42 +78,47 @@ struct AreaTile {
 };
 
 /// The last cell of a row.
-HWY_INLINE void sum_last_cell(const float* wide, const AreaCell& cell, std::int64_t first_pixel, std::int64_t step,
-                              float* out) {
+template <std::int64_t kStep>
+HWY_INLINE void sum_last_cell(const float* wide, const AreaCell& cell, std::int64_t first_pixel, float* out) {
   const hn::FixedTag<float, 4> d;
-  const float* p = wide + (cell.mid_begin - first_pixel) * step;
-  auto sum = hn::Add(hn::Zero(d), hn::Mul(hn::LoadU(d, p - step), hn::Set(d, cell.w_first)));
-  for (std::int32_t i = cell.mid_begin; i < cell.mid_end; ++i, p += step) {
+  const float* p = wide + (cell.mid_begin - first_pixel) * kStep;
+  auto sum = hn::Add(hn::Zero(d), hn::Mul(hn::LoadU(d, p - kStep), hn::Set(d, cell.w_first)));
+  for (std::int32_t i = cell.mid_begin; i < cell.mid_end; ++i, p += kStep) {
     sum = hn::Add(sum, hn::Mul(hn::LoadU(d, p), hn::Set(d, cell.w_mid)));
   }
   hn::StoreU(hn::Add(sum, hn::Mul(hn::LoadU(d, p), hn::Set(d, cell.w_last))), d, out);
 }
 
-/// Row sums of a tile's cells. `step` floats lie between neighbouring source pixels, `out_step` between output pixels; of
-/// the 4 floats stored for each output those beyond out_step are overwritten by the next one.
+/// Row sums of a tile's cells. kStep floats lie between neighbouring source pixels and between output pixels; of the 4
+/// floats stored for each output those beyond kStep are overwritten by the next one.
+template <std::int64_t kStep>
 HWY_NOINLINE void sum_cells(const AreaBuffers& b, const AreaCell* HWY_RESTRICT cells, std::int64_t width,
-                            const AreaTile& tile, const CellShape& shape, std::int64_t step, std::int64_t out_step,
-                            float* HWY_RESTRICT out) {
+                            const AreaTile& tile, const CellShape& shape, float* HWY_RESTRICT out) {
   const hn::FixedTag<float, 4> d;
-  const float* HWY_RESTRICT wide = b.wide + step;
-  const float* HWY_RESTRICT scaled = b.scaled + step;
+  const float* HWY_RESTRICT wide = b.wide + kStep;
+  const float* HWY_RESTRICT scaled = b.scaled + kStep;
   const std::int64_t whole = tile.end < width ? tile.end : width - 1;
   for (std::int64_t x = tile.begin; x < whole; ++x) {
     const AreaCell& cell = cells[x];
-    const std::int64_t at = (cell.mid_begin - tile.first_pixel) * step;
+    const std::int64_t at = (cell.mid_begin - tile.first_pixel) * kStep;
     const std::int64_t mids = cell.mid_end - cell.mid_begin;
     const float* mid = scaled + at;
     // Absent outer taps have weight 0 and add +-0, absent extra taps are masked to +0: no branch, and no change to a sum.
-    auto sum = hn::Add(hn::Zero(d), hn::Mul(hn::LoadU(d, wide + at - step), hn::Set(d, cell.w_first)));
-    for (std::int32_t k = 0; k < shape.mids; ++k, mid += step) sum = hn::Add(sum, hn::LoadU(d, mid));
-    for (std::int32_t k = 0; k < shape.extras; ++k, mid += step) {
+    auto sum = hn::Add(hn::Zero(d), hn::Mul(hn::LoadU(d, wide + at - kStep), hn::Set(d, cell.w_first)));
+    std::int32_t k = 0;
+    for (; k + 4 <= shape.mids; k += 4, mid += 4 * kStep) {
+      sum = hn::Add(hn::Add(sum, hn::LoadU(d, mid)), hn::LoadU(d, mid + kStep));
+      sum = hn::Add(hn::Add(sum, hn::LoadU(d, mid + 2 * kStep)), hn::LoadU(d, mid + 3 * kStep));
+    }
+    for (; k < shape.mids; ++k, mid += kStep) sum = hn::Add(sum, hn::LoadU(d, mid));
+    for (k = 0; k < shape.extras; ++k, mid += kStep) {
       const auto keep = hn::BitCast(d, hn::Set(hn::FixedTag<std::int32_t, 4>(), shape.mids + k < mids ? -1 : 0));
       sum = hn::Add(sum, hn::And(hn::LoadU(d, mid), keep));
     }
-    sum = hn::Add(sum, hn::Mul(hn::LoadU(d, wide + at + mids * step), hn::Set(d, cell.w_last)));
-    hn::StoreU(sum, d, out + x * out_step);
+    sum = hn::Add(sum, hn::Mul(hn::LoadU(d, wide + at + mids * kStep), hn::Set(d, cell.w_last)));
+    hn::StoreU(sum, d, out + x * kStep);
   }
-  if (tile.end == width) sum_last_cell(wide, cells[width - 1], tile.first_pixel, step, out + (width - 1) * out_step);
+  if (tile.end == width) sum_last_cell<kStep>(wide, cells[width - 1], tile.first_pixel, out + (width - 1) * kStep);
 }
 
 /// Samples of one row: as floats, and times w. `readable` >= n samples may be read, and a vector beyond n written.
@@ -202,7 +207,7 @@ class AreaRows {
         const std::int64_t at = tile.first_pixel * 3;
         widen_scaled(row_of<T>(image_, y) + at, (tile.last_pixel - tile.first_pixel) * 3, image_.width * 3 - at, shape_.w_mid,
                      buffers_.wide + 3, buffers_.scaled + 3);
-        sum_cells(buffers_, cells_, width_, tile, shape_, 3, 3, buffers_.row_sums);
+        sum_cells<3>(buffers_, cells_, width_, tile, shape_, buffers_.row_sums);
       }
     }
     if (image_.channels == 1) split_quad(buffers_.quad_sums, width_, width_, buffers_.row_sums);
@@ -217,7 +222,7 @@ class AreaRows {
     }
     widen_quad(rows, tile.first_pixel, tile.last_pixel - tile.first_pixel, image_.width - tile.first_pixel, shape_.w_mid,
                buffers_.wide + kQuad, buffers_.scaled + kQuad);
-    sum_cells(buffers_, cells_, width_, tile, shape_, kQuad, kQuad, buffers_.quad_sums);
+    sum_cells<kQuad>(buffers_, cells_, width_, tile, shape_, buffers_.quad_sums);
   }
 
   const Pixels& image_;
