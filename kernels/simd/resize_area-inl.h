@@ -90,13 +90,15 @@ HWY_INLINE void sum_last_cell(const float* wide, const AreaCell& cell, std::int6
 }
 
 /// Row sums of a tile's cells. kStep floats lie between neighbouring source pixels and between output pixels; of the 4
-/// floats stored for each output those beyond kStep are overwritten by the next one.
-template <std::int64_t kStep>
-HWY_NOINLINE void sum_cells(const AreaBuffers& b, const AreaCell* HWY_RESTRICT cells, std::int64_t width,
+/// floats stored for each output those beyond kStep are overwritten by the next one. kMids: shape.mids, or 0 when known only
+/// at run time.
+template <std::int64_t kStep, std::int32_t kMids>
+HWY_NOINLINE void sum_cells_of(const AreaBuffers& b, const AreaCell* HWY_RESTRICT cells, std::int64_t width,
                             const AreaTile& tile, const CellShape& shape, float* HWY_RESTRICT out) {
   const hn::FixedTag<float, 4> d;
   const float* HWY_RESTRICT wide = b.wide + kStep;
   const float* HWY_RESTRICT scaled = b.scaled + kStep;
+  const std::int32_t least = kMids > 0 ? kMids : shape.mids;
   const std::int64_t whole = tile.end < width ? tile.end : width - 1;
   for (std::int64_t x = tile.begin; x < whole; ++x) {
     const AreaCell& cell = cells[x];
@@ -105,20 +107,26 @@ HWY_NOINLINE void sum_cells(const AreaBuffers& b, const AreaCell* HWY_RESTRICT c
     const float* mid = scaled + at;
     // Absent outer taps have weight 0 and add +-0, absent extra taps are masked to +0: no branch, and no change to a sum.
     auto sum = hn::Add(hn::Zero(d), hn::Mul(hn::LoadU(d, wide + at - kStep), hn::Set(d, cell.w_first)));
-    std::int32_t k = 0;
-    for (; k + 4 <= shape.mids; k += 4, mid += 4 * kStep) {
-      sum = hn::Add(hn::Add(sum, hn::LoadU(d, mid)), hn::LoadU(d, mid + kStep));
-      sum = hn::Add(hn::Add(sum, hn::LoadU(d, mid + 2 * kStep)), hn::LoadU(d, mid + 3 * kStep));
-    }
-    for (; k < shape.mids; ++k, mid += kStep) sum = hn::Add(sum, hn::LoadU(d, mid));
-    for (k = 0; k < shape.extras; ++k, mid += kStep) {
-      const auto keep = hn::BitCast(d, hn::Set(hn::FixedTag<std::int32_t, 4>(), shape.mids + k < mids ? -1 : 0));
+    for (std::int32_t k = 0; k < least; ++k, mid += kStep) sum = hn::Add(sum, hn::LoadU(d, mid));
+    for (std::int32_t k = 0; k < shape.extras; ++k, mid += kStep) {
+      const auto keep = hn::BitCast(d, hn::Set(hn::FixedTag<std::int32_t, 4>(), least + k < mids ? -1 : 0));
       sum = hn::Add(sum, hn::And(hn::LoadU(d, mid), keep));
     }
     sum = hn::Add(sum, hn::Mul(hn::LoadU(d, wide + at + mids * kStep), hn::Set(d, cell.w_last)));
     hn::StoreU(sum, d, out + x * kStep);
   }
   if (tile.end == width) sum_last_cell<kStep>(wide, cells[width - 1], tile.first_pixel, out + (width - 1) * kStep);
+}
+
+/// The unrolled version for the shape, where there is one.
+template <std::int64_t kStep, std::int32_t kMids = 16>
+HWY_INLINE void sum_cells(const AreaBuffers& b, const AreaCell* cells, std::int64_t width, const AreaTile& tile,
+                          const CellShape& shape, float* out) {
+  if (kMids == 0 || shape.mids == kMids) {
+    sum_cells_of<kStep, kMids>(b, cells, width, tile, shape, out);
+  } else if constexpr (kMids > 0) {
+    sum_cells<kStep, kMids - 1>(b, cells, width, tile, shape, out);
+  }
 }
 
 /// Samples of one row: as floats, and times w. `readable` >= n samples may be read, and a vector beyond n written.
