@@ -31,9 +31,13 @@ const KernelTable& table() {
 }
 
 std::vector<const KernelTable*> available_tables() {
-  std::vector<const KernelTable*> tables = simd_tables();
-  tables.insert(tables.begin(), &scalar_table());
-  return tables;
+  // Asked of the processor once: CPUID traps in a virtual machine and costs tens of microseconds.
+  static const std::vector<const KernelTable*> kTables = [] {
+    std::vector<const KernelTable*> tables = simd_tables();
+    tables.insert(tables.begin(), &scalar_table());
+    return tables;
+  }();
+  return kTables;
 }
 
 }  // namespace medsam::kernels

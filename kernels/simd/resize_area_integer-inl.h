@@ -31,16 +31,23 @@ inline BlockBuffers take_block_buffers(const Pixels& image, std::int64_t width, 
   return b;
 }
 
+/// sums = top + bottom, or sums += top + bottom. Two rows a pass, or one: bottom is null.
 template <typename T>
-HWY_NOINLINE void add_samples(const T* HWY_RESTRICT src, bool first, std::int64_t n, float* HWY_RESTRICT sums) {
+HWY_NOINLINE void add_samples(const T* HWY_RESTRICT top, const T* HWY_RESTRICT bottom, bool first, std::int64_t n,
+                              float* HWY_RESTRICT sums) {
   const hn::ScalableTag<float> d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   std::int64_t i = 0;
   for (; i + lanes <= n; i += lanes) {
-    const auto v = load_samples(d, src + i);
-    hn::StoreU(first ? v : hn::Add(v, hn::LoadU(d, sums + i)), d, sums + i);
+    auto v = load_samples(d, top + i);
+    if (bottom != nullptr) v = hn::Add(v, load_samples(d, bottom + i));
+    if (!first) v = hn::Add(v, hn::LoadU(d, sums + i));
+    hn::StoreU(v, d, sums + i);
   }
-  for (; i < n; ++i) sums[i] = static_cast<float>(src[i]) + (first ? 0.F : sums[i]);
+  for (; i < n; ++i) {
+    const float pair = static_cast<float>(top[i]) + (bottom != nullptr ? static_cast<float>(bottom[i]) : 0.F);
+    sums[i] = first ? pair : sums[i] + pair;
+  }
 }
 
 /// out[x] = sum of `factor` neighbouring columns, one channel.
@@ -122,8 +129,10 @@ void resize_area_integer(const Pixels& image, const ResizePlan& plan, const Bloc
     }
     const std::int64_t n = width * image.channels;
     for (std::int64_t y = 0; y < height; ++y, out += n) {
-      for (std::int64_t k = 0; k < plan.factor_y; ++k) {
-        add_samples(row_of<T>(image, y * plan.factor_y + k), k == 0, image.width * image.channels, buffers.columns);
+      for (std::int64_t k = 0; k < plan.factor_y; k += 2) {
+        const std::int64_t top = y * plan.factor_y + k;
+        const T* bottom = k + 1 < plan.factor_y ? row_of<T>(image, top + 1) : nullptr;
+        add_samples(row_of<T>(image, top), bottom, k == 0, image.width * image.channels, buffers.columns);
       }
       if (image.channels == 1) {
         sum_columns_1(buffers.columns, plan.factor_x, width, buffers.total);

@@ -33,10 +33,10 @@ HWY_INLINE Span unite(Span a, Span b) {
 struct UpsampleBuffers {
   std::int32_t *i0, *i1;  // (width): taps of each output column
   float *w0, *w1;         // (width)
-  std::int32_t *r0, *r1;  // (width): the taps relative to the first tap of the column's vector
+  std::int32_t* r0;       // (width): i0 relative to the first i0 of the column's vector
   std::int32_t* first;    // (crop_width + 1): first output column whose tap i0 is at least this logit column
   Span* active;           // (crop_height): output columns that a logit row can raise above the threshold
-  float* source;          // (crop_width): the logit row, with room to read past its end
+  float* tail;            // the end of the logit row, its last element twice, and room to read past it
   float* rows[2];         // (width): upsampled logit rows, even and odd
 };
 
@@ -48,17 +48,16 @@ inline UpsampleBuffers take_upsample_buffers(const UpsampleThresholdParams& p, S
   b.w0 = scratch.take<float>(width);
   b.w1 = scratch.take<float>(width);
   b.r0 = scratch.take<std::int32_t>(width);
-  b.r1 = scratch.take<std::int32_t>(width);
   b.first = scratch.take<std::int32_t>(crop_width + 1);
   b.active = scratch.take<Span>(static_cast<std::size_t>(p.crop_height));
-  b.source = scratch.take<float>(crop_width);
+  b.tail = scratch.take<float>(2 * hn::Lanes(hn::ScalableTag<float>()) + 1);
   b.rows[0] = scratch.take<float>(width);
   b.rows[1] = scratch.take<float>(width);
   return b;
 }
 
-/// Fills in the taps. True when the taps of every vector of output columns lie within one vector of logits, so that a
-/// permutation can stand for the gathers.
+/// Fills in the taps. True when the left taps of every vector of output columns lie within one vector of logits (always,
+/// unless the width shrinks), so that a permutation can stand for a gather.
 inline bool fill_columns(const UpsampleThresholdParams& p, std::int64_t lanes, const UpsampleBuffers& b) {
   const float scale = static_cast<float>(p.crop_width) / static_cast<float>(p.width);
   bool narrow = true;
@@ -71,8 +70,7 @@ inline bool fill_columns(const UpsampleThresholdParams& p, std::int64_t lanes, c
     b.w0[x] = tap.w0;
     b.w1[x] = tap.w1;
     b.r0[x] = tap.i0 - base;
-    b.r1[x] = tap.i1 - base;
-    narrow = narrow && b.r1[x] < lanes;
+    narrow = narrow && b.r0[x] < lanes;
     for (; next <= tap.i0; ++next) b.first[next] = static_cast<std::int32_t>(x);
   }
   for (; next <= p.crop_width; ++next) b.first[next] = static_cast<std::int32_t>(p.width);
@@ -101,18 +99,25 @@ HWY_NOINLINE Span active_columns(const float* HWY_RESTRICT row, std::int64_t n, 
 }
 
 /// Columns [span.begin, span.end) of a logit row, upsampled along x.
-HWY_NOINLINE void upsample_row(const float* HWY_RESTRICT row, const UpsampleBuffers& b, bool narrow, Span span,
-                               std::int64_t width, float* HWY_RESTRICT out) {
+HWY_NOINLINE void upsample_row(const float* HWY_RESTRICT row, std::int64_t crop_width, const UpsampleBuffers& b, bool narrow,
+                               Span span, std::int64_t width, float* HWY_RESTRICT out) {
   const hn::ScalableTag<float> d;
   const hn::RebindToSigned<decltype(d)> di;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const std::int64_t tail_begin = crop_width > lanes ? crop_width - lanes : 0;
+  if (narrow) {
+    for (std::int64_t i = tail_begin; i < crop_width; ++i) b.tail[i - tail_begin] = row[i];
+    b.tail[crop_width - tail_begin] = row[crop_width - 1];  // the last column is its own right neighbour
+  }
   std::int64_t x = span.begin / lanes * lanes;  // vectors begin where the relative taps do
   for (; x < span.end && x + lanes <= width; x += lanes) {
     auto left = hn::Zero(d), right = left;
     if (narrow) {
-      const auto v = hn::LoadU(d, row + b.i0[x]);
-      left = hn::TableLookupLanes(v, hn::SetTableIndices(d, b.r0 + x));
-      right = hn::TableLookupLanes(v, hn::SetTableIndices(d, b.r1 + x));
+      const std::int64_t base = b.i0[x];
+      const float* p = base + lanes + 1 <= crop_width ? row + base : b.tail + (base - tail_begin);
+      const auto taps = hn::SetTableIndices(d, b.r0 + x);
+      left = hn::TableLookupLanes(hn::LoadU(d, p), taps);
+      right = hn::TableLookupLanes(hn::LoadU(d, p + 1), taps);
     } else {
       left = hn::GatherIndex(d, row, hn::LoadU(di, b.i0 + x));
       right = hn::GatherIndex(d, row, hn::LoadU(di, b.i1 + x));
@@ -206,12 +211,7 @@ class UpsampledRows {
     Span span = b_.active[y];
     if (y > 0) span = unite(span, b_.active[y - 1]);
     if (y + 1 < p_.crop_height) span = unite(span, b_.active[y + 1]);
-    const float* row = p_.logits + y * p_.logits_stride;
-    if (narrow_) {
-      for (std::int64_t x = 0; x < p_.crop_width; ++x) b_.source[x] = row[x];
-      row = b_.source;
-    }
-    upsample_row(row, b_, narrow_, span, p_.width, out);
+    upsample_row(p_.logits + y * p_.logits_stride, p_.crop_width, b_, narrow_, span, p_.width, out);
     return out;
   }
 
