@@ -50,9 +50,17 @@ struct BoundEngine {
   Engine engine;
 };
 
+EmbeddingStorage embedding_storage(const std::string& name) {
+  if (name == "f32") return EmbeddingStorage::f32;
+  if (name == "f16") return EmbeddingStorage::f16;
+  throw InvalidArgument("embedding_storage: got \"" + name + "\", expected \"f32\" or \"f16\"; f32 is the default");
+}
+
 std::unique_ptr<BoundEngine> make_engine(const std::string& bundle, const std::string& device,
                                          const std::string& precision, int threads, const std::string& profile,
-                                         const std::string& cache_dir, bool verify) {
+                                         const std::string& cache_dir, std::uint64_t cache_bytes,
+                                         const std::string& storage, const std::string& store,
+                                         std::uint64_t store_bytes, bool verify) {
   auto messages = std::make_shared<MessageQueue>();
   EngineOptions options;
   options.device = device;
@@ -60,6 +68,10 @@ std::unique_ptr<BoundEngine> make_engine(const std::string& bundle, const std::s
   options.threads = threads;
   options.profile = profile;
   options.cache_dir = cache_dir;
+  options.cache_bytes = cache_bytes;
+  options.embedding_storage = embedding_storage(storage);
+  options.embedding_store = store;
+  options.embedding_store_bytes = store_bytes;
   options.verify = verify;
   options.log = [messages](LogLevel level, const std::string& text) { messages->push(level, text); };
   const py::gil_scoped_release release;
@@ -182,13 +194,19 @@ void register_engine(py::module_& m) {
   // An engine joins its worker threads when it goes; they may be waiting for the GIL.
   py::class_<BoundEngine>(m, "Engine", py::release_gil_before_calling_cpp_dtor())
       .def(py::init(&make_engine), py::arg("bundle"), py::kw_only(), py::arg("device"), py::arg("precision"),
-           py::arg("threads"), py::arg("profile"), py::arg("cache_dir"), py::arg("verify"))
+           py::arg("threads"), py::arg("profile"), py::arg("cache_dir"), py::arg("cache_bytes"),
+           py::arg("embedding_storage"), py::arg("embedding_store"), py::arg("embedding_store_bytes"),
+           py::arg("verify"))
       .def_property_readonly("info", [](const BoundEngine& self) { return self.engine.info(); })
       .def("encode", &encode, py::arg("image"))
       .def("predict", &predict, py::arg("embedding"), py::kw_only(), py::arg("count"), py::arg("boxes").noconvert(),
            py::arg("point_coords").noconvert(), py::arg("point_labels").noconvert(), py::arg("mask_input").noconvert(),
            py::arg("multimask_output"), py::arg("cancelled"))
       .def("segment", &segment, py::arg("image"), py::arg("boxes").noconvert(), py::kw_only(), py::arg("cancelled"))
+      .def("cache_stats", [](const BoundEngine& self) { return self.engine.cache_stats(); })
+      .def(
+          "clear_cache", [](const BoundEngine& self) { self.engine.clear_cache(); },
+          py::call_guard<py::gil_scoped_release>())
       .def("take_messages", [](const BoundEngine& self) { return self.messages->take(); });
 }
 

@@ -5,6 +5,8 @@
 #include <pybind11/stl.h>
 
 #include <cstring>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "bind.hpp"
@@ -75,7 +77,23 @@ void register_info(py::module_& m) {
       });
 }
 
+py::bytes embedding_to_bytes(const ImageEmbedding& embedding) {
+  std::string bytes;
+  {
+    const py::gil_scoped_release release;
+    bytes = embedding.serialize();
+  }
+  return bytes;
+}
+
+ImageEmbedding embedding_from_bytes(const py::bytes& bytes) {
+  const auto view = static_cast<std::string_view>(bytes);
+  const py::gil_scoped_release release;
+  return ImageEmbedding::deserialize(view.data(), view.size());
+}
+
 void register_embedding(py::module_& m) {
+  const auto itself = [](const py::object& self, const py::args&) { return self; };  // immutable: a copy is the same
   py::class_<ImageEmbedding>(m, "ImageEmbedding", "One encoded image; immutable, and may outlive its Engine.")
       .def_property_readonly("height", &ImageEmbedding::height)
       .def_property_readonly("width", &ImageEmbedding::width)
@@ -90,9 +108,30 @@ void register_embedding(py::module_& m) {
                                const std::vector<std::int64_t> shape = e.shape();
                                return readonly_view(e.data(), {shape.begin(), shape.end()}, self);
                              })
+      .def("to_bytes", &embedding_to_bytes, "The embedding as bytes, portable and guarded by a digest.")
+      .def_static("from_bytes", &embedding_from_bytes, py::arg("data"), "The opposite of to_bytes. ModelError.")
+      .def(py::pickle(&embedding_to_bytes, &embedding_from_bytes))
+      .def("__copy__", itself)
+      .def("__deepcopy__", itself)
       .def("__repr__", [](const ImageEmbedding& e) {
         return "<ImageEmbedding of a " + std::to_string(e.width()) + "x" + std::to_string(e.height()) + " image, " +
                std::to_string(e.bytes()) + " bytes>";
+      });
+}
+
+void register_cache_stats(py::module_& m) {
+  py::class_<CacheStats>(m, "CacheStats", "The embedding cache's counters since the engine was made.")
+      .def_readonly("hits", &CacheStats::hits)
+      .def_readonly("misses", &CacheStats::misses)
+      .def_readonly("store_hits", &CacheStats::store_hits)
+      .def_readonly("evictions", &CacheStats::evictions)
+      .def_readonly("entries", &CacheStats::entries)
+      .def_readonly("bytes", &CacheStats::bytes)
+      .def_readonly("budget", &CacheStats::budget)
+      .def("__repr__", [](const CacheStats& s) {
+        return "<CacheStats " + std::to_string(s.hits) + " hits, " + std::to_string(s.misses) + " misses, " +
+               std::to_string(s.entries) + " embeddings, " + std::to_string(s.bytes) + " of " +
+               std::to_string(s.budget) + " bytes>";
       });
 }
 
@@ -123,6 +162,7 @@ void register_prediction(py::module_& m) {
 void register_types(py::module_& m) {
   register_info(m);
   register_embedding(m);
+  register_cache_stats(m);
   register_prediction(m);
 }
 

@@ -7,7 +7,8 @@
 >>> mask = prediction.mask(0)  # bool, (H, W)
 """
 
-from medsam_engine._core import EngineInfo, ImageEmbedding, profile_names, simd_target, version
+from medsam_engine._core import CacheStats, EngineInfo, ImageEmbedding, profile_names, simd_target, version
+from medsam_engine.embedding_file import load_embedding, save_embedding
 from medsam_engine.engine import Engine
 from medsam_engine.errors import (
     BackendError,
@@ -26,6 +27,7 @@ __version__ = version()
 
 __all__ = [
     "BackendError",
+    "CacheStats",
     "Cancelled",
     "Engine",
     "EngineInfo",
@@ -39,6 +41,8 @@ __all__ = [
     "Unsupported",
     "__version__",
     "find_bundle",
+    "load_embedding",
     "profile_names",
+    "save_embedding",
     "simd_target",
 ]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from medsam_engine import _core
-from medsam_engine._core import EngineInfo, ImageEmbedding
+from medsam_engine._core import CacheStats, EngineInfo, ImageEmbedding
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.prediction import Prediction
 from medsam_engine.prompts import box_array, prompt_arrays
@@ -29,6 +29,10 @@ class Engine:
         profile: a name of profile_names(), or None for the bundle's own, which reproduces its published script.
         cache_dir: folder for compiled models; None = $MEDSAM_ENGINE_CACHE, else the user's cache folder;
             "none" = no cache.
+        cache_bytes: embeddings kept for images seen before, least recently used out first; 0 = none.
+        embedding_storage: "f32", or "f16" for half the memory; an answer does not depend on the cache either way.
+        embedding_store: folder that keeps embeddings between runs; None = none. Protect it as you protect the images.
+        embedding_store_bytes: what that folder may hold; the least recently written files go first.
         verify: hash every file of the bundle, also those unchanged since they were last verified.
 
     Not usable in a child process after fork (Unsupported): create it there, or use multiprocessing's "spawn". It does
@@ -48,8 +52,15 @@ class Engine:
         profile: str | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
         *,
+        cache_bytes: int = 256 << 20,
+        embedding_storage: str = "f32",
+        embedding_store: str | os.PathLike[str] | None = None,
+        embedding_store_bytes: int = 4 << 30,
         verify: bool = False,
     ) -> None:
+        for name, value in (("cache_bytes", cache_bytes), ("embedding_store_bytes", embedding_store_bytes)):
+            if value < 0:
+                raise InvalidArgument(f"{name}: got {value}, expected 0 or more; 0 keeps nothing")
         self._core = _core.Engine(
             os.fspath(bundle),
             device=device,
@@ -57,6 +68,10 @@ class Engine:
             threads=threads,
             profile=profile or "",
             cache_dir="" if cache_dir is None else os.fspath(cache_dir),
+            cache_bytes=cache_bytes,
+            embedding_storage=embedding_storage,
+            embedding_store="" if embedding_store is None else os.fspath(embedding_store),
+            embedding_store_bytes=embedding_store_bytes,
             verify=verify,
         )
         self._forward_messages()
@@ -67,7 +82,7 @@ class Engine:
         return self._core.info
 
     def encode(self, image: NDArray[np.generic]) -> ImageEmbedding:
-        """Encodes one image, the expensive step (0.1 to 1 s on a CPU).
+        """Encodes one image, the expensive step (0.1 to 1 s on a CPU). The same pixels again come from the cache.
 
         Args:
             image: (H, W) grey, (H, W, 1) grey or (H, W, 3) RGB; uint8, uint16, int16 or finite float32 of any range.
@@ -153,6 +168,14 @@ class Engine:
         labels = self._core.segment(image, box_array(boxes), cancelled=cancelled)
         self._forward_messages()
         return labels
+
+    def cache_stats(self) -> CacheStats:
+        """The embedding cache's counters: hits, misses, store_hits, evictions, entries, bytes, budget."""
+        return self._core.cache_stats()
+
+    def clear_cache(self) -> None:
+        """Forgets every cached embedding; the counters and the store on disk stay."""
+        self._core.clear_cache()
 
     def __repr__(self) -> str:
         info = self.info

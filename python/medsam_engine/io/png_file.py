@@ -1,14 +1,15 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """PNG files out: whole or not at all, so that nobody reads half a mask."""
 
+import io
 import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from medsam_engine import atomic_file
 from medsam_engine.errors import InvalidArgument
 
 if TYPE_CHECKING:
@@ -20,12 +21,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     target = Path(path)
     if target.suffix.lower() != ".png":
         raise InvalidArgument(f"output: got {target}, expected a name ending in .png; masks and overlays are PNG files")
-    if target.is_dir():
-        raise InvalidArgument(f"output: got {target}, expected a file; it is a folder")
-    if not target.parent.is_dir():
-        raise InvalidArgument(f"output: got {target}, expected an existing folder; create {target.parent}")
-    if not os.access(target.parent, os.W_OK | os.X_OK):
-        raise InvalidArgument(f"output: got {target}, expected a writable folder; choose another")
+    atomic_file.check_writable(target)
 
 
 def write_label_map(path: str | os.PathLike[str], labels: NDArray[np.generic]) -> int:
@@ -56,25 +52,7 @@ def write_rgb(path: str | os.PathLike[str], pixels: NDArray[np.uint8]) -> None:
 
 
 def _write(path: str | os.PathLike[str], image: "Image.Image") -> None:
-    target = Path(path)
-    check_writable(target)
-    temporary = ""
-    try:
-        # In the target's folder, because a rename is only atomic within a file system.
-        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
-        with os.fdopen(handle, "wb") as file:
-            image.save(file, format="PNG")
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes files private to the user
-        os.replace(temporary, target)
-    except OSError as error:
-        raise InvalidArgument(f"output: got {target}, expected a writable file; {error.strerror or error}") from error
-    finally:
-        if temporary and os.path.exists(temporary):
-            os.unlink(temporary)
-
-
-def _umask() -> int:
-    # POSIX has no way to read it without setting it.
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
+    check_writable(path)
+    encoded = io.BytesIO()
+    image.save(encoded, format="PNG")
+    atomic_file.write_atomically(Path(path), encoded.getvalue())

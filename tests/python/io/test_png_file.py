@@ -1,7 +1,6 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """PNG files out: right depth, whole or not at all."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -33,32 +32,6 @@ def test_labels_that_do_not_fit(tmp_path: Path) -> None:
         with pytest.raises(InvalidArgument, match="labels"):
             write_label_map(tmp_path / "m.png", labels)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_an_older_file_is_replaced_and_no_trace_left(tmp_path: Path) -> None:
-    target = tmp_path / "m.png"
-    target.write_text("old")
-    write_rgb(target, np.zeros((3, 4, 3), np.uint8))
-    with Image.open(target) as written:
-        assert written.size == (4, 3)
-    assert list(tmp_path.iterdir()) == [target]
-    umask = os.umask(0o022)
-    os.umask(umask)
-    assert target.stat().st_mode & 0o777 == 0o666 & ~umask
-
-
-def test_a_failed_write_leaves_the_older_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    target = tmp_path / "m.png"
-    target.write_text("old")
-
-    def full_disk(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Image.Image, "save", full_disk)
-    with pytest.raises(InvalidArgument, match="No space left"):
-        write_rgb(target, np.zeros((3, 4, 3), np.uint8))
-    assert target.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [target]
 
 
 def test_places_that_cannot_be_written(tmp_path: Path) -> None:

@@ -1,0 +1,31 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""Embeddings as files. The bytes carry their geometry, the model's fingerprint, a schema number and a digest."""
+
+import os
+from pathlib import Path
+
+from medsam_engine._core import ImageEmbedding
+from medsam_engine.atomic_file import write_atomically
+from medsam_engine.errors import InvalidArgument
+
+
+def save_embedding(embedding: ImageEmbedding, path: str | os.PathLike[str]) -> None:
+    """Writes `embedding`, whole or not at all; it holds the image in encoded form, so protect it as you protect that.
+
+    Raises:
+        InvalidArgument: the file cannot be written.
+    """
+    write_atomically(Path(path), embedding.to_bytes())
+
+
+def load_embedding(path: str | os.PathLike[str]) -> ImageEmbedding:
+    """Reads what save_embedding wrote. Which engine may use the embedding is checked when it is used.
+
+    Raises:
+        InvalidArgument: the file cannot be read.
+        ModelError: it is damaged, or of an unknown version.
+    """
+    try:
+        return ImageEmbedding.from_bytes(Path(path).read_bytes())
+    except OSError as error:
+        raise InvalidArgument(f"embedding: got {path}, expected a readable file; {error.strerror or error}") from error
