@@ -50,6 +50,10 @@ PromptTokens prompt_tokens(const Prompt& prompt, const ImageGeometry& geometry, 
   return tokens;
 }
 
+PromptTokens box_tokens(const float corners[4]) {
+  return {{corners[0], corners[1], corners[2], corners[3]}, {kBoxTopLeft, kBoxBottomRight}, nullptr};
+}
+
 Decoder::Decoder(const ModelFile& model, Compile compile)
     : compile_(std::move(compile)),
       low_height_(model.outputs.at(0).shape.at(2)),

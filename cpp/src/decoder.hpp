@@ -27,6 +27,9 @@ struct PromptTokens {
 PromptTokens prompt_tokens(const Prompt& prompt, const ImageGeometry& geometry, const PromptRules& rules,
                            std::int64_t index);
 
+/// The tokens of a box that is in the prompt frame already: x0, y0, x1, y1.
+PromptTokens box_tokens(const float corners[4]);
+
 /// Thread-safe.
 class Decoder {
  public:

@@ -34,7 +34,7 @@ EmbeddingKey embedding_key(const ImageView& image, const std::string& fingerprin
   return {hash.high64, hash.low64};
 }
 
-ImageEmbedding EmbeddingCache::get(const EmbeddingKey& key, const Make& make) {
+ImageEmbedding EmbeddingCache::get(const EmbeddingKey& key, const Make& make, Keep keep) {
   std::promise<ImageEmbedding> promise;
   {
     std::unique_lock lock(mutex_);
@@ -56,7 +56,7 @@ ImageEmbedding EmbeddingCache::get(const EmbeddingKey& key, const Make& make) {
     ImageEmbedding embedding = make();
     const std::lock_guard lock(mutex_);
     making_.erase(key);
-    insert(key, embedding);
+    insert(key, embedding, keep);
     promise.set_value(embedding);
     return embedding;
   } catch (...) {
@@ -67,8 +67,9 @@ ImageEmbedding EmbeddingCache::get(const EmbeddingKey& key, const Make& make) {
   }
 }
 
-void EmbeddingCache::insert(const EmbeddingKey& key, const ImageEmbedding& embedding) {
+void EmbeddingCache::insert(const EmbeddingKey& key, const ImageEmbedding& embedding, Keep keep) {
   const std::uint64_t bytes = embedding.bytes();
+  if (keep == Keep::if_there_is_room && stats_.bytes + bytes > budget_) return;
   if (bytes > budget_ || index_.count(key) != 0) return;
   while (stats_.bytes + bytes > budget_) {
     const Entry& oldest = entries_.back();

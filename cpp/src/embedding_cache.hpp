@@ -36,8 +36,11 @@ class EmbeddingCache {
   /// 0 bytes: nothing is kept (but concurrent requests for one key still share the work).
   explicit EmbeddingCache(std::uint64_t budget) : budget_(budget) {}
 
+  /// Whether what is made may push out what was used longer ago.
+  enum class Keep { evicting, if_there_is_room };
+
   /// The embedding of `key`, from the cache or from make(), whose exceptions pass through to everyone waiting.
-  ImageEmbedding get(const EmbeddingKey& key, const Make& make);
+  ImageEmbedding get(const EmbeddingKey& key, const Make& make, Keep keep = Keep::evicting);
   [[nodiscard]] CacheStats stats() const;
   void clear();
 
@@ -49,7 +52,7 @@ class EmbeddingCache {
     EmbeddingKey key;
     ImageEmbedding embedding;
   };
-  void insert(const EmbeddingKey& key, const ImageEmbedding& embedding);  // under mutex_
+  void insert(const EmbeddingKey& key, const ImageEmbedding& embedding, Keep keep);  // under mutex_
 
   const std::uint64_t budget_;
   mutable std::mutex mutex_;

@@ -133,8 +133,7 @@ std::string write_embedding(const ImageEmbedding& embedding) {
   writer.value(kVersion);
   writer.value(static_cast<std::uint32_t>(data.storage));
   for (const std::int64_t v : {g.height, g.width, g.input_size, g.new_height, g.new_width}) writer.value(v);
-  writer.value(g.prompt_scale_x);
-  writer.value(g.prompt_scale_y);
+  for (const double v : {g.prompt_frame, g.prompt_scale_x, g.prompt_scale_y}) writer.value(v);
   writer.bytes(data.fingerprint.data(), kFingerprintBytes);
   writer.value(static_cast<std::uint32_t>(data.outputs.size()));
   for (const auto& output : data.outputs) write_tensor(writer, *output);
@@ -158,8 +157,7 @@ ImageEmbedding read_embedding(const void* bytes, std::size_t size) {
   for (std::int64_t* v : {&g.height, &g.width, &g.input_size, &g.new_height, &g.new_width}) {
     *v = reader.value<std::int64_t>();
   }
-  g.prompt_scale_x = reader.value<double>();
-  g.prompt_scale_y = reader.value<double>();
+  for (double* v : {&g.prompt_frame, &g.prompt_scale_x, &g.prompt_scale_y}) *v = reader.value<double>();
   data->fingerprint.assign(reader.take(kFingerprintBytes), kFingerprintBytes);
   const auto tensors = reader.value<std::uint32_t>();
   if (tensors == 0 || tensors > kMaxTensors) Reader::refuse();

@@ -24,6 +24,7 @@
 #include "preprocess.hpp"
 #include "request_pool.hpp"
 #include "sha256.hpp"
+#include "volume.hpp"
 
 namespace medsam {
 
@@ -32,12 +33,14 @@ using backends::Shape;
 struct Engine::Impl {
   Impl(const std::string& folder, EngineOptions opts);
 
-  ImageEmbedding encode(const ImageView& image) const;
+  ImageEmbedding encode(const ImageView& image, EmbeddingCache::Keep keep = EmbeddingCache::Keep::evicting) const;
   ImageEmbedding run_encoder(const ImageView& image) const;
   std::vector<MaskStats> segment(const ImageEmbedding& embedding, const std::vector<Box>& boxes, const LabelView& out,
                                  const SegmentOptions& options) const;
   Prediction predict(const ImageEmbedding& embedding, const std::vector<Prompt>& prompts,
                      const PredictOptions& options) const;
+  std::vector<VolumeStats> segment_volume(const VolumeView& volume, const std::vector<Box3D>& boxes,
+                                          const LabelVolumeView& out, const VolumeOptions& options) const;
 
   void check_process() const;
   const detail::EmbeddingData& checked(const ImageEmbedding& embedding) const;
@@ -169,11 +172,11 @@ const detail::EmbeddingData& Engine::Impl::checked(const ImageEmbedding& embeddi
   return data;
 }
 
-ImageEmbedding Engine::Impl::encode(const ImageView& image) const {
+ImageEmbedding Engine::Impl::encode(const ImageView& image, EmbeddingCache::Keep keep) const {
   check_process();
   check_image(image);
   const EmbeddingKey key = embedding_key(image, info.fingerprint);
-  return expanded(embeddings.get(key, [&] {
+  const auto make = [&] {
     if (auto stored = store.load(key, info.fingerprint)) {
       store_hits.fetch_add(1);
       return *stored;
@@ -182,7 +185,8 @@ ImageEmbedding Engine::Impl::encode(const ImageView& image) const {
     if (options.embedding_storage == EmbeddingStorage::f16) embedding = compacted(embedding);
     store.save(key, embedding);
     return embedding;
-  }));
+  };
+  return expanded(embeddings.get(key, make, keep));
 }
 
 ImageEmbedding Engine::Impl::run_encoder(const ImageView& image) const {
@@ -261,6 +265,24 @@ std::vector<MaskStats> Engine::Impl::segment(const ImageEmbedding& embedding, co
   return stats;
 }
 
+std::vector<VolumeStats> Engine::Impl::segment_volume(const VolumeView& volume, const std::vector<Box3D>& boxes,
+                                                      const LabelVolumeView& out,
+                                                      const VolumeOptions& volume_options) const {
+  check_process();
+  check_volume(volume);
+  check_label_volume(out, volume, boxes.size());
+  for (std::size_t i = 0; i < boxes.size(); ++i) {
+    static_cast<void>(
+        checked_box3d(boxes[i], volume.depth, volume.height, volume.width, static_cast<std::int64_t>(i)));
+  }
+  for (std::int64_t z = 0; z < out.depth; ++z) clear_labels(slice_of(out, z));
+  const EncodeSlice encode_slice = [&](std::int64_t z, bool again) {
+    return encode(slice_of(volume, z),
+                  again ? EmbeddingCache::Keep::evicting : EmbeddingCache::Keep::if_there_is_room);
+  };
+  return propagate(volume, boxes, profile, encode_slice, *decoder, out, volume_options);
+}
+
 Engine::Engine(const std::string& bundle, EngineOptions options)
     : impl_(at_edge("loading the bundle", [&] { return std::make_unique<Impl>(bundle, std::move(options)); })) {}
 
@@ -306,6 +328,11 @@ std::vector<MaskStats> Engine::segment(const ImageView& image, const std::vector
 std::vector<MaskStats> Engine::segment(const ImageEmbedding& embedding, const std::vector<Box>& boxes,
                                        const LabelView& out, const SegmentOptions& options) const {
   return at_edge("segment", [&] { return impl_->segment(embedding, boxes, out, options); });
+}
+
+std::vector<VolumeStats> Engine::segment_volume(const VolumeView& volume, const std::vector<Box3D>& boxes,
+                                                const LabelVolumeView& out, const VolumeOptions& options) const {
+  return at_edge("segment_volume", [&] { return impl_->segment_volume(volume, boxes, out, options); });
 }
 
 std::string simd_target() {

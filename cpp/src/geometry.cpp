@@ -75,6 +75,7 @@ ImageGeometry image_geometry(std::int64_t height, std::int64_t width, std::int64
   g.height = height;
   g.width = width;
   g.input_size = input_size;
+  g.prompt_frame = prompt_frame;
   const auto size = static_cast<double>(input_size);
   if (fit == Fit::stretch) {
     g.new_height = g.new_width = input_size;
@@ -175,6 +176,33 @@ void check_labels(const LabelView& view, std::int64_t height, std::int64_t width
                           ", expected one for label " + std::to_string(largest_label) + "; use a wider LabelType");
   }
   check_rows("label map", view.data, view.row_stride, view.width * bytes, bytes);
+}
+
+ImageView slice_of(const VolumeView& v, std::int64_t z) {
+  return {static_cast<const char*>(v.data) + z * v.slice_stride, v.type, v.height, v.width, v.channels, v.row_stride};
+}
+
+LabelView slice_of(const LabelVolumeView& v, std::int64_t z) {
+  return {static_cast<char*>(v.data) + z * v.slice_stride, v.type, v.height, v.width, v.row_stride};
+}
+
+void check_volume(const VolumeView& v) {
+  if (v.depth < 1 || v.depth > kMaxSide) {
+    throw InvalidArgument("volume: got " + std::to_string(v.depth) + " slices, expected 1 to " +
+                          std::to_string(kMaxSide));
+  }
+  check_image(slice_of(v, 0));
+  check_rows("volume", v.data, v.slice_stride, std::abs(v.row_stride) * (v.height - 1), sample_bytes(v.type));
+}
+
+void check_label_volume(const LabelVolumeView& view, const VolumeView& v, std::uint64_t largest_label) {
+  if (view.depth != v.depth) {
+    throw InvalidArgument("label volume: got " + std::to_string(view.depth) + " slices, expected " +
+                          std::to_string(v.depth));
+  }
+  check_labels(slice_of(view, 0), v.height, v.width, largest_label);
+  check_rows("label volume", view.data, view.slice_stride, std::abs(view.row_stride) * (view.height - 1),
+             label_bytes(view.type));
 }
 
 void clear_labels(const LabelView& view) {

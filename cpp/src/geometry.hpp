@@ -10,6 +10,7 @@
 
 #include "medsam/image.hpp"
 #include "medsam/prompt.hpp"
+#include "medsam/volume.hpp"
 #include "profile.hpp"
 
 namespace medsam {
@@ -17,6 +18,7 @@ namespace medsam {
 struct ImageGeometry {
   std::int64_t height = 0, width = 0;          // original image
   std::int64_t input_size = 0;                 // S
+  double prompt_frame = 0;                     // side of the prompt frame
   std::int64_t new_height = 0, new_width = 0;  // the image inside the S x S input
   double prompt_scale_x = 1, prompt_scale_y = 1;  // image pixels -> prompt frame
 
@@ -53,6 +55,14 @@ void check_image(const ImageView& image);
 
 /// InvalidArgument when the view is not (height, width) or cannot hold `largest_label`.
 void check_labels(const LabelView& view, std::int64_t height, std::int64_t width, std::uint64_t largest_label);
+
+/// Slice z of a volume.
+ImageView slice_of(const VolumeView& volume, std::int64_t z);
+LabelView slice_of(const LabelVolumeView& volume, std::int64_t z);
+
+/// As check_image and check_labels, for every slice at once.
+void check_volume(const VolumeView& volume);
+void check_label_volume(const LabelVolumeView& view, const VolumeView& volume, std::uint64_t largest_label);
 
 /// Sets every label of a checked view to 0.
 void clear_labels(const LabelView& view);

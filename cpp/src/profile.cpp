@@ -36,10 +36,36 @@ ImageRules parse_image(ObjectReader reader) {
   return rules;
 }
 
+BoxRounding parse_rounding(ObjectReader& reader, const char* field) {
+  return reader.choice<BoxRounding>(field, {{"none", BoxRounding::none}, {"truncate", BoxRounding::truncate}});
+}
+
 PromptRules parse_prompt(ObjectReader reader) {
   PromptRules rules;
-  rules.box_rounding = reader.choice<BoxRounding>(
-      "box_rounding", {{"none", BoxRounding::none}, {"truncate", BoxRounding::truncate}});
+  rules.box_rounding = parse_rounding(reader, "box_rounding");
+  reader.finish();
+  return rules;
+}
+
+VolumeRules parse_volume(ObjectReader reader) {
+  VolumeRules rules;
+  rules.z_range = reader.choice<ZRange>(
+      "z_range", {{"closed", ZRange::closed}, {"half_open", ZRange::half_open}, {"open", ZRange::open}});
+  rules.next_box = reader.choice<NextBox>("next_box", {{"label_map", NextBox::label_map},
+                                                       {"mask", NextBox::mask},
+                                                       {"nearest", NextBox::nearest},
+                                                       {"user", NextBox::user}});
+  if (rules.next_box == NextBox::label_map) {
+    rules.label_type = reader.choice<LabelType>("label_type", {{"u8", LabelType::u8}, {"u16", LabelType::u16}});
+  }
+  rules.box_shift = reader.number("box_shift");
+  if (!(rules.box_shift >= 0 && rules.box_shift <= 4096)) {
+    reader.fail("box_shift", std::to_string(rules.box_shift), "a number from 0 to 4096");
+  }
+  rules.within_user_box = reader.boolean("within_user_box");
+  rules.down_fallback_rounding = parse_rounding(reader, "down_fallback_rounding");
+  rules.choice = reader.choice<MaskChoice>(
+      "choice", {{"propagated", MaskChoice::propagated}, {"best_iou", MaskChoice::best_iou}});
   reader.finish();
   return rules;
 }
@@ -60,6 +86,7 @@ Profile parse_profile(const Json& json, const std::string& where) {
   if (reader.has("image")) profile.image = parse_image(reader.object("image"));
   profile.prompt = parse_prompt(reader.object("prompt"));
   profile.mask = parse_mask(reader.object("mask"));
+  profile.volume = parse_volume(reader.object("volume"));
   reader.finish();
   return profile;
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "json_reader.hpp"
+#include "medsam/image.hpp"
 
 namespace medsam {
 
@@ -36,11 +37,41 @@ struct MaskRules {
   MaskUpsample upsample = MaskUpsample::logits;
 };
 
+/// Which slices of a 3D box are done: [z0, z1], [z0, z1) or (z0, z1); the middle slice always is, if the last is not
+/// before it.
+enum class ZRange { closed, half_open, open };
+
+/// Where an object's box on the next slice comes from.
+enum class NextBox {
+  label_map,  // the mask as a map of the object's label value, resized by area to the model's input, rounded to its type
+  mask,       // the mask's bounding box at full resolution
+  nearest,    // the mask resized to the model's input by nearest neighbour
+  user,       // no propagation: the user's box
+};
+
+/// Which mask a slice gets when there is a propagated box.
+enum class MaskChoice {
+  propagated,  // that of the propagated box
+  best_iou,    // that of the propagated or the user's box, whichever the model itself rates higher
+};
+
+/// How an object goes from slice to slice.
+struct VolumeRules {
+  ZRange z_range = ZRange::closed;
+  NextBox next_box = NextBox::mask;
+  LabelType label_type = LabelType::u8;  // of NextBox::label_map
+  double box_shift = 0;                  // the next box grows by this on each side, in pixels of the prompt frame
+  bool within_user_box = false;          // the next box is cut to the user's box
+  BoxRounding down_fallback_rounding = BoxRounding::none;  // of the user's box when the downward pass falls back to it
+  MaskChoice choice = MaskChoice::propagated;
+};
+
 struct Profile {
   std::string name;
   std::optional<ImageRules> image;  // absent: the bundle's own
   PromptRules prompt;
   MaskRules mask;
+  VolumeRules volume;
 };
 
 /// ModelError, naming `where`, on a missing, unknown or mistyped field.

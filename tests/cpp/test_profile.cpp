@@ -11,6 +11,12 @@
 namespace medsam {
 namespace {
 
+Json volume() {
+  return {{"z_range", "closed"},        {"next_box", "mask"},
+          {"box_shift", 3},             {"within_user_box", true},
+          {"choice", "propagated"},     {"down_fallback_rounding", "none"}};
+}
+
 TEST(Profile, EveryBuiltinOneParsesAndBearsItsFilesName) {
   const std::vector<std::string> names = profile_names();
   ASSERT_GE(names.size(), 2u);
@@ -43,7 +49,7 @@ TEST(Profile, AnUnknownNameListsTheKnownOnes) {
 }
 
 TEST(Profile, RefusesUnknownMissingAndMistypedFields) {
-  const Json good = {{"name", "x"}, {"prompt", {{"box_rounding", "none"}}}, {"mask", {{"upsample", "logits"}}}};
+  const Json good = {{"name", "x"}, {"prompt", {{"box_rounding", "none"}}}, {"mask", {{"upsample", "logits"}}}, {"volume", volume()}};
   EXPECT_NO_THROW(parse_profile(good, "test"));
   Json unknown = good;
   unknown["prompt"]["shift"] = 3;
@@ -66,7 +72,7 @@ TEST(Profile, MeanStdNeedsThreeOfEachAndNoZeroDivisor) {
                  {"interpolation", "linear"},
                  {"normalize", {{"kind", "mean_std"}, {"mean", {1, 2, 3}}, {"std", {1, 2, 3}}}}}},
                {"prompt", {{"box_rounding", "none"}}},
-               {"mask", {{"upsample", "logits"}}}};
+               {"mask", {{"upsample", "logits"}}}, {"volume", volume()}};
   EXPECT_EQ(parse_profile(json, "test").image->mean[2], 3);
   json["image"]["normalize"]["std"] = {1, 0, 3};
   EXPECT_THROW(parse_profile(json, "test"), ModelError);

@@ -13,6 +13,7 @@
 #include "medsam/export.hpp"
 #include "medsam/image.hpp"
 #include "medsam/prompt.hpp"
+#include "medsam/volume.hpp"
 
 namespace medsam {
 
@@ -154,6 +155,14 @@ class MEDSAM_ENGINE_EXPORT Engine {
   /// The same on an image encoded before.
   std::vector<MaskStats> segment(const ImageEmbedding& embedding, const std::vector<Box>& boxes, const LabelView& out,
                                  const SegmentOptions& options = {}) const;
+
+  /// Segments a volume (D, H, W): object k starts at the middle slice of boxes[k] and propagates both ways by the
+  /// profile's rules; label k + 1 goes into `out` (D, H, W), 0 elsewhere; where objects overlap, the later one wins.
+  /// Each slice is encoded once for all objects while the embeddings that are needed again fit
+  /// EngineOptions::cache_bytes, and once more where they do not; the result is the same. The result does not depend on
+  /// the number of threads either. Errors as segment; Cancelled; when one is raised, the content of `out` is unspecified.
+  std::vector<VolumeStats> segment_volume(const VolumeView& volume, const std::vector<Box3D>& boxes,
+                                          const LabelVolumeView& out, const VolumeOptions& options = {}) const;
 
  private:
   struct Impl;
