@@ -1,0 +1,84 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""Stand-in weights, the golden cases, and one export that all the tests of the tools share."""
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="the export tools need torch: pip install 'medsam-engine[export]'")
+
+import torch
+
+from medsam_engine_tools import families
+from medsam_engine_tools.export import export
+
+GOLDEN = Path(__file__).resolve().parents[4] / "shared" / "golden"
+
+
+class GoldenCase:
+    """A folder of ../shared/golden: the published layout, stand-in weights, inputs and outputs."""
+
+    def __init__(self, folder: Path, recipe: ModuleType) -> None:
+        self.keys = folder / "keys.json"
+        self.input_size: int = json.loads(self.keys.read_text())["input"]
+        self.image = recipe.image
+        self._recipe = recipe
+        with np.load(folder / "golden.npz") as arrays:
+            self.arrays = {name: arrays[name] for name in arrays.files}
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        return {name: torch.from_numpy(value) for name, value in self._recipe.state_dict(self.keys).items()}
+
+
+def load_golden(name: str) -> GoldenCase | None:
+    recipe_file = GOLDEN / "weights_recipe.py"
+    if not recipe_file.is_file():
+        return None
+    spec = importlib.util.spec_from_file_location("weights_recipe", recipe_file)
+    assert spec is not None
+    assert spec.loader is not None
+    recipe = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(recipe)
+    return GoldenCase(GOLDEN / name, recipe)
+
+
+@pytest.fixture(scope="session")
+def golden() -> GoldenCase:
+    case = load_golden("litemedsam")
+    if case is None:
+        pytest.skip("no ../shared/golden beside the project: the published outputs are not on this machine")
+    return case
+
+
+@pytest.fixture(scope="session")
+def weights() -> dict[str, torch.Tensor]:
+    """LiteMedSAM's tensors: the golden case's, or untrained ones where ../shared is absent."""
+    case = load_golden("litemedsam")
+    if case is not None:
+        return case.weights()
+    torch.manual_seed(0)
+    return families.get("litemedsam").build().state_dict()
+
+
+@pytest.fixture(scope="session")
+def checkpoint_file(weights: dict[str, torch.Tensor], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("checkpoint") / "stand_in.pth"
+    torch.save(weights, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def exported(checkpoint_file: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """The bundle of the stand-in weights, and the progress lines of its export. Read-only to the tests."""
+    lines: list[str] = []
+    folder = tmp_path_factory.mktemp("export") / "litemedsam"
+    return export("litemedsam", checkpoint_file, folder, progress=lines.append), lines
+
+
+@pytest.fixture(scope="session")
+def bundle(exported: tuple[Path, list[str]]) -> Path:
+    return exported[0]

@@ -1,0 +1,99 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""The manifest against docs/bundle.md, whose example is read from the page itself."""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+import torch
+
+from medsam_engine_tools import manifest, profiles
+from medsam_engine_tools.errors import ExportError
+
+ROOT = Path(__file__).resolve().parents[3]
+ONNX_DTYPES = {"f32": onnx.TensorProto.FLOAT, "i32": onnx.TensorProto.INT32}
+
+
+@pytest.fixture(scope="module")
+def content(bundle: Path) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads((bundle / "manifest.json").read_text())
+    return read
+
+
+@pytest.fixture(scope="module")
+def documented() -> dict[str, Any]:
+    page = (ROOT / "docs" / "bundle.md").read_text()
+    found = re.search(r"```json\n(.*?)```", page, re.DOTALL)
+    assert found
+    read: dict[str, Any] = json.loads(found.group(1))
+    return read
+
+
+def test_fields_are_the_documented_ones(content: dict[str, Any], documented: dict[str, Any]) -> None:
+    assert set(content) == set(documented)
+    for key in ("schema_version", "family", "image", "prompt", "certificates"):
+        assert content[key] == documented[key]
+    assert set(content["models"]) == set(documented["models"]) == set(content["parity"])
+    assert set(content["provenance"]) == set(documented["provenance"])
+
+
+@pytest.mark.parametrize("key", ["encoder", "decoder"])
+def test_tensors_are_the_documented_ones(key: str, content: dict[str, Any], documented: dict[str, Any]) -> None:
+    assert set(content["models"][key]) == set(documented["models"][key])
+    for field in ("file", "inputs", "outputs"):
+        assert content["models"][key][field] == documented["models"][key][field]
+
+
+def test_decoder_mask_takes_one_more_input(content: dict[str, Any]) -> None:
+    models = content["models"]
+    mask_input = {"name": "mask_input", "dtype": "f32", "shape": [-1, 1, 256, 256]}
+    assert models["decoder_mask"]["inputs"] == [*models["decoder"]["inputs"], mask_input]
+    assert models["decoder_mask"]["outputs"] == models["decoder"]["outputs"]
+
+
+@pytest.mark.parametrize("key", ["encoder", "decoder", "decoder_mask"])
+def test_files_are_as_stated(key: str, content: dict[str, Any], bundle: Path) -> None:
+    entry = content["models"][key]
+    data = (bundle / entry["file"]).read_bytes()
+    assert len(data) == entry["bytes"]
+    assert hashlib.sha256(data).hexdigest() == entry["sha256"]
+    graph = onnx.load_from_string(data).graph
+    for stated, held in (("inputs", graph.input), ("outputs", graph.output)):
+        assert [tensor["name"] for tensor in entry[stated]] == [value.name for value in held]
+        for tensor, value in zip(entry[stated], held, strict=True):
+            kind = value.type.tensor_type
+            assert kind.elem_type == ONNX_DTYPES[tensor["dtype"]]
+            assert [-1 if d.dim_param else d.dim_value for d in kind.shape.dim] == tensor["shape"]
+
+
+def test_folder_holds_nothing_else(content: dict[str, Any], bundle: Path) -> None:
+    named = {model["file"] for model in content["models"].values()}
+    assert {entry.name for entry in bundle.iterdir()} == named | {"manifest.json"}
+
+
+def test_profile_and_provenance(content: dict[str, Any], checkpoint_file: Path) -> None:
+    assert content["profile"] == json.loads((ROOT / "profiles" / "litemedsam.json").read_text())
+    assert content["provenance"] == {
+        "checkpoint_sha256": hashlib.sha256(checkpoint_file.read_bytes()).hexdigest(),
+        "exporter": f"medsam_engine_tools {manifest.exporter_version()}",
+        "torch": torch.__version__.partition("+")[0],
+    }
+
+
+def test_parity_was_measured(content: dict[str, Any]) -> None:
+    assert all(0 < error < 1e-4 for error in content["parity"].values())
+
+
+def test_unknown_profile() -> None:
+    with pytest.raises(ExportError, match="profile 'none' is missing"):
+        profiles.load("none")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"schema_version": 2}'])
+def test_read_takes_only_its_own_schema(text: str, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text(text)
+    assert manifest.read(tmp_path) is None

@@ -1,0 +1,97 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""Published checkpoint files: reading, unwrapping, strict loading."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from medsam_engine_tools.errors import ExportError
+
+WRAPPERS = ("model", "state_dict", "model_state_dict")  # keys under which training scripts keep the weights
+PREFIXES = ("module.", "model.")  # DistributedDataParallel's, Lightning's
+NAMED_IN_ERRORS = 5
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The tensors of a file, by their published names, and the file's SHA-256 (hex)."""
+
+    tensors: dict[str, Tensor]
+    sha256: str
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file's bytes, 64 hex digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def unwrap(content: object) -> dict[str, Tensor]:
+    """The flat state dict inside what a training script saved; {} where there is none.
+
+    Takes off wrapping dicts (WRAPPERS) and name prefixes that all tensors share (PREFIXES).
+    """
+    while isinstance(content, Mapping):
+        inner = next((content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping)), None)
+        if inner is None:
+            break
+        content = inner
+    if not isinstance(content, Mapping):
+        return {}
+    tensors = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+    while prefix := next((p for p in PREFIXES if tensors and all(name.startswith(p) for name in tensors)), None):
+        tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
+    return tensors
+
+
+def read(path: Path) -> Checkpoint:
+    """Reads a checkpoint onto the CPU without running code from it; raises ExportError where that cannot be done."""
+    if not path.is_file():
+        raise ExportError(f"checkpoint '{path}' is not a file; give the published weights file")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ExportError(
+            f"checkpoint '{path}' cannot be read ({reason}); expected a torch file that holds tensors only"
+        ) from error
+    tensors = unwrap(content)
+    if not tensors:
+        raise ExportError(f"checkpoint '{path}' holds no tensors; expected a state dict, bare or under {WRAPPERS}")
+    return Checkpoint(tensors, file_sha256(path))
+
+
+def name_some(names: list[str]) -> str:
+    """The first few of `names`, and how many more there are."""
+    more = len(names) - NAMED_IN_ERRORS
+    return ", ".join(names[:NAMED_IN_ERRORS]) + (f" and {more} more" if more > 0 else "")
+
+
+def load_strict(model: nn.Module, tensors: Mapping[str, Tensor], family: str) -> None:
+    """Copies `tensors` into `model`; raises ExportError naming what is missing, surplus or of another shape."""
+    expected = model.state_dict()
+    missing = [name for name in expected if name not in tensors]
+    surplus = [name for name in tensors if name not in expected]
+    shapes = [
+        f"{name} is {tuple(tensors[name].shape)} not {tuple(value.shape)}"
+        for name, value in expected.items()
+        if name in tensors and tensors[name].shape != value.shape
+    ]
+    faults = [
+        f"{len(names)} {what}: {name_some(names)}"
+        for what, names in (("missing", missing), ("surplus", surplus), ("of another shape", shapes))
+        if names
+    ]
+    if faults:
+        raise ExportError(
+            f"checkpoint does not fit family '{family}' ({len(expected)} tensors): {'; '.join(faults)};"
+            " choose the family that the checkpoint was trained for"
+        )
+    model.load_state_dict(dict(tensors), strict=True)

@@ -1,0 +1,21 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""The families that can be exported: one module each, which defines FAMILY."""
+
+from __future__ import annotations
+
+import importlib
+
+from medsam_engine_tools.errors import ExportError
+from medsam_engine_tools.family import Family
+
+REGISTRY: dict[str, str] = {
+    "litemedsam": "medsam_engine_tools.families.litemedsam",
+}
+
+
+def get(name: str) -> Family:
+    """The family called `name`; raises ExportError where there is none."""
+    if name not in REGISTRY:
+        raise ExportError(f"unknown family '{name}'; expected one of: {', '.join(sorted(REGISTRY))}")
+    family: Family = importlib.import_module(REGISTRY[name]).FAMILY
+    return family

@@ -1,0 +1,53 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""What a family of models has to say about itself to be exported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One input or output of a graph: its name, dtype ("f32" or "i32") and shape.
+
+    A dynamic dimension is a name; the same name in two tensors of a graph is the same size.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """One ONNX file of a bundle.
+
+    `key` names it in the manifest and gives the file its name; `module` takes and returns tensors in the order of
+    `inputs` and `outputs`; `cases` are fixed inputs for the parity check, of which the first also guides the export
+    (so its dynamic sizes are above 1).
+    """
+
+    key: str
+    module: nn.Module
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    cases: tuple[tuple[Tensor, ...], ...]
+
+
+@dataclass(frozen=True)
+class Family:
+    """A published architecture: how to build it, and the graphs that its bundle holds.
+
+    input_size: side of the encoder's input, pixels; prompt_frame: side of the frame of `point_coords`, pixels;
+    profile: name of the profile that reproduces the published script (profiles/<name>.json).
+    """
+
+    name: str
+    input_size: int
+    prompt_frame: int
+    profile: str
+    build: Callable[[], nn.Module]
+    graphs: Callable[[nn.Module], tuple[Graph, ...]]
