@@ -1,9 +1,9 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // The pixel kernels' only interface. Depends on nothing but the standard library.
 //
-// Every kernel has a scalar version (kernels/scalar/, the oracle) and a SIMD one (kernels/simd/, Highway, all targets from
-// one source); table() picks the best target the CPU has, once. Kernels are noexcept, allocate nothing (the caller gives
-// scratch memory) and check nothing: sizes are checked once, at the engine's edge.
+// Every kernel has a scalar version (kernels/scalar/, the oracle) and a SIMD one (kernels/simd/, Highway, all targets
+// from one source); table() picks the best target the CPU has, once. Kernels are noexcept, allocate nothing (the caller
+// gives scratch memory) and check nothing: sizes are checked once, at the engine's edge.
 #pragma once
 
 #include <cstddef>
@@ -29,9 +29,9 @@ struct Pixels {
 enum class Interpolation : std::uint8_t { area, linear, cubic };
 
 enum class Normalize : std::uint8_t {
-  min_max,             // (v - min) / max(max - min, min_range), min and max over the resized image, all channels jointly
-  min_max_padded,      // the same, the zero padding taking part in min and max and being normalised with the rest (QMedSAM)
-  mean_std,            // (v - mean[c]) / std[c]
+  min_max,         // (v - min) / max(max - min, min_range), min and max over the resized image, all channels jointly
+  min_max_padded,  // the same, the zero padding taking part in min and max and being normalised with the rest (QMedSAM)
+  mean_std,        // (v - mean[c]) / std[c]
 };
 
 /// Resize (H, W) to (new_height, new_width), normalise, and pad with zeros right and bottom to (out_size, out_size).
@@ -47,8 +47,8 @@ struct ResizeNormalizeParams {
 };
 
 /// Crop the top-left (crop_height, crop_width) of logits (., logits_stride floats a row), upsample bilinearly
-/// (align_corners = false, edges clamped, as torch's interpolate) to (height, width), and where the value is > threshold
-/// write `label`; other elements of out are left as they are.
+/// (align_corners = false, edges clamped, as torch's interpolate) to (height, width), and where the value is >
+/// threshold write `label`; other elements of out are left as they are.
 struct UpsampleThresholdParams {
   const float* logits;
   std::int64_t logits_stride;
@@ -80,14 +80,15 @@ struct KernelTable {
   std::size_t (*upsample_threshold_scratch)(const UpsampleThresholdParams&) noexcept;
   MaskStats (*upsample_threshold)(const UpsampleThresholdParams&, void* scratch) noexcept;
 
-  /// n floats to IEEE half precision, halves to even, and back (exact). to_half returns false when a value is not finite
-  /// or rounds beyond 65504; out is then unspecified.
+  /// n floats to IEEE half precision, halves to even, and back (exact). to_half returns false when a value is not
+  /// finite or rounds beyond 65504; out is then unspecified.
   bool (*to_half)(const float* in, std::uint16_t* out, std::int64_t n) noexcept;
   void (*from_half)(const std::uint16_t* in, float* out, std::int64_t n) noexcept;
 };
 
-/// The table in use: the best target this CPU has, or the one $MEDSAM_ENGINE_SIMD names ("SCALAR", "AVX2", ...), read once.
-/// Throws std::invalid_argument, naming the targets available, when the variable names one the CPU or this build lacks.
+/// The table in use: the best target this CPU has, or the one $MEDSAM_ENGINE_SIMD names ("SCALAR", "AVX2", ...), read
+/// once. Throws std::invalid_argument, naming the targets available, when the variable names one the CPU or this build
+/// lacks.
 const KernelTable& table();
 /// The oracle.
 const KernelTable& scalar_table() noexcept;

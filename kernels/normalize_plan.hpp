@@ -21,10 +21,13 @@ struct NormalizePlan {
   bool finite;  // the range of an f32 image may overflow
 };
 
-inline bool needs_range(const ResizeNormalizeParams& params) noexcept { return params.normalize != Normalize::mean_std; }
+inline bool needs_range(const ResizeNormalizeParams& params) noexcept {
+  return params.normalize != Normalize::mean_std;
+}
 
 /// `resized`: only its size is used.
-inline NormalizePlan make_normalize_plan(const Pixels& resized, const ResizeNormalizeParams& params, ValueRange range) noexcept {
+inline NormalizePlan make_normalize_plan(const Pixels& resized, const ResizeNormalizeParams& params,
+                                         ValueRange range) noexcept {
   NormalizePlan plan{};
   plan.finite = true;
   if (!needs_range(params)) {

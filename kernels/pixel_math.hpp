@@ -1,7 +1,7 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // The arithmetic of one pixel, shared by the scalar oracle and by device code. Everything is plain single precision or
-// integer arithmetic in a fixed order: a build must not contract a multiply and an add into an FMA (-ffp-contract=off),
-// or masks would depend on the processor.
+// integer arithmetic in a fixed order: a build must not contract a multiply and an add into an FMA of its own accord
+// (-ffp-contract=off), or masks would depend on the processor.
 #pragma once
 
 #include <cmath>
@@ -17,12 +17,13 @@
 
 namespace medsam::kernels {
 
-/// OpenCV's fixed-point weights for u8 have 11 fractional bits: opencv modules/imgproc/src/resize.cpp INTER_RESIZE_COEF_BITS.
+/// OpenCV's fixed-point weights for u8 have 11 fractional bits: opencv modules/imgproc/src/resize.cpp
+/// INTER_RESIZE_COEF_BITS.
 inline constexpr int kWeightBits = 11;
 inline constexpr float kWeightOne = 1 << kWeightBits;
 /// OpenCV's vertical cubic step works on whole groups of samples of an output row (the lanes of an SSE register), and
-/// treats the rest of the row by another rule (u8: integers, halves up) or order of addition. Its results thus depend on
-/// a sample's place; so do ours.
+/// treats the rest of the row by another rule (u8: integers, halves up) or order of addition. Its results thus depend
+/// on a sample's place; so do ours.
 template <typename T>
 inline constexpr std::int64_t kCubicGroup = std::is_same_v<T, float> ? 4 : 8;
 
@@ -68,7 +69,8 @@ MEDSAM_HOST_DEVICE inline std::int16_t fixed_weight(float w) noexcept {
 
 /// Vertical step of u8 linear: OpenCV drops 4 bits of the horizontal sums and 16 of each product before it adds
 /// (VResizeLinear<uchar>); the same in its scalar and SSE code.
-MEDSAM_HOST_DEVICE inline std::uint8_t linear_y_u8(std::int32_t s0, std::int32_t s1, std::int32_t b0, std::int32_t b1) noexcept {
+MEDSAM_HOST_DEVICE inline std::uint8_t linear_y_u8(std::int32_t s0, std::int32_t s1, std::int32_t b0,
+                                                   std::int32_t b1) noexcept {
   return static_cast<std::uint8_t>((((b0 * (s0 >> 4)) >> 16) + ((b1 * (s1 >> 4)) >> 16) + 2) >> 2);
 }
 
@@ -97,8 +99,10 @@ struct BilinearTap {
 
 /// `scale` = input size / output size, divided in single precision.
 MEDSAM_HOST_DEVICE inline BilinearTap bilinear_tap(std::int64_t out_index, float scale, std::int64_t in_size) noexcept {
-  const float raw = scale * (static_cast<float>(out_index) + 0.5F) - 0.5F;
-  const float src = raw < 0.F ? 0.F : raw;
+  // torch's AVX2 and AVX-512 builds fuse the multiplication and the subtraction. In double both are exact (48-bit
+  // product), so that the one rounding is the conversion.
+  const double exact = static_cast<double>(scale) * (static_cast<double>(out_index) + 0.5) - 0.5;
+  const float src = exact < 0. ? 0.F : static_cast<float>(exact);
   const auto last = static_cast<std::int32_t>(in_size - 1);
   const auto floor_index = static_cast<std::int32_t>(src);
   const std::int32_t i0 = floor_index < last ? floor_index : last;
@@ -108,11 +112,15 @@ MEDSAM_HOST_DEVICE inline BilinearTap bilinear_tap(std::int64_t out_index, float
   return {i0, i1, 1.F - w1, w1};
 }
 
-/// Two-tap blend; the horizontal one is taken first, then the vertical one.
-MEDSAM_HOST_DEVICE inline float blend(float a, float b, float wa, float wb) noexcept { return wa * a + wb * b; }
+/// Two-tap blend; the horizontal one is taken first, then the vertical one. The first product is fused with the sum, as
+/// in torch's AVX2 and AVX-512 builds: this, and only this, multiply and add of ours is an FMA, on every processor.
+MEDSAM_HOST_DEVICE inline float blend(float a, float b, float wa, float wb) noexcept { return std::fma(wa, a, wb * b); }
 
 /// (v - offset) / divisor in single precision. For integer pixels both operands are exact in f32, so this equals the
-/// published scripts' float64 division rounded to f32 (53 >= 2 * 24 + 1 bits: double rounding is innocuous, Figueroa 1995).
-MEDSAM_HOST_DEVICE inline float normalized(float v, float offset, float divisor) noexcept { return (v - offset) / divisor; }
+/// published scripts' float64 division rounded to f32 (53 >= 2 * 24 + 1 bits: double rounding is innocuous, Figueroa
+/// 1995).
+MEDSAM_HOST_DEVICE inline float normalized(float v, float offset, float divisor) noexcept {
+  return (v - offset) / divisor;
+}
 
 }  // namespace medsam::kernels

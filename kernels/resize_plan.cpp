@@ -13,7 +13,9 @@ namespace medsam::kernels {
 namespace {
 
 /// OpenCV's scale: not in / out, but the reciprocal of the rounded out / in.
-double inverse_scale(std::int64_t in, std::int64_t out) noexcept { return static_cast<double>(out) / static_cast<double>(in); }
+double inverse_scale(std::int64_t in, std::int64_t out) noexcept {
+  return static_cast<double>(out) / static_cast<double>(in);
+}
 double scale_of(std::int64_t in, std::int64_t out) noexcept { return 1. / inverse_scale(in, out); }
 
 bool is_whole(double scale) noexcept {
@@ -56,7 +58,8 @@ Position position(std::int64_t i, double scale, double inv_scale, bool area_weig
   return {index, f <= 0 ? 0.F : f - std::floor(f)};
 }
 
-/// Along x OpenCV drops the fraction at both ends; along y it keeps it and repeats the border row, which rounds differently.
+/// Along x OpenCV drops the fraction at both ends; along y it keeps it and repeats the border row, which rounds
+/// differently.
 Position at_border_x(Position p, std::int64_t in) noexcept {
   if (p.index < 0) return {0, 0.F};
   if (p.index >= in - 1) return {static_cast<std::int32_t>(in - 1), 0.F};
@@ -99,10 +102,13 @@ AxisTaps take_taps(std::int64_t size, std::int32_t count, Scratch& scratch) noex
 
 std::size_t pixel_bytes(PixelType type) noexcept {
   switch (type) {
-    case PixelType::u8: return 1;
+    case PixelType::u8:
+      return 1;
     case PixelType::u16:
-    case PixelType::i16: return 2;
-    case PixelType::f32: return 4;
+    case PixelType::i16:
+      return 2;
+    case PixelType::f32:
+      return 4;
   }
   return 0;
 }
@@ -113,7 +119,8 @@ ResizePath resize_path(const Pixels& image, const ResizeNormalizeParams& params)
   const double scale_x = scale_of(image.width, params.new_width), scale_y = scale_of(image.height, params.new_height);
   const bool whole = is_whole(scale_x) && is_whole(scale_y);
   if (params.interpolation == Interpolation::linear) {
-    return whole && std::lrint(scale_x) == 2 && std::lrint(scale_y) == 2 ? ResizePath::area_integer : ResizePath::linear;
+    return whole && std::lrint(scale_x) == 2 && std::lrint(scale_y) == 2 ? ResizePath::area_integer
+                                                                         : ResizePath::linear;
   }
   if (scale_x < 1 || scale_y < 1) return ResizePath::area_enlarged;
   return whole ? ResizePath::area_integer : ResizePath::area;
@@ -124,7 +131,8 @@ ResizePlan make_resize_plan(const Pixels& image, const ResizeNormalizeParams& pa
   plan.path = resize_path(image, params);
   const bool measuring = scratch.measuring();
   switch (plan.path) {
-    case ResizePath::copy: break;
+    case ResizePath::copy:
+      break;
     case ResizePath::area_integer:
       plan.factor_x = image.width / params.new_width;
       plan.factor_y = image.height / params.new_height;

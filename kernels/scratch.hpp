@@ -11,7 +11,8 @@ class Scratch {
  public:
   explicit Scratch(void* base) noexcept : base_(static_cast<std::byte*>(base)) {}
 
-  /// `count` elements at the next 64-byte boundary, plus 64 bytes so that a whole vector may be read or written past the end.
+  /// `count` elements at the next 64-byte boundary, plus 64 bytes so that a whole vector may be read or written past
+  /// the end.
   template <typename T>
   T* take(std::size_t count) noexcept {
     const std::size_t at = used_;

@@ -1,7 +1,7 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """The fused kernels against OpenCV + NumPy doing the same steps, single-threaded, in one process.
 
-Usage: compare_numpy.py PROBE_LIBRARY [--rounds N] [--only pre|post]. Contestants take turns (interleaved), medians are
+Usage, from the repository root: python -m benchmarks.kernels.compare_numpy PROBE_LIBRARY [--rounds N] [--only pre|post]. Contestants take turns (interleaved), medians are
 compared; results are checked for equality (pre: to the bit; post: but for values within 1e-4 of the threshold) first.
 """
 
@@ -15,8 +15,8 @@ from typing import Any
 
 import cv2
 import numpy as np
+from benchmarks.kernels.probe import Probe
 from numpy.typing import NDArray
-from probe import Probe
 
 SIZES = ((256, 256), (512, 512), (1024, 1024), (1700, 2600))
 SIDE = 256

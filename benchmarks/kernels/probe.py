@@ -97,7 +97,7 @@ class Probe:
     ) -> Callable[[], bool]:
         """Prepare a call on image (H, W[, 3]) into out (3, S, S) f32; new_size is (height, width).
 
-        Returns a function that runs the kernel: False when it met a value that is not finite. The arrays must outlive it.
+        Returns a function that runs the kernel: False when it met a non-finite value. The arrays must outlive it.
         """
         pixels = Pixels(
             image.ctypes.data,

@@ -24,7 +24,8 @@ ValueRange range_of(const Pixels& image) noexcept {
 
 template <typename T>
 bool normalize_typed(const Pixels& image, const ResizeNormalizeParams& params, float* out) noexcept {
-  const NormalizePlan plan = make_normalize_plan(image, params, needs_range(params) ? range_of<T>(image) : ValueRange{});
+  const NormalizePlan plan =
+      make_normalize_plan(image, params, needs_range(params) ? range_of<T>(image) : ValueRange{});
   if (!plan.finite) return false;
   const std::int64_t size = params.out_size;
   for (int c = 0; c < 3; ++c) {
@@ -55,10 +56,14 @@ bool all_finite(const Pixels& image) noexcept {
 
 bool normalize_pad(const Pixels& image, const ResizeNormalizeParams& params, float* out) noexcept {
   switch (image.type) {
-    case PixelType::u8: return normalize_typed<std::uint8_t>(image, params, out);
-    case PixelType::u16: return normalize_typed<std::uint16_t>(image, params, out);
-    case PixelType::i16: return normalize_typed<std::int16_t>(image, params, out);
-    case PixelType::f32: return normalize_typed<float>(image, params, out);
+    case PixelType::u8:
+      return normalize_typed<std::uint8_t>(image, params, out);
+    case PixelType::u16:
+      return normalize_typed<std::uint16_t>(image, params, out);
+    case PixelType::i16:
+      return normalize_typed<std::int16_t>(image, params, out);
+    case PixelType::f32:
+      return normalize_typed<float>(image, params, out);
   }
   return false;
 }

@@ -1,7 +1,7 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// Area resize: the weighted mean of the source pixels under each output pixel. Sums are single precision, in the order of
-// opencv modules/imgproc/src/resize.cpp ResizeArea_Invoker (a row's taps from the left, then rows from the top): for u8
-// and 16 bits exact halves are common, so another order would give other pixels.
+// Area resize: the weighted mean of the source pixels under each output pixel. Sums are single precision, in the order
+// of opencv modules/imgproc/src/resize.cpp ResizeArea_Invoker (a row's taps from the left, then rows from the top): for
+// u8 and 16 bits exact halves are common, so another order would give other pixels.
 #include "kernels/scalar/scalar.hpp"
 
 namespace medsam::kernels::scalar {
@@ -11,7 +11,8 @@ template <typename T>
 float cell_sum(const T* row, const AreaCell& cell, int channels, int c) noexcept {
   float sum = 0.F;
   if (cell.w_first != 0.F) sum += static_cast<float>(row[(cell.mid_begin - 1) * channels + c]) * cell.w_first;
-  for (std::int32_t x = cell.mid_begin; x < cell.mid_end; ++x) sum += static_cast<float>(row[x * channels + c]) * cell.w_mid;
+  for (std::int32_t x = cell.mid_begin; x < cell.mid_end; ++x)
+    sum += static_cast<float>(row[x * channels + c]) * cell.w_mid;
   if (cell.w_last != 0.F) sum += static_cast<float>(row[cell.mid_end * channels + c]) * cell.w_last;
   return sum;
 }
@@ -44,13 +45,16 @@ T mean_2x2(const T* top, const T* bottom, int channels) noexcept {
 }  // namespace
 
 template <typename T>
-void resize_area(const Pixels& image, const ResizePlan& plan, std::int64_t height, std::int64_t width, T* out) noexcept {
+void resize_area(const Pixels& image, const ResizePlan& plan, std::int64_t height, std::int64_t width,
+                 T* out) noexcept {
   for (std::int64_t y = 0; y < height; ++y) {
     const AreaCell& rows = plan.cells_y[y];
     for (std::int64_t x = 0; x < width; ++x) {
       const AreaCell& columns = plan.cells_x[x];
       for (int c = 0; c < image.channels; ++c) {
-        const auto row_sum = [&](std::int32_t sy) { return cell_sum(row_of<T>(image, sy), columns, image.channels, c); };
+        const auto row_sum = [&](std::int32_t sy) {
+          return cell_sum(row_of<T>(image, sy), columns, image.channels, c);
+        };
         float sum = 0.F;
         if (rows.w_first != 0.F) sum += rows.w_first * row_sum(rows.mid_begin - 1);
         for (std::int32_t sy = rows.mid_begin; sy < rows.mid_end; ++sy) sum += rows.w_mid * row_sum(sy);
@@ -79,8 +83,8 @@ void resize_area_integer(const Pixels& image, const ResizePlan& plan, std::int64
   }
 }
 
-#define MEDSAM_INSTANTIATE(T)                                                                                           \
-  template void resize_area<T>(const Pixels&, const ResizePlan&, std::int64_t, std::int64_t, T*) noexcept;              \
+#define MEDSAM_INSTANTIATE(T)                                                                              \
+  template void resize_area<T>(const Pixels&, const ResizePlan&, std::int64_t, std::int64_t, T*) noexcept; \
   template void resize_area_integer<T>(const Pixels&, const ResizePlan&, std::int64_t, std::int64_t, T*) noexcept;
 MEDSAM_INSTANTIATE(std::uint8_t)
 MEDSAM_INSTANTIATE(std::uint16_t)

@@ -12,15 +12,23 @@ std::byte* take_resized(const Pixels& image, const ResizeNormalizeParams& params
 }
 
 template <typename T>
-void resize_typed(const Pixels& image, const ResizePlan& plan, const ResizeNormalizeParams& params, void* out) noexcept {
+void resize_typed(const Pixels& image, const ResizePlan& plan, const ResizeNormalizeParams& params,
+                  void* out) noexcept {
   auto* typed = static_cast<T*>(out);
   switch (plan.path) {
-    case ResizePath::copy: break;
-    case ResizePath::area: resize_area<T>(image, plan, params.new_height, params.new_width, typed); break;
-    case ResizePath::area_integer: resize_area_integer<T>(image, plan, params.new_height, params.new_width, typed); break;
+    case ResizePath::copy:
+      break;
+    case ResizePath::area:
+      resize_area<T>(image, plan, params.new_height, params.new_width, typed);
+      break;
+    case ResizePath::area_integer:
+      resize_area_integer<T>(image, plan, params.new_height, params.new_width, typed);
+      break;
     case ResizePath::linear:
     case ResizePath::area_enlarged:
-    case ResizePath::cubic: resize_taps<T>(image, plan, params.new_height, params.new_width, typed); break;
+    case ResizePath::cubic:
+      resize_taps<T>(image, plan, params.new_height, params.new_width, typed);
+      break;
   }
 }
 
@@ -33,17 +41,26 @@ std::size_t resize_normalize_scratch(const Pixels& image, const ResizeNormalizeP
   return scratch.used();
 }
 
-bool resize_normalize(const Pixels& image, const ResizeNormalizeParams& params, float* out, void* scratch_memory) noexcept {
+bool resize_normalize(const Pixels& image, const ResizeNormalizeParams& params, float* out,
+                      void* scratch_memory) noexcept {
   if (!all_finite(image)) return false;
   Scratch scratch(scratch_memory);
   const ResizePlan plan = make_resize_plan(image, params, scratch);
   if (plan.path == ResizePath::copy) return normalize_pad(image, params, out);
   std::byte* data = take_resized(image, params, scratch);
   switch (image.type) {
-    case PixelType::u8: resize_typed<std::uint8_t>(image, plan, params, data); break;
-    case PixelType::u16: resize_typed<std::uint16_t>(image, plan, params, data); break;
-    case PixelType::i16: resize_typed<std::int16_t>(image, plan, params, data); break;
-    case PixelType::f32: resize_typed<float>(image, plan, params, data); break;
+    case PixelType::u8:
+      resize_typed<std::uint8_t>(image, plan, params, data);
+      break;
+    case PixelType::u16:
+      resize_typed<std::uint16_t>(image, plan, params, data);
+      break;
+    case PixelType::i16:
+      resize_typed<std::int16_t>(image, plan, params, data);
+      break;
+    case PixelType::f32:
+      resize_typed<float>(image, plan, params, data);
+      break;
   }
   const std::int64_t stride = params.new_width * image.channels * static_cast<std::int64_t>(pixel_bytes(image.type));
   return normalize_pad({data, image.type, params.new_height, params.new_width, image.channels, stride}, params, out);
@@ -52,9 +69,13 @@ bool resize_normalize(const Pixels& image, const ResizeNormalizeParams& params, 
 }  // namespace scalar
 
 const KernelTable& scalar_table() noexcept {
-  static constexpr KernelTable kTable = {"SCALAR", scalar::resize_normalize_scratch, scalar::resize_normalize,
-                                         scalar::upsample_threshold_scratch, scalar::upsample_threshold,
-                                         scalar::to_half, scalar::from_half};
+  static constexpr KernelTable kTable = {"SCALAR",
+                                         scalar::resize_normalize_scratch,
+                                         scalar::resize_normalize,
+                                         scalar::upsample_threshold_scratch,
+                                         scalar::upsample_threshold,
+                                         scalar::to_half,
+                                         scalar::from_half};
   return kTable;
 }
 

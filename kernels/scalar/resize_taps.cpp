@@ -1,6 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// Linear and cubic resize: a weighted sum of 2 or 4 taps along x, then along y. u8 is fixed point with 11 fractional bits,
-// the other types are single precision (opencv modules/imgproc/src/resize.cpp HResize*, VResize*).
+// Linear and cubic resize: a weighted sum of 2 or 4 taps along x, then along y. u8 is fixed point with 11 fractional
+// bits, the other types are single precision (opencv modules/imgproc/src/resize.cpp HResize*, VResize*).
 #include "kernels/scalar/scalar.hpp"
 
 namespace medsam::kernels::scalar {
@@ -41,7 +41,8 @@ std::uint8_t sum_y(const float* s, const float* b, std::int32_t count, bool in_g
 }  // namespace
 
 template <typename T>
-void resize_taps(const Pixels& image, const ResizePlan& plan, std::int64_t height, std::int64_t width, T* out) noexcept {
+void resize_taps(const Pixels& image, const ResizePlan& plan, std::int64_t height, std::int64_t width,
+                 T* out) noexcept {
   using Sum = std::conditional_t<std::is_same_v<T, std::uint8_t>, std::int32_t, float>;
   const AxisTaps &tx = plan.taps_x, &ty = plan.taps_y;
   const std::int64_t in_groups = width * image.channels / kCubicGroup<T> * kCubicGroup<T>;
@@ -51,7 +52,8 @@ void resize_taps(const Pixels& image, const ResizePlan& plan, std::int64_t heigh
         float s[4], b[4];
         for (std::int32_t k = 0; k < ty.count; ++k) {
           // A u8 sum is below 2^24: exact as a float.
-          s[k] = static_cast<float>(sum_x<T, Sum>(row_of<T>(image, ty.index[k * ty.size + y]), tx, x, image.channels, c));
+          s[k] =
+              static_cast<float>(sum_x<T, Sum>(row_of<T>(image, ty.index[k * ty.size + y]), tx, x, image.channels, c));
           b[k] = ty.weight[k * ty.size + y];
         }
         *out++ = sum_y<T>(s, b, ty.count, x * image.channels + c < in_groups);

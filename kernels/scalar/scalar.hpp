@@ -17,7 +17,8 @@ const T* row_of(const Pixels& image, std::int64_t y) noexcept {
 template <typename T>
 void resize_area(const Pixels& image, const ResizePlan& plan, std::int64_t height, std::int64_t width, T* out) noexcept;
 template <typename T>
-void resize_area_integer(const Pixels& image, const ResizePlan& plan, std::int64_t height, std::int64_t width, T* out) noexcept;
+void resize_area_integer(const Pixels& image, const ResizePlan& plan, std::int64_t height, std::int64_t width,
+                         T* out) noexcept;
 template <typename T>
 void resize_taps(const Pixels& image, const ResizePlan& plan, std::int64_t height, std::int64_t width, T* out) noexcept;
 

@@ -47,7 +47,9 @@ inline void from_half(const std::uint16_t* in, float* out, std::int64_t n) noexc
 
 #else
 
-inline bool to_half(const float* in, std::uint16_t* out, std::int64_t n) noexcept { return scalar::to_half(in, out, n); }
+inline bool to_half(const float* in, std::uint16_t* out, std::int64_t n) noexcept {
+  return scalar::to_half(in, out, n);
+}
 inline void from_half(const std::uint16_t* in, float* out, std::int64_t n) noexcept { scalar::from_half(in, out, n); }
 
 #endif

@@ -1,6 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// Range, finiteness, normalisation into planes, padding. One subtraction and one IEEE division a sample: same bits as the
-// oracle.
+// Range, finiteness, normalisation into planes, padding. One subtraction and one IEEE division a sample: same bits as
+// the oracle.
 #if defined(MEDSAM_KERNELS_NORMALIZE_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef MEDSAM_KERNELS_NORMALIZE_INL_H_
 #undef MEDSAM_KERNELS_NORMALIZE_INL_H_
@@ -115,7 +115,8 @@ HWY_NOINLINE void fill_row(float value, std::int64_t n, float* HWY_RESTRICT out)
 /// `row_buffer`: (width * channels) floats.
 template <typename T>
 bool normalize_pad(const Pixels& image, const ResizeNormalizeParams& params, float* row_buffer, float* out) {
-  const NormalizePlan plan = make_normalize_plan(image, params, needs_range(params) ? range_of<T>(image) : ValueRange{});
+  const NormalizePlan plan =
+      make_normalize_plan(image, params, needs_range(params) ? range_of<T>(image) : ValueRange{});
   if (!plan.finite) return false;
   const std::int64_t size = params.out_size, plane = size * size;
   for (std::int64_t y = 0; y < image.height; ++y) {

@@ -1,8 +1,8 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// Area resize. The oracle adds the taps of a cell one after the other, and so must we; the lanes therefore run across what
-// is independent: the 3 channels (and one idle lane) of a pixel, or 4 rows of a one-channel image. A row is converted to
-// floats once, and once more multiplied by the weight that all inner taps share, so that an inner tap costs one addition.
-// Same bits as the oracle; tested at the sizes of tests/cpp/kernels/resize_normalize_test.cpp.
+// Area resize. The oracle adds the taps of a cell one after the other, and so must we; the lanes therefore run across
+// what is independent: the 3 channels (and one idle lane) of a pixel, or 4 rows of a one-channel image. A row is
+// converted to floats once, and once more multiplied by the weight that all inner taps share, so that an inner tap
+// costs one addition. Same bits as the oracle; tested at the sizes of tests/cpp/kernels/resize_normalize_test.cpp.
 #if defined(MEDSAM_KERNELS_RESIZE_AREA_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef MEDSAM_KERNELS_RESIZE_AREA_INL_H_
 #undef MEDSAM_KERNELS_RESIZE_AREA_INL_H_
@@ -90,11 +90,11 @@ HWY_INLINE void sum_last_cell(const float* wide, const AreaCell& cell, std::int6
 }
 
 /// Row sums of a tile's cells. kStep floats lie between neighbouring source pixels and between output pixels; of the 4
-/// floats stored for each output those beyond kStep are overwritten by the next one. kMids: shape.mids, or 0 when known only
-/// at run time.
+/// floats stored for each output those beyond kStep are overwritten by the next one. kMids: shape.mids, or 0 when known
+/// only at run time.
 template <std::int64_t kStep, std::int32_t kMids>
 HWY_NOINLINE void sum_cells_of(const AreaBuffers& b, const AreaCell* HWY_RESTRICT cells, std::int64_t width,
-                            const AreaTile& tile, const CellShape& shape, float* HWY_RESTRICT out) {
+                               const AreaTile& tile, const CellShape& shape, float* HWY_RESTRICT out) {
   const hn::FixedTag<float, 4> d;
   const float* HWY_RESTRICT wide = b.wide + kStep;
   const float* HWY_RESTRICT scaled = b.scaled + kStep;
@@ -105,7 +105,8 @@ HWY_NOINLINE void sum_cells_of(const AreaBuffers& b, const AreaCell* HWY_RESTRIC
     const std::int64_t at = (cell.mid_begin - tile.first_pixel) * kStep;
     const std::int64_t mids = cell.mid_end - cell.mid_begin;
     const float* mid = scaled + at;
-    // Absent outer taps have weight 0 and add +-0, absent extra taps are masked to +0: no branch, and no change to a sum.
+    // Absent outer taps have weight 0 and add +-0, absent extra taps are masked to +0: no branch, and no change to a
+    // sum.
     auto sum = hn::Add(hn::Zero(d), hn::Mul(hn::LoadU(d, wide + at - kStep), hn::Set(d, cell.w_first)));
     for (std::int32_t k = 0; k < least; ++k, mid += kStep) sum = hn::Add(sum, hn::LoadU(d, mid));
     for (std::int32_t k = 0; k < shape.extras; ++k, mid += kStep) {
@@ -131,8 +132,8 @@ HWY_INLINE void sum_cells(const AreaBuffers& b, const AreaCell* cells, std::int6
 
 /// Samples of one row: as floats, and times w. `readable` >= n samples may be read, and a vector beyond n written.
 template <typename T>
-HWY_NOINLINE void widen_scaled(const T* HWY_RESTRICT src, std::int64_t n, std::int64_t readable, float w, float* HWY_RESTRICT wide,
-                               float* HWY_RESTRICT scaled) {
+HWY_NOINLINE void widen_scaled(const T* HWY_RESTRICT src, std::int64_t n, std::int64_t readable, float w,
+                               float* HWY_RESTRICT wide, float* HWY_RESTRICT scaled) {
   const hn::ScalableTag<float> d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   std::int64_t i = 0;
@@ -149,8 +150,8 @@ HWY_NOINLINE void widen_scaled(const T* HWY_RESTRICT src, std::int64_t n, std::i
 
 /// Pixels [begin, begin + n) of four rows of a one-channel image, interleaved: (n, 4).
 template <typename T>
-HWY_NOINLINE void widen_quad(const T* const* rows, std::int64_t begin, std::int64_t n, std::int64_t readable, float w, float* HWY_RESTRICT wide,
-                             float* HWY_RESTRICT scaled) {
+HWY_NOINLINE void widen_quad(const T* const* rows, std::int64_t begin, std::int64_t n, std::int64_t readable, float w,
+                             float* HWY_RESTRICT wide, float* HWY_RESTRICT scaled) {
   const hn::ScalableTag<float> d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   const auto weight = hn::Set(d, w);
@@ -213,8 +214,8 @@ class AreaRows {
         sum_quad_tile(y, tile);
       } else {
         const std::int64_t at = tile.first_pixel * 3;
-        widen_scaled(row_of<T>(image_, y) + at, (tile.last_pixel - tile.first_pixel) * 3, image_.width * 3 - at, shape_.w_mid,
-                     buffers_.wide + 3, buffers_.scaled + 3);
+        widen_scaled(row_of<T>(image_, y) + at, (tile.last_pixel - tile.first_pixel) * 3, image_.width * 3 - at,
+                     shape_.w_mid, buffers_.wide + 3, buffers_.scaled + 3);
         sum_cells<3>(buffers_, cells_, width_, tile, shape_, buffers_.row_sums);
       }
     }
@@ -228,8 +229,8 @@ class AreaRows {
     for (std::int64_t r = 0; r < kQuad; ++r) {
       rows[r] = row_of<T>(image_, y + r < image_.height ? y + r : image_.height - 1);
     }
-    widen_quad(rows, tile.first_pixel, tile.last_pixel - tile.first_pixel, image_.width - tile.first_pixel, shape_.w_mid,
-               buffers_.wide + kQuad, buffers_.scaled + kQuad);
+    widen_quad(rows, tile.first_pixel, tile.last_pixel - tile.first_pixel, image_.width - tile.first_pixel,
+               shape_.w_mid, buffers_.wide + kQuad, buffers_.scaled + kQuad);
     sum_cells<kQuad>(buffers_, cells_, width_, tile, shape_, buffers_.quad_sums);
   }
 

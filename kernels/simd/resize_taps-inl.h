@@ -1,6 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// Linear and cubic resize. Horizontal sums are single precision for every type (for u8 they are whole numbers below 2^24,
-// hence exact) and are kept for the 2 or 4 source rows in use. Same bits as the oracle.
+// Linear and cubic resize. Horizontal sums are single precision for every type (for u8 they are whole numbers below
+// 2^24, hence exact) and are kept for the 2 or 4 source rows in use. Same bits as the oracle.
 #if defined(MEDSAM_KERNELS_RESIZE_TAPS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef MEDSAM_KERNELS_RESIZE_TAPS_INL_H_
 #undef MEDSAM_KERNELS_RESIZE_TAPS_INL_H_
@@ -39,7 +39,8 @@ HWY_NOINLINE void sum_taps_1(const float* HWY_RESTRICT wide, const AxisTaps& tap
     auto sum = hn::Mul(hn::GatherIndex(d, wide, hn::LoadU(di, taps.index + x)), hn::LoadU(d, taps.weight + x));
     for (int k = 1; k < kTaps; ++k) {
       const std::int64_t at = k * taps.size + x;
-      sum = hn::Add(sum, hn::Mul(hn::GatherIndex(d, wide, hn::LoadU(di, taps.index + at)), hn::LoadU(d, taps.weight + at)));
+      sum = hn::Add(sum,
+                    hn::Mul(hn::GatherIndex(d, wide, hn::LoadU(di, taps.index + at)), hn::LoadU(d, taps.weight + at)));
     }
     hn::StoreU(sum, d, out + x);
   }
@@ -146,7 +147,8 @@ HWY_NOINLINE void blend_linear(const float* const* s, const float* b, std::int64
     const auto sum = hn::Add(hn::ShiftRight<16>(hn::Mul(s0, b0)), hn::ShiftRight<16>(hn::Mul(s1, b1)));
     hn::StoreU(hn::DemoteTo(du8, hn::ShiftRight<2>(hn::Add(sum, hn::Set(di, 2)))), du8, out + i);
   }
-  for (; i < n; ++i) out[i] = linear_y_u8(static_cast<std::int32_t>(s[0][i]), static_cast<std::int32_t>(s[1][i]), w0, w1);
+  for (; i < n; ++i)
+    out[i] = linear_y_u8(static_cast<std::int32_t>(s[0][i]), static_cast<std::int32_t>(s[1][i]), w0, w1);
 }
 
 /// The end of a row, outside OpenCV's groups.
@@ -170,7 +172,8 @@ HWY_NOINLINE void blend_cubic(const float* const* s, const float* b, std::int64_
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   const float unit = std::is_same_v<T, std::uint8_t> ? 1.F / (kWeightOne * kWeightOne) : 1.F;
   const float scaled[4] = {b[0] * unit, b[1] * unit, b[2] * unit, b[3] * unit};
-  const auto b0 = hn::Set(d, scaled[0]), b1 = hn::Set(d, scaled[1]), b2 = hn::Set(d, scaled[2]), b3 = hn::Set(d, scaled[3]);
+  const auto b0 = hn::Set(d, scaled[0]), b1 = hn::Set(d, scaled[1]), b2 = hn::Set(d, scaled[2]),
+             b3 = hn::Set(d, scaled[3]);
   const std::int64_t in_groups = n / kCubicGroup<T> * kCubicGroup<T>;
   std::int64_t i = 0;
   for (; i + lanes <= in_groups; i += lanes) {

@@ -1,6 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// One table a Highway target, all from the same source. Highway's fallback without vectors (EMU128, SCALAR) is left out:
-// there the oracle serves.
+// One table a Highway target, all from the same source. Highway's fallback without vectors (EMU128, SCALAR) is left
+// out: there the oracle serves.
 #include "kernels/simd/table.hpp"
 
 #include "kernels/kernels.hpp"
@@ -47,12 +47,19 @@ ResizeLayout lay_out(const Pixels& image, const ResizeNormalizeParams& params, S
   const auto samples = static_cast<std::size_t>(params.new_width * image.channels);
   layout.row = scratch.take<float>(samples);
   switch (layout.plan.path) {
-    case ResizePath::copy: return layout;
-    case ResizePath::area: layout.area = take_area_buffers(image, params.new_width, scratch); break;
-    case ResizePath::area_integer: layout.block = take_block_buffers(image, params.new_width, scratch); break;
+    case ResizePath::copy:
+      return layout;
+    case ResizePath::area:
+      layout.area = take_area_buffers(image, params.new_width, scratch);
+      break;
+    case ResizePath::area_integer:
+      layout.block = take_block_buffers(image, params.new_width, scratch);
+      break;
     case ResizePath::linear:
     case ResizePath::area_enlarged:
-    case ResizePath::cubic: layout.taps = take_tap_buffers(image, params.new_width, scratch); break;
+    case ResizePath::cubic:
+      layout.taps = take_tap_buffers(image, params.new_width, scratch);
+      break;
   }
   const auto rows = static_cast<std::size_t>(params.new_height);
   layout.resized = scratch.take<std::byte>(rows * samples * pixel_bytes(image.type));
@@ -65,12 +72,21 @@ bool resize_normalize_typed(const Pixels& image, const ResizeNormalizeParams& pa
   const std::int64_t height = params.new_height, width = params.new_width;
   T* resized = reinterpret_cast<T*>(layout.resized);
   switch (layout.plan.path) {
-    case ResizePath::copy: return normalize_pad<T>(image, params, layout.row, out);
-    case ResizePath::area: resize_area<T>(image, layout.plan, layout.area, height, width, resized); break;
-    case ResizePath::area_integer: resize_area_integer<T>(image, layout.plan, layout.block, height, width, resized); break;
+    case ResizePath::copy:
+      return normalize_pad<T>(image, params, layout.row, out);
+    case ResizePath::area:
+      resize_area<T>(image, layout.plan, layout.area, height, width, resized);
+      break;
+    case ResizePath::area_integer:
+      resize_area_integer<T>(image, layout.plan, layout.block, height, width, resized);
+      break;
     case ResizePath::linear:
-    case ResizePath::area_enlarged: resize_taps<T, 2>(image, layout.plan, layout.taps, height, width, resized); break;
-    case ResizePath::cubic: resize_taps<T, 4>(image, layout.plan, layout.taps, height, width, resized); break;
+    case ResizePath::area_enlarged:
+      resize_taps<T, 2>(image, layout.plan, layout.taps, height, width, resized);
+      break;
+    case ResizePath::cubic:
+      resize_taps<T, 4>(image, layout.plan, layout.taps, height, width, resized);
+      break;
   }
   const std::int64_t stride = width * image.channels * static_cast<std::int64_t>(sizeof(T));
   return normalize_pad<T>({resized, image.type, height, width, image.channels, stride}, params, layout.row, out);
@@ -87,10 +103,14 @@ bool resize_normalize(const Pixels& image, const ResizeNormalizeParams& params, 
   Scratch scratch(memory);
   const ResizeLayout layout = lay_out(image, params, scratch);
   switch (image.type) {
-    case PixelType::u8: return resize_normalize_typed<std::uint8_t>(image, params, layout, out);
-    case PixelType::u16: return resize_normalize_typed<std::uint16_t>(image, params, layout, out);
-    case PixelType::i16: return resize_normalize_typed<std::int16_t>(image, params, layout, out);
-    case PixelType::f32: return resize_normalize_typed<float>(image, params, layout, out);
+    case PixelType::u8:
+      return resize_normalize_typed<std::uint8_t>(image, params, layout, out);
+    case PixelType::u16:
+      return resize_normalize_typed<std::uint16_t>(image, params, layout, out);
+    case PixelType::i16:
+      return resize_normalize_typed<std::int16_t>(image, params, layout, out);
+    case PixelType::f32:
+      return resize_normalize_typed<float>(image, params, layout, out);
   }
   return false;
 }
@@ -105,16 +125,24 @@ MaskStats upsample_threshold(const UpsampleThresholdParams& params, void* memory
   Scratch scratch(memory);
   const UpsampleBuffers buffers = take_upsample_buffers(params, scratch);
   switch (params.label_type) {
-    case LabelType::u8: return upsample_typed<std::uint8_t>(params, buffers);
-    case LabelType::u16: return upsample_typed<std::uint16_t>(params, buffers);
-    case LabelType::u32: return upsample_typed<std::uint32_t>(params, buffers);
+    case LabelType::u8:
+      return upsample_typed<std::uint8_t>(params, buffers);
+    case LabelType::u16:
+      return upsample_typed<std::uint16_t>(params, buffers);
+    case LabelType::u32:
+      return upsample_typed<std::uint32_t>(params, buffers);
   }
   return {0, 0, 0, -1, -1};
 }
 
 const KernelTable* target_table() {
-  static const KernelTable kTable = {hwy::TargetName(HWY_TARGET), resize_normalize_scratch, resize_normalize,
-                                         upsample_threshold_scratch, upsample_threshold, to_half, from_half};
+  static const KernelTable kTable = {hwy::TargetName(HWY_TARGET),
+                                     resize_normalize_scratch,
+                                     resize_normalize,
+                                     upsample_threshold_scratch,
+                                     upsample_threshold,
+                                     to_half,
+                                     from_half};
   return &kTable;
 }
 

@@ -1,8 +1,8 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // Crop + bilinear upsample + threshold + label write + statistics in one pass over the output. A row of logits is
-// upsampled along x once and kept for the output rows that lie between it and its neighbour. Where all four taps are at or
-// below the threshold the value cannot exceed it (rounding is monotonic), so only the columns near a logit above it are
-// visited: the cost goes with the object, not with the image. Same bits as the oracle.
+// upsampled along x once and kept for the output rows that lie between it and its neighbour. Where all four taps are at
+// or below the threshold the value cannot exceed it (rounding is monotonic), so only the columns near a logit above it
+// are visited: the cost goes with the object, not with the image. Same bits as the oracle.
 #if defined(MEDSAM_KERNELS_UPSAMPLE_THRESHOLD_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef MEDSAM_KERNELS_UPSAMPLE_THRESHOLD_INL_H_
 #undef MEDSAM_KERNELS_UPSAMPLE_THRESHOLD_INL_H_
@@ -41,7 +41,9 @@ struct UpsampleBuffers {
 };
 
 inline UpsampleBuffers take_upsample_buffers(const UpsampleThresholdParams& p, Scratch& scratch) {
-  const auto width = static_cast<std::size_t>(p.width), crop_width = static_cast<std::size_t>(p.crop_width);
+  // Columns are filled up to whole vectors.
+  const auto width = static_cast<std::size_t>(p.width) + hn::Lanes(hn::ScalableTag<float>());
+  const auto crop_width = static_cast<std::size_t>(p.crop_width);
   UpsampleBuffers b{};
   b.i0 = scratch.take<std::int32_t>(width);
   b.i1 = scratch.take<std::int32_t>(width);
@@ -56,8 +58,8 @@ inline UpsampleBuffers take_upsample_buffers(const UpsampleThresholdParams& p, S
   return b;
 }
 
-/// Fills in the taps. True when the left taps of every vector of output columns lie within one vector of logits (always,
-/// unless the width shrinks), so that a permutation can stand for a gather.
+/// Fills in the taps. True when the left taps of every vector of output columns lie within one vector of logits
+/// (always, unless the width shrinks), so that a permutation can stand for a gather.
 inline bool fill_columns(const UpsampleThresholdParams& p, std::int64_t lanes, const UpsampleBuffers& b) {
   const float scale = static_cast<float>(p.crop_width) / static_cast<float>(p.width);
   bool narrow = true;
@@ -74,6 +76,10 @@ inline bool fill_columns(const UpsampleThresholdParams& p, std::int64_t lanes, c
     for (; next <= tap.i0; ++next) b.first[next] = static_cast<std::int32_t>(x);
   }
   for (; next <= p.crop_width; ++next) b.first[next] = static_cast<std::int32_t>(p.width);
+  for (std::int64_t x = p.width; x % lanes != 0; ++x) {
+    b.i0[x] = b.i1[x] = b.r0[x] = 0;
+    b.w0[x] = b.w1[x] = 0.F;
+  }
   return narrow;
 }
 
@@ -85,7 +91,8 @@ inline float active_bound(float threshold) {
 }
 
 /// Output columns near the logits of a row that are above the bound.
-HWY_NOINLINE Span active_columns(const float* HWY_RESTRICT row, std::int64_t n, float bound, const std::int32_t* first) {
+HWY_NOINLINE Span active_columns(const float* HWY_RESTRICT row, std::int64_t n, float bound,
+                                 const std::int32_t* first) {
   const hn::ScalableTag<float> d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   const auto limit = hn::Set(d, bound);
@@ -98,9 +105,28 @@ HWY_NOINLINE Span active_columns(const float* HWY_RESTRICT row, std::int64_t n, 
   return {first[lo > 0 ? lo - 1 : 0], first[hi]};
 }
 
-/// Columns [span.begin, span.end) of a logit row, upsampled along x.
-HWY_NOINLINE void upsample_row(const float* HWY_RESTRICT row, std::int64_t crop_width, const UpsampleBuffers& b, bool narrow,
-                               Span span, std::int64_t width, float* HWY_RESTRICT out) {
+/// The blend of pixel_math.hpp. Targets without FMA take the fused step in double, where the product is exact: the sum
+/// is then rounded twice, which can differ in the last bit of about one value in 2^29, but not in its sign.
+template <class D>
+HWY_INLINE hn::Vec<D> blend_lanes(D d, hn::Vec<D> a, hn::Vec<D> b, hn::Vec<D> wa, hn::Vec<D> wb) {
+#if HWY_NATIVE_FMA
+  (void)d;
+  return hn::MulAdd(wa, a, hn::Mul(wb, b));
+#else
+  const hn::Half<D> dh;
+  const hn::Rebind<double, decltype(dh)> dd;
+  const auto sum = hn::Mul(wb, b);
+  const auto lower = hn::Add(hn::Mul(hn::PromoteTo(dd, hn::LowerHalf(dh, wa)), hn::PromoteTo(dd, hn::LowerHalf(dh, a))),
+                             hn::PromoteTo(dd, hn::LowerHalf(dh, sum)));
+  const auto upper = hn::Add(hn::Mul(hn::PromoteTo(dd, hn::UpperHalf(dh, wa)), hn::PromoteTo(dd, hn::UpperHalf(dh, a))),
+                             hn::PromoteTo(dd, hn::UpperHalf(dh, sum)));
+  return hn::Combine(d, hn::DemoteTo(dh, upper), hn::DemoteTo(dh, lower));
+#endif
+}
+
+/// Columns [span.begin, span.end) of a logit row, upsampled along x; whole vectors, hence a few columns more.
+HWY_NOINLINE void upsample_row(const float* HWY_RESTRICT row, std::int64_t crop_width, const UpsampleBuffers& b,
+                               bool narrow, Span span, float* HWY_RESTRICT out) {
   const hn::ScalableTag<float> d;
   const hn::RebindToSigned<decltype(d)> di;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
@@ -110,7 +136,7 @@ HWY_NOINLINE void upsample_row(const float* HWY_RESTRICT row, std::int64_t crop_
     b.tail[crop_width - tail_begin] = row[crop_width - 1];  // the last column is its own right neighbour
   }
   std::int64_t x = span.begin / lanes * lanes;  // vectors begin where the relative taps do
-  for (; x < span.end && x + lanes <= width; x += lanes) {
+  for (; x < span.end; x += lanes) {
     auto left = hn::Zero(d), right = left;
     if (narrow) {
       const std::int64_t base = b.i0[x];
@@ -122,10 +148,8 @@ HWY_NOINLINE void upsample_row(const float* HWY_RESTRICT row, std::int64_t crop_
       left = hn::GatherIndex(d, row, hn::LoadU(di, b.i0 + x));
       right = hn::GatherIndex(d, row, hn::LoadU(di, b.i1 + x));
     }
-    const auto value = hn::Add(hn::Mul(hn::LoadU(d, b.w0 + x), left), hn::Mul(hn::LoadU(d, b.w1 + x), right));
-    hn::StoreU(value, d, out + x);
+    hn::StoreU(blend_lanes(d, left, right, hn::LoadU(d, b.w0 + x), hn::LoadU(d, b.w1 + x)), d, out + x);
   }
-  for (; x < span.end; ++x) out[x] = blend(row[b.i0[x]], row[b.i1[x]], b.w0[x], b.w1[x]);
 }
 
 /// Writes `label` where the mask is true.
@@ -145,6 +169,17 @@ HWY_INLINE void write_labels(D d, hn::Mask<D> mask, std::uint32_t label, Label* 
   hn::StoreU(hn::Or(wanted, hn::AndNot(narrow, hn::LoadU(du, out))), du, out);
 }
 
+/// The same for fewer labels than a vector has: nothing past out[n - 1] is read or written.
+template <class D, typename Label>
+HWY_INLINE void write_labels_tail(D d, hn::Mask<D> mask, std::uint32_t label, std::int64_t n, Label* out) {
+  const hn::RebindToSigned<D> di;
+  HWY_ALIGN std::int32_t inside[HWY_MAX_BYTES / sizeof(std::int32_t)];
+  hn::Store(hn::VecFromMask(di, hn::RebindMask(di, mask)), di, inside);
+  for (std::int64_t i = 0; i < n; ++i) {
+    if (inside[i] != 0) out[i] = static_cast<Label>(label);
+  }
+}
+
 /// Running statistics of a mask; lanes are merged at the end.
 class MaskScan {
  public:
@@ -152,33 +187,31 @@ class MaskScan {
 
   /// One output row between the upsampled logit rows `top` and `bottom`.
   template <typename Label>
-  HWY_INLINE void scan_row(const float* HWY_RESTRICT top, const float* HWY_RESTRICT bottom, float wt, float wb, Span span,
-                           const UpsampleThresholdParams& p, std::int64_t y) {
+  HWY_INLINE void scan_row(const float* HWY_RESTRICT top, const float* HWY_RESTRICT bottom, float wt, float wb,
+                           Span span, const UpsampleThresholdParams& p, std::int64_t y) {
     auto* out = reinterpret_cast<Label*>(static_cast<std::byte*>(p.out) + y * p.out_row_stride);
     const auto lanes = static_cast<std::int64_t>(hn::Lanes(d_));
     const auto weight_t = hn::Set(d_, wt), weight_b = hn::Set(d_, wb), threshold = hn::Set(d_, p.threshold);
     const auto iota = hn::Iota(di_, 0);
     auto count = hn::Zero(di_);
-    std::int64_t x = span.begin, area = 0;
-    for (; x + lanes <= span.end; x += lanes) {
-      const auto value = hn::Add(hn::Mul(weight_t, hn::LoadU(d_, top + x)), hn::Mul(weight_b, hn::LoadU(d_, bottom + x)));
-      const auto mask = hn::Gt(value, threshold);
+    for (std::int64_t x = span.begin; x < span.end; x += lanes) {
+      const auto value = blend_lanes(d_, hn::LoadU(d_, top + x), hn::LoadU(d_, bottom + x), weight_t, weight_b);
+      auto mask = hn::Gt(value, threshold);
+      const std::int64_t left = span.end - x;
+      if (left < lanes) mask = hn::And(mask, hn::FirstN(d_, static_cast<std::size_t>(left)));
       if (hn::AllFalse(d_, mask)) continue;
-      write_labels(d_, mask, p.label, out + x);
+      if (left < lanes) {
+        write_labels_tail(d_, mask, p.label, left, out + x);
+      } else {
+        write_labels(d_, mask, p.label, out + x);
+      }
       const auto inside = hn::RebindMask(di_, mask);
       const auto column = hn::Add(iota, hn::Set(di_, static_cast<std::int32_t>(x)));
       count = hn::Sub(count, hn::VecFromMask(di_, inside));
       lo_ = hn::IfThenElse(inside, hn::Min(lo_, column), lo_);
       hi_ = hn::IfThenElse(inside, hn::Max(hi_, column), hi_);
     }
-    for (; x < span.end; ++x) {
-      if (!(blend(top[x], bottom[x], wt, wb) > p.threshold)) continue;
-      out[x] = static_cast<Label>(p.label);
-      ++area;
-      x0_ = x < x0_ ? x : x0_;
-      x1_ = x > x1_ ? x : x1_;
-    }
-    area += hn::GetLane(hn::SumOfLanes(di_, count));
+    const std::int64_t area = hn::GetLane(hn::SumOfLanes(di_, count));
     if (area == 0) return;
     area_ += area;
     y0_ = area_ == area ? y : y0_;
@@ -187,21 +220,21 @@ class MaskScan {
 
   MaskStats result() const {
     if (area_ == 0) return {0, 0, 0, -1, -1};
-    const std::int64_t lo = hn::GetLane(hn::MinOfLanes(di_, lo_)), hi = hn::GetLane(hn::MaxOfLanes(di_, hi_));
-    return {area_, lo < x0_ ? lo : x0_, y0_, hi > x1_ ? hi : x1_, y1_};
+    return {area_, hn::GetLane(hn::MinOfLanes(di_, lo_)), y0_, hn::GetLane(hn::MaxOfLanes(di_, hi_)), y1_};
   }
 
  private:
   hn::ScalableTag<float> d_;
   hn::RebindToSigned<hn::ScalableTag<float>> di_;
   hn::Vec<hn::RebindToSigned<hn::ScalableTag<float>>> lo_, hi_;
-  std::int64_t area_ = 0, x0_ = std::numeric_limits<std::int64_t>::max(), x1_ = -1, y0_ = 0, y1_ = -1;
+  std::int64_t area_ = 0, y0_ = 0, y1_ = -1;
 };
 
 /// An upsampled logit row is held in the buffer of its parity: the two rows of a pair never share one.
 class UpsampledRows {
  public:
-  UpsampledRows(const UpsampleThresholdParams& p, const UpsampleBuffers& b, bool narrow) : p_(p), b_(b), narrow_(narrow) {}
+  UpsampledRows(const UpsampleThresholdParams& p, const UpsampleBuffers& b, bool narrow)
+      : p_(p), b_(b), narrow_(narrow) {}
 
   const float* get(std::int32_t y) {
     float* out = b_.rows[y & 1];
@@ -211,7 +244,7 @@ class UpsampledRows {
     Span span = b_.active[y];
     if (y > 0) span = unite(span, b_.active[y - 1]);
     if (y + 1 < p_.crop_height) span = unite(span, b_.active[y + 1]);
-    upsample_row(p_.logits + y * p_.logits_stride, p_.crop_width, b_, narrow_, span, p_.width, out);
+    upsample_row(p_.logits + y * p_.logits_stride, p_.crop_width, b_, narrow_, span, out);
     return out;
   }
 

@@ -43,8 +43,8 @@ MEDSAM_PROBE const char* probe_table_name(int i) {
 }
 
 /// 1 or 0 as resize_normalize returns, -1 for an unknown table.
-MEDSAM_PROBE int probe_resize_normalize(const char* table, const mk::Pixels* image, const mk::ResizeNormalizeParams* params,
-                                        float* out) {
+MEDSAM_PROBE int probe_resize_normalize(const char* table, const mk::Pixels* image,
+                                        const mk::ResizeNormalizeParams* params, float* out) {
   const mk::KernelTable* t = find_table(table);
   if (t == nullptr) return -1;
   return t->resize_normalize(*image, *params, out, scratch_of(t->resize_normalize_scratch(*image, *params))) ? 1 : 0;

@@ -1,6 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// Half precision: the scalar oracle against the definition (every half; every float that matters for rounding), every target
-// against the oracle at all tail sizes. Everything is exact; there is no tolerance.
+// Half precision: the scalar oracle against the definition (every half; every float that matters for rounding), every
+// target against the oracle at all tail sizes. Everything is exact; there is no tolerance.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -16,8 +16,7 @@ namespace {
 
 double value_of(std::uint16_t half) {
   const int exponent = (half >> 10) & 31, mantissa = half & 1023;
-  const double magnitude =
-      exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(1024 + mantissa, exponent - 25);
+  const double magnitude = exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(1024 + mantissa, exponent - 25);
   return (half & 0x8000) != 0 ? -magnitude : magnitude;
 }
 

@@ -1,5 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// Random images of every type and layout, and calls of a kernel table with scratch memory of exactly the size it asks for.
+// Random images of every type and layout, and calls of a kernel table with scratch memory of exactly the size it asks
+// for.
 #pragma once
 
 #include <cstddef>
@@ -20,7 +21,8 @@ enum class RowLayout : std::uint8_t { dense, padded, bottom_up };
 /// Owns pixels in the asked layout; what lies between rows is filled with a pattern, so that reading it shows.
 class TestImage {
  public:
-  TestImage(PixelType type, std::int64_t height, std::int64_t width, int channels, RowLayout layout, std::uint32_t seed);
+  TestImage(PixelType type, std::int64_t height, std::int64_t width, int channels, RowLayout layout,
+            std::uint32_t seed);
   const Pixels& pixels() const { return pixels_; }
   /// First sample of row y.
   std::byte* row(std::int64_t y) { return first_ + y * pixels_.row_stride; }
@@ -31,9 +33,7 @@ class TestImage {
   Pixels pixels_{};
 };
 
-inline std::size_t sample_bytes(PixelType type) {
-  return type == PixelType::u8 ? 1 : type == PixelType::f32 ? 4 : 2;
-}
+inline std::size_t sample_bytes(PixelType type) { return type == PixelType::u8 ? 1 : type == PixelType::f32 ? 4 : 2; }
 
 inline void fill_random(PixelType type, std::byte* row, std::int64_t samples, std::mt19937& random) {
   for (std::int64_t i = 0; i < samples; ++i) {
@@ -63,7 +63,8 @@ inline TestImage::TestImage(PixelType type, std::int64_t height, std::int64_t wi
 /// 64-byte aligned memory, exactly `bytes` long.
 class ScratchMemory {
  public:
-  explicit ScratchMemory(std::size_t bytes) : memory_(static_cast<std::byte*>(::operator new[](bytes, std::align_val_t{64}))) {
+  explicit ScratchMemory(std::size_t bytes)
+      : memory_(static_cast<std::byte*>(::operator new[](bytes, std::align_val_t{64}))) {
     std::memset(memory_.get(), 0xFF, bytes);  // NaN as floats: reading what was not written shows
   }
   void* data() { return memory_.get(); }
@@ -78,7 +79,8 @@ class ScratchMemory {
 inline ResizeNormalizeParams resize_params(std::int64_t height, std::int64_t width, Interpolation interpolation,
                                            Normalize normalize, std::int64_t padding = 0) {
   const std::int64_t size = (height > width ? height : width) + padding;
-  return {height, width, size, interpolation, normalize, 1e-8, {123.675F, 116.28F, 103.53F}, {58.395F, 57.12F, 57.375F}};
+  return {
+      height, width, size, interpolation, normalize, 1e-8, {123.675F, 116.28F, 103.53F}, {58.395F, 57.12F, 57.375F}};
 }
 
 /// Mean 0 and deviation 1: the resized image as it is.
@@ -92,7 +94,8 @@ inline ResizeNormalizeParams raw_params(std::int64_t height, std::int64_t width,
 }
 
 /// (3, out_size, out_size); empty when the kernel found a non-finite value.
-inline std::vector<float> run_resize(const KernelTable& table, const Pixels& image, const ResizeNormalizeParams& params) {
+inline std::vector<float> run_resize(const KernelTable& table, const Pixels& image,
+                                     const ResizeNormalizeParams& params) {
   std::vector<float> out(static_cast<std::size_t>(3 * params.out_size * params.out_size), -777.F);
   ScratchMemory scratch(table.resize_normalize_scratch(image, params));
   if (!table.resize_normalize(image, params, out.data(), scratch.data())) out.clear();

@@ -1,7 +1,7 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// resize_normalize: every table against the oracle, to the bit (compared as values, so that -0 equals 0), at vector tails,
-// odd shapes, all layouts and types; the oracle's normalisation and padding against their definitions. The oracle's
-// resampling is compared with OpenCV in test_opencv.cpp.
+// resize_normalize: every table against the oracle, to the bit (compared as values, so that -0 equals 0), at vector
+// tails, odd shapes, all layouts and types; the oracle's normalisation and padding against their definitions. The
+// oracle's resampling is compared with OpenCV in test_opencv.cpp.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -27,9 +27,9 @@ void expect_tables_agree(const TestImage& image, std::int64_t new_height, std::i
     ASSERT_FALSE(expected.empty());
     for (const KernelTable* table : available_tables()) {
       EXPECT_EQ(count_different(run_resize(*table, p, params), expected), 0U)
-          << table->name << " " << name_of(p.type) << " " << name_of(interpolation) << " " << p.channels << " channels, "
-          << p.height << "x" << p.width << " to " << new_height << "x" << new_width << ", normalisation "
-          << static_cast<int>(normalize) << ", stride " << p.row_stride;
+          << table->name << " " << name_of(p.type) << " " << name_of(interpolation) << " " << p.channels
+          << " channels, " << p.height << "x" << p.width << " to " << new_height << "x" << new_width
+          << ", normalisation " << static_cast<int>(normalize) << ", stride " << p.row_stride;
     }
   }
 }
@@ -62,14 +62,15 @@ TEST_P(EveryPixelType, TablesAgreeOnEveryLayoutAndNormalization) {
       {37, 53, 64, 91},    // enlarged
       {50, 20, 30, 40},    // one direction enlarged
       {21, 34, 21, 34},    // equal: no resampling
-      {1, 1, 9, 5},        {300, 233, 128, 99}, {257, 255, 256, 254}, {300, 7, 256, 6},
+      {1, 1, 9, 5},       {300, 233, 128, 99}, {257, 255, 256, 254}, {300, 7, 256, 6},
   };
   std::uint32_t seed = 100;
   for (const Shape& s : kShapes) {
     for (const int channels : {1, 3}) {
       for (const RowLayout layout : {RowLayout::dense, RowLayout::padded, RowLayout::bottom_up}) {
         const TestImage image(GetParam(), s.height, s.width, channels, layout, seed++);
-        expect_tables_agree(image, s.new_height, s.new_width, kNormalizations[seed % 3], static_cast<std::int64_t>(seed % 4));
+        expect_tables_agree(image, s.new_height, s.new_width, kNormalizations[seed % 3],
+                            static_cast<std::int64_t>(seed % 4));
       }
     }
   }
@@ -87,7 +88,8 @@ TEST(ResizeNormalize, MinMaxOfU8EqualsFloat64Division) {
   for (int lo : {0, 1, 17, 100}) {
     for (int hi : {101, 200, 254, 255}) {
       for (int i = 0; i < 256; ++i) image.row(i / 16)[i % 16] = static_cast<std::byte>(std::clamp(i, lo, hi));
-      const auto out = run_resize(scalar_table(), image.pixels(), resize_params(16, 16, Interpolation::area, Normalize::min_max));
+      const auto out =
+          run_resize(scalar_table(), image.pixels(), resize_params(16, 16, Interpolation::area, Normalize::min_max));
       for (int i = 0; i < 256; ++i) {
         const double expected = static_cast<double>(std::clamp(i, lo, hi) - lo) / static_cast<double>(hi - lo);
         ASSERT_EQ(out[static_cast<std::size_t>(i)], static_cast<float>(expected)) << lo << " " << hi << " " << i;
@@ -110,7 +112,8 @@ TEST(ResizeNormalize, PaddingIsZeroUnlessItTakesPart) {
   constexpr std::int16_t kValues[4] = {-100, -50, 100, 300};
   std::memcpy(image.row(0), kValues, sizeof kValues);
   for (const KernelTable* table : available_tables()) {
-    const auto plain = run_resize(*table, image.pixels(), resize_params(2, 2, Interpolation::area, Normalize::min_max, 1));
+    const auto plain =
+        run_resize(*table, image.pixels(), resize_params(2, 2, Interpolation::area, Normalize::min_max, 1));
     EXPECT_EQ(plain[2], 0.F);
     EXPECT_EQ(plain[8], 0.F);
     EXPECT_EQ(plain[4], 1.F);
@@ -120,8 +123,8 @@ TEST(ResizeNormalize, PaddingIsZeroUnlessItTakesPart) {
     EXPECT_EQ(padded[8], 0.25F);
   }
   for (int i = 0; i < 4; ++i) image.row(i / 2)[i % 2 * 2 + 1] = std::byte{0x40};  // all far above 0
-  const auto high =
-      run_resize(scalar_table(), image.pixels(), resize_params(2, 2, Interpolation::area, Normalize::min_max_padded, 1));
+  const auto high = run_resize(scalar_table(), image.pixels(),
+                               resize_params(2, 2, Interpolation::area, Normalize::min_max_padded, 1));
   EXPECT_EQ(high[2], 0.F);
   EXPECT_GT(high[0], 0.9F);
 }
@@ -155,7 +158,8 @@ TEST(ResizeNormalize, RangeThatOverflowsIsReported) {
   constexpr float kEnds[2] = {-std::numeric_limits<float>::max(), std::numeric_limits<float>::max()};
   std::memcpy(image.row(0), kEnds, sizeof kEnds);
   for (const KernelTable* table : available_tables()) {
-    EXPECT_TRUE(run_resize(*table, image.pixels(), resize_params(1, 2, Interpolation::area, Normalize::min_max)).empty());
+    EXPECT_TRUE(
+        run_resize(*table, image.pixels(), resize_params(1, 2, Interpolation::area, Normalize::min_max)).empty());
   }
 }
 

@@ -33,8 +33,8 @@ Painted paint(const KernelTable& table, const Case& c, LabelType type, bool bott
   const std::int64_t stride = c.width * static_cast<std::int64_t>(label_bytes(type)) + 12;
   Painted result{std::vector<std::uint8_t>(static_cast<std::size_t>(c.height * stride), kOld), {}};
   std::uint8_t* first = result.memory.data() + (bottom_up ? (c.height - 1) * stride : 0);
-  result.stats = run_upsample(table, {c.logits.data(), c.stride, c.crop_height, c.crop_width, c.height, c.width, c.threshold,
-                                      first, type, bottom_up ? -stride : stride, 0x42});
+  result.stats = run_upsample(table, {c.logits.data(), c.stride, c.crop_height, c.crop_width, c.height, c.width,
+                                      c.threshold, first, type, bottom_up ? -stride : stride, 0x42});
   return result;
 }
 
@@ -47,9 +47,10 @@ void expect_tables_agree(const Case& c, LabelType type, bool bottom_up = false) 
   for (const KernelTable* table : available_tables()) {
     const Painted got = paint(*table, c, type, bottom_up);
     EXPECT_EQ(count_different(got.memory, expected.memory), 0U)
-        << table->name << " labels of " << label_bytes(type) << " bytes, crop " << c.crop_height << "x" << c.crop_width << " to "
-        << c.height << "x" << c.width << ", threshold " << c.threshold;
-    EXPECT_TRUE(equal(got.stats, expected.stats)) << table->name << " area " << got.stats.area << " of " << expected.stats.area;
+        << table->name << " labels of " << label_bytes(type) << " bytes, crop " << c.crop_height << "x" << c.crop_width
+        << " to " << c.height << "x" << c.width << ", threshold " << c.threshold;
+    EXPECT_TRUE(equal(got.stats, expected.stats))
+        << table->name << " area " << got.stats.area << " of " << expected.stats.area;
   }
 }
 
@@ -66,10 +67,14 @@ Case make_case(Logits kind, std::int64_t crop_height, std::int64_t crop_width, s
     for (std::int64_t x = 0; x < c.stride; ++x) {
       const float dx = static_cast<float>(x - crop_width / 3), dy = static_cast<float>(y - crop_height / 2);
       float value = noise(random);
-      if (x >= crop_width) value = 1e9F;  // outside the crop: must not show
-      else if (kind == Logits::object) value = 4.F + value - std::sqrt(dx * dx + dy * dy);
-      else if (kind == Logits::at_threshold) value = threshold + (random() % 7 == 0 ? 1e-7F : 0.F);
-      else if (kind == Logits::specials) value = specials[random() % 8];
+      if (x >= crop_width)
+        value = 1e9F;  // outside the crop: must not show
+      else if (kind == Logits::object)
+        value = 4.F + value - std::sqrt(dx * dx + dy * dy);
+      else if (kind == Logits::at_threshold)
+        value = threshold + (random() % 7 == 0 ? 1e-7F : 0.F);
+      else if (kind == Logits::specials)
+        value = specials[random() % 8];
       c.logits.push_back(value);
     }
   }
@@ -98,9 +103,9 @@ TEST(UpsampleThreshold, TablesAgreeAtImageSizes) {
   for (const LabelType type : kLabelTypes) {
     for (const Logits kind : kLogits) {
       expect_tables_agree(make_case(kind, 256, 167, 509, 333, 0.F, ++seed), type);
-      expect_tables_agree(make_case(kind, 64, 64, 64, 64, 5.9e-8F, ++seed), type);      // same size
-      expect_tables_agree(make_case(kind, 256, 200, 33, 41, 0.F, ++seed), type);        // smaller
-      expect_tables_agree(make_case(kind, 256, 250, 1000, 251, 1.5F, ++seed), type);    // barely larger in x
+      expect_tables_agree(make_case(kind, 64, 64, 64, 64, 5.9e-8F, ++seed), type);    // same size
+      expect_tables_agree(make_case(kind, 256, 200, 33, 41, 0.F, ++seed), type);      // smaller
+      expect_tables_agree(make_case(kind, 256, 250, 1000, 251, 1.5F, ++seed), type);  // barely larger in x
     }
   }
 }
@@ -113,18 +118,30 @@ struct Recorded {
 };
 
 const Recorded kTorch[] = {
-    {4, 5, 9, 13, 0.0F,
-     {0.25F, -0.26F, 1.28F, 0.21F, -1.07F, 0.72F, 2.61F, 1.89F, -1.41F, -2.53F,
-      -1.25F, 0.08F, -4.65F, -0.44F, -2.49F, -1.46F, -1.09F, -0.63F, 0.82F, 2.09F},
-     {"###.######...", "#########....", "########.....", "########.....", "..###........", "...#.........", ".............",
-      "........#####", "........#####"}},
-    {6, 4, 3, 7, 0.0F,
-     {0.25F, -0.26F, 1.28F, 0.21F, -1.07F, 0.72F, 2.61F, 1.89F, -1.41F, -2.53F, -1.25F, 0.08F,
-      -4.65F, -0.44F, -2.49F, -1.46F, -1.09F, -0.63F, 0.82F, 2.09F, -0.26F, 2.73F, -1.33F, 0.7F},
+    {4,
+     5,
+     9,
+     13,
+     0.0F,
+     {0.25F,  -0.26F, 1.28F,  0.21F,  -1.07F, 0.72F,  2.61F,  1.89F,  -1.41F, -2.53F,
+      -1.25F, 0.08F,  -4.65F, -0.44F, -2.49F, -1.46F, -1.09F, -0.63F, 0.82F,  2.09F},
+     {"###.######...", "#########....", "########.....", "########.....", "..###........", "...#.........",
+      ".............", "........#####", "........#####"}},
+    {6,
+     4,
+     3,
+     7,
+     0.0F,
+     {0.25F,  -0.26F, 1.28F,  0.21F,  -1.07F, 0.72F,  2.61F, 1.89F, -1.41F, -2.53F, -1.25F, 0.08F,
+      -4.65F, -0.44F, -2.49F, -1.46F, -1.09F, -0.63F, 0.82F, 2.09F, -0.26F, 2.73F,  -1.33F, 0.7F},
      {"..#####", ".......", "..##.##"}},
-    {5, 5, 5, 5, 0.25F,
-     {0.69F, 1.64F, 0.66F, -2.61F, 1.81F, 0.89F, -1.07F, 1.16F, 0.73F, 0.59F, 0.06F, 1.09F, -1.47F,
-      -0.33F, -0.96F, 1.2F, 0.08F, -0.58F, -1.56F, -0.51F, 0.02F, -0.55F, 2.59F, 2.01F, -5.42F},
+    {5,
+     5,
+     5,
+     5,
+     0.25F,
+     {0.69F,  1.64F,  0.66F, -2.61F, 1.81F,  0.89F,  -1.07F, 1.16F, 0.73F,  0.59F, 0.06F, 1.09F, -1.47F,
+      -0.33F, -0.96F, 1.2F,  0.08F,  -0.58F, -1.56F, -0.51F, 0.02F, -0.55F, 2.59F, 2.01F, -5.42F},
      {"###.#", "#.###", ".#...", "#....", "..##."}},
 };
 
@@ -140,7 +157,8 @@ TEST(UpsampleThreshold, MatchesMasksRecordedFromTorch) {
           EXPECT_EQ(got.memory[static_cast<std::size_t>(y * (r.width + 12) + x)], inside ? 0x42 : kOld)
               << table->name << " at " << x << ", " << y;
           if (!inside) continue;
-          stats = {stats.area + 1, std::min(stats.x0, x), std::min(stats.y0, y), std::max(stats.x1, x), std::max(stats.y1, y)};
+          stats = {stats.area + 1, std::min(stats.x0, x), std::min(stats.y0, y), std::max(stats.x1, x),
+                   std::max(stats.y1, y)};
         }
       }
       EXPECT_TRUE(equal(got.stats, stats)) << table->name;
