@@ -1,8 +1,11 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """The fused kernels against OpenCV + NumPy doing the same steps, single-threaded, in one process.
 
-Usage, from the repository root: python -m benchmarks.kernels.compare_numpy PROBE_LIBRARY [--rounds N] [--only pre|post]. Contestants take turns (interleaved), medians are
-compared; results are checked for equality (pre: to the bit; post: but for values within 1e-4 of the threshold) first.
+Usage, from the repository root:
+    python -m benchmarks.kernels.compare_numpy PROBE_LIBRARY [--rounds N] [--only pre|post]
+
+Contestants take turns (interleaved), medians are compared; results are checked for equality first (pre: to the bit; post:
+but for values within 1e-4 of the threshold).
 """
 
 from __future__ import annotations
