@@ -4,8 +4,8 @@
 Usage, from the repository root:
     python -m benchmarks.kernels.compare_numpy PROBE_LIBRARY [--rounds N] [--only pre|post]
 
-Contestants take turns (interleaved), medians are compared; results are checked for equality first (pre: to the bit; post:
-but for values within 1e-4 of the threshold).
+Contestants take turns (interleaved), medians are compared; results are checked for equality first (pre: to the bit;
+post: but for values within 1e-4 of the threshold).
 """
 
 from __future__ import annotations
