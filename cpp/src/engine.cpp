@@ -259,8 +259,10 @@ std::vector<MaskStats> Engine::Impl::segment(const ImageEmbedding& embedding, co
   // All boxes have two tokens, so the decoder answers in order and the later box wins.
   decoder->decode(data.outputs[0], tokens, {0}, segment_options.cancelled,
                   [&](std::size_t n, const float* logits, const float*) {
+                    const auto count = static_cast<std::uint32_t>(n + 1);
+                    const std::uint32_t label = profile.mask.labels == LabelRule::modulo_256 ? count % 256 : count;
                     stats[n] = write_label(logits, decoder->low_height(), decoder->low_width(), data.geometry,
-                                           profile.mask, out, static_cast<std::uint32_t>(n + 1));
+                                           profile.mask, out, label);
                   });
   return stats;
 }
@@ -280,7 +282,8 @@ std::vector<VolumeStats> Engine::Impl::segment_volume(const VolumeView& volume, 
     return encode(slice_of(volume, z),
                   again ? EmbeddingCache::Keep::evicting : EmbeddingCache::Keep::if_there_is_room);
   };
-  return propagate(volume, boxes, profile, encode_slice, *decoder, out, volume_options);
+  const Profile& rules = volume_options.profile.empty() ? profile : choose_profile(volume_options.profile, bundle);
+  return propagate(volume, boxes, rules, encode_slice, *decoder, out, volume_options);
 }
 
 Engine::Engine(const std::string& bundle, EngineOptions options)

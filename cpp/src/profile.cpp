@@ -72,7 +72,11 @@ VolumeRules parse_volume(ObjectReader reader) {
 
 MaskRules parse_mask(ObjectReader reader) {
   MaskRules rules;
-  rules.upsample = reader.choice<MaskUpsample>("upsample", {{"logits", MaskUpsample::logits}});
+  rules.upsample = reader.choice<MaskUpsample>("upsample", {{"logits", MaskUpsample::logits},
+                                                      {"logits_at_input_size", MaskUpsample::logits_at_input_size},
+                                                      {"probabilities", MaskUpsample::probabilities}});
+  rules.labels =
+      reader.choice<LabelRule>("labels", {{"count", LabelRule::count}, {"modulo_256", LabelRule::modulo_256}});
   reader.finish();
   return rules;
 }

@@ -16,7 +16,12 @@ enum class Fit { longest_side, stretch };
 enum class Interpolation { area, linear, cubic };
 enum class NormalizeKind { min_max, min_max_padded, mean_std };
 enum class BoxRounding { none, truncate };
-enum class MaskUpsample { logits };
+/// What is upsampled to the image: the logits' crop; the crop of the logits upsampled to the encoder's input size first
+/// (two bilinear steps are not one); or the crop of their sigmoids, then cut at 0.5.
+enum class MaskUpsample { logits, logits_at_input_size, probabilities };
+
+/// The label of the k-th box (k = 1, 2, ...) of an image: k, or k modulo 256, so that box 256 erases (MCP-MedSAM).
+enum class LabelRule { count, modulo_256 };
 
 /// How pixels become the encoder's input. Belongs to the weights: only a bundle's own profile decides it.
 struct ImageRules {
@@ -35,6 +40,7 @@ struct PromptRules {
 /// How low-resolution logits become a mask.
 struct MaskRules {
   MaskUpsample upsample = MaskUpsample::logits;
+  LabelRule labels = LabelRule::count;
 };
 
 /// Which slices of a 3D box are done: [z0, z1], [z0, z1) or (z0, z1); the middle slice always is, if the last is not

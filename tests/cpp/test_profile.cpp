@@ -33,6 +33,46 @@ TEST(Profile, LitemedsamIsThePublishedScript) {
   EXPECT_EQ(profile.prompt.box_rounding, BoxRounding::truncate);
 }
 
+// The rows of the published systems that touch geometry, propagation or labels, one profile a line.
+TEST(Profile, TheBuiltinOnesAreThePublishedRules) {
+  struct Expected {
+    const char* name;
+    BoxRounding rounding;
+    MaskUpsample upsample;
+    LabelRule labels;
+    ZRange z_range;
+    NextBox next_box;
+    double shift;
+    BoxRounding fallback;
+  };
+  const auto truncate = BoxRounding::truncate, none = BoxRounding::none;
+  const Expected table[] = {
+      {"litemedsam", truncate, MaskUpsample::logits, LabelRule::count, ZRange::closed, NextBox::label_map, 3, truncate},
+      {"rep_medsam", truncate, MaskUpsample::logits, LabelRule::count, ZRange::closed, NextBox::label_map, 3, truncate},
+      {"swin_litemedsam", truncate, MaskUpsample::logits, LabelRule::count, ZRange::open, NextBox::label_map, 3, none},
+      {"mcp_medsam", truncate, MaskUpsample::logits, LabelRule::modulo_256, ZRange::open, NextBox::label_map, 3, none},
+      {"daft", truncate, MaskUpsample::logits, LabelRule::count, ZRange::half_open, NextBox::label_map, 3, truncate},
+      {"medficientsam", none, MaskUpsample::logits_at_input_size, LabelRule::count, ZRange::half_open, NextBox::mask, 0,
+       none},
+      {"medsam", none, MaskUpsample::probabilities, LabelRule::count, ZRange::closed, NextBox::nearest, 5, none},
+  };
+  for (const Expected& e : table) {
+    const Profile p = builtin_profile(e.name);
+    EXPECT_EQ(p.prompt.box_rounding, e.rounding) << e.name;
+    EXPECT_EQ(p.mask.upsample, e.upsample) << e.name;
+    EXPECT_EQ(p.mask.labels, e.labels) << e.name;
+    EXPECT_EQ(p.volume.z_range, e.z_range) << e.name;
+    EXPECT_EQ(p.volume.next_box, e.next_box) << e.name;
+    EXPECT_EQ(p.volume.box_shift, e.shift) << e.name;
+    EXPECT_EQ(p.volume.down_fallback_rounding, e.fallback) << e.name;
+    EXPECT_EQ(p.volume.choice, MaskChoice::propagated) << e.name;
+    EXPECT_FALSE(p.volume.within_user_box) << e.name;
+  }
+  EXPECT_EQ(builtin_profile("daft").volume.label_type, LabelType::u16);
+  EXPECT_EQ(builtin_profile("litemedsam").volume.label_type, LabelType::u8);
+  EXPECT_EQ(builtin_profile("medficientsam").image->interpolation, Interpolation::linear);
+}
+
 TEST(Profile, ClinicalLeavesTheImageToTheModelAndKeepsTheBox) {
   const Profile profile = builtin_profile("clinical");
   EXPECT_FALSE(profile.image.has_value());
@@ -49,7 +89,7 @@ TEST(Profile, AnUnknownNameListsTheKnownOnes) {
 }
 
 TEST(Profile, RefusesUnknownMissingAndMistypedFields) {
-  const Json good = {{"name", "x"}, {"prompt", {{"box_rounding", "none"}}}, {"mask", {{"upsample", "logits"}}}, {"volume", volume()}};
+  const Json good = {{"name", "x"}, {"prompt", {{"box_rounding", "none"}}}, {"mask", {{"upsample", "logits"}, {"labels", "count"}}}, {"volume", volume()}};
   EXPECT_NO_THROW(parse_profile(good, "test"));
   Json unknown = good;
   unknown["prompt"]["shift"] = 3;
@@ -72,7 +112,7 @@ TEST(Profile, MeanStdNeedsThreeOfEachAndNoZeroDivisor) {
                  {"interpolation", "linear"},
                  {"normalize", {{"kind", "mean_std"}, {"mean", {1, 2, 3}}, {"std", {1, 2, 3}}}}}},
                {"prompt", {{"box_rounding", "none"}}},
-               {"mask", {{"upsample", "logits"}}}, {"volume", volume()}};
+               {"mask", {{"upsample", "logits"}, {"labels", "count"}}}, {"volume", volume()}};
   EXPECT_EQ(parse_profile(json, "test").image->mean[2], 3);
   json["image"]["normalize"]["std"] = {1, 0, 3};
   EXPECT_THROW(parse_profile(json, "test"), ModelError);

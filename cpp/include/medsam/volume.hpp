@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 
 #include "medsam/image.hpp"
 
@@ -49,6 +50,8 @@ struct VolumeProgress {
 
 /// How Engine::segment_volume runs.
 struct VolumeOptions {
+  /// Name of a profile for this call; "" = the engine's.
+  std::string profile;
   /// Called after each step, on the calling thread. May throw: the exception leaves segment_volume as it is.
   std::function<void(const VolumeProgress&)> progress;
   /// Asked before each step, on the calling thread; true raises Cancelled. May throw, likewise.

@@ -1,0 +1,42 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// One case of the MedSAM-on-laptop challenge: NAME.npz with the keys imgs and boxes. Other keys (gts, spacing) are not read.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "medsam/image.hpp"
+#include "medsam/prompt.hpp"
+#include "medsam/volume.hpp"
+#include "npz/npy.hpp"
+
+namespace medsam::npz {
+
+/// Most bytes of imgs: 2048 slices of 1024 x 1024 f32, or RGB u8 of 1400 cubed.
+inline constexpr std::uint64_t kLargestPixels = std::uint64_t{8} << 30;
+/// Most bytes of boxes: 1.3 million objects of int64.
+inline constexpr std::uint64_t kLargestBoxes = std::uint64_t{64} << 20;
+
+struct Case {
+  NpyArray imgs;
+  PixelType pixel_type = PixelType::u8;
+  bool is_volume = false;
+  std::int64_t depth = 1, height = 0, width = 0;
+  int channels = 1;
+  std::vector<Box> boxes;      ///< Of an image.
+  std::vector<Box3D> boxes3d;  ///< Of a volume.
+
+  [[nodiscard]] std::int64_t objects() const { return static_cast<std::int64_t>(boxes.size() + boxes3d.size()); }
+  [[nodiscard]] ImageView image() const;
+  [[nodiscard]] VolumeView volume() const;
+};
+
+/// Reads a case; nothing when its imgs take more than `most_pixels` bytes. A name that starts with 2DBox_ is an image,
+/// (H, W) or (H, W, 3), with boxes (N, 4); one that starts with 3DBox_ a volume, (D, H, W) or (D, H, W, 3), with boxes
+/// (N, 6); any other name goes by the width of its boxes. imgs are uint8, uint16, int16 or float32 as the engine takes
+/// them, boxes of any integer or float type; N may be 0. InvalidArgument, OutOfMemory.
+std::optional<Case> read_case(const std::string& path, std::uint64_t most_pixels = kLargestPixels);
+
+}  // namespace medsam::npz

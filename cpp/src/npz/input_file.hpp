@@ -1,0 +1,28 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace medsam::npz {
+
+/// A file open for reading at any offset. Not memory-mapped: a file cut short while it is read is then an error, not SIGBUS.
+class InputFile {
+ public:
+  /// InvalidArgument when it cannot be opened or is no regular file.
+  explicit InputFile(const std::string& path);
+  ~InputFile();
+  InputFile(const InputFile&) = delete;
+  InputFile& operator=(const InputFile&) = delete;
+
+  [[nodiscard]] std::uint64_t size() const { return size_; }
+  /// Reads exactly `count` bytes. InvalidArgument when they are not there.
+  void read(std::uint64_t offset, void* out, std::size_t count) const;
+
+ private:
+  int descriptor_ = -1;
+  std::uint64_t size_ = 0;
+};
+
+}  // namespace medsam::npz
