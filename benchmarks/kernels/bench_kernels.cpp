@@ -45,7 +45,7 @@ Scratch make_scratch(std::size_t bytes) {
 
 std::vector<std::uint8_t> random_image(Size size, int channels) {
   std::vector<std::uint8_t> image(static_cast<std::size_t>(size.height * size.width * channels));
-  std::mt19937 random(1);
+  std::mt19937 random(1);  // NOLINT(bugprone-random-generator-seed): the same image every time
   for (auto& sample : image) sample = static_cast<std::uint8_t>(random());
   return image;
 }
@@ -55,8 +55,8 @@ std::vector<float> disc_logits(Size crop, float radius) {
   std::vector<float> logits;
   for (std::int64_t y = 0; y < kSide; ++y) {
     for (std::int64_t x = 0; x < kSide; ++x) {
-      logits.push_back(radius -
-                       std::hypot(static_cast<float>(y - crop.height / 2), static_cast<float>(x - crop.width / 2)));
+      logits.push_back(radius - std::hypot(static_cast<float>(y) - static_cast<float>(crop.height) / 2.F,
+                                           static_cast<float>(x) - static_cast<float>(crop.width) / 2.F));
     }
   }
   return logits;

@@ -22,11 +22,13 @@
 #endif
 
 HWY_BEFORE_NAMESPACE();
+// NOLINTNEXTLINE(modernize-concat-nested-namespaces): HWY_NAMESPACE names one namespace a target
 namespace medsam::kernels {
 namespace HWY_NAMESPACE {
 
 #if HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_EMU128
 
+// NOLINTNEXTLINE(misc-use-internal-linkage): Highway's dispatch table takes its address
 const KernelTable* target_table() { return nullptr; }
 
 #else

@@ -19,7 +19,7 @@ struct Outcome {
 
 Outcome run_active_target(const std::string& environment) {
   const std::string command = "env -u MEDSAM_ENGINE_SIMD " + environment + " '" MEDSAM_ACTIVE_TARGET "'";
-  FILE* pipe = popen(command.c_str(), "r");
+  FILE* pipe = popen(command.c_str(), "r");  // NOLINT(bugprone-command-processor): the text is our own
   EXPECT_NE(pipe, nullptr);
   std::string output;
   std::array<char, 256> chunk{};

@@ -50,7 +50,7 @@ inline void fill_random(PixelType type, std::byte* row, std::int64_t samples, st
 inline TestImage::TestImage(PixelType type, std::int64_t height, std::int64_t width, int channels, RowLayout layout,
                             std::uint32_t seed) {
   const std::int64_t bytes = width * channels * static_cast<std::int64_t>(sample_bytes(type));
-  const std::int64_t stride = layout == RowLayout::dense ? bytes : bytes + 4 * 5;
+  const std::int64_t stride = layout == RowLayout::dense ? bytes : bytes + 20;
   // Dense images end with their last sample, so that a sanitizer sees a read past it.
   memory_.assign(static_cast<std::size_t>((height - 1) * stride + bytes), std::byte{0x5A});
   const bool bottom_up = layout == RowLayout::bottom_up;

@@ -100,7 +100,7 @@ TEST(ResizeNormalize, MinMaxOfU8EqualsFloat64Division) {
 
 TEST(ResizeNormalize, ConstantImageIsZeroNotNaN) {
   TestImage image(PixelType::i16, 9, 9, 3, RowLayout::dense, 3);
-  for (std::int64_t y = 0; y < 9; ++y) std::memset(image.row(y), 0x41, 9 * 3 * 2);
+  for (std::int64_t y = 0; y < 9; ++y) std::memset(image.row(y), 0x41, std::size_t{9} * 3 * 2);
   for (const KernelTable* table : available_tables()) {
     const auto out = run_resize(*table, image.pixels(), resize_params(4, 4, Interpolation::area, Normalize::min_max));
     EXPECT_EQ(out, std::vector<float>(out.size(), 0.F)) << table->name;
@@ -142,7 +142,7 @@ TEST(ResizeNormalize, GreyFillsThreeEqualPlanes) {
 TEST(ResizeNormalize, NonFiniteSampleIsReportedWhereverItLies) {
   for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
                           -std::numeric_limits<float>::infinity()}) {
-    for (std::int64_t i = 0; i < 37 * 3; ++i) {
+    for (std::int64_t i = 0; i < std::int64_t{37} * 3; ++i) {
       TestImage image(PixelType::f32, 2, 37, 3, RowLayout::bottom_up, 4);
       std::memcpy(image.row(1) + i * 4, &bad, 4);
       for (const KernelTable* table : available_tables()) {
