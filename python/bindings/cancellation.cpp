@@ -5,7 +5,7 @@ namespace py = pybind11;
 
 namespace medsam::python {
 
-bool Cancellation::asked_to_stop() noexcept {
+bool Cancellation::asked_to_stop() {
   const py::gil_scoped_acquire acquire;
   try {
     // Runs the interpreter's signal handlers; does nothing on any but the main thread.

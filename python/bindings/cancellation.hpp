@@ -38,7 +38,7 @@ class Cancellation {
   }
 
  private:
-  bool asked_to_stop() noexcept;
+  bool asked_to_stop();
 
   const pybind11::object& callable_;
   std::exception_ptr raised_;

@@ -109,7 +109,7 @@ BorrowedImage borrow_image(const py::object& image) {
 
 py::array new_array(const py::dtype& dtype, const std::vector<py::ssize_t>& shape, const std::string& what) {
   try {
-    return py::array(dtype, shape);
+    return {dtype, shape};
   } catch (py::error_already_set& error) {
     if (!error.matches(PyExc_MemoryError)) throw;
     double mib = static_cast<double>(dtype.itemsize()) / (1024.0 * 1024.0);
