@@ -90,8 +90,8 @@ void expect(const ModelFile& model, const std::vector<TensorSpec>& got, const st
     const bool same = i < got.size() && got[i].name == want.name && got[i].dtype == want.dtype &&
                       got[i].shape.size() == want.shape.size();
     if (!same) {
-      throw ModelError("manifest.json: models: " + model.role + ": " + side + "[" + std::to_string(i) + "]: expected \"" +
-                       want.name + "\" with " + std::to_string(want.shape.size()) +
+      throw ModelError("manifest.json: models: " + model.role + ": " + side + "[" + std::to_string(i) +
+                       "]: expected \"" + want.name + "\" with " + std::to_string(want.shape.size()) +
                        " dimensions; export the bundle again with this version's tools");
     }
   }
@@ -125,7 +125,8 @@ void check_roles(const Bundle& bundle) {
     const std::vector<std::int64_t>& taken = model.inputs[0].shape;
     const std::vector<std::int64_t>& made = encoder.outputs[0].shape;
     if (!std::equal(taken.begin() + 1, taken.end(), made.begin() + 1)) {
-      throw ModelError("manifest.json: the " + role + " takes another embedding than the encoder makes; export it again");
+      throw ModelError("manifest.json: the " + role +
+                       " takes another embedding than the encoder makes; export it again");
     }
   }
   const std::vector<std::int64_t> input = encoder.inputs[0].shape;

@@ -8,8 +8,8 @@
 
 namespace medsam {
 
-/// A folder that may be absent or unwritable: then nothing is stored and every read misses. Writes are atomic (a temporary
-/// file, renamed), so a killed process leaves no half entry. Safe to use from many threads and processes.
+/// A folder that may be absent or unwritable: then nothing is stored and every read misses. Writes are atomic (a
+/// temporary file, renamed), so a killed process leaves no half entry. Safe to use from many threads and processes.
 class CacheFolder {
  public:
   using Log = std::function<void(const std::string&)>;

@@ -17,7 +17,7 @@ namespace medsam {
 
 /// The decoder's input for one prompt: T tokens in the prompt frame.
 struct PromptTokens {
-  std::vector<float> coords;        // (T, 2)
+  std::vector<float> coords;         // (T, 2)
   std::vector<std::int32_t> labels;  // (T)
   const float* mask_input = nullptr;
 };

@@ -71,7 +71,8 @@ ImageEmbedding expanded(const ImageEmbedding& embedding) {
   for (auto& output : data->outputs) {
     const auto& half = dynamic_cast<const HalfTensor&>(*output);
     auto full = std::make_shared<HostTensor>(half.shape());
-    kernels::table().from_half(half.values().data(), full->mutable_host(), static_cast<std::int64_t>(half.values().size()));
+    kernels::table().from_half(half.values().data(), full->mutable_host(),
+                               static_cast<std::int64_t>(half.values().size()));
     output = std::move(full);
   }
   return ImageEmbedding(std::move(data));

@@ -27,8 +27,8 @@ struct EmbeddingKey {
 /// The key of a checked image. Row padding takes no part: the same pixels give the same key at any stride.
 EmbeddingKey embedding_key(const ImageView& image, const std::string& fingerprint);
 
-/// Least recently used first out, within a budget of bytes. Thread-safe. Two threads that ask for one key at the same time
-/// make it once: the second waits for the first.
+/// Least recently used first out, within a budget of bytes. Thread-safe. Two threads that ask for one key at the same
+/// time make it once: the second waits for the first.
 class EmbeddingCache {
  public:
   using Make = std::function<ImageEmbedding()>;

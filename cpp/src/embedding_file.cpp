@@ -123,8 +123,8 @@ void check_digest(const void* data, std::size_t size) {
 
 std::string write_embedding(const ImageEmbedding& embedding) {
   const EmbeddingData& full = *embedding.impl();
-  const bool compact = full.storage == EmbeddingStorage::f16 &&
-                       dynamic_cast<const HalfTensor*>(full.outputs.at(0).get()) == nullptr;
+  const bool compact =
+      full.storage == EmbeddingStorage::f16 && dynamic_cast<const HalfTensor*>(full.outputs.at(0).get()) == nullptr;
   const ImageEmbedding stored = compact ? compacted(embedding) : embedding;
   const EmbeddingData& data = *stored.impl();
   const ImageGeometry& g = data.geometry;

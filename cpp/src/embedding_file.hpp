@@ -1,9 +1,9 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // Embeddings as bytes, and a folder of them.
 //
-// Layout, little-endian: "MEDSAMEB"; u32 version 1; u32 storage (0 f32, 1 f16); i64 height, width, input_size, new_height,
-// new_width; f64 prompt_frame, prompt_scale_x, prompt_scale_y; 64 characters of fingerprint; u32 number of tensors; for each u32 rank,
-// i64 dimensions, values; 16 bytes of XXH3-128 (canonical) over all before.
+// Layout, little-endian: "MEDSAMEB"; u32 version 1; u32 storage (0 f32, 1 f16); i64 height, width, input_size,
+// new_height, new_width; f64 prompt_frame, prompt_scale_x, prompt_scale_y; 64 characters of fingerprint; u32 number of
+// tensors; for each u32 rank, i64 dimensions, values; 16 bytes of XXH3-128 (canonical) over all before.
 #pragma once
 
 #include <cstddef>
@@ -21,8 +21,8 @@ namespace medsam {
 
 std::string write_embedding(const ImageEmbedding& embedding);
 
-/// In the storage it was written with. ModelError when the bytes are not what write_embedding wrote; nothing is allocated
-/// beyond a small multiple of `size`.
+/// In the storage it was written with. ModelError when the bytes are not what write_embedding wrote; nothing is
+/// allocated beyond a small multiple of `size`.
 ImageEmbedding read_embedding(const void* data, std::size_t size);
 
 /// Embeddings kept between runs, a file each, named by key. Thread-safe; several processes may share a folder.

@@ -121,7 +121,8 @@ Engine::Impl::Impl(const std::string& folder, EngineOptions opts)
 std::shared_ptr<const backends::CompiledModel> Engine::Impl::compile(const char* role,
                                                                      std::vector<Shape> shapes) const {
   if (!bundle.has(role)) {
-    throw Unsupported(std::string("this bundle has no model \"") + role + "\", which the prompt needs; export it again");
+    throw Unsupported(std::string("this bundle has no model \"") + role +
+                      "\", which the prompt needs; export it again");
   }
   const ModelFile& model = bundle.model(role);
   verify_model(model, cache, options.verify);
@@ -148,7 +149,8 @@ void Engine::Impl::describe() {
 void Engine::Impl::check_process() const {
   if (::getpid() != pid) {
     throw Unsupported(
-        "engine: used in a child process after fork, where its threads do not exist; create the Engine in the child, or "
+        "engine: used in a child process after fork, where its threads do not exist; create the Engine in the child, "
+        "or "
         "start processes with the spawn method");
   }
 }
@@ -191,8 +193,7 @@ ImageEmbedding Engine::Impl::encode(const ImageView& image, EmbeddingCache::Keep
 
 ImageEmbedding Engine::Impl::run_encoder(const ImageView& image) const {
   auto data = std::make_shared<detail::EmbeddingData>();
-  data->geometry =
-      image_geometry(image.height, image.width, bundle.input_size, bundle.prompt_frame, image_rules.fit);
+  data->geometry = image_geometry(image.height, image.width, bundle.input_size, bundle.prompt_frame, image_rules.fit);
   {
     const RequestPool::Lease request = encoder->acquire();
     auto* input = static_cast<float*>(request->input(0, {1, 3, bundle.input_size, bundle.input_size}));
@@ -204,7 +205,8 @@ ImageEmbedding Engine::Impl::run_encoder(const ImageView& image) const {
   }
   for (const auto& output : data->outputs) {
     if (!all_finite(output->host(), backends::element_count(output->shape()))) {
-      throw BackendError("image encoder: got NaN or infinity in the embedding, expected finite values; use precision f32");
+      throw BackendError(
+          "image encoder: got NaN or infinity in the embedding, expected finite values; use precision f32");
     }
   }
   data->fingerprint = info.fingerprint;
@@ -217,12 +219,11 @@ Prediction Engine::Impl::predict(const ImageEmbedding& embedding, const std::vec
   check_process();
   const detail::EmbeddingData& data = checked(embedding);
   // SAM's mask tokens: 0 is the single mask, 1 to 3 the alternatives (mask_decoder.py forward).
-  const std::vector<std::int32_t> index = predict_options.multimask_output ? std::vector<std::int32_t>{1, 2, 3}
-                                                                           : std::vector<std::int32_t>{0};
+  const std::vector<std::int32_t> index =
+      predict_options.multimask_output ? std::vector<std::int32_t>{1, 2, 3} : std::vector<std::int32_t>{0};
   std::vector<PromptTokens> tokens;
   for (const Prompt& prompt : prompts) {
-    tokens.push_back(
-        prompt_tokens(prompt, data.geometry, profile.prompt, static_cast<std::int64_t>(tokens.size())));
+    tokens.push_back(prompt_tokens(prompt, data.geometry, profile.prompt, static_cast<std::int64_t>(tokens.size())));
   }
   auto answer = std::make_shared<Prediction::Impl>();
   answer->geometry = data.geometry;
@@ -251,19 +252,18 @@ std::vector<MaskStats> Engine::Impl::segment(const ImageEmbedding& embedding, co
   std::vector<PromptTokens> tokens;
   for (const Box& box : boxes) {
     const Prompt prompt{box, {}, nullptr};
-    tokens.push_back(
-        prompt_tokens(prompt, data.geometry, profile.prompt, static_cast<std::int64_t>(tokens.size())));
+    tokens.push_back(prompt_tokens(prompt, data.geometry, profile.prompt, static_cast<std::int64_t>(tokens.size())));
   }
   clear_labels(out);
   std::vector<MaskStats> stats(boxes.size());
   // All boxes have two tokens, so the decoder answers in order and the later box wins.
-  decoder->decode(data.outputs[0], tokens, {0}, segment_options.cancelled,
-                  [&](std::size_t n, const float* logits, const float*) {
-                    const auto count = static_cast<std::uint32_t>(n + 1);
-                    const std::uint32_t label = profile.mask.labels == LabelRule::modulo_256 ? count % 256 : count;
-                    stats[n] = write_label(logits, decoder->low_height(), decoder->low_width(), data.geometry,
-                                           profile.mask, out, label);
-                  });
+  decoder->decode(
+      data.outputs[0], tokens, {0}, segment_options.cancelled, [&](std::size_t n, const float* logits, const float*) {
+        const auto count = static_cast<std::uint32_t>(n + 1);
+        const std::uint32_t label = profile.mask.labels == LabelRule::modulo_256 ? count % 256 : count;
+        stats[n] =
+            write_label(logits, decoder->low_height(), decoder->low_width(), data.geometry, profile.mask, out, label);
+      });
   return stats;
 }
 
@@ -274,13 +274,11 @@ std::vector<VolumeStats> Engine::Impl::segment_volume(const VolumeView& volume, 
   check_volume(volume);
   check_label_volume(out, volume, boxes.size());
   for (std::size_t i = 0; i < boxes.size(); ++i) {
-    static_cast<void>(
-        checked_box3d(boxes[i], volume.depth, volume.height, volume.width, static_cast<std::int64_t>(i)));
+    static_cast<void>(checked_box3d(boxes[i], volume.depth, volume.height, volume.width, static_cast<std::int64_t>(i)));
   }
   for (std::int64_t z = 0; z < out.depth; ++z) clear_labels(slice_of(out, z));
   const EncodeSlice encode_slice = [&](std::int64_t z, bool again) {
-    return encode(slice_of(volume, z),
-                  again ? EmbeddingCache::Keep::evicting : EmbeddingCache::Keep::if_there_is_room);
+    return encode(slice_of(volume, z), again ? EmbeddingCache::Keep::evicting : EmbeddingCache::Keep::if_there_is_room);
   };
   const Profile& rules = volume_options.profile.empty() ? profile : choose_profile(volume_options.profile, bundle);
   return propagate(volume, boxes, rules, encode_slice, *decoder, out, volume_options);

@@ -62,8 +62,8 @@ void check_rows(const char* what, const void* data, std::int64_t stride, std::in
                           std::to_string(row_bytes) + " bytes of a row");
   }
   if (reinterpret_cast<std::uintptr_t>(data) % static_cast<std::uintptr_t>(align) != 0 || stride % align != 0) {
-    throw InvalidArgument(name + ": got data or row_stride not a multiple of the sample size " +
-                          std::to_string(align) + "; pass an aligned copy");
+    throw InvalidArgument(name + ": got data or row_stride not a multiple of the sample size " + std::to_string(align) +
+                          "; pass an aligned copy");
   }
 }
 
@@ -116,8 +116,7 @@ Box checked_box(const Box& box, std::int64_t height, std::int64_t width, std::in
   return {box.x0, box.y0, std::min(box.x1, w - 1), std::min(box.y1, h - 1)};
 }
 
-void check_point(const Point& point, std::int64_t height, std::int64_t width, std::int64_t prompt,
-                 std::int64_t index) {
+void check_point(const Point& point, std::int64_t height, std::int64_t width, std::int64_t prompt, std::int64_t index) {
   const std::string name = "point " + std::to_string(index) + " of prompt " + std::to_string(prompt);
   if (point.label < -1 || point.label > 1) {
     throw InvalidArgument(name + ": got label " + std::to_string(point.label) +

@@ -16,10 +16,10 @@
 namespace medsam {
 
 struct ImageGeometry {
-  std::int64_t height = 0, width = 0;          // original image
-  std::int64_t input_size = 0;                 // S
-  double prompt_frame = 0;                     // side of the prompt frame
-  std::int64_t new_height = 0, new_width = 0;  // the image inside the S x S input
+  std::int64_t height = 0, width = 0;             // original image
+  std::int64_t input_size = 0;                    // S
+  double prompt_frame = 0;                        // side of the prompt frame
+  std::int64_t new_height = 0, new_width = 0;     // the image inside the S x S input
   double prompt_scale_x = 1, prompt_scale_y = 1;  // image pixels -> prompt frame
 
   bool operator==(const ImageGeometry&) const = default;
@@ -32,7 +32,8 @@ struct MaskCrop {
 
 /// Where an image of (height, width) lies in the encoder's input. Sides are rounded half up, int(x * s + 0.5), as in
 /// bowang-lab/MedSAM LiteMedSAM:CVPR24_LiteMedSAM_infer.py resize_longest_side, and are at least 1.
-ImageGeometry image_geometry(std::int64_t height, std::int64_t width, std::int64_t input_size, double prompt_frame, Fit fit);
+ImageGeometry image_geometry(std::int64_t height, std::int64_t width, std::int64_t input_size, double prompt_frame,
+                             Fit fit);
 
 /// The crop of (low_height, low_width) logits that shows the image.
 MaskCrop mask_crop(const ImageGeometry& geometry, std::int64_t low_height, std::int64_t low_width);

@@ -31,7 +31,8 @@ const Json& ObjectReader::get(const char* field) {
   known_.insert(field);
   const auto it = json_.find(field);
   if (it == json_.end()) {
-    throw ModelError(where_ + ": field \"" + field + "\" is missing; export the bundle again with this version's tools");
+    throw ModelError(where_ + ": field \"" + field +
+                     "\" is missing; export the bundle again with this version's tools");
   }
   return *it;
 }

@@ -96,8 +96,8 @@ MaskStats write_label(const float* logits, std::int64_t low_height, std::int64_t
   params.crop_width = crop.width;
   params.height = geometry.height;
   params.width = geometry.width;
-  // sigmoid(x) > 0.5 after upsampling, as the published scripts write it, is x > 0 but for 0 < x < 2e-7, where their f32
-  // sigmoid rounds to 0.5.
+  // sigmoid(x) > 0.5 after upsampling, as the published scripts write it, is x > 0 but for 0 < x < 2e-7, where their
+  // f32 sigmoid rounds to 0.5.
   params.threshold = rules.upsample == MaskUpsample::probabilities ? 0.5f : 0.0f;
   params.out = out.data;
   params.label_type = static_cast<kernels::LabelType>(out.type);

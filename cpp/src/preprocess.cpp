@@ -11,7 +11,8 @@ void preprocess(const ImageView& image, const ImageGeometry& geometry, const Ima
   static_assert(static_cast<int>(PixelType::f32) == static_cast<int>(kernels::PixelType::f32));
   static_assert(static_cast<int>(Interpolation::cubic) == static_cast<int>(kernels::Interpolation::cubic));
   static_assert(static_cast<int>(NormalizeKind::mean_std) == static_cast<int>(kernels::Normalize::mean_std));
-  const kernels::Pixels pixels{image.data,   static_cast<kernels::PixelType>(image.type), image.height, image.width,
+  const kernels::Pixels pixels{image.data,     static_cast<kernels::PixelType>(image.type),
+                               image.height,   image.width,
                                image.channels, image.row_stride};
   kernels::ResizeNormalizeParams params{};
   params.new_height = geometry.new_height;

@@ -64,17 +64,18 @@ VolumeRules parse_volume(ObjectReader reader) {
   }
   rules.within_user_box = reader.boolean("within_user_box");
   rules.down_fallback_rounding = parse_rounding(reader, "down_fallback_rounding");
-  rules.choice = reader.choice<MaskChoice>(
-      "choice", {{"propagated", MaskChoice::propagated}, {"best_iou", MaskChoice::best_iou}});
+  rules.choice =
+      reader.choice<MaskChoice>("choice", {{"propagated", MaskChoice::propagated}, {"best_iou", MaskChoice::best_iou}});
   reader.finish();
   return rules;
 }
 
 MaskRules parse_mask(ObjectReader reader) {
   MaskRules rules;
-  rules.upsample = reader.choice<MaskUpsample>("upsample", {{"logits", MaskUpsample::logits},
-                                                      {"logits_at_input_size", MaskUpsample::logits_at_input_size},
-                                                      {"probabilities", MaskUpsample::probabilities}});
+  rules.upsample =
+      reader.choice<MaskUpsample>("upsample", {{"logits", MaskUpsample::logits},
+                                               {"logits_at_input_size", MaskUpsample::logits_at_input_size},
+                                               {"probabilities", MaskUpsample::probabilities}});
   rules.labels =
       reader.choice<LabelRule>("labels", {{"count", LabelRule::count}, {"modulo_256", LabelRule::modulo_256}});
   reader.finish();

@@ -1,6 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// The named rules of one published system, as data (docs/profiles.md). The built-in ones are profiles/*.json, compiled in;
-// a bundle carries its own in full.
+// The named rules of one published system, as data (docs/profiles.md). The built-in ones are profiles/*.json, compiled
+// in; a bundle carries its own in full.
 #pragma once
 
 #include <optional>
@@ -49,7 +49,8 @@ enum class ZRange { closed, half_open, open };
 
 /// Where an object's box on the next slice comes from.
 enum class NextBox {
-  label_map,  // the mask as a map of the object's label value, resized by area to the model's input, rounded to its type
+  label_map,  // the mask as a map of the object's label value, resized by area to the model's input, rounded to its
+              // type
   mask,       // the mask's bounding box at full resolution
   nearest,    // the mask resized to the model's input by nearest neighbour
   user,       // no propagation: the user's box

@@ -29,12 +29,13 @@ struct Extent {
   }
 };
 
-// bowang-lab/MedSAM LiteMedSAM:CVPR24_LiteMedSAM_infer.py: the label map goes through the image's own resize (INTER_AREA,
-// rounded to its integer type), so a larger label value survives at a lower coverage.
+// bowang-lab/MedSAM LiteMedSAM:CVPR24_LiteMedSAM_infer.py: the label map goes through the image's own resize
+// (INTER_AREA, rounded to its integer type), so a larger label value survives at a lower coverage.
 Extent label_map_extent(const ImageGeometry& g, LabelType type, const void* mask) {
   const bool narrow = type == LabelType::u8;
-  const kernels::Pixels pixels{mask,    narrow ? kernels::PixelType::u8 : kernels::PixelType::u16,
-                               g.height, g.width, 1, g.width * (narrow ? 1 : 2)};
+  const kernels::Pixels pixels{mask,     narrow ? kernels::PixelType::u8 : kernels::PixelType::u16,
+                               g.height, g.width,
+                               1,        g.width * (narrow ? 1 : 2)};
   kernels::ResizeNormalizeParams params{};
   params.new_height = g.new_height;
   params.new_width = g.new_width;
@@ -84,8 +85,7 @@ bool whole(double v) { return v == std::floor(v); }
 
 }  // namespace
 
-Box3D checked_box3d(const Box3D& box, std::int64_t depth, std::int64_t height, std::int64_t width,
-                    std::int64_t index) {
+Box3D checked_box3d(const Box3D& box, std::int64_t depth, std::int64_t height, std::int64_t width, std::int64_t index) {
   checked_box({box.x0, box.y0, box.x1, box.y1}, height, width, index);
   char got[96];
   std::snprintf(got, sizeof got, "got z from %.10g to %.10g", box.z0, box.z1);

@@ -1,6 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// How an object goes from slice to slice: the rules of a profile (docs/behaviours of the published scripts are cited at each
-// setting in docs/profiles.md), as pure functions.
+// How an object goes from slice to slice: the rules of a profile (docs/behaviours of the published scripts are cited at
+// each setting in docs/profiles.md), as pure functions.
 #pragma once
 
 #include <cstdint>
@@ -12,15 +12,15 @@
 
 namespace medsam {
 
-/// The slices of one object: from the middle up to high, and from the middle - 1 down to low. Nothing is to be done when
-/// low > high.
+/// The slices of one object: from the middle up to high, and from the middle - 1 down to low. Nothing is to be done
+/// when low > high.
 struct SliceRange {
   std::int64_t middle = 0;
   std::int64_t low = 0, high = 0;  // inclusive
 };
 
-/// The box itself; InvalidArgument naming box `index` when it is not one in the volume. z1 may be the depth: profiles of
-/// half-open ranges reach the last slice that way.
+/// The box itself; InvalidArgument naming box `index` when it is not one in the volume. z1 may be the depth: profiles
+/// of half-open ranges reach the last slice that way.
 Box3D checked_box3d(const Box3D& box, std::int64_t depth, std::int64_t height, std::int64_t width, std::int64_t index);
 
 /// Which slices the profile does for a checked box. The middle is int((z1 - z0) / 2 + z0), as every published script
@@ -35,9 +35,9 @@ struct PromptBox {
 /// The user's box in the prompt frame.
 PromptBox user_prompt_box(const ImageGeometry& geometry, const Box& box, BoxRounding rounding);
 
-/// The box for the next slice from this slice's mask. `mask` is (H, W) labels of the rules' label type, rows dense, with
-/// value `label` where the object is and 0 elsewhere; `stats` describes it. False when there is nothing to go by: an empty
-/// mask, or one that vanishes at the rule's resolution.
+/// The box for the next slice from this slice's mask. `mask` is (H, W) labels of the rules' label type, rows dense,
+/// with value `label` where the object is and 0 elsewhere; `stats` describes it. False when there is nothing to go by:
+/// an empty mask, or one that vanishes at the rule's resolution.
 bool next_prompt_box(const ImageGeometry& geometry, const VolumeRules& rules, BoxRounding rounding, const void* mask,
                      const MaskStats& stats, PromptBox& next);
 

@@ -190,7 +190,8 @@ class Propagation {
   [[nodiscard]] std::optional<PromptBox> next_box(const Object& object, const ImageGeometry& geometry,
                                                   const MaskStats& stats) const {
     PromptBox next;
-    if (!next_prompt_box(geometry, rules_, profile_.prompt.box_rounding, mask_.data(), stats, next)) return std::nullopt;
+    if (!next_prompt_box(geometry, rules_, profile_.prompt.box_rounding, mask_.data(), stats, next))
+      return std::nullopt;
     if (!rules_.within_user_box) return next;
     const PromptBox user = user_prompt_box(geometry, object.box, profile_.prompt.box_rounding);
     for (int i = 0; i < 2; ++i) {
@@ -207,9 +208,9 @@ class Propagation {
   const LabelVolumeView& out_;
   std::vector<Object> objects_;
   LabelType mask_type_;
-  std::vector<std::uint8_t> mask_;    // one slice of one object, of mask_type_
-  std::vector<std::size_t> owner_;    // prompt -> place in the visit's objects
-  std::vector<Best> best_;            // by place in the visit's objects
+  std::vector<std::uint8_t> mask_;  // one slice of one object, of mask_type_
+  std::vector<std::size_t> owner_;  // prompt -> place in the visit's objects
+  std::vector<Best> best_;          // by place in the visit's objects
 };
 
 }  // namespace

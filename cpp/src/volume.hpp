@@ -1,9 +1,9 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // Volume propagation: every object starts at its middle slice and goes both ways, by the rules of a profile.
 //
-// The work is laid out by slice, not by object: an upward sweep over all slices above the middles, then a downward one. So
-// all objects that pass through a slice share its embedding and a batch of the decoder, and an embedding has to be kept
-// only when the downward sweep comes by again. The next slice is encoded while this one is decoded.
+// The work is laid out by slice, not by object: an upward sweep over all slices above the middles, then a downward one.
+// So all objects that pass through a slice share its embedding and a batch of the decoder, and an embedding has to be
+// kept only when the downward sweep comes by again. The next slice is encoded while this one is decoded.
 #pragma once
 
 #include <functional>

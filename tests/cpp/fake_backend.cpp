@@ -61,8 +61,7 @@ class FakeRequest final : public Request {
           const int x = i % kEmbeddingSide * kBlock + k % kBlock;
           sum += inputs_.at(0)[static_cast<std::size_t>((std::min(c, 2) * kInputSize + y) * kInputSize + x)];
         }
-        out->mutable_host()[c * kEmbeddingSide * kEmbeddingSide + i] =
-            sum / (kBlock * kBlock) + static_cast<float>(c);
+        out->mutable_host()[c * kEmbeddingSide * kEmbeddingSide + i] = sum / (kBlock * kBlock) + static_cast<float>(c);
       }
     }
     if (fake_backend().answer_nan) out->mutable_host()[7] = std::numeric_limits<float>::quiet_NaN();

@@ -1,7 +1,7 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// A backend without a vendor: arithmetic instead of a network, so that the engine's own work can be tested exactly, under
-// ThreadSanitizer too. It takes the place of backends/registry.cpp at link time.
-// Computes what tests/data/make_tiny_bundle.py writes as ONNX.
+// A backend without a vendor: arithmetic instead of a network, so that the engine's own work can be tested exactly,
+// under ThreadSanitizer too. It takes the place of backends/registry.cpp at link time. Computes what
+// tests/data/make_tiny_bundle.py writes as ONNX.
 #pragma once
 
 #include <atomic>

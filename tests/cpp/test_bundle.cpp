@@ -70,9 +70,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadManifest{"other_input_size", [](json& m) { m["image"]["input_size"] = 64; }, "input_size 64"},
         BadManifest{"missing_input", [](json& m) { m["models"]["decoder"]["inputs"].erase(3); }, "mask_index"},
         BadManifest{"surplus_output",
-                    [](json& m) {
-                      m["models"]["encoder"]["outputs"].push_back(m["models"]["encoder"]["outputs"][0]);
-                    },
+                    [](json& m) { m["models"]["encoder"]["outputs"].push_back(m["models"]["encoder"]["outputs"][0]); },
                     "not understood"},
         BadManifest{"dynamic_logits",
                     [](json& m) {
@@ -114,7 +112,8 @@ TEST(VerifyModel, FindsAChangedByte) {
   const CacheFolder cache(folder.path("cache"), nullptr);
   EXPECT_NO_THROW(verify_model(bundle.model("encoder"), cache, false));
   testing::write_file(bundle.model("encoder").path, std::string(model_bytes(bundle), 'x'));
-  EXPECT_THROW(verify_model(bundle.model("encoder"), cache, false), ModelError) << "the stamp must not cover a new file";
+  EXPECT_THROW(verify_model(bundle.model("encoder"), cache, false), ModelError)
+      << "the stamp must not cover a new file";
   const CacheFolder none("none", nullptr);
   EXPECT_THROW(verify_model(bundle.model("encoder"), none, false), ModelError);
 }

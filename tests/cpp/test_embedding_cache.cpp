@@ -51,8 +51,8 @@ TEST(EmbeddingCache, GivesBackWhatItHas) {
 TEST(EmbeddingCache, DropsTheLeastRecentlyUsed) {
   EmbeddingCache cache(3 * 1024);
   for (std::uint64_t i = 1; i <= 3; ++i) cache.get(key(i), make(static_cast<std::int64_t>(i)));
-  cache.get(key(1), never());     // 1 is now more recent than 2
-  cache.get(key(4), make(4));     // 2 goes
+  cache.get(key(1), never());  // 1 is now more recent than 2
+  cache.get(key(4), make(4));  // 2 goes
   cache.get(key(1), never());
   cache.get(key(3), never());
   EXPECT_EQ(cache.stats().evictions, 1u);

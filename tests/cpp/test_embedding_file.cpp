@@ -57,11 +57,13 @@ TEST_F(EmbeddingFile, HalfPrecisionIsRoundedOnceAndSavedExactly) {
   const ImageEmbedding exact = full.encode(image());
   float worst = 0;
   for (std::size_t i = 0; i < exact.bytes() / 4; ++i) {
-    worst = std::max(worst, std::abs(exact.data()[i] - embedding.data()[i]) / std::max(1e-3f, std::abs(exact.data()[i])));
+    worst =
+        std::max(worst, std::abs(exact.data()[i] - embedding.data()[i]) / std::max(1e-3f, std::abs(exact.data()[i])));
   }
   EXPECT_GT(worst, 0) << "f16 must have rounded something, or this test tests nothing";
   EXPECT_LE(worst, 0x1p-11f);
-  EXPECT_THROW(full.predict(embedding, {{Box{0, 0, 1, 1}, {}, nullptr}}), ModelError) << "another storage, another value";
+  EXPECT_THROW(full.predict(embedding, {{Box{0, 0, 1, 1}, {}, nullptr}}), ModelError)
+      << "another storage, another value";
 }
 
 TEST_F(EmbeddingFile, EveryDamagedByteAndEveryLengthIsRefused) {

@@ -90,7 +90,8 @@ TEST(CheckedBox, RefusesWhatIsNotABoxInTheImage) {
   const double inf = std::numeric_limits<double>::infinity();
   for (const Box& box : {Box{nan, 0, 1, 1}, Box{0, 0, inf, 1}, Box{5, 0, 4, 1}, Box{0, 5, 1, 4}, Box{-1, 0, 1, 1},
                          Box{0, 0, 100.5, 1}, Box{0, 0, 1, 51}, Box{99.5, 0, 100, 1}, Box{100, 0, 100, 1}}) {
-    EXPECT_THROW(checked_box(box, 50, 100, 0), InvalidArgument) << box.x0 << " " << box.y0 << " " << box.x1 << " " << box.y1;
+    EXPECT_THROW(checked_box(box, 50, 100, 0), InvalidArgument)
+        << box.x0 << " " << box.y0 << " " << box.x1 << " " << box.y1;
   }
 }
 

@@ -18,8 +18,7 @@ std::int64_t mask_width(float left, float right, MaskUpsample upsample) {
   MaskRules rules;
   rules.upsample = upsample;
   const ImageGeometry geometry = image_geometry(8, 8, 4, 4, Fit::longest_side);
-  const MaskStats stats =
-      write_label(logits.data(), 2, 2, geometry, rules, {out.data(), LabelType::u8, 8, 8, 8}, 1);
+  const MaskStats stats = write_label(logits.data(), 2, 2, geometry, rules, {out.data(), LabelType::u8, 8, 8, 8}, 1);
   EXPECT_EQ(stats.area, 8 * (stats.x1 + 1));
   return stats.x1 + 1;
 }

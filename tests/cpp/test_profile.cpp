@@ -12,9 +12,8 @@ namespace medsam {
 namespace {
 
 Json volume() {
-  return {{"z_range", "closed"},        {"next_box", "mask"},
-          {"box_shift", 3},             {"within_user_box", true},
-          {"choice", "propagated"},     {"down_fallback_rounding", "none"}};
+  return {{"z_range", "closed"},     {"next_box", "mask"},     {"box_shift", 3},
+          {"within_user_box", true}, {"choice", "propagated"}, {"down_fallback_rounding", "none"}};
 }
 
 TEST(Profile, EveryBuiltinOneParsesAndBearsItsFilesName) {
@@ -89,7 +88,10 @@ TEST(Profile, AnUnknownNameListsTheKnownOnes) {
 }
 
 TEST(Profile, RefusesUnknownMissingAndMistypedFields) {
-  const Json good = {{"name", "x"}, {"prompt", {{"box_rounding", "none"}}}, {"mask", {{"upsample", "logits"}, {"labels", "count"}}}, {"volume", volume()}};
+  const Json good = {{"name", "x"},
+                     {"prompt", {{"box_rounding", "none"}}},
+                     {"mask", {{"upsample", "logits"}, {"labels", "count"}}},
+                     {"volume", volume()}};
   EXPECT_NO_THROW(parse_profile(good, "test"));
   Json unknown = good;
   unknown["prompt"]["shift"] = 3;
@@ -112,7 +114,8 @@ TEST(Profile, MeanStdNeedsThreeOfEachAndNoZeroDivisor) {
                  {"interpolation", "linear"},
                  {"normalize", {{"kind", "mean_std"}, {"mean", {1, 2, 3}}, {"std", {1, 2, 3}}}}}},
                {"prompt", {{"box_rounding", "none"}}},
-               {"mask", {{"upsample", "logits"}, {"labels", "count"}}}, {"volume", volume()}};
+               {"mask", {{"upsample", "logits"}, {"labels", "count"}}},
+               {"volume", volume()}};
   EXPECT_EQ(parse_profile(json, "test").image->mean[2], 3);
   json["image"]["normalize"]["std"] = {1, 0, 3};
   EXPECT_THROW(parse_profile(json, "test"), ModelError);

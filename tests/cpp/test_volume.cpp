@@ -184,7 +184,8 @@ TEST_F(VolumeTest, ChecksEverythingFirst) {
 }
 
 TEST_F(VolumeTest, BestIouKeepsTheUsersBoxInPlay) {
-  // The tiny model rates every box alike, so the propagated one, asked first, wins the tie: the same masks, twice the prompts.
+  // The tiny model rates every box alike, so the propagated one, asked first, wins the tie: the same masks, twice the
+  // prompts.
   const Engine plain(bundle_with({{"box_shift", 1}}), options_);
   plain.segment_volume(volume(), {{24, 16, 2, 39, 31, 8}}, out());
   const auto expected = labels_;

@@ -44,8 +44,8 @@ class MEDSAM_ENGINE_EXPORT ImageEmbedding {
   /// The embedding as bytes, to save or send: portable between machines, guarded by a digest. As f16 when made with
   /// EmbeddingStorage::f16 (exact either way).
   [[nodiscard]] std::string serialize() const;
-  /// The opposite. ModelError when the bytes are not what serialize() wrote. Which engine may use the embedding is checked
-  /// when it is used.
+  /// The opposite. ModelError when the bytes are not what serialize() wrote. Which engine may use the embedding is
+  /// checked when it is used.
   static ImageEmbedding deserialize(const void* data, std::size_t size);
 
   [[nodiscard]] const std::shared_ptr<const detail::EmbeddingData>& impl() const noexcept { return data_; }

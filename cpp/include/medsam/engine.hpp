@@ -32,8 +32,8 @@ struct EngineOptions {
   /// Folder for compiled models; "" = $MEDSAM_ENGINE_CACHE, else $XDG_CACHE_HOME/medsam-engine, else
   /// ~/.cache/medsam-engine; "none" = do not store. A folder that cannot be written is reported to `log` and not used.
   std::string cache_dir;
-  /// Bytes of embeddings kept for images seen before, least recently used out first; 0 = none. An image encoded again while
-  /// it is kept costs a hash of its pixels. Embeddings the caller still holds are not freed.
+  /// Bytes of embeddings kept for images seen before, least recently used out first; 0 = none. An image encoded again
+  /// while it is kept costs a hash of its pixels. Embeddings the caller still holds are not freed.
   std::uint64_t cache_bytes = std::uint64_t{256} << 20;
   /// How embeddings are kept, in memory and on disk.
   EmbeddingStorage embedding_storage = EmbeddingStorage::f32;
@@ -50,15 +50,15 @@ struct EngineOptions {
 
 /// What the engine runs; read from the bundle's manifest.
 struct EngineInfo {
-  std::string family;       ///< e.g. "litemedsam".
-  std::string profile;      ///< The profile in force.
-  std::string device;       ///< As the backend names it.
-  std::string precision;    ///< The precision in force.
-  std::string backend;      ///< e.g. "OpenVINO 2026.4.1".
-  std::string model_hash;   ///< SHA-256 over the bundle's model files, hex.
-  std::string fingerprint;  ///< What an embedding must carry to be accepted.
-  int threads = 0;          ///< Inference threads asked for; 0 = all.
-  int input_size = 0;       ///< Side of the encoder's square input, pixels.
+  std::string family;                         ///< e.g. "litemedsam".
+  std::string profile;                        ///< The profile in force.
+  std::string device;                         ///< As the backend names it.
+  std::string precision;                      ///< The precision in force.
+  std::string backend;                        ///< e.g. "OpenVINO 2026.4.1".
+  std::string model_hash;                     ///< SHA-256 over the bundle's model files, hex.
+  std::string fingerprint;                    ///< What an embedding must carry to be accepted.
+  int threads = 0;                            ///< Inference threads asked for; 0 = all.
+  int input_size = 0;                         ///< Side of the encoder's square input, pixels.
   std::vector<std::int64_t> embedding_shape;  ///< (1, C, h, w).
   std::vector<std::int64_t> mask_shape;       ///< (h, w) of low_res_logits.
   bool accepts_points = false;
@@ -78,7 +78,8 @@ struct CacheStats {
 
 /// How Engine::predict answers.
 struct PredictOptions {
-  /// false: one mask a prompt (M = 1), the one meant for unambiguous prompts. true: M = 3 alternatives, as SAM orders them.
+  /// false: one mask a prompt (M = 1), the one meant for unambiguous prompts. true: M = 3 alternatives, as SAM orders
+  /// them.
   bool multimask_output = false;
   /// Asked on the calling thread before every batch of prompts; true ends the call with Cancelled. nullptr = never.
   /// Must not throw.
@@ -98,7 +99,7 @@ class MEDSAM_ENGINE_EXPORT Prediction {
   struct Impl;
   explicit Prediction(std::shared_ptr<const Impl> impl);
 
-  [[nodiscard]] std::int64_t size() const;            ///< N, the number of prompts.
+  [[nodiscard]] std::int64_t size() const;              ///< N, the number of prompts.
   [[nodiscard]] std::int64_t masks_per_prompt() const;  ///< M, 1 or 3.
   [[nodiscard]] std::int64_t low_res_height() const;
   [[nodiscard]] std::int64_t low_res_width() const;
@@ -160,7 +161,8 @@ class MEDSAM_ENGINE_EXPORT Engine {
   /// profile's rules; label k + 1 goes into `out` (D, H, W), 0 elsewhere; where objects overlap, the later one wins.
   /// Each slice is encoded once for all objects while the embeddings that are needed again fit
   /// EngineOptions::cache_bytes, and once more where they do not; the result is the same. The result does not depend on
-  /// the number of threads either. Errors as segment; Cancelled; when one is raised, the content of `out` is unspecified.
+  /// the number of threads either. Errors as segment; Cancelled; when one is raised, the content of `out` is
+  /// unspecified.
   std::vector<VolumeStats> segment_volume(const VolumeView& volume, const std::vector<Box3D>& boxes,
                                           const LabelVolumeView& out, const VolumeOptions& options = {}) const;
 

@@ -14,9 +14,9 @@ struct Point {
   int label = 1;  ///< 1, 0 or -1.
 };
 
-/// A box. Its ends are INCLUSIVE pixel indices, as in the MedSAM-on-laptop challenge, so x0 == x1 is a box one pixel wide.
-/// An end equal to the image's size (x1 == W or y1 == H) is clamped to the last index. Reversed (x1 < x0), non-finite
-/// or further outside is InvalidArgument.
+/// A box. Its ends are INCLUSIVE pixel indices, as in the MedSAM-on-laptop challenge, so x0 == x1 is a box one pixel
+/// wide. An end equal to the image's size (x1 == W or y1 == H) is clamped to the last index. Reversed (x1 < x0),
+/// non-finite or further outside is InvalidArgument.
 struct Box {
   double x0 = 0, y0 = 0, x1 = 0, y1 = 0;
 };

@@ -15,9 +15,9 @@ struct VolumeView {
   const void* data = nullptr;      ///< First sample of slice 0. Aligned to its type.
   PixelType type = PixelType::u8;  ///< Type of a sample.
   std::int64_t depth = 0, height = 0, width = 0;
-  int channels = 1;                ///< 1 or 3 (interleaved).
-  std::int64_t row_stride = 0;     ///< Bytes from a row to the next.
-  std::int64_t slice_stride = 0;   ///< Bytes from a slice to the next; negative for a volume stored top down.
+  int channels = 1;               ///< 1 or 3 (interleaved).
+  std::int64_t row_stride = 0;    ///< Bytes from a row to the next.
+  std::int64_t slice_stride = 0;  ///< Bytes from a slice to the next; negative for a volume stored top down.
 };
 
 /// A borrowed, writable label volume (D, H, W), as LabelView slice by slice.
@@ -30,8 +30,8 @@ struct LabelVolumeView {
 };
 
 /// A 3D box in voxel indices. Ends are INCLUSIVE, as in the MedSAM-on-laptop challenge; an end equal to the size
-/// (x1 == W, y1 == H, z1 == D) is clamped to the last index. Reversed, non-finite or further outside is InvalidArgument,
-/// and so are z0 and z1 that are no whole numbers.
+/// (x1 == W, y1 == H, z1 == D) is clamped to the last index. Reversed, non-finite or further outside is
+/// InvalidArgument, and so are z0 and z1 that are no whole numbers.
 struct Box3D {
   double x0 = 0, y0 = 0, z0 = 0, x1 = 0, y1 = 0, z1 = 0;
 };

@@ -1,7 +1,7 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// What an inference library must do for the engine. Plain tensors in and out; no vendor type leaves a backend's own file.
-// A tensor may live on a device: the engine hands an embedding back to the backend that made it without looking inside,
-// and asks for host memory only where the host needs the numbers.
+// What an inference library must do for the engine. Plain tensors in and out; no vendor type leaves a backend's own
+// file. A tensor may live on a device: the engine hands an embedding back to the backend that made it without looking
+// inside, and asks for host memory only where the host needs the numbers.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +28,9 @@ class Tensor {
   Tensor& operator=(const Tensor&) = delete;
   [[nodiscard]] const Shape& shape() const { return shape_; }
   /// Memory held.
-  [[nodiscard]] virtual std::uint64_t bytes() const { return static_cast<std::uint64_t>(element_count(shape_)) * sizeof(float); }
+  [[nodiscard]] virtual std::uint64_t bytes() const {
+    return static_cast<std::uint64_t>(element_count(shape_)) * sizeof(float);
+  }
   /// Row-major f32 in host memory; a device backend copies on the first call. Thread-safe.
   [[nodiscard]] virtual const float* host() const = 0;
 

@@ -1,8 +1,8 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // OpenVINO backend. Its headers are included here and nowhere else; its exceptions do not leave this file.
+#include <xxhash.h>
 #include <openvino/frontend/manager.hpp>
 #include <openvino/openvino.hpp>
-#include <xxhash.h>
 
 #include <cstdio>
 #include <cstring>
@@ -176,8 +176,9 @@ class OpenVinoBackend final : public Backend {
         const auto& dimension = ports[i].get_partial_shape()[d];
         same = specs[i].shape[d] < 0 || dimension.compatible(specs[i].shape[d]);
       }
-      if (!same) throw ModelError(file.path + ": " + side + " " + std::to_string(i) + " is not \"" + specs[i].name +
-                                  "\" as the manifest says; export the bundle again");
+      if (!same)
+        throw ModelError(file.path + ": " + side + " " + std::to_string(i) + " is not \"" + specs[i].name +
+                         "\" as the manifest says; export the bundle again");
     }
     if (!same) throw ModelError(file.path + ": the number of " + side + "s is not the manifest's; export it again");
   }

@@ -1,5 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// What every backend must do, on the tiny bundle. One list of devices; one that this machine lacks is skipped, saying so.
+// What every backend must do, on the tiny bundle. One list of devices; one that this machine lacks is skipped, saying
+// so.
 #include <gtest/gtest.h>
 
 #include <numeric>
@@ -74,8 +75,7 @@ TEST_P(BackendConformance, AnOutputIsNotOverwrittenByTheNextRun) {
 }
 
 TEST_P(BackendConformance, TakesAnyNumberOfPromptsAndMasks) {
-  const auto embedding =
-      encode(*compile("encoder", {{1, 3, kInputSize, kInputSize}})->create_request(), 0.5f).at(0);
+  const auto embedding = encode(*compile("encoder", {{1, 3, kInputSize, kInputSize}})->create_request(), 0.5f).at(0);
   const auto request = compile("decoder")->create_request();
   for (const std::int64_t n : {1, 5, 2, 16, 1}) {
     for (const auto& index : {std::vector<std::int32_t>{0}, std::vector<std::int32_t>{1, 2, 3}}) {
@@ -86,7 +86,8 @@ TEST_P(BackendConformance, TakesAnyNumberOfPromptsAndMasks) {
       ASSERT_EQ(outputs[1]->shape(), (Shape{n, m}));
       const float token = static_cast<float>(index.back());
       const float* last = outputs[0]->host() + (n * m - 1) * kMaskSide * kMaskSide;
-      // Row 3 has its centre at y = 7, inside 4..12; row 7 at 15, outside. The box of prompt n covers columns 2n to 2n + 3.
+      // Row 3 has its centre at y = 7, inside 4..12; row 7 at 15, outside. The box of prompt n covers columns 2n to 2n
+      // + 3.
       for (std::int64_t x = 0; x < kMaskSide; ++x) {
         const bool inside = x >= 2 * (n - 1) && x < 2 * (n - 1) + 4;
         EXPECT_NEAR(last[3 * kMaskSide + x], (inside ? 1 : -1) + token / 100, 1e-6) << n << " " << x;

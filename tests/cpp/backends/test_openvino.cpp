@@ -67,7 +67,8 @@ TEST_F(CompiledModelCache, ATornOrChangedEntryIsCompiledAgain) {
   std::ifstream in(blob, std::ios::binary);
   std::ostringstream content;
   content << in.rdbuf();
-  for (const std::uintmax_t size : {std::uintmax_t{0}, std::uintmax_t{100}, std::uintmax_t{4096}, whole / 2, whole - 1}) {
+  for (const std::uintmax_t size :
+       {std::uintmax_t{0}, std::uintmax_t{100}, std::uintmax_t{4096}, whole / 2, whole - 1}) {
     fs::resize_file(blob, size);
     EXPECT_FLOAT_EQ(run(*compile()), 0.5f) << size;
     EXPECT_GT(fs::file_size(blob), 4096u) << "written anew";
