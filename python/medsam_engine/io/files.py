@@ -1,0 +1,181 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""read and write: any of the formats, one image or label map at a time."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsam_engine import atomic_file
+from medsam_engine.errors import InvalidArgument
+from medsam_engine.io.dicom_file import read_dicom_file, read_dicom_series
+from medsam_engine.io.dicom_seg import seg_bytes
+from medsam_engine.io.extras import require
+from medsam_engine.io.formats import Format, input_format, output_format, suffix_of
+from medsam_engine.io.itk_file import read_itk, write_itk
+from medsam_engine.io.medical_image import DicomSource, MedicalImage
+from medsam_engine.io.nifti_file import nifti_bytes, read_nifti
+from medsam_engine.io.npz_file import load_arrays, npz_bytes, read_npz
+
+
+def read(path: str | os.PathLike[str], *, volume: int | None = None, series: str | None = None) -> MedicalImage:
+    """Reads NIfTI, NRRD, MetaImage, DICOM (a file or a series' folder), PNG, JPEG, TIFF or the challenge's NPZ.
+
+    Voxels stay in the file's order: nothing is resampled or turned. The format follows from the name, for files without
+    a known ending from the content.
+
+    Args:
+        path: a file, or a folder of DICOM files.
+        volume: which volume of a 4D NIfTI, NRRD or MetaImage file, from 0.
+        series: SeriesInstanceUID, where a folder holds several.
+
+    Raises:
+        InvalidArgument: missing, damaged, ambiguous (4D, two series) or without a sound geometry (singular or sheared
+            axes, missing slices, NaN).
+        Unsupported: an optional library or decoder is not installed.
+    """
+    where = Path(path)
+    kind = input_format(where)
+    if series is not None and not where.is_dir():
+        raise InvalidArgument(f"series: got {series} for the file {where}, expected a folder; leave it out")
+    try:
+        if kind is Format.NIFTI:
+            return read_nifti(where, volume)
+        if kind is Format.ITK:
+            return read_itk(where, volume)
+        if volume is not None:
+            raise InvalidArgument(
+                f"volume: got {volume} for {where}, expected a 4D NIfTI, NRRD or MHA file; leave it out"
+            )
+        if kind is Format.DICOM:
+            return read_dicom_series(where, series) if where.is_dir() else read_dicom_file(where)
+        return read_npz(where) if kind is Format.NPZ else _read_picture(where)
+    except OSError as error:
+        raise InvalidArgument(f"image: got {where}, expected a readable file; {error.strerror or error}") from error
+
+
+def _read_picture(path: Path) -> MedicalImage:
+    require("PIL", "cli", f"reading {path}")
+    from medsam_engine.io.image_file import read_image
+
+    picture = read_image(path)
+    return MedicalImage(
+        array=picture.pixels,
+        spacing=(1.0, 1.0, 1.0),
+        origin=(0.0, 0.0, 0.0),
+        direction=np.eye(3),
+        modality="",
+        path=path,
+        colour=picture.pixels.ndim == 3,
+        spaced=False,
+        positioned=False,
+        notes=tuple(picture.notes),
+    )
+
+
+def read_labels(path: str | os.PathLike[str], *, volume: int | None = None) -> tuple[NDArray[np.generic], MedicalImage]:
+    """A label map, unsigned integers (D, H, W) or (H, W), and the image it was read as, for its grid.
+
+    Of an NPZ file `segs` is taken, else `gts`.
+
+    Raises:
+        InvalidArgument: as read; values that are no whole numbers of 0 or more; colour.
+    """
+    where = Path(path)
+    image = _npz_labels(where) if input_format(where) is Format.NPZ else read(where, volume=volume)
+    values = image.array
+    if image.colour:
+        raise InvalidArgument(f"labels: got a colour image in {where}, expected one label a voxel; write a label map")
+    if values.dtype.kind == "f" and not np.array_equal(values, np.rint(values)):
+        raise InvalidArgument(f"labels: got fractions in {where}, expected whole numbers; write a label map")
+    if values.size and float(values.min()) < 0:
+        raise InvalidArgument(f"labels: got {values.min()} in {where}, expected 0 or more; write a label map")
+    return values.astype(label_dtype(values)), image
+
+
+def _npz_labels(path: Path) -> MedicalImage:
+    try:
+        arrays = load_arrays(path, "segs")
+    except InvalidArgument:
+        arrays = load_arrays(path, "gts")
+    (values,) = arrays.values()
+    if values.dtype.kind not in "iub" or values.ndim not in (2, 3):
+        raise InvalidArgument(
+            f"labels: got {values.dtype} of shape {values.shape} in {path}, expected integers (D, H, W) or (H, W); "
+            "write a label map"
+        )
+    return MedicalImage(
+        array=values, spacing=(1.0, 1.0, 1.0), origin=(0.0, 0.0, 0.0), direction=np.eye(3), modality="", path=path,
+        spaced=False, positioned=False,
+    )  # fmt: skip
+
+
+def label_dtype(labels: NDArray[np.generic]) -> type[np.unsignedinteger]:
+    """The narrowest of uint8, uint16 and uint32 that holds the highest label."""
+    highest = int(labels.max(initial=0))
+    if highest > 0xFFFFFFFF:
+        raise InvalidArgument(f"labels: got label {highest}, expected at most 4294967295; renumber them")
+    return np.uint8 if highest <= 255 else np.uint16 if highest <= 65535 else np.uint32
+
+
+def check_output(path: str | os.PathLike[str], reference: MedicalImage) -> None:
+    """Says before the work is done that a mask of `reference` cannot be written to `path`. InvalidArgument."""
+    where = Path(path)
+    kind = output_format(where)
+    if kind is Format.IMAGE and reference.is_volume and reference.grid[0] != 1:
+        raise InvalidArgument(
+            f"output: got {where} for a volume of {reference.grid[0]} slices, expected a volume format; "
+            "choose .nii.gz, .nrrd, .mha, .npz or .dcm"
+        )
+    if kind is Format.DICOM and not isinstance(reference.source, DicomSource):
+        raise InvalidArgument(
+            f"output: got {where} for {reference.path}, expected a DICOM image behind a DICOM SEG; "
+            "choose .nii.gz, .nrrd, .mha, .png or .npz"
+        )
+    atomic_file.check_writable(where)
+
+
+def write(path: str | os.PathLike[str], labels: NDArray[np.generic], reference: MedicalImage) -> str:
+    """Writes a label map on the grid of `reference`, whole or not at all; the format follows from the name.
+
+    .nii[.gz], .nrrd and .mha carry the reference's geometry; .dcm is a DICOM SEG with references to its files; .png and
+    .npz (key `segs`) carry none. Labels are stored as uint8 up to 255, else uint16, else uint32.
+
+    Args:
+        path: ends in .nii.gz, .nii, .nrrd, .mha, .png, .npz or .dcm.
+        labels: unsigned integers of shape `reference.grid`, 0 = background.
+        reference: what was segmented, from `read`.
+
+    Returns:
+        What was written, in words for people.
+
+    Raises:
+        InvalidArgument: another shape or type, a label too large for the format, a place that cannot be written.
+        Unsupported: an optional library is not installed.
+    """
+    where = Path(path)
+    check_output(where, reference)
+    if labels.dtype.kind != "u" or labels.shape != reference.grid:
+        raise InvalidArgument(
+            f"labels: got {labels.dtype} of shape {labels.shape}, expected unsigned integers {reference.grid}; "
+            "write the label map of this image"
+        )
+    kind = output_format(where)
+    narrow = np.ascontiguousarray(labels, dtype=label_dtype(labels))
+    bits = 8 * narrow.dtype.itemsize
+    if kind is Format.NIFTI:
+        atomic_file.write_atomically(where, nifti_bytes(narrow, reference, suffix_of(where) == ".nii.gz"))
+    elif kind is Format.ITK:
+        write_itk(where, narrow, reference)
+    elif kind is Format.NPZ:
+        atomic_file.write_atomically(where, npz_bytes(narrow))
+    elif kind is Format.DICOM:
+        atomic_file.write_atomically(where, seg_bytes(narrow, reference))
+        return "DICOM SEG"
+    else:
+        require("PIL", "cli", f"writing {where}")
+        from medsam_engine.io.png_file import write_label_map
+
+        write_label_map(where, narrow[0] if narrow.ndim == 3 else narrow)
+    return f"{bits}-bit {'PNG' if kind is Format.IMAGE else suffix_of(where)[1:]}"

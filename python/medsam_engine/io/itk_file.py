@@ -1,0 +1,99 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""NRRD and MetaImage files, through SimpleITK."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsam_engine import atomic_file
+from medsam_engine.errors import InvalidArgument
+from medsam_engine.io.extras import require
+from medsam_engine.io.medical_image import ItkSource, MedicalImage, chosen_volume, engine_values
+
+
+def _read(path: Path) -> Any:
+    sitk = require("SimpleITK", "medical", f"reading {path}")
+    before = sitk.ProcessObject.GetGlobalWarningDisplay()
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)  # ITK prints; what matters is checked below
+    try:
+        return sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        # ITK's message is many lines of file names of its own; its last sentence says what happened.
+        reason = [line.strip() for line in str(error).splitlines() if line.strip()][-1]
+        if "non-zero determinant" in str(error) or "singular" in str(error).lower():
+            raise InvalidArgument(
+                f"geometry: got a singular orientation in {path}, expected three independent axes; "
+                "correct the file's header"
+            ) from error
+        raise InvalidArgument(f"image: got {path}, expected a readable NRRD or MetaImage file; {reason}") from error
+    finally:
+        sitk.ProcessObject.SetGlobalWarningDisplay(before)
+
+
+def read_itk(path: Path, volume: int | None = None) -> MedicalImage:
+    """Reads one image or volume: (D, H, W) of a 3D or 4D file, (H, W) of a 2D one, with a last axis of 3 for RGB.
+
+    Raises:
+        InvalidArgument: a damaged file, several volumes and none chosen, a singular or sheared grid, NaN.
+        Unsupported: SimpleITK is not installed.
+    """
+    image = _read(path)
+    dimension, components = image.GetDimension(), image.GetNumberOfComponentsPerPixel()
+    sitk = require("SimpleITK", "medical", f"reading {path}")
+    values: NDArray[np.generic] = sitk.GetArrayFromImage(image)
+    colour = components == 3 and values.dtype == np.uint8
+    if dimension > 4 or dimension < 2:
+        raise InvalidArgument(f"image: got {dimension} axes in {path}, expected 2 to 4; split the file")
+    if dimension == 4:
+        values = values[chosen_volume(values.shape[0], volume, path)]
+    if components > 1 and not colour:  # Slicer keeps the volumes of a sequence as the components of a voxel
+        values = values[..., chosen_volume(components, volume, path)]
+    elif dimension < 4 and volume is not None:
+        chosen_volume(1, volume, path)
+    kept = min(dimension, 3)
+    spacing, origin, direction = np.ones(3), np.zeros(3), np.eye(3)
+    spacing[:kept], origin[:kept] = image.GetSpacing()[:kept], image.GetOrigin()[:kept]
+    direction[:kept, :kept] = np.reshape(image.GetDirection(), (dimension, dimension))[:kept, :kept]
+    return MedicalImage(
+        array=engine_values(values, path),
+        spacing=(float(spacing[0]), float(spacing[1]), float(spacing[2])),
+        origin=(float(origin[0]), float(origin[1]), float(origin[2])),
+        direction=direction,
+        modality="",
+        path=path,
+        colour=colour,
+        source=ItkSource(kept),
+    )
+
+
+def write_itk(path: Path, labels: NDArray[np.generic], reference: MedicalImage) -> None:
+    """Writes unsigned integer labels (D, H, W) or (H, W) on the grid of `reference`, compressed, whole or not at all.
+
+    Labels of a slice that lies in space (a DICOM image) become a volume of one slice; those of a flat file stay flat.
+    """
+    sitk = require("SimpleITK", "medical", f"writing {path}")
+    flat = labels.ndim == 2 and not _lies_in_space(reference)
+    image = sitk.GetImageFromArray(labels if flat or labels.ndim == 3 else labels[np.newaxis])
+    axes = 2 if flat else 3
+    image.SetSpacing(reference.spacing[:axes])
+    image.SetOrigin(reference.origin[:axes])
+    image.SetDirection(reference.direction[:axes, :axes].ravel().tolist())
+    # ITK writes files by name only; the content then goes the way of every other file.
+    with tempfile.TemporaryDirectory(prefix="medsam-engine-") as folder:
+        whole = Path(folder) / f"labels{path.suffix.lower()}"
+        try:
+            sitk.WriteImage(image, str(whole), useCompression=True)
+        except RuntimeError as error:
+            reason = [line.strip() for line in str(error).splitlines() if line.strip()][-1]
+            raise InvalidArgument(f"output: got {path}, expected a place for a temporary copy; {reason}") from error
+        content = whole.read_bytes()
+    atomic_file.write_atomically(path, content)
+
+
+def _lies_in_space(reference: MedicalImage) -> bool:
+    if isinstance(reference.source, ItkSource):
+        return reference.source.dimension > 2
+    return reference.positioned

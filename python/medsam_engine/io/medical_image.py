@@ -1,0 +1,168 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""An image or volume in memory, with what is needed to write a mask onto the very same grid."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsam_engine.errors import InvalidArgument
+
+Vector = tuple[float, float, float]
+
+# Cosines in files are rounded to 5 or 6 digits; a shear of this size moves the far corner of a 512-voxel grid by half a
+# voxel.
+_ORTHOGONAL = 1e-3
+
+
+@dataclass(frozen=True)
+class NiftiSource:
+    """The header of a NIfTI file, to be written back byte for byte where it says where the grid lies."""
+
+    header: bytes
+
+
+@dataclass(frozen=True)
+class ItkSource:
+    """A NRRD or MetaImage file. `dimension`: 2 for a flat image, 3 for a volume (of a file that may have had more)."""
+
+    dimension: int
+
+
+@dataclass(frozen=True)
+class DicomSource:
+    """The files behind the slices, in the array's order; of one multi-frame file, the frames in the array's order."""
+
+    files: tuple[Path, ...]
+    frames: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class MedicalImage:
+    """Values, the grid they lie on, and where both came from.
+
+    Attributes:
+        array: (D, H, W) or (H, W), and a last axis of 3 when `colour`; uint8, uint16, int16 or finite float32. CT in
+            Hounsfield units, and otherwise in the units that the file's rescale rule gives.
+        spacing: mm between voxel centres along x, y, z: the LAST array axis first, as SimpleITK has it.
+        origin: of voxel (0, 0, 0), mm, LPS (x to the patient's left, y to the back, z to the head).
+        direction: (3, 3) float64; column k is the direction of index axis k (x, y, z) in LPS. Orthonormal.
+        modality: DICOM's words (CT, MR, PT, US, CR, ...), "" when the file does not say.
+        path: what was read.
+        colour: whether the last axis of `array` holds RGB.
+        spaced: whether `spacing` is known; else it is 1.
+        positioned: whether `origin` and `direction` are known; else they are 0 and the identity.
+        source: what the writer needs of the file, by format; None when nothing.
+        notes: what a reader should know: values converted, files left out.
+    """
+
+    array: NDArray[np.generic]
+    spacing: Vector
+    origin: Vector
+    direction: NDArray[np.float64]
+    modality: str
+    path: Path
+    colour: bool = False
+    spaced: bool = True
+    positioned: bool = True
+    source: NiftiSource | ItkSource | DicomSource | None = None
+    notes: tuple[str, ...] = field(default_factory=tuple)
+
+    def __post_init__(self) -> None:
+        check_grid(self.path, self.spacing, self.direction)
+        if self.array.ndim - int(self.colour) not in (2, 3):
+            raise InvalidArgument(f"image: got shape {self.array.shape} in {self.path}, expected 2 or 3 axes")
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """(D, H, W) or (H, W): the shape that a label map of this image has."""
+        return self.array.shape[:-1] if self.colour else self.array.shape
+
+    @property
+    def is_volume(self) -> bool:
+        """Whether the grid has three axes."""
+        return len(self.grid) == 3
+
+    @property
+    def affine(self) -> NDArray[np.float64]:
+        """(4, 4): index (x, y, z, 1) to LPS mm."""
+        affine = np.eye(4)
+        affine[:3, :3] = self.direction * np.asarray(self.spacing)
+        affine[:3, 3] = self.origin
+        return affine
+
+    def index_from_mm(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """LPS points (N, 3) in mm as continuous indices (N, 3) x, y, z; voxel centres have whole numbers."""
+        return np.asarray(np.linalg.solve(self.affine[:3, :3], (points - np.asarray(self.origin)).T).T)
+
+
+def check_grid(path: Path, spacing: Vector, direction: NDArray[np.float64]) -> None:
+    """Refuses grids that are no grids. InvalidArgument: spacing not positive, axes singular or not at right angles."""
+    if not np.isfinite(spacing).all() or min(spacing) <= 0:
+        raise InvalidArgument(
+            f"geometry: got spacing {spacing} in {path}, expected positive mm; correct the file's header"
+        )
+    if not np.isfinite(direction).all() or abs(np.linalg.det(direction)) < 1e-6:
+        raise InvalidArgument(
+            f"geometry: got a singular orientation in {path}, expected three independent axes; "
+            "correct the file's header"
+        )
+    worst = float(np.abs(direction.T @ direction - np.eye(3)).max())
+    if worst > _ORTHOGONAL:
+        raise InvalidArgument(
+            f"geometry: got axes {np.degrees(np.arcsin(min(1.0, worst))):.2f} degrees off a right angle in {path}, "
+            "expected a rectangular grid; resample the image first (shear, gantry tilt)"
+        )
+
+
+def engine_values(values: NDArray[np.generic], path: Path) -> NDArray[np.generic]:
+    """The same values in a type the engine takes: uint8, uint16, int16 or float32.
+
+    Integers stay exact: the narrowest of the 16-bit types that holds them, else float32 up to 2**24. float64 is rounded
+    to float32.
+
+    Raises:
+        InvalidArgument: NaN or infinity, complex numbers, or integers beyond 2**24.
+    """
+    kind = values.dtype.kind
+    if kind == "b":
+        return values.astype(np.uint8)
+    if kind == "f":
+        bad = int(np.count_nonzero(~np.isfinite(values)))
+        if bad:
+            raise InvalidArgument(
+                f"image: got {bad} voxels that are NaN or infinite in {path}, expected finite values; "
+                "replace them by the background's value"
+            )
+        if values.dtype.itemsize > 4 and values.size and float(np.abs(values).max()) > float(np.finfo(np.float32).max):
+            raise InvalidArgument(
+                f"image: got values beyond float32 in {path}, expected smaller ones; rescale the image"
+            )
+        return values.astype(np.float32, copy=False)
+    if kind not in "iu":
+        raise InvalidArgument(
+            f"image: got voxels of type {values.dtype} in {path}, expected real numbers; convert them"
+        )
+    if values.dtype == np.uint8:
+        return values
+    low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
+    for dtype in (np.int16, np.uint16) if values.dtype.kind == "i" else (np.uint16, np.int16):
+        if np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:
+            return values.astype(dtype)
+    if max(-low, high) <= 1 << 24:
+        return values.astype(np.float32)
+    raise InvalidArgument(f"image: got values {low} to {high} in {path}, expected at most 24 bits; rescale the image")
+
+
+def chosen_volume(count: int, volume: int | None, path: Path) -> int:
+    """Which of `count` volumes of a 4D file to take. InvalidArgument: not said, or not there."""
+    if volume is None:
+        if count == 1:
+            return 0
+        raise InvalidArgument(
+            f"image: got {count} volumes in {path}, expected one; choose with --volume N (volume=N), 0 to {count - 1}"
+        )
+    if not 0 <= volume < count:
+        raise InvalidArgument(f"volume: got {volume}, expected 0 to {count - 1} for {path}; volumes count from 0")
+    return volume

@@ -1,0 +1,130 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""NIfTI-1 and NIfTI-2 headers: fields, and where they say the grid lies.
+
+Layout and formulas: nifti1.h and nifti2.h of the NIfTI data format working group (nifti.nimh.nih.gov).
+"""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsam_engine.errors import InvalidArgument
+
+_NIFTI_1 = [
+    ("sizeof_hdr", "i4"), ("data_type", "S10"), ("db_name", "S18"), ("extents", "i4"), ("session_error", "i2"),
+    ("regular", "S1"), ("dim_info", "u1"), ("dim", "i2", 8), ("intent_p", "f4", 3), ("intent_code", "i2"),
+    ("datatype", "i2"), ("bitpix", "i2"), ("slice_start", "i2"), ("pixdim", "f4", 8), ("vox_offset", "f4"),
+    ("scl_slope", "f4"), ("scl_inter", "f4"), ("slice_end", "i2"), ("slice_code", "u1"), ("xyzt_units", "u1"),
+    ("cal_max", "f4"), ("cal_min", "f4"), ("slice_duration", "f4"), ("toffset", "f4"), ("glmax", "i4"),
+    ("glmin", "i4"), ("descrip", "S80"), ("aux_file", "S24"), ("qform_code", "i2"), ("sform_code", "i2"),
+    ("quatern", "f4", 3), ("qoffset", "f4", 3), ("srow", "f4", (3, 4)), ("intent_name", "S16"), ("magic", "S4"),
+]  # fmt: skip
+_NIFTI_2 = [
+    ("sizeof_hdr", "i4"), ("magic", "S8"), ("datatype", "i2"), ("bitpix", "i2"), ("dim", "i8", 8),
+    ("intent_p", "f8", 3), ("pixdim", "f8", 8), ("vox_offset", "i8"), ("scl_slope", "f8"), ("scl_inter", "f8"),
+    ("cal_max", "f8"), ("cal_min", "f8"), ("slice_duration", "f8"), ("toffset", "f8"), ("slice_start", "i8"),
+    ("slice_end", "i8"), ("descrip", "S80"), ("aux_file", "S24"), ("qform_code", "i4"), ("sform_code", "i4"),
+    ("quatern", "f8", 3), ("qoffset", "f8", 3), ("srow", "f8", (3, 4)), ("slice_code", "i4"), ("xyzt_units", "i4"),
+    ("intent_code", "i4"), ("intent_name", "S16"), ("dim_info", "u1"), ("unused_str", "S15"),
+]  # fmt: skip
+DTYPES = {1: np.dtype(_NIFTI_1), 2: np.dtype(_NIFTI_2)}
+SIZES = {348: 1, 540: 2}
+# NIFTI_UNITS_METER, _MM, _MICRON in the low three bits of xyzt_units; 0 = not said, which everyone takes as mm.
+_MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
+RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+def parse_header(content: bytes, name: object) -> NDArray[np.void]:
+    """The header as a structured scalar array () in the file's byte order. InvalidArgument: no single-file NIfTI."""
+    orders: tuple[Literal["<", ">"], ...] = ("<", ">")
+    for order in orders:
+        size = int(np.frombuffer(content[:4], order + "i4")[0]) if len(content) >= 4 else 0
+        if size not in SIZES:
+            continue
+        dtype = DTYPES[SIZES[size]].newbyteorder(order)
+        if len(content) < dtype.itemsize:
+            break
+        header = np.frombuffer(content[: dtype.itemsize], dtype)[0]
+        if bytes(header["magic"])[:3] not in (b"n+1", b"n+2"):
+            raise InvalidArgument(
+                f"image: got a header without its data in {name}, expected a single-file NIfTI; "
+                "convert the .hdr/.img pair to .nii"
+            )
+        return np.array(header)
+    raise InvalidArgument(f"image: got {name}, expected a NIfTI file; its header is damaged or of another kind")
+
+
+def quaternion_matrix(quatern: NDArray[np.floating], qfac: float) -> NDArray[np.float64]:
+    """nifti1.h METHOD 2: the rotation (3, 3) of (b, c, d), its third column times qfac."""
+    b, c, d = (float(value) for value in quatern)
+    squares = b * b + c * c + d * d
+    # Rounding in the file may make the sum exceed 1; then the rotation is by 180 degrees.
+    if squares > 1.0:
+        b, c, d = (value / np.sqrt(squares) for value in (b, c, d))
+    a = np.sqrt(max(0.0, 1.0 - (b * b + c * c + d * d)))
+    rotation = np.array(
+        [
+            [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
+            [2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)],
+            [2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - b * b - c * c],
+        ]
+    )
+    rotation[:, 2] *= qfac
+    return rotation
+
+
+def matrix_quaternion(rotation: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+    """The inverse: (b, c, d) and qfac of an orthonormal (3, 3), by the largest component for accuracy."""
+    qfac = 1.0 if np.linalg.det(rotation) > 0 else -1.0
+    r = rotation * np.array([1.0, 1.0, qfac])
+    # Bar-Itzhack's symmetric matrix, whose eigenvector of the largest eigenvalue is the quaternion (a, b, c, d).
+    k = np.array(
+        [
+            [r[0, 0] + r[1, 1] + r[2, 2], r[2, 1] - r[1, 2], r[0, 2] - r[2, 0], r[1, 0] - r[0, 1]],
+            [r[2, 1] - r[1, 2], r[0, 0] - r[1, 1] - r[2, 2], r[1, 0] + r[0, 1], r[2, 0] + r[0, 2]],
+            [r[0, 2] - r[2, 0], r[1, 0] + r[0, 1], r[1, 1] - r[0, 0] - r[2, 2], r[2, 1] + r[1, 2]],
+            [r[1, 0] - r[0, 1], r[2, 0] + r[0, 2], r[2, 1] + r[1, 2], r[2, 2] - r[0, 0] - r[1, 1]],
+        ]
+    )
+    quaternion = np.linalg.eigh(k)[1][:, -1]
+    return np.asarray(quaternion[1:] * (1.0 if quaternion[0] >= 0 else -1.0)), qfac
+
+
+def _qform(header: NDArray[np.void]) -> NDArray[np.float64]:
+    affine = np.eye(4)
+    pixdim = header["pixdim"].astype(np.float64)
+    qfac = -1.0 if pixdim[0] < 0 else 1.0  # 0 counts as 1 (nifti1.h)
+    affine[:3, :3] = quaternion_matrix(header["quatern"], qfac) * pixdim[1:4]
+    affine[:3, 3] = header["qoffset"]
+    return affine
+
+
+def header_affine(header: NDArray[np.void]) -> tuple[NDArray[np.float64] | None, list[str]]:
+    """Index (x, y, z, 1) to LPS mm, (4, 4), and notes; None when the file does not say (both codes 0).
+
+    The sform wins over the qform, as in nibabel, FSL and Slicer.
+    """
+    notes: list[str] = []
+    has_q, has_s = int(header["qform_code"]) > 0, int(header["sform_code"]) > 0
+    if not (has_q or has_s):
+        return None, notes
+    affine = np.eye(4)
+    if has_s:
+        affine[:3] = header["srow"]
+    else:
+        affine = _qform(header)
+    if has_q and has_s and np.isfinite(affine).all():
+        corners = np.array(np.meshgrid(*[[0, max(0, int(n) - 1)] for n in header["dim"][1:4]])).reshape(3, -1)
+        homogeneous = np.vstack([corners, np.ones((1, corners.shape[1]))])
+        gap = float(np.abs((affine - _qform(header))[:3] @ homogeneous).max())
+        if gap > 0.1:
+            notes.append(f"qform and sform differ by up to {gap:.1f} mm; the sform is used and both are kept")
+    scale = _MM.get(int(header["xyzt_units"]) & 7, 1.0)
+    affine[:3] *= scale
+    return RAS_TO_LPS @ affine, notes
+
+
+def spacing_scale(header: NDArray[np.void]) -> float:
+    """Millimetres in the header's unit of length."""
+    return _MM.get(int(header["xyzt_units"]) & 7, 1.0)
