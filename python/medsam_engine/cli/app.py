@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import typer
 
 import medsam_engine
+from medsam_engine.cli import eval as eval_command
 from medsam_engine.cli import export, fetch, info, segment
 from medsam_engine.errors import InvalidArgument, ModelError, Unsupported
 
@@ -22,6 +23,7 @@ app = typer.Typer(
 )
 app.command("segment")(segment.segment)
 app.command("info")(info.info)
+app.command("eval")(eval_command.evaluate)
 app.command("fetch")(fetch.fetch)
 app.command("export")(export.export)
 

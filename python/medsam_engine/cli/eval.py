@@ -1,0 +1,118 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""`medsam-engine eval`: masks against ground truth, a table, a CSV and a plot."""
+
+import csv
+import io
+import math
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from medsam_engine.atomic_file import check_writable, write_atomically
+from medsam_engine.cli.eval_plot import plot_png
+from medsam_engine.errors import InvalidArgument
+from medsam_engine.io.extras import require
+from medsam_engine.metrics import Evaluation, GroupScore, SpacingOrder, evaluate_folder
+
+_TIME_COLUMNS = ("time", "seconds", "time_s", "total_s", "wall_s", "runtime")
+_CASE_COLUMNS = ("case", "name", "file")
+
+
+def read_times(path: Path) -> dict[str, float]:
+    """Seconds by case name of a CSV with a column of cases and one of times. InvalidArgument."""
+    expected = f"a CSV with columns {_CASE_COLUMNS[0]} and {_TIME_COLUMNS[0]}"
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InvalidArgument(f"--times: got {path}, expected {expected}; {error}") from error
+    columns = {name.strip().lower(): name for name in (rows[0] if rows else {}) if isinstance(name, str)}
+    case = next((columns[name] for name in _CASE_COLUMNS if name in columns), None)
+    seconds = next((columns[name] for name in _TIME_COLUMNS if name in columns), None)
+    if case is None or seconds is None:
+        raise InvalidArgument(f"--times: got columns {', '.join(columns) or 'none'} in {path}, expected {expected}")
+    times = {}
+    for row in rows:
+        try:
+            times[row[case]] = float(row[seconds])
+        except (TypeError, ValueError):
+            continue  # a case that failed has no time
+    return times
+
+
+def csv_text(evaluation: Evaluation) -> str:
+    """The challenge's columns: case, dsc, nsd."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["case", "dsc", "nsd"])
+    for score in evaluation.cases:
+        writer.writerow([score.case, *("" if math.isnan(v) else f"{v:.4f}" for v in (score.dsc, score.nsd))])
+    return text.getvalue()
+
+
+def _tables(evaluation: Evaluation) -> list[Table]:
+    cases = Table("case", "modality", "DSC", "NSD", title="Cases", title_justify="left")
+    for score in evaluation.cases:
+        cases.add_row(score.case, score.modality or "-", f"{score.dsc:.4f}", f"{score.nsd:.4f}")
+    groups = Table("modality", "cases", "DSC", "NSD", title="Means", title_justify="left")
+    for group in evaluation.by_modality():
+        groups.add_row(group.name or "-", *_cells(group))
+    groups.add_section()
+    groups.add_row("all", *_cells(evaluation.mean()))
+    return [cases, groups]
+
+
+def _cells(group: GroupScore) -> tuple[str, str, str]:
+    count = f"{group.cases}" if not group.undefined else f"{group.cases} ({group.undefined} NaN left out)"
+    return count, f"{group.dsc:.4f}", f"{group.nsd:.4f}"
+
+
+def evaluate(
+    segs: Annotated[Path, typer.Option("--segs", "-s", help="Folder of predictions.")],
+    gts: Annotated[Path, typer.Option("--gts", "-g", help="Folder of ground truth, files of the same names.")],
+    csv_file: Annotated[Path | None, typer.Option("--csv", help="Scores by case to write: case, dsc, nsd.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Plot to write, PNG: DSC by modality, time by case.")] = None,
+    times: Annotated[Path | None, typer.Option(help="CSV of times for the plot: columns case and time.")] = None,
+    spacing_order: Annotated[
+        str, typer.Option(help="challenge: spacing as the published script passes it; corrected: in the masks' order.")
+    ] = "challenge",
+) -> None:
+    """Score masks against ground truth as the MedSAM-on-laptop challenge does."""
+    if spacing_order not in ("challenge", "corrected"):
+        raise InvalidArgument(f"--spacing-order: got '{spacing_order}', expected challenge or corrected; see --help")
+    order: SpacingOrder = "challenge" if spacing_order == "challenge" else "corrected"
+    if plot is not None:
+        if plot.suffix.lower() != ".png":
+            raise InvalidArgument(f"output: got {plot}, expected a name ending in .png; rename it")
+        require("matplotlib", "eval", "--plot")
+    if times is not None and plot is None:
+        raise InvalidArgument("--times: got a file without --plot, expected both; the times are only plotted")
+    require("surface_distance", "eval", "medsam-engine eval")
+    for output in (csv_file, plot):
+        if output is not None:
+            check_writable(output)
+    seconds = read_times(times) if times is not None else {}
+
+    notes = Console(stderr=True)
+    with Progress(console=notes, transient=True) as bar:
+        task = bar.add_task("score", total=None)
+        evaluation = evaluate_folder(
+            segs, gts, order, lambda done, total, name: bar.update(task, completed=done, total=total, description=name)
+        )
+    if csv_file is not None:
+        write_atomically(csv_file, csv_text(evaluation).encode())
+    if plot is not None:
+        write_atomically(plot, plot_png(evaluation, seconds))
+    console = Console()
+    for table in _tables(evaluation):
+        console.print(table)
+    for case, reason in evaluation.problems:
+        notes.print(f"not scored: {case}: {reason}", markup=False, highlight=False, soft_wrap=True)
+    if evaluation.problems:
+        total = len(evaluation.cases) + len(evaluation.problems)
+        notes.print(f"{len(evaluation.problems)} of {total} cases not scored", markup=False, highlight=False)
+        raise typer.Exit(1)
