@@ -22,10 +22,18 @@ if(NOT OpenVINO_DIR)
             "import importlib.util as u; s = u.find_spec('openvino'); print(s.submodule_search_locations[0] if s else '', end='')"
     OUTPUT_VARIABLE _openvino_package)
   if(_openvino_package)
-    set(OpenVINO_DIR "${_openvino_package}/cmake" CACHE PATH "Folder of OpenVINOConfig.cmake")
+    set(OpenVINO_DIR "${_openvino_package}/cmake" CACHE PATH "Folder of OpenVINOConfig.cmake" FORCE)
   endif()
 endif()
 find_package(OpenVINO ${MEDSAM_ENGINE_OPENVINO_VERSION} EXACT REQUIRED COMPONENTS Runtime)
+
+if(MEDSAM_ENGINE_PYTHON AND NOT pybind11_DIR)  # scikit-build-core sets it; by hand, ask the interpreter
+  execute_process(COMMAND "${Python_EXECUTABLE}" -m pybind11 --cmakedir
+    OUTPUT_VARIABLE _pybind11 OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+  if(_pybind11)
+    set(pybind11_DIR "${_pybind11}" CACHE PATH "Folder of pybind11Config.cmake" FORCE)
+  endif()
+endif()
 
 find_package(Threads REQUIRED)
 
@@ -40,6 +48,7 @@ endif()
 
 find_package(MbedCrypto REQUIRED)  # cmake/FindMbedCrypto.cmake
 find_package(xxHash REQUIRED)      # cmake/FindxxHash.cmake
+find_package(LibDeflate REQUIRED)  # cmake/FindLibDeflate.cmake
 
 # Highway: the kernels' vectors. Distributions ship it as a shared library; built here it is static.
 find_package(hwy 1.0.3 QUIET CONFIG)

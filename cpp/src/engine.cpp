@@ -222,6 +222,7 @@ Prediction Engine::Impl::predict(const ImageEmbedding& embedding, const std::vec
   const std::vector<std::int32_t> index =
       predict_options.multimask_output ? std::vector<std::int32_t>{1, 2, 3} : std::vector<std::int32_t>{0};
   std::vector<PromptTokens> tokens;
+  tokens.reserve(prompts.size());
   for (const Prompt& prompt : prompts) {
     tokens.push_back(prompt_tokens(prompt, data.geometry, profile.prompt, static_cast<std::int64_t>(tokens.size())));
   }
@@ -250,6 +251,7 @@ std::vector<MaskStats> Engine::Impl::segment(const ImageEmbedding& embedding, co
   const detail::EmbeddingData& data = checked(embedding);
   check_labels(out, data.geometry.height, data.geometry.width, boxes.size());
   std::vector<PromptTokens> tokens;
+  tokens.reserve(boxes.size());
   for (const Box& box : boxes) {
     const Prompt prompt{box, {}, nullptr};
     tokens.push_back(prompt_tokens(prompt, data.geometry, profile.prompt, static_cast<std::int64_t>(tokens.size())));
@@ -289,7 +291,10 @@ Engine::Engine(const std::string& bundle, EngineOptions options)
 
 Engine::~Engine() {
   // In a forked child the backend's threads do not exist and joining them would hang: leave the memory to the kernel.
-  if (impl_ && ::getpid() != impl_->pid) static_cast<void>(impl_.release());
+  if (impl_ && ::getpid() != impl_->pid) {
+    const Impl* left_alone = impl_.release();
+    static_cast<void>(left_alone);
+  }
 }
 
 Engine::Engine(Engine&&) noexcept = default;
@@ -319,6 +324,7 @@ std::vector<MaskStats> Engine::segment(const ImageView& image, const std::vector
   return at_edge("segment", [&] {
     check_image(image);
     check_labels(out, image.height, image.width, boxes.size());  // before the expensive part
+    if (options.cancelled && options.cancelled()) throw Cancelled("segment: cancelled by the caller");
     for (std::size_t i = 0; i < boxes.size(); ++i) {
       static_cast<void>(checked_box(boxes[i], image.height, image.width, static_cast<std::int64_t>(i)));
     }

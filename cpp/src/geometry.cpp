@@ -123,8 +123,8 @@ void check_point(const Point& point, std::int64_t height, std::int64_t width, st
                           ", expected 1 (object), 0 (background) or -1 (no point)");
   }
   if (point.label == -1) return;
-  const bool inside = point.x >= 0 && point.y >= 0 && point.x <= static_cast<double>(width) &&
-                      point.y <= static_cast<double>(height);  // false for NaN
+  const bool inside = point.x >= 0 && point.y >= 0 && point.x < static_cast<double>(width) &&
+                      point.y < static_cast<double>(height);  // false for NaN
   if (!inside) {
     throw InvalidArgument(name + ": got (" + number(point.x) + ", " + number(point.y) +
                           "), expected (x, y) inside the image of " + size_text(height, width));

@@ -59,7 +59,7 @@ VolumeRules parse_volume(ObjectReader reader) {
     rules.label_type = reader.choice<LabelType>("label_type", {{"u8", LabelType::u8}, {"u16", LabelType::u16}});
   }
   rules.box_shift = reader.number("box_shift");
-  if (!(rules.box_shift >= 0 && rules.box_shift <= 4096)) {
+  if (rules.box_shift < 0 || rules.box_shift > 4096) {
     reader.fail("box_shift", std::to_string(rules.box_shift), "a number from 0 to 4096");
   }
   rules.within_user_box = reader.boolean("within_user_box");

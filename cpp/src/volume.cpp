@@ -103,7 +103,7 @@ class Propagation {
       object.box = checked_box({b.x0, b.y0, b.x1, b.y1}, volume.height, volume.width, static_cast<std::int64_t>(i));
       object.range = slice_range(b, volume.depth, rules_.z_range);
       object.label = static_cast<std::uint32_t>(i + 1);
-      objects_.push_back(std::move(object));
+      objects_.push_back(object);
     }
     const bool wide = rules_.next_box == NextBox::label_map && rules_.label_type == LabelType::u16;
     mask_type_ = wide ? LabelType::u16 : LabelType::u8;
@@ -130,6 +130,7 @@ class Propagation {
 
   [[nodiscard]] std::vector<VolumeStats> stats() const {
     std::vector<VolumeStats> stats;
+    stats.reserve(objects_.size());
     for (const Object& object : objects_) stats.push_back(object.stats);
     return stats;
   }

@@ -6,13 +6,13 @@
 #include <pybind11/stl.h>
 
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "bind.hpp"
+#include "bound_engine.hpp"
 #include "cancellation.hpp"
 #include "medsam/engine.hpp"
 #include "numpy_view.hpp"
@@ -25,30 +25,6 @@ namespace {
 using Float64Array = py::array_t<double, py::array::c_style>;
 using Float32Array = py::array_t<float, py::array::c_style>;
 using Int32Array = py::array_t<std::int32_t, py::array::c_style>;
-
-/// Messages of the library, kept until Python asks: its threads must not call Python, and no Python object may live in
-/// a C++ member.
-class MessageQueue {
- public:
-  void push(LogLevel level, const std::string& text) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    if (messages_.size() < kMax) messages_.emplace_back(level == LogLevel::warning, text);
-  }
-  std::vector<std::pair<bool, std::string>> take() {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    return std::exchange(messages_, {});
-  }
-
- private:
-  static constexpr std::size_t kMax = 256;
-  std::mutex mutex_;
-  std::vector<std::pair<bool, std::string>> messages_;
-};
-
-struct BoundEngine {
-  std::shared_ptr<MessageQueue> messages;
-  Engine engine;
-};
 
 EmbeddingStorage embedding_storage(const std::string& name) {
   if (name == "f32") return EmbeddingStorage::f32;
@@ -192,7 +168,8 @@ py::array segment(const BoundEngine& self, const py::object& image, const Float6
 
 void register_engine(py::module_& m) {
   // An engine joins its worker threads when it goes; they may be waiting for the GIL.
-  py::class_<BoundEngine>(m, "Engine", py::release_gil_before_calling_cpp_dtor())
+  py::class_<BoundEngine> engine(m, "Engine", py::release_gil_before_calling_cpp_dtor());
+  engine
       .def(py::init(&make_engine), py::arg("bundle"), py::kw_only(), py::arg("device"), py::arg("precision"),
            py::arg("threads"), py::arg("profile"), py::arg("cache_dir"), py::arg("cache_bytes"),
            py::arg("embedding_storage"), py::arg("embedding_store"), py::arg("embedding_store_bytes"),
@@ -208,6 +185,7 @@ void register_engine(py::module_& m) {
           "clear_cache", [](const BoundEngine& self) { self.engine.clear_cache(); },
           py::call_guard<py::gil_scoped_release>())
       .def("take_messages", [](const BoundEngine& self) { return self.messages->take(); });
+  register_volume(engine);
 }
 
 }  // namespace medsam::python

@@ -21,4 +21,17 @@ bool Cancellation::asked_to_stop() {
   }
 }
 
+void Cancellation::report(const py::object& progress, std::int64_t done, std::int64_t total) {
+  {
+    const py::gil_scoped_acquire acquire;
+    try {
+      progress(done, total);
+      return;
+    } catch (...) {
+      raised_ = std::current_exception();
+    }
+  }
+  throw Cancelled("progress: the callback raised");
+}
+
 }  // namespace medsam::python

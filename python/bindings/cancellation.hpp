@@ -4,6 +4,7 @@
 
 #include <pybind11/pybind11.h>
 
+#include <cstdint>
 #include <exception>
 #include <functional>
 #include <utility>
@@ -25,6 +26,11 @@ class Cancellation {
     return [this] { return asked_to_stop(); };
   }
 
+  /// For the engine's options: calls `progress(done, total)`, or nothing when it is None, and stops when that raises.
+  [[nodiscard]] std::function<void(std::int64_t done, std::int64_t total)> reporter(const pybind11::object& progress) {
+    return [this, &progress](std::int64_t done, std::int64_t total) { report(progress, done, total); };
+  }
+
   /// Runs `call` with the GIL released. KeyboardInterrupt, or what the callable raised, wins over Cancelled.
   template <typename Call>
   auto run_without_gil(Call&& call) {
@@ -39,6 +45,7 @@ class Cancellation {
 
  private:
   bool asked_to_stop();
+  void report(const pybind11::object& progress, std::int64_t done, std::int64_t total);
 
   const pybind11::object& callable_;
   std::exception_ptr raised_;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "medsam/image.hpp"
+#include "medsam/volume.hpp"
 
 namespace medsam::python {
 
@@ -23,6 +24,16 @@ struct BorrowedImage {
 /// adjacent (Fortran order, channel-first views, column slices), misaligned, or of the other byte order.
 /// InvalidArgument for everything else.
 BorrowedImage borrow_image(const pybind11::object& image);
+
+/// A volume of the caller, likewise.
+struct BorrowedVolume {
+  VolumeView view;
+  pybind11::object owner;
+};
+
+/// Borrows `volume`: (D, H, W) or (D, H, W, 3), otherwise as borrow_image; any stride from row to row and from slice to
+/// slice is read in place.
+BorrowedVolume borrow_volume(const pybind11::object& volume);
 
 /// A new, uninitialised, C-ordered array of the caller's own. OutOfMemory names `what` and its size.
 pybind11::array new_array(const pybind11::dtype& dtype, const std::vector<pybind11::ssize_t>& shape,

@@ -13,7 +13,7 @@ from medsam_engine import _core
 from medsam_engine._core import CacheStats, EngineInfo, ImageEmbedding
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.prediction import Prediction
-from medsam_engine.prompts import box_array, prompt_arrays
+from medsam_engine.prompts import box3d_array, box_array, prompt_arrays
 
 _logger = logging.getLogger("medsam_engine")
 
@@ -166,6 +166,39 @@ class Engine:
             As encode and predict.
         """
         labels = self._core.segment(image, box_array(boxes), cancelled=cancelled)
+        self._forward_messages()
+        return labels
+
+    def segment_volume(
+        self,
+        volume: NDArray[np.generic],
+        boxes: ArrayLike,
+        profile: str | None = None,
+        progress: Callable[[int, int], object] | None = None,
+        cancel: Callable[[], bool] | None = None,
+    ) -> NDArray[np.uint16] | NDArray[np.uint32]:
+        """One label a 3D box: each object starts at its middle slice and propagates both ways by a profile's rules.
+
+        Each slice is encoded once for all objects while the embeddings needed again fit `cache_bytes`, and once more
+        where they do not; the labels are the same. Ctrl-C is honoured between slices.
+
+        Args:
+            volume: (D, H, W) grey or (D, H, W, 3) RGB, dtypes and strides as encode takes them.
+            boxes: (N, 6): x0, y0, z0, x1, y1, z1 in voxels, ends inclusive; N may be 0.
+            profile: a name of profile_names() for this call; None = the engine's.
+            progress: called after each step as progress(done, total); a step is a slice in one direction.
+            cancel: asked before each step; True ends the call with Cancelled.
+
+        Returns:
+            labels (D, H, W) uint16, or uint32 when N > 65535: k + 1 where object k is, 0 elsewhere; where objects
+            overlap, the later one wins. The caller's own.
+
+        Raises:
+            As encode and predict; whatever `progress` or `cancel` raise.
+        """
+        labels = self._core.segment_volume(
+            volume, box3d_array(boxes), profile=profile or "", progress=progress, cancel=cancel
+        )
         self._forward_messages()
         return labels
 

@@ -47,6 +47,17 @@ def box_array(box: ArrayLike) -> NDArray[np.float64]:
     return np.ascontiguousarray(array.reshape(-1, 4), dtype=np.float64)
 
 
+def box3d_array(boxes: ArrayLike) -> NDArray[np.float64]:
+    """Boxes as (N, 6) float64, [x0, y0, z0, x1, y1, z1] each; (6,) is one box, an empty list none. InvalidArgument."""
+    expected = "numbers (6,) or (N, 6), each x0, y0, z0, x1, y1, z1"
+    array = _array("boxes", boxes, "iuf", expected)
+    if array.shape == (0,):
+        array = array.reshape(0, 6)
+    if array.ndim not in (1, 2) or array.shape[-1] != 6:
+        raise _shape_error("boxes", array, expected, "give the two corners of each box")
+    return np.ascontiguousarray(array.reshape(-1, 6), dtype=np.float64)
+
+
 def _point_arrays(
     point_coords: ArrayLike | None, point_labels: ArrayLike | None
 ) -> tuple[NDArray[np.float64] | None, NDArray[np.int32] | None]:

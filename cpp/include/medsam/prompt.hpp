@@ -9,8 +9,8 @@ namespace medsam {
 
 /// A click. `label`: 1 = in the object, 0 = outside it, -1 = no point (padding; it has no effect on the result).
 struct Point {
-  double x = 0;   ///< Column, 0 <= x <= W - 1.
-  double y = 0;   ///< Row, 0 <= y <= H - 1.
+  double x = 0;   ///< Column, 0 <= x < W.
+  double y = 0;   ///< Row, 0 <= y < H.
   int label = 1;  ///< 1, 0 or -1.
 };
 
