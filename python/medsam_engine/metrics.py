@@ -28,6 +28,7 @@ from medsam_engine.errors import Error, InvalidArgument
 from medsam_engine.io.extras import require
 from medsam_engine.io.files import read_labels
 from medsam_engine.io.formats import suffix_of
+from medsam_engine.io.medical_image import check_same_grid
 from medsam_engine.io.npz_file import challenge_modality, load_arrays
 
 SpacingOrder = Literal["challenge", "corrected"]
@@ -235,8 +236,7 @@ def _score_files(seg: Path, truth: Path, spacing_order: SpacingOrder) -> CaseSco
     else:
         labels, image = read_labels(truth)
         prediction, other = read_labels(seg)
-        if image.positioned and other.positioned and not np.allclose(image.affine, other.affine, atol=1e-3):
-            raise InvalidArgument(f"prediction: got {seg} on another grid, expected that of {truth}; resample it")
+        check_same_grid(image, other)
         spacing = image.spacing
     dsc, nsd, objects = score_case(prediction, labels, spacing, spacing_order)
     return CaseScore(truth.name, challenge_modality(truth.name), round(dsc, 4), round(nsd, 4), objects)

@@ -73,7 +73,9 @@ def _stretched(values: NDArray[np.generic], low: float, high: float) -> NDArray[
 
 def default_window(modality: str) -> str:
     """The name of the challenge's rule for a modality (DICOM's words): CT abdomen, MR and PT percentile, else full."""
-    return {"CT": "abdomen", "MR": "percentile", "PT": "percentile", "PET": "percentile"}.get(modality.upper(), "full")
+    return {"CT": "abdomen", "MR": "percentile", "MRI": "percentile", "PT": "percentile", "PET": "percentile"}.get(
+        modality.upper(), "full"
+    )
 
 
 def apply_window(

@@ -4,19 +4,24 @@
 from medsam_engine.errors import InvalidArgument
 
 
-def _numbers(option: str, text: str, count: int, expected: str) -> list[float]:
+def _numbers(option: str, text: str, counts: tuple[int, ...], expected: str) -> list[float]:
     try:
         values = [float(part) for part in text.split(",")]
     except ValueError:
         values = []
-    if len(values) != count:
+    if len(values) not in counts:
         raise InvalidArgument(f"{option}: got '{text}', expected {expected}; separate the numbers with commas only")
     return values
 
 
-def parse_boxes(texts: list[str]) -> list[list[float]]:
-    """Each "x0,y0,x1,y1"; their ranges are the engine's to check. InvalidArgument."""
-    return [_numbers("--box", text, 4, "x0,y0,x1,y1") for text in texts]
+def parse_boxes(texts: list[str], option: str = "--box") -> list[list[float]]:
+    """Each "x0,y0,x1,y1" or "x0,y0,z0,x1,y1,z1", all of one kind; ranges are the engine's to check. InvalidArgument."""
+    boxes = [_numbers(option, text, (4, 6), "x0,y0,x1,y1, or x0,y0,z0,x1,y1,z1 in a volume") for text in texts]
+    if len({len(box) for box in boxes}) > 1:
+        raise InvalidArgument(
+            f"{option}: got boxes of 4 and of 6 numbers, expected one kind; an image is flat or a volume"
+        )
+    return boxes
 
 
 def parse_points(texts: list[str]) -> tuple[list[list[float]], list[int]]:
@@ -24,7 +29,7 @@ def parse_points(texts: list[str]) -> tuple[list[list[float]], list[int]]:
     coords: list[list[float]] = []
     labels: list[int] = []
     for text in texts:
-        x, y, label = _numbers("--point", text, 3, "x,y,label")
+        x, y, label = _numbers("--point", text, (3,), "x,y,label")
         if label not in (0.0, 1.0):
             raise InvalidArgument(f"--point: got label {label:g} in '{text}', expected 1 (object) or 0 (background)")
         coords.append([x, y])

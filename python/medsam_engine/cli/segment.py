@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""`medsam-engine segment`: boxes or points on one image file, a label map out."""
+"""`medsam-engine segment`: boxes or points on one image or volume, a label map out."""
 
 import logging
 import time
@@ -13,13 +13,19 @@ import typer
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.logging import RichHandler
+from rich.progress import Progress
 
-from medsam_engine import Engine, ImageEmbedding, find_bundle
+from medsam_engine import Engine, find_bundle, io
+from medsam_engine.atomic_file import check_writable
 from medsam_engine.cli.prompt_options import parse_boxes, parse_points
+from medsam_engine.cli.segment_prompts import BoxOptions, LabelledBoxes, resolve_boxes
 from medsam_engine.errors import InvalidArgument
-from medsam_engine.io.image_file import read_image
-from medsam_engine.io.png_file import check_writable, write_label_map, write_rgb
+from medsam_engine.io.formats import Format, input_format, output_format
+from medsam_engine.io.png_file import check_writable as check_png
+from medsam_engine.io.png_file import write_rgb
 from medsam_engine.overlay import draw_overlay
+from medsam_engine.preview import contact_sheet
+from medsam_engine.windows import apply_window, check_window, default_window
 
 
 class _Steps:
@@ -39,90 +45,188 @@ class _Steps:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def _check_outputs(image: Path, outputs: list[Path]) -> None:
+def _check_outputs(image: Path, output: Path, preview: Path | None) -> None:
+    output_format(output)
+    check_writable(output)
+    if preview is not None:
+        check_png(preview)
     seen = {image.resolve()}
-    for output in outputs:
-        check_writable(output)
-        if output.resolve() in seen:
+    for path in [output] if preview is None else [output, preview]:
+        if path.resolve() in seen:
             raise InvalidArgument(
-                f"output: got {output} twice, expected different files; nothing is overwritten by accident"
+                f"output: got {path} twice, expected different files; nothing is overwritten by accident"
             )
-        seen.add(output.resolve())
+        seen.add(path.resolve())
+
+
+def _prepared(source: io.MedicalImage, window: str | None, modality: str | None, steps: _Steps) -> NDArray[np.generic]:
+    """What the engine is to see, and a note on how it was made."""
+    if window is None and input_format(source.path) is Format.IMAGE:
+        return source.array  # pictures go in as they are, at their own depth
+    chosen = source.modality if modality is None else modality.upper()
+    pixels = apply_window(source.array, window, chosen, source.colour)
+    if pixels is not source.array:
+        known = chosen or "unknown modality, say --modality or --window if this is CT, MR or PET"
+        steps.note(f"window: {window or default_window(chosen)} ({known})")
+    return pixels
 
 
 def _label_map(
-    engine: Engine, embedding: ImageEmbedding, boxes: list[list[float]], points: tuple[list[list[float]], list[int]]
+    engine: Engine,
+    pixels: NDArray[np.generic],
+    prompts: LabelledBoxes,
+    points: tuple[list[list[float]], list[int]],
+    steps: _Steps,
 ) -> NDArray[np.generic]:
-    if not points[0]:
-        return engine.segment(embedding, boxes)
-    prediction = engine.predict(
-        embedding, box=boxes[0] if boxes else None, point_coords=points[0], point_labels=points[1]
-    )
-    return prediction.mask(0).astype(np.uint8)
+    with steps.step("encode image"):
+        embedding = engine.encode(pixels)
+    with steps.step("decode prompts"):
+        if not points[0]:
+            return prompts.relabelled(engine.segment(embedding, prompts.boxes))
+        prediction = engine.predict(
+            embedding,
+            box=prompts.boxes[0] if len(prompts.boxes) else None,
+            point_coords=points[0],
+            point_labels=points[1],
+        )
+        return prediction.mask(0).astype(np.uint8)
+
+
+def _label_volume(
+    engine: Engine, pixels: NDArray[np.generic], prompts: LabelledBoxes, console: Console, steps: _Steps
+) -> NDArray[np.generic]:
+    started = time.perf_counter()
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task("segment volume", total=None)
+        labels = engine.segment_volume(
+            pixels,
+            prompts.boxes,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    steps.note(f"{'segment volume':<24} {(time.perf_counter() - started) * 1000:8.1f} ms")
+    return prompts.relabelled(labels)
 
 
 def segment(
-    image: Annotated[Path, typer.Argument(help="PNG, JPEG or TIFF, 8 or 16 bit, grey or RGB.")],
+    image: Annotated[
+        Path,
+        typer.Argument(help="PNG, JPEG, TIFF, NIfTI, NRRD, MHA, DICOM (a file or a series' folder) or NPZ."),
+    ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Label map to write, PNG: 0 background, k the k-th box.")
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Label map to write: .png, .nii.gz, .nii, .nrrd, .mha, .npz or .dcm (DICOM SEG). "
+            "0 background, k the k-th box.",
+        ),
     ],
     bundle: Annotated[
         Path | None, typer.Option(help="Model folder; else $MEDSAM_ENGINE_BUNDLE, else the one that was fetched.")
     ] = None,
     box: Annotated[
         list[str] | None,
-        typer.Option(metavar="X0,Y0,X1,Y1", help="One object: corner pixels, ends inclusive. Repeat for more."),
+        typer.Option(
+            metavar="X0,Y0[,Z0],X1,Y1[,Z1]",
+            help="One object: corner pixels, in a volume corner voxels, ends inclusive. Repeat for more.",
+        ),
     ] = None,
+    box_mm: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="X0,Y0,Z0,X1,Y1,Z1",
+            help="One object: opposite corners in mm, LPS as in DICOM and SimpleITK (NIfTI's RAS negates x and y). "
+            "Four numbers for an image without position, from its first pixel.",
+        ),
+    ] = None,
+    boxes_from: Annotated[
+        Path | None, typer.Option(help="Label map on the same grid: one box a label, which keeps its number.")
+    ] = None,
+    jitter: Annotated[
+        int, typer.Option(help="Pixels by which sides of --boxes-from boxes move outwards at most, at random.")
+    ] = 0,
+    seed: Annotated[int, typer.Option(help="Of --jitter.")] = 0,
     point: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="X,Y,LABEL", help="1 in the object, 0 outside. All points, and at most one box, are one object."
+            metavar="X,Y,LABEL",
+            help="1 in the object, 0 outside. All points, and at most one box, are one object. Not in volumes.",
         ),
     ] = None,
-    overlay: Annotated[Path | None, typer.Option(help="Picture of the result to write, PNG.")] = None,
+    window: Annotated[
+        str | None,
+        typer.Option(
+            help="abdomen, lung, brain, mediastinum, bone, WIDTH,LEVEL, percentile, full or none; "
+            "else by modality: CT abdomen, MR and PET percentile, others full, colour and 8-bit none."
+        ),
+    ] = None,
+    modality: Annotated[str | None, typer.Option(help="CT, MR, PT, ...; else what the file says.")] = None,
+    volume: Annotated[int | None, typer.Option(help="Which volume of a 4D file, from 0.")] = None,
+    series: Annotated[str | None, typer.Option(help="SeriesInstanceUID, where a folder holds several.")] = None,
+    preview: Annotated[
+        Path | None,
+        typer.Option("--preview", "--overlay", help="Picture of the result to write, PNG: for a volume, its slices."),
+    ] = None,
     profile: Annotated[str | None, typer.Option(help="Rules of a published system; else the bundle's own.")] = None,
     threads: Annotated[int, typer.Option(help="Inference threads; 0 = all cores.")] = 0,
     device: Annotated[str, typer.Option(help="Inference device.")] = "CPU",
     precision: Annotated[str, typer.Option(help="Inference precision.")] = "f32",
 ) -> None:
-    """Segment objects of one image."""
-    boxes, points = parse_boxes(box or []), parse_points(point or [])
-    if not boxes and not points[0]:
-        raise InvalidArgument("prompt: got none, expected --box or --point; say where the object is")
-    if points[0] and len(boxes) > 1:
-        raise InvalidArgument(
-            f"prompt: got points and {len(boxes)} boxes, expected at most one box beside points; "
-            "run once for each object"
-        )
-    _check_outputs(image, [output] if overlay is None else [output, overlay])
+    """Segment objects of one image or volume."""
+    options = BoxOptions(parse_boxes(box or []), parse_boxes(box_mm or [], "--box-mm"), boxes_from, jitter, seed)
+    points = parse_points(point or [])
+    _check_prompts(options, points[0])
+    check_window(window)
+    _check_outputs(image, output, preview)
     model = find_bundle(bundle)
 
     console = Console(stderr=True)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=console)])
     steps = _Steps(console)
     with steps.step("read image"):
-        source = read_image(image)
+        source = io.read(image, volume=volume, series=series)
     for note in source.notes:
         steps.note(f"note: {note}")
+    if points[0] and source.is_volume:
+        raise InvalidArgument(f"prompt: got points for a volume {source.grid}, expected boxes; use --box")
+    io.check_output(output, source)
+    prompts = resolve_boxes(options, source)
+    pixels = _prepared(source, window, modality, steps)
     with steps.step("load model"):
         engine = Engine(model, device=device, precision=precision, threads=threads, profile=profile)
-    with steps.step("encode image"):
-        embedding = engine.encode(source.pixels)
-    with steps.step("decode prompts"):
-        labels = _label_map(engine, embedding, boxes, points)
+    if source.is_volume:
+        labels = _label_volume(engine, pixels, prompts, console, steps)
+    else:
+        labels = _label_map(engine, pixels, prompts, points, steps)
     with steps.step("write"):
-        bits = write_label_map(output, labels)
-        if overlay is not None:
-            write_rgb(overlay, draw_overlay(source.pixels, labels))
-    _report(steps, labels, max(1, len(boxes)), f"{output} ({bits}-bit PNG, {labels.shape[1]}x{labels.shape[0]})")
+        written = io.write(output, labels, source)
+        if preview is not None:
+            write_rgb(
+                preview,
+                contact_sheet(pixels, labels, source.spacing) if source.is_volume else draw_overlay(pixels, labels),
+            )
+    numbers = prompts.labels if len(prompts.labels) else np.array([1])  # points are one object
+    _report(steps, labels, numbers, f"{output} ({written}, {'x'.join(str(n) for n in labels.shape[::-1])})")
 
 
-def _report(steps: _Steps, labels: NDArray[np.generic], count: int, written: str) -> None:
-    areas = np.bincount(labels.ravel(), minlength=count + 1)[1:]
-    for k, area in enumerate(areas[:20], start=1):
+def _check_prompts(options: BoxOptions, points: list[list[float]]) -> None:
+    options.check()
+    boxes = len(options.box) + len(options.box_mm)
+    if not boxes and not points and options.boxes_from is None:
+        raise InvalidArgument("prompt: got none, expected --box or --point; say where the object is")
+    if points and (boxes > 1 or options.boxes_from is not None):
+        got = f"{boxes} boxes" if boxes else "--boxes-from"
+        raise InvalidArgument(
+            f"prompt: got points and {got}, expected at most one box beside points; run once for each object"
+        )
+
+
+def _report(steps: _Steps, labels: NDArray[np.generic], numbers: NDArray[np.int64], written: str) -> None:
+    areas = np.bincount(labels.ravel(), minlength=int(numbers.max()) + 1)[numbers]
+    unit = "voxels" if labels.ndim == 3 else "pixels"
+    for number, area in list(zip(numbers, areas, strict=True))[:20]:
         warning = "   nothing found" if area == 0 else ""
-        steps.note(f"label {k:<5} {area:>10} pixels{warning}")
-    if count > 20:
-        empty = int((areas == 0).sum())
-        steps.note(f"... {count} labels in all, {empty} of them empty")
+        steps.note(f"label {number:<5} {area:>10} {unit}{warning}")
+    if len(numbers) > 20:
+        steps.note(f"... {len(numbers)} labels in all, {int((areas == 0).sum())} of them empty")
     steps.note(f"wrote {written}")

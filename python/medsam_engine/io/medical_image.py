@@ -116,6 +116,28 @@ def check_grid(path: Path, spacing: Vector, direction: NDArray[np.float64]) -> N
         )
 
 
+def check_same_grid(image: MedicalImage, other: MedicalImage) -> None:
+    """Refuses a label map that does not lie on the image's grid. InvalidArgument: another shape, or another place.
+
+    Places are compared where both files tell them, to a tenth of a voxel at the corners.
+    """
+    if tuple(n for n in image.grid if n != 1) != tuple(n for n in other.grid if n != 1):
+        raise InvalidArgument(
+            f"labels: got grid {other.grid} in {other.path}, expected {image.grid} of {image.path}; resample them"
+        )
+    if not (image.positioned and other.positioned):
+        return
+    sizes = ([1, *image.grid] if len(image.grid) == 2 else list(image.grid))[::-1]
+    corners = np.array(np.meshgrid(*[[0.0, n - 1.0] for n in sizes])).reshape(3, -1)
+    gap = (image.affine - other.affine)[:3] @ np.vstack([corners, np.ones((1, corners.shape[1]))])
+    worst = float(np.linalg.norm(gap, axis=0).max())
+    if worst > 0.1 * min(image.spacing):
+        raise InvalidArgument(
+            f"labels: got {other.path} up to {worst:.2f} mm away from {image.path}, expected the same grid; "
+            "resample them"
+        )
+
+
 def engine_values(values: NDArray[np.generic], path: Path) -> NDArray[np.generic]:
     """The same values in a type the engine takes: uint8, uint16, int16 or float32.
 

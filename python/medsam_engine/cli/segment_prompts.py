@@ -1,0 +1,86 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""The boxes of `medsam-engine segment`, from any of the options that give them, as voxel indices of the image."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsam_engine.boxes import boxes_from_labels, boxes_from_mm, jittered
+from medsam_engine.errors import InvalidArgument
+from medsam_engine.io.files import read_labels
+from medsam_engine.io.medical_image import MedicalImage, check_same_grid
+
+
+@dataclass(frozen=True)
+class BoxOptions:
+    """What was asked for on the command line."""
+
+    box: list[list[float]]
+    box_mm: list[list[float]]
+    boxes_from: Path | None
+    jitter: int
+    seed: int
+
+    def check(self) -> None:
+        """Says before an image is read that the options do not go together. InvalidArgument."""
+        sources = {"--box": self.box, "--box-mm": self.box_mm, "--boxes-from": self.boxes_from}
+        given = [name for name, value in sources.items() if value]
+        if len(given) > 1:
+            raise InvalidArgument(f"prompt: got {' and '.join(given)}, expected one of them; run once for each")
+        if self.jitter < 0:
+            raise InvalidArgument(f"--jitter: got {self.jitter}, expected 0 pixels or more; see --help")
+        if self.jitter and self.boxes_from is None:
+            raise InvalidArgument("--jitter: got it without --boxes-from, expected both; it loosens tight boxes")
+        if self.boxes_from is not None and not self.boxes_from.exists():
+            raise InvalidArgument(f"--boxes-from: got {self.boxes_from}, expected a label map; no such file")
+
+
+@dataclass(frozen=True)
+class LabelledBoxes:
+    """Boxes (N, 4) of an image or (N, 6) of a volume, ends inclusive, and the label (N,) that each is to get."""
+
+    boxes: NDArray[np.float64]
+    labels: NDArray[np.int64]
+
+    def relabelled(self, result: NDArray[np.generic]) -> NDArray[np.generic]:
+        """The engine's labels 1 to N as the labels of the boxes."""
+        if np.array_equal(self.labels, np.arange(1, len(self.labels) + 1)):
+            return result
+        highest = int(self.labels.max())
+        dtype = np.uint16 if highest <= 65535 else np.uint32
+        table = np.concatenate([[0], self.labels]).astype(dtype)
+        return np.asarray(table[result.astype(np.int64)])
+
+
+def resolve_boxes(options: BoxOptions, image: MedicalImage) -> LabelledBoxes:
+    """The boxes in the image's indices.
+
+    Raises:
+        InvalidArgument: a wrong count of numbers for this image, a corner outside it (mm), a label map of another grid
+            or without labels. Ranges of indices are the engine's to check.
+    """
+    width = 6 if image.is_volume else 4
+    if options.boxes_from is not None:
+        labels, source = read_labels(options.boxes_from)
+        check_same_grid(image, source)
+        found, values = boxes_from_labels(labels.reshape(image.grid))
+        if not len(found):
+            raise InvalidArgument(
+                f"--boxes-from: got no label above 0 in {options.boxes_from}, expected at least one; check the file"
+            )
+        return LabelledBoxes(jittered(found, options.jitter, image.grid, options.seed).astype(np.float64), values)
+    if options.box_mm:
+        boxes = boxes_from_mm(options.box_mm, image).astype(np.float64)
+    else:
+        boxes = np.array(options.box, dtype=np.float64).reshape(len(options.box), -1 if options.box else width)
+        if width == 6 and boxes.shape[1] == 4 and image.grid[0] == 1:  # one slice: which z is no question
+            zero = np.zeros((len(boxes), 1))
+            boxes = np.hstack([boxes[:, :2], zero, boxes[:, 2:], zero])
+        if boxes.shape[1] != width:
+            wanted = "x0,y0,z0,x1,y1,z1 for a volume" if width == 6 else "x0,y0,x1,y1 for an image"
+            raise InvalidArgument(
+                f"--box: got {boxes.shape[1]} numbers, expected {wanted} of {image.grid}; correct the box"
+            )
+    return LabelledBoxes(boxes, np.arange(1, len(boxes) + 1))
