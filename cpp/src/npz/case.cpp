@@ -12,6 +12,13 @@ namespace medsam::npz {
 
 namespace {
 
+/// Printable, whatever the file holds: an error is one line.
+std::string printable(std::string text) {
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
+  return text;
+}
+
 const ZipEntry& entry_of(const ZipReader& zip, const std::string& key) {
   // np.savez appends .npy; np.load finds either.
   for (const std::string& name : {key + ".npy", key}) {
@@ -23,7 +30,7 @@ const ZipEntry& entry_of(const ZipReader& zip, const std::string& key) {
       got += ", ...";
       break;
     }
-    got += (got.empty() ? "" : ", ") + entry.name;
+    got += (got.empty() ? "" : ", ") + printable(entry.name.substr(0, 60));
   }
   throw InvalidArgument("npz: got no key " + key + " (keys: " + (got.empty() ? "none" : got) +
                         "), expected imgs and boxes; name the arrays so");
@@ -52,9 +59,10 @@ void check_boxes(const NpyArray& boxes, bool volume) {
   const auto& shape = boxes.shape();
   const bool empty = shape.size() == 1 && shape[0] == 0;  // np.array([]): no objects
   if (!empty && (shape.size() != 2 || shape[1] != width)) {
-    throw InvalidArgument("boxes: got shape " + shape_text(shape) + ", expected " +
-                          (volume ? "(N, 6) x0, y0, z0, x1, y1, z1 for a volume" : "(N, 4) x0, y0, x1, y1 for an image") +
-                          "; a name that starts with 3DBox_ is a volume, with 2DBox_ an image");
+    throw InvalidArgument(
+        "boxes: got shape " + shape_text(shape) + ", expected " +
+        (volume ? "(N, 6) x0, y0, z0, x1, y1, z1 for a volume" : "(N, 4) x0, y0, x1, y1 for an image") +
+        "; a name that starts with 3DBox_ is a volume, with 2DBox_ an image");
   }
   if (boxes.type().kind == 'b') {
     throw InvalidArgument("boxes: got bool, expected an integer or float type; save the coordinates");
@@ -107,7 +115,7 @@ std::optional<Case> read_case(const std::string& path, std::uint64_t most_pixels
   const NpyArray boxes(zip.read(entry_of(zip, "boxes"), kLargestBoxes), "boxes");
   const bool volume = boxes_of_volume(boxes, path);
   check_boxes(boxes, volume);
-  Case c{NpyArray(zip.read(imgs, kLargestPixels), "imgs")};
+  Case c(NpyArray(zip.read(imgs, kLargestPixels), "imgs"));
   c.pixel_type = pixel_type(c.imgs);
   c.is_volume = volume;
   set_shape(c);

@@ -1,10 +1,12 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// One case of the MedSAM-on-laptop challenge: NAME.npz with the keys imgs and boxes. Other keys (gts, spacing) are not read.
+// One case of the MedSAM-on-laptop challenge: NAME.npz with the keys imgs and boxes. Other keys (gts, spacing) are not
+// read.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "medsam/image.hpp"
@@ -20,6 +22,8 @@ inline constexpr std::uint64_t kLargestPixels = std::uint64_t{8} << 30;
 inline constexpr std::uint64_t kLargestBoxes = std::uint64_t{64} << 20;
 
 struct Case {
+  explicit Case(NpyArray pixels) : imgs(std::move(pixels)) {}
+
   NpyArray imgs;
   PixelType pixel_type = PixelType::u8;
   bool is_volume = false;

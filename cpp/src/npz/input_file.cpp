@@ -16,7 +16,8 @@ namespace medsam::npz {
 namespace {
 
 [[noreturn]] void unreadable(const std::string& why) {
-  throw InvalidArgument("npz: cannot be read (" + why + "), expected a readable file; check its permissions and the disk");
+  throw InvalidArgument("npz: cannot be read (" + why +
+                        "), expected a readable file; check its permissions and the disk");
 }
 
 }  // namespace

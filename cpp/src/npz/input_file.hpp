@@ -7,7 +7,8 @@
 
 namespace medsam::npz {
 
-/// A file open for reading at any offset. Not memory-mapped: a file cut short while it is read is then an error, not SIGBUS.
+/// A file open for reading at any offset. Not memory-mapped: a file cut short while it is read is then an error, not
+/// SIGBUS.
 class InputFile {
  public:
   /// InvalidArgument when it cannot be opened or is no regular file.

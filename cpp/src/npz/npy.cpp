@@ -108,8 +108,9 @@ NpyArray::NpyArray(Bytes content, const std::string& name) : content_(std::move(
   offset_ = parsed.data_offset;
   count_ = count_values(header_, content_.size() - offset_);
   if (count_ < 0) {
-    throw InvalidArgument("npz: " + name + " has " + std::to_string(content_.size() - offset_) + " bytes of values, expected " +
-                          shape_text(header_.shape) + " of " + type_name(header_.type) + "; save it again");
+    throw InvalidArgument("npz: " + name + " has " + std::to_string(content_.size() - offset_) +
+                          " bytes of values, expected " + shape_text(header_.shape) + " of " + type_name(header_.type) +
+                          "; save it again");
   }
   to_native(header_, content_.data() + offset_, count_);
   if (header_.fortran_order && header_.shape.size() > 1 && count_ > 0) {

@@ -1,6 +1,7 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 #include "npz/npy_header.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <limits>
 #include <string_view>
@@ -48,7 +49,8 @@ class DictReader {
 
  private:
   [[noreturn]] void garbled() const {
-    throw InvalidArgument("npz: the header of " + name_ + " is garbled, expected an array saved by NumPy; save it again");
+    throw InvalidArgument("npz: the header of " + name_ +
+                          " is garbled, expected an array saved by NumPy; save it again");
   }
   void skip_space() {
     while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\t')) ++at_;
@@ -118,10 +120,13 @@ class DictReader {
   void read_type(NpyHeader& header) {
     if (peek() == '[') refuse("a structured array");
     const std::string descr = string();
+    const bool known = std::all_of(descr.begin(), descr.end(), [](char c) { return c > ' ' && c <= '~'; });
+    if (!known || descr.size() > 32) garbled();
     if (descr.find('O') != std::string::npos) {
-      throw InvalidArgument("npz: " + name_ +
-                            " is an object array, which is never unpickled, expected an array of numbers; save it with a "
-                            "numeric dtype");
+      throw InvalidArgument(
+          "npz: " + name_ +
+          " is an object array, which is never unpickled, expected an array of numbers; save it with a "
+          "numeric dtype");
     }
     if (descr.size() < 3 || std::string_view("<>|=").find(descr[0]) == std::string_view::npos) refuse("dtype " + descr);
     int bytes = 0;
@@ -151,7 +156,8 @@ class DictReader {
 
 ParsedHeader parse_npy_header(const std::uint8_t* data, std::size_t size, const std::string& name) {
   const auto refuse = [&] {
-    throw InvalidArgument("npz: " + name + " is no NPY array of version 1 to 3, expected one saved by NumPy; save it again");
+    throw InvalidArgument("npz: " + name +
+                          " is no NPY array of version 1 to 3, expected one saved by NumPy; save it again");
   };
   if (size < kMagicBytes + 4 || std::memcmp(data, "\x93NUMPY", kMagicBytes) != 0) refuse();
   const int version = data[kMagicBytes];

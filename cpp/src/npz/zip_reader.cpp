@@ -38,7 +38,8 @@ std::optional<Directory> read_zip64_end(const InputFile& file, std::uint64_t end
   file.read(end - kLocatorBytes, locator, sizeof locator);
   if (little_endian<std::uint32_t>(locator) != kZip64Locator) return std::nullopt;
   const auto offset = little_endian<std::uint64_t>(locator + 8);
-  if (offset > end - kLocatorBytes || end - kLocatorBytes - offset < kZip64EndBytes) damaged("its zip64 record is missing");
+  if (offset > end - kLocatorBytes || end - kLocatorBytes - offset < kZip64EndBytes)
+    damaged("its zip64 record is missing");
   std::uint8_t record[kZip64EndBytes];
   file.read(offset, record, sizeof record);
   if (little_endian<std::uint32_t>(record) != kZip64End) damaged("its zip64 record is missing");
@@ -53,7 +54,8 @@ Directory find_directory(const InputFile& file) {
   file.read(file.size() - tail, bytes.data(), tail);
   for (std::size_t at = tail - kEndBytes + 1; at-- > 0;) {
     const std::uint8_t* p = bytes.data() + at;
-    if (little_endian<std::uint32_t>(p) != kEnd || little_endian<std::uint16_t>(p + 20) != tail - at - kEndBytes) continue;
+    if (little_endian<std::uint32_t>(p) != kEnd || little_endian<std::uint16_t>(p + 20) != tail - at - kEndBytes)
+      continue;
     const std::uint64_t end = file.size() - tail + at;
     if (little_endian<std::uint16_t>(p + 4) != 0 && little_endian<std::uint16_t>(p + 4) != 0xffff) {
       damaged("it is one part of several");
@@ -108,7 +110,8 @@ void inflate(const Bytes& from, const Bytes& to, const std::string& name) {
   // Without a place for the actual size, anything but exactly to.size() bytes is an error.
   const libdeflate_result result =
       libdeflate_deflate_decompress(decompressor.get(), from.data(), from.size(), to.data(), to.size(), nullptr);
-  if (result != LIBDEFLATE_SUCCESS) damaged("the content of " + name + " is damaged (not the deflate stream it should be)");
+  if (result != LIBDEFLATE_SUCCESS)
+    damaged("the content of " + name + " is damaged (not the deflate stream it should be)");
 }
 
 }  // namespace
@@ -126,7 +129,8 @@ void ZipReader::read_directory(std::uint64_t offset, std::uint64_t size, std::ui
   const std::uint8_t* p = bytes.data();
   std::size_t left = bytes.size();
   for (std::uint64_t i = 0; i < count; ++i) {
-    if (left < kDirectoryBytes || little_endian<std::uint32_t>(p) != kDirectoryHeader) damaged("its directory is garbled");
+    if (left < kDirectoryBytes || little_endian<std::uint32_t>(p) != kDirectoryHeader)
+      damaged("its directory is garbled");
     const std::size_t name = little_endian<std::uint16_t>(p + 28), extra = little_endian<std::uint16_t>(p + 30);
     const std::size_t whole = kDirectoryBytes + name + extra + little_endian<std::uint16_t>(p + 32);
     if (whole > left) damaged("its directory is garbled");
@@ -157,7 +161,8 @@ const ZipEntry* ZipReader::find(const std::string& name) const {
 
 std::uint64_t ZipReader::content_offset(const ZipEntry& entry) const {
   const std::uint64_t limit = directory_offset_;  // entries lie before the directory
-  if (entry.header_offset > limit || limit - entry.header_offset < kLocalBytes) damaged(entry.name + " lies outside the file");
+  if (entry.header_offset > limit || limit - entry.header_offset < kLocalBytes)
+    damaged(entry.name + " lies outside the file");
   std::uint8_t header[kLocalBytes];
   file_.read(entry.header_offset, header, sizeof header);
   if (little_endian<std::uint32_t>(header) != kLocalHeader) damaged("the header of " + entry.name + " is garbled");
@@ -178,15 +183,16 @@ Bytes ZipReader::read(const ZipEntry& entry, std::uint64_t most) const {
                           ", expected stored or deflated; write it with numpy.savez_compressed");
   }
   const std::uint64_t offset = content_offset(entry);
+  // entry.compressed lies within the file, so the product is far from overflow.
   const bool possible = entry.method == kStored ? entry.uncompressed == entry.compressed
-                                                : entry.uncompressed / kLargestRatio <= entry.compressed;
+                                                : entry.uncompressed <= entry.compressed * kLargestRatio;
   if (!possible) {
     damaged(entry.name + " claims " + std::to_string(entry.uncompressed) + " bytes from " +
             std::to_string(entry.compressed) + ", more than can be");
   }
   if (entry.uncompressed > most) {
-    throw InvalidArgument("npz: " + entry.name + " holds " + std::to_string(entry.uncompressed) + " bytes, expected at most " +
-                          std::to_string(most) + "; split the volume");
+    throw InvalidArgument("npz: " + entry.name + " holds " + std::to_string(entry.uncompressed) +
+                          " bytes, expected at most " + std::to_string(most) + "; split the volume");
   }
   check_memory(entry.uncompressed, entry.name);
   Bytes content(static_cast<std::size_t>(entry.uncompressed));

@@ -1,6 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// ZIP as NumPy's savez and savez_compressed write it (PKWARE APPNOTE 6.3): stored or deflated, zip64, one disk. Nothing in
-// the file is trusted: a size is checked against the file's own before memory is asked for, the CRC after.
+// ZIP as NumPy's savez and savez_compressed write it (PKWARE APPNOTE 6.3): stored or deflated, zip64, one disk. Nothing
+// in the file is trusted: a size is checked against the file's own before memory is asked for, the CRC after.
 #pragma once
 
 #include <cstdint>

@@ -1,0 +1,30 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// The command line of medsam-npz.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace medsam::apps {
+
+struct Arguments {
+  std::string input, output;
+  std::string bundle, profile, device = "CPU", precision = "f32", csv, cache_dir;
+  int threads = 0;
+  bool overwrite = false, quiet = false, times = false;
+  bool help = false, version = false;
+};
+
+/// A command line that is not understood; the message is one line.
+class UsageError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// Reads what follows the program's name: "--option VALUE", "--option=VALUE", "-o VALUE". UsageError for anything else.
+Arguments parse_arguments(const std::vector<std::string>& words);
+
+extern const char* const kHelp;
+
+}  // namespace medsam::apps

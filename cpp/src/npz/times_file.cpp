@@ -1,0 +1,78 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+#include "npz/times_file.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <system_error>
+
+#include "medsam/error.hpp"
+
+namespace medsam::npz {
+
+namespace {
+
+std::string quoted(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"') out += '"';
+    out += c;
+  }
+  return out + "\"";
+}
+
+std::string seconds(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.6f", value);
+  return text;
+}
+
+}  // namespace
+
+const char* status_name(CaseStatus status) {
+  switch (status) {
+    case CaseStatus::done:
+      return "done";
+    case CaseStatus::skipped:
+      return "skipped";
+    default:
+      return "failed";
+  }
+}
+
+TimesFile::TimesFile(const std::string& path) {
+  if (path.empty()) return;
+  descriptor_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (descriptor_ < 0) {
+    throw InvalidArgument("csv: got " + path + " (" + std::generic_category().message(errno) +
+                          "), expected a file that can be written; choose another");
+  }
+  write("case,status,objects,slices,read_s,segment_s,write_s,total_s,empty_objects,message\n");
+}
+
+TimesFile::~TimesFile() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+void TimesFile::add(const CaseReport& r) {
+  write(quoted(r.name) + "," + status_name(r.status) + "," + std::to_string(r.objects) + "," +
+        std::to_string(r.slices) + "," + seconds(r.read_s) + "," + seconds(r.segment_s) + "," + seconds(r.write_s) +
+        "," + seconds(r.read_s + r.segment_s + r.write_s) + "," + std::to_string(r.empty_objects) + "," +
+        quoted(r.message) + "\n");
+}
+
+void TimesFile::write(const std::string& line) {
+  if (descriptor_ < 0 || !fault_.empty()) return;
+  ::ssize_t wrote = 0;
+  do {
+    wrote = ::write(descriptor_, line.data(), line.size());
+  } while (wrote < 0 && errno == EINTR);
+  if (wrote == static_cast<::ssize_t>(line.size())) return;
+  fault_ = "csv: could not be written (" + (wrote < 0 ? std::generic_category().message(errno) : "disk full") +
+           "); the table of times is not complete";
+}
+
+}  // namespace medsam::npz

@@ -1,0 +1,67 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// The command line of medsam-npz.
+#include <gtest/gtest.h>
+
+#include "../../cpp/apps/arguments.hpp"
+
+namespace medsam::apps {
+namespace {
+
+void expect_refused(const std::vector<std::string>& words, const std::string& expected) {
+  try {
+    static_cast<void>(parse_arguments(words));
+    ADD_FAILURE() << "not refused; expected: " << expected;
+  } catch (const UsageError& e) {
+    const std::string text = e.what();
+    EXPECT_NE(text.find(expected), std::string::npos) << text;
+    EXPECT_EQ(text.find('\n'), std::string::npos);
+  }
+}
+
+TEST(Arguments, EveryOption) {
+  const Arguments a =
+      parse_arguments({"-i", "in", "--output=out", "--bundle", "b", "--profile=p", "--precision", "auto", "--device",
+                       "GPU", "--threads=4", "--csv", "t.csv", "--cache-dir", "none", "--overwrite", "-q", "--times"});
+  EXPECT_EQ(a.input, "in");
+  EXPECT_EQ(a.output, "out");
+  EXPECT_EQ(a.bundle, "b");
+  EXPECT_EQ(a.profile, "p");
+  EXPECT_EQ(a.precision, "auto");
+  EXPECT_EQ(a.device, "GPU");
+  EXPECT_EQ(a.threads, 4);
+  EXPECT_EQ(a.csv, "t.csv");
+  EXPECT_EQ(a.cache_dir, "none");
+  EXPECT_TRUE(a.overwrite && a.quiet && a.times);
+  EXPECT_FALSE(a.help || a.version);
+}
+
+TEST(Arguments, Defaults) {
+  const Arguments a = parse_arguments({"-i", "in", "-o", "out"});
+  EXPECT_EQ(a.profile, "");
+  EXPECT_EQ(a.precision, "f32");
+  EXPECT_EQ(a.threads, 0);
+  EXPECT_FALSE(a.overwrite || a.quiet || a.times);
+}
+
+TEST(Arguments, HelpAndVersionNeedNoFolders) {
+  EXPECT_TRUE(parse_arguments({"--help"}).help);
+  EXPECT_TRUE(parse_arguments({"-h"}).help);
+  EXPECT_TRUE(parse_arguments({"--version"}).version);
+}
+
+TEST(Arguments, RefusesWhatItDoesNotKnow) {
+  expect_refused({}, "-i");
+  expect_refused({"-i", "in"}, "-o");
+  expect_refused({"-i", "in", "-o"}, "-o: got nothing");
+  expect_refused({"-i", "in", "-o", "out", "--colour"}, "--colour");
+  expect_refused({"-i", "in", "-o", "out", "--overwrite=yes"}, "--overwrite=yes");
+  expect_refused({"-i", "in", "-o", "out", "more"}, "more");
+  expect_refused({"-i=in", "-o", "out"}, "-i=in");
+  expect_refused({"-i", "in", "-o", "out", "--csv="}, "--csv");
+  for (const char* bad : {"two", "-1", "1.5", "99999999999", ""}) {
+    expect_refused({"-i", "in", "-o", "out", "--threads", bad}, "--threads");
+  }
+}
+
+}  // namespace
+}  // namespace medsam::apps
