@@ -1,7 +1,10 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """The values of one DICOM file: decompressed, in RGB or in the units of its rescale rule, bright always bright."""
 
+import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,19 +78,34 @@ def decode(dataset: Any, path: Path) -> DicomPixels:
     return DicomPixels(engine_values(_rescaled(values, dataset), path), False, notes)
 
 
+@contextmanager
+def _quiet_pydicom() -> Iterator[None]:
+    """Keeps pydicom from logging the tracebacks of decoders that it tries in turn; the last error is raised anyway."""
+    logger = logging.getLogger("pydicom")
+    before, handler = logger.propagate, logging.NullHandler()
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.propagate = before
+        logger.removeHandler(handler)
+
+
 def _decompressed(dataset: Any, path: Path, notes: list[str]) -> NDArray[np.generic]:
     pixels = require("pydicom.pixels", "medical", f"reading {path}")
     try:
-        with warnings.catch_warnings(record=True) as caught:
+        with _quiet_pydicom(), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             values: NDArray[np.generic] = pixels.pixel_array(dataset, raw=False)
     except NotImplementedError as error:
         raise Unsupported(f"image: got {path}, expected a decodable transfer syntax; {_line(error)}") from error
     except RuntimeError as error:
         syntax = dataset.file_meta.TransferSyntaxUID.name
-        if "missing dependencies" in str(error):
+        if "missing dependencies" in str(error) or "does not support" in str(error):
             raise Unsupported(
-                f"image: got {syntax} in {path}, expected a decoder for it; pip install 'medsam-engine[medical]'"
+                f"image: got {syntax} in {path}, expected a compression with a decoder; pip install "
+                f"'medsam-engine[medical]', or decompress the file first ({_line(error)})"
             ) from error
         raise InvalidArgument(f"image: got {path}, expected whole pixel data ({syntax}); {_line(error)}") from error
     except (ValueError, AttributeError, EOFError, TypeError, IndexError) as error:

@@ -4,6 +4,7 @@
 import io
 import re
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from medsam_engine._core import version
 from medsam_engine.errors import InvalidArgument, Unsupported
-from medsam_engine.io.dicom_pixels import read_dataset
+from medsam_engine.io.dicom_pixels import functional_groups, read_dataset
 from medsam_engine.io.extras import require
 from medsam_engine.io.medical_image import DicomSource, MedicalImage
 
@@ -41,7 +42,7 @@ def seg_bytes(labels: NDArray[np.generic], reference: MedicalImage, algorithm: s
             "choose another format for an empty mask"
         )
     seg = require("highdicom", "medical", "writing a DICOM SEG").seg
-    datasets = [read_dataset(path, stop_before_pixels=True) for path in source.files]
+    datasets = [_source_header(path) for path in source.files]
     frames = labels[np.newaxis] if labels.ndim == 2 else labels
     if source.frames:
         frames = frames[np.argsort(source.frames)]  # back to the file's order
@@ -58,6 +59,19 @@ def seg_bytes(labels: NDArray[np.generic], reference: MedicalImage, algorithm: s
             "DICOM series; choose .nii.gz or .nrrd"
         ) from error
     return content.getvalue()
+
+
+def _source_header(path: Path) -> Any:
+    """A source image without its pixels, and without SpacingBetweenSlices, which is often wrong or 0.
+
+    highdicom copies the tag into the SEG; where it is absent, it measures the spacing from the slices' positions.
+    """
+    dataset = read_dataset(path, stop_before_pixels=True)
+    for holder in (dataset, *(measures for group in functional_groups(dataset, 0)
+                              for measures in group.get("PixelMeasuresSequence") or [])):  # fmt: skip
+        if "SpacingBetweenSlices" in holder:
+            del holder.SpacingBetweenSlices
+    return dataset
 
 
 def _segmentation(seg: Any, datasets: list[Any], frames: NDArray[np.generic], highest: int, algorithm: str) -> Any:

@@ -14,6 +14,14 @@ from medsam_engine.io.extras import require
 from medsam_engine.io.medical_image import ItkSource, MedicalImage, chosen_volume, engine_values
 
 
+def _reason(error: RuntimeError) -> str:
+    """What ITK says happened, out of the many lines in which it says where."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return next(
+        (line for line in reversed(lines) if "ERROR" in line or "rror" in line), lines[-1] if lines else "ITK failed"
+    )
+
+
 def _read(path: Path) -> Any:
     sitk = require("SimpleITK", "medical", f"reading {path}")
     before = sitk.ProcessObject.GetGlobalWarningDisplay()
@@ -21,14 +29,14 @@ def _read(path: Path) -> Any:
     try:
         return sitk.ReadImage(str(path))
     except RuntimeError as error:
-        # ITK's message is many lines of file names of its own; its last sentence says what happened.
-        reason = [line.strip() for line in str(error).splitlines() if line.strip()][-1]
-        if "non-zero determinant" in str(error) or "singular" in str(error).lower():
+        if "Bad direction" in str(error) or "determinant" in str(error):
             raise InvalidArgument(
                 f"geometry: got a singular orientation in {path}, expected three independent axes; "
                 "correct the file's header"
             ) from error
-        raise InvalidArgument(f"image: got {path}, expected a readable NRRD or MetaImage file; {reason}") from error
+        raise InvalidArgument(
+            f"image: got {path}, expected a readable NRRD or MetaImage file; {_reason(error)}"
+        ) from error
     finally:
         sitk.ProcessObject.SetGlobalWarningDisplay(before)
 
@@ -87,8 +95,9 @@ def write_itk(path: Path, labels: NDArray[np.generic], reference: MedicalImage) 
         try:
             sitk.WriteImage(image, str(whole), useCompression=True)
         except RuntimeError as error:
-            reason = [line.strip() for line in str(error).splitlines() if line.strip()][-1]
-            raise InvalidArgument(f"output: got {path}, expected a place for a temporary copy; {reason}") from error
+            raise InvalidArgument(
+                f"output: got {path}, expected a place for a temporary copy; {_reason(error)}"
+            ) from error
         content = whole.read_bytes()
     atomic_file.write_atomically(path, content)
 

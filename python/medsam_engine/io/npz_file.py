@@ -32,7 +32,9 @@ def load_arrays(path: Path, required: str, optional: tuple[str, ...] = ()) -> di
         InvalidArgument: no NPZ file, cut off or damaged, without `required`, or with an array of objects.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here, because numpy.load leaves a damaged archive open.
+        with path.open("rb") as content:
+            file = np.load(content, allow_pickle=False)
             if not isinstance(file, np.lib.npyio.NpzFile):
                 raise InvalidArgument(
                     f"image: got a single array in {path}, expected an .npz file; save it with numpy.savez"
