@@ -250,20 +250,24 @@ std::vector<MaskStats> Engine::Impl::segment(const ImageEmbedding& embedding, co
   check_process();
   const detail::EmbeddingData& data = checked(embedding);
   check_labels(out, data.geometry.height, data.geometry.width, boxes.size());
+  std::vector<double> areas;
+  areas.reserve(boxes.size());
+  for (const Box& box : boxes) areas.push_back((box.x1 - box.x0 + 1) * (box.y1 - box.y0 + 1));
+  const std::vector<std::size_t> order = paint_order(areas, profile.mask.overlap);
   std::vector<PromptTokens> tokens;
   tokens.reserve(boxes.size());
-  for (const Box& box : boxes) {
-    const Prompt prompt{box, {}, nullptr};
-    tokens.push_back(prompt_tokens(prompt, data.geometry, profile.prompt, static_cast<std::int64_t>(tokens.size())));
+  for (const std::size_t i : order) {
+    const Prompt prompt{boxes[i], {}, nullptr};
+    tokens.push_back(prompt_tokens(prompt, data.geometry, profile.prompt, static_cast<std::int64_t>(i)));
   }
   clear_labels(out);
   std::vector<MaskStats> stats(boxes.size());
-  // All boxes have two tokens, so the decoder answers in order and the later box wins.
+  // All boxes have two tokens, so the decoder answers in order and what is painted last wins.
   decoder->decode(
       data.outputs[0], tokens, {0}, segment_options.cancelled, [&](std::size_t n, const float* logits, const float*) {
-        const auto count = static_cast<std::uint32_t>(n + 1);
+        const auto count = static_cast<std::uint32_t>(order[n] + 1);
         const std::uint32_t label = profile.mask.labels == LabelRule::modulo_256 ? count % 256 : count;
-        stats[n] =
+        stats[order[n]] =
             write_label(logits, decoder->low_height(), decoder->low_width(), data.geometry, profile.mask, out, label);
       });
   return stats;

@@ -6,7 +6,9 @@
 // image lies in the top left corner of each square, zeros right and below.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "medsam/image.hpp"
 #include "medsam/prompt.hpp"
@@ -24,6 +26,10 @@ struct ImageGeometry {
 
   bool operator==(const ImageGeometry&) const = default;
 };
+
+/// For objects of these sizes (areas or volumes of their boxes), the order in which to paint them so that what
+/// `overlap` favours is painted last: indices into `sizes`.
+std::vector<std::size_t> paint_order(const std::vector<double>& sizes, Overlap overlap);
 
 /// The part of the low-resolution logits that shows the image.
 struct MaskCrop {

@@ -78,6 +78,7 @@ MaskRules parse_mask(ObjectReader reader) {
                                                {"probabilities", MaskUpsample::probabilities}});
   rules.labels =
       reader.choice<LabelRule>("labels", {{"count", LabelRule::count}, {"modulo_256", LabelRule::modulo_256}});
+  rules.overlap = reader.choice<Overlap>("overlap", {{"later", Overlap::later}, {"smaller_box", Overlap::smaller_box}});
   reader.finish();
   return rules;
 }

@@ -37,10 +37,15 @@ struct PromptRules {
   BoxRounding box_rounding = BoxRounding::none;
 };
 
+/// Which object keeps a pixel that several claim: the later one, or the one whose box is smaller (the later one of
+/// equal boxes), so that a structure inside another is not painted over.
+enum class Overlap { later, smaller_box };
+
 /// How low-resolution logits become a mask.
 struct MaskRules {
   MaskUpsample upsample = MaskUpsample::logits;
   LabelRule labels = LabelRule::count;
+  Overlap overlap = Overlap::later;
 };
 
 /// Which slices of a 3D box are done: [z0, z1], [z0, z1) or (z0, z1); the middle slice always is, if the last is not

@@ -54,26 +54,32 @@ std::vector<Visit> plan_visits(const std::vector<Object>& objects, std::int64_t 
   return visits;
 }
 
-// Takes the larger label, so that the later box wins in whatever order slices and objects are done.
+// A voxel goes to the object of the higher rank, in whatever order slices and objects are done. ranks[0] is
+// background's, the lowest.
 template <class T, class M>
-void merge_rows(const LabelView& out, const M* mask, const MaskStats& stats, std::uint32_t label) {
+void merge_rows(const LabelView& out, const M* mask, const MaskStats& stats, std::uint32_t label,
+                const std::vector<std::uint32_t>& ranks) {
   const auto value = static_cast<T>(label);
+  const std::uint32_t rank = ranks[label];
   for (std::int64_t y = stats.y0; y <= stats.y1; ++y) {
     T* row = reinterpret_cast<T*>(static_cast<char*>(out.data) + y * out.row_stride);
     const M* from = mask + y * out.width;
-    for (std::int64_t x = stats.x0; x <= stats.x1; ++x) row[x] = from[x] != 0 ? std::max(row[x], value) : row[x];
+    for (std::int64_t x = stats.x0; x <= stats.x1; ++x) {
+      if (from[x] != 0 && ranks[row[x]] < rank) row[x] = value;
+    }
   }
 }
 
 template <class M>
-void merge(const LabelView& out, const M* mask, const MaskStats& stats, std::uint32_t label) {
+void merge(const LabelView& out, const M* mask, const MaskStats& stats, std::uint32_t label,
+           const std::vector<std::uint32_t>& ranks) {
   switch (out.type) {
     case LabelType::u8:
-      return merge_rows<std::uint8_t>(out, mask, stats, label);
+      return merge_rows<std::uint8_t>(out, mask, stats, label, ranks);
     case LabelType::u16:
-      return merge_rows<std::uint16_t>(out, mask, stats, label);
+      return merge_rows<std::uint16_t>(out, mask, stats, label, ranks);
     case LabelType::u32:
-      return merge_rows<std::uint32_t>(out, mask, stats, label);
+      return merge_rows<std::uint32_t>(out, mask, stats, label, ranks);
   }
 }
 
@@ -105,6 +111,12 @@ class Propagation {
       object.label = static_cast<std::uint32_t>(i + 1);
       objects_.push_back(object);
     }
+    std::vector<double> sizes;
+    sizes.reserve(boxes.size());
+    for (const Box3D& b : boxes) sizes.push_back((b.x1 - b.x0 + 1) * (b.y1 - b.y0 + 1) * (b.z1 - b.z0 + 1));
+    ranks_.assign(boxes.size() + 1, 0);
+    std::uint32_t rank = 0;
+    for (const std::size_t i : paint_order(sizes, profile.mask.overlap)) ranks_[i + 1] = ++rank;
     const bool wide = rules_.next_box == NextBox::label_map && rules_.label_type == LabelType::u16;
     mask_type_ = wide ? LabelType::u16 : LabelType::u8;
     mask_.resize(static_cast<std::size_t>(volume.height * volume.width) * (wide ? 2 : 1));
@@ -176,9 +188,9 @@ class Propagation {
     add_slice(object.stats, stats, visit.z);
     const LabelView slice = slice_of(out_, visit.z);
     if (mask_type_ == LabelType::u16) {
-      merge(slice, reinterpret_cast<const std::uint16_t*>(mask_.data()), stats, object.label);
+      merge(slice, reinterpret_cast<const std::uint16_t*>(mask_.data()), stats, object.label, ranks_);
     } else {
-      merge(slice, mask_.data(), stats, object.label);
+      merge(slice, mask_.data(), stats, object.label, ranks_);
     }
   }
 
@@ -208,6 +220,7 @@ class Propagation {
   Decoder& decoder_;
   const LabelVolumeView& out_;
   std::vector<Object> objects_;
+  std::vector<std::uint32_t> ranks_;  // by label
   LabelType mask_type_;
   std::vector<std::uint8_t> mask_;  // one slice of one object, of mask_type_
   std::vector<std::size_t> owner_;  // prompt -> place in the visit's objects

@@ -152,7 +152,7 @@ class Engine:
         *,
         cancelled: Callable[[], bool] | None = None,
     ) -> NDArray[np.uint16] | NDArray[np.uint32]:
-        """One label a box: k + 1 where boxes[k]'s mask is, 0 elsewhere; where masks overlap, the later box wins.
+        """One label a box: k + 1 where boxes[k]'s mask is, 0 elsewhere; the profile decides where masks overlap.
 
         Args:
             image: as encode takes it, or what encode gave.
@@ -191,7 +191,7 @@ class Engine:
 
         Returns:
             labels (D, H, W) uint16, or uint32 when N > 65535: k + 1 where object k is, 0 elsewhere; where objects
-            overlap, the later one wins. The caller's own.
+            overlap, the profile decides (the later box wins, in `clinical` the smaller). The caller's own.
 
         Raises:
             As encode and predict; whatever `progress` or `cancel` raise.

@@ -53,6 +53,8 @@ TEST(Profile, TheBuiltinOnesAreThePublishedRules) {
       {"daft", truncate, MaskUpsample::logits, LabelRule::count, ZRange::half_open, NextBox::label_map, 3, truncate},
       {"medficientsam", none, MaskUpsample::logits_at_input_size, LabelRule::count, ZRange::half_open, NextBox::mask, 0,
        none},
+      {"medficientsam_torch", truncate, MaskUpsample::logits_at_input_size, LabelRule::count, ZRange::half_open,
+       NextBox::mask, 0, truncate},
       {"medsam", none, MaskUpsample::probabilities, LabelRule::count, ZRange::closed, NextBox::nearest, 5, none},
   };
   for (const Expected& e : table) {
@@ -60,6 +62,7 @@ TEST(Profile, TheBuiltinOnesAreThePublishedRules) {
     EXPECT_EQ(p.prompt.box_rounding, e.rounding) << e.name;
     EXPECT_EQ(p.mask.upsample, e.upsample) << e.name;
     EXPECT_EQ(p.mask.labels, e.labels) << e.name;
+    EXPECT_EQ(p.mask.overlap, Overlap::later) << e.name;
     EXPECT_EQ(p.volume.z_range, e.z_range) << e.name;
     EXPECT_EQ(p.volume.next_box, e.next_box) << e.name;
     EXPECT_EQ(p.volume.box_shift, e.shift) << e.name;
@@ -90,7 +93,7 @@ TEST(Profile, AnUnknownNameListsTheKnownOnes) {
 TEST(Profile, RefusesUnknownMissingAndMistypedFields) {
   const Json good = {{"name", "x"},
                      {"prompt", {{"box_rounding", "none"}}},
-                     {"mask", {{"upsample", "logits"}, {"labels", "count"}}},
+                     {"mask", {{"upsample", "logits"}, {"labels", "count"}, {"overlap", "later"}}},
                      {"volume", volume()}};
   EXPECT_NO_THROW(parse_profile(good, "test"));
   Json unknown = good;
@@ -114,7 +117,7 @@ TEST(Profile, MeanStdNeedsThreeOfEachAndNoZeroDivisor) {
                  {"interpolation", "linear"},
                  {"normalize", {{"kind", "mean_std"}, {"mean", {1, 2, 3}}, {"std", {1, 2, 3}}}}}},
                {"prompt", {{"box_rounding", "none"}}},
-               {"mask", {{"upsample", "logits"}, {"labels", "count"}}},
+               {"mask", {{"upsample", "logits"}, {"labels", "count"}, {"overlap", "later"}}},
                {"volume", volume()}};
   EXPECT_EQ(parse_profile(json, "test").image->mean[2], 3);
   json["image"]["normalize"]["std"] = {1, 0, 3};

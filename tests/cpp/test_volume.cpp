@@ -104,6 +104,23 @@ TEST_F(VolumeTest, TheLaterBoxWinsWhateverTheOrderOfSlices) {
   for (std::int64_t z = 7; z <= 11; ++z) EXPECT_EQ(labels_[static_cast<std::size_t>(z) * kSlice + 100], 1) << z;
 }
 
+TEST_F(VolumeTest, TheSmallerBoxCanWin) {
+  auto manifest = testing::tiny_manifest();
+  manifest["profile"]["mask"]["overlap"] = "smaller_box";
+  const Engine engine(testing::write_tiny_bundle(folder_.path("smaller"), manifest), options_);
+  engine.segment_volume(volume(), {{20, 16, 3, 40, 32, 6}, {0, 0, 2, 63, 47, 9}}, out());
+  EXPECT_EQ(labels_[4 * kSlice + 24 * 64 + 30], 1) << "the inner object is not painted over";
+  EXPECT_EQ(labels_[4 * kSlice + 2 * 64 + 2], 2);
+  EXPECT_EQ(labels_[8 * kSlice + 24 * 64 + 30], 2);
+
+  std::vector<std::uint16_t> labels;
+  const LabelView flat = view(labels);
+  engine.segment(image(), {{20, 16, 40, 32}, {0, 0, 63, 47}, {20, 16, 40, 32}}, flat);
+  EXPECT_EQ(labels[24 * 64 + 30], 3) << "of equal boxes the later one wins";
+  EXPECT_EQ(labels[2], 2);
+  EXPECT_EQ(std::count(labels.begin(), labels.end(), 1), 0);
+}
+
 TEST_F(VolumeTest, ObjectsDoNotInfluenceEachOther) {
   const Engine engine(bundle_with({{"next_box", "label_map"}, {"label_type", "u8"}, {"box_shift", 1}}), options_);
   std::vector<Box3D> boxes;

@@ -33,11 +33,13 @@ def main() -> None:
         spacing=np.ones(3),
     )
     np.savez(FOLDER / "3DBox_rgb_fortran.npz", imgs=np.asfortranarray(pixels((3, 4, 5, 3)).astype("u1")), boxes=boxes3d)
-    np.savez_compressed(FOLDER / "2DBox_big_endian.npz", imgs=pixels((6, 5)).astype(">f4"), boxes=boxes.astype(np.uint8))
-    np.savez_compressed(FOLDER / "2DBox_objects.npz", imgs=pixels((6, 5)).astype("u1"), boxes=boxes.astype(object))
-    np.savez_compressed(FOLDER / "3DBox_no_boxes.npz", imgs=pixels((3, 4, 5)).astype("<u2"), boxes=np.zeros((0, 6), "f2"))
+    grey = pixels((6, 5))
+    np.savez_compressed(FOLDER / "2DBox_big_endian.npz", imgs=grey.astype(">f4"), boxes=boxes.astype("u1"))
+    np.savez_compressed(FOLDER / "2DBox_objects.npz", imgs=grey.astype("u1"), boxes=boxes.astype(object))
+    no_boxes = np.zeros((0, 6), np.float16)
+    np.savez_compressed(FOLDER / "3DBox_no_boxes.npz", imgs=pixels((3, 4, 5)).astype("<u2"), boxes=no_boxes)
     for kind in ("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"):
-        np.savez(FOLDER / f"2DBox_boxes_{kind}.npz", imgs=pixels((6, 5)).astype("u1"), boxes=boxes.astype(kind))
+        np.savez(FOLDER / f"2DBox_boxes_{kind}.npz", imgs=grey.astype("u1"), boxes=boxes.astype(kind))
 
 
 if __name__ == "__main__":

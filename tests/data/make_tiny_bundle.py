@@ -182,7 +182,7 @@ def main() -> None:
                 "normalize": {"kind": "min_max", "min_range": 1e-8},
             },
             "prompt": {"box_rounding": "none"},
-            "mask": {"upsample": "logits", "labels": "count"},
+            "mask": {"upsample": "logits", "labels": "count", "overlap": "later"},
             "volume": {
                 "z_range": "closed",
                 "next_box": "mask",

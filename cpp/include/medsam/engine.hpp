@@ -148,9 +148,9 @@ class MEDSAM_ENGINE_EXPORT Engine {
                                    const PredictOptions& options = {}) const;
 
   /// encode + one box a label: writes label k + 1 for boxes[k] into `out` (H, W), 0 elsewhere; where masks overlap, the
-  /// later box wins. Decodes in small batches, so memory does not grow with the number of boxes.
-  /// Returns the statistics of each mask before overlap. Errors as encode and predict; when one is raised, the content
-  /// of `out` is unspecified.
+  /// profile decides (the later box wins in the published ones, the smaller in `clinical`). Decodes in small batches,
+  /// so memory does not grow with the number of boxes. Returns the statistics of each mask before overlap. Errors as
+  /// encode and predict; when one is raised, the content of `out` is unspecified.
   std::vector<MaskStats> segment(const ImageView& image, const std::vector<Box>& boxes, const LabelView& out,
                                  const SegmentOptions& options = {}) const;
   /// The same on an image encoded before.
@@ -158,7 +158,7 @@ class MEDSAM_ENGINE_EXPORT Engine {
                                  const SegmentOptions& options = {}) const;
 
   /// Segments a volume (D, H, W): object k starts at the middle slice of boxes[k] and propagates both ways by the
-  /// profile's rules; label k + 1 goes into `out` (D, H, W), 0 elsewhere; where objects overlap, the later one wins.
+  /// profile's rules; label k + 1 goes into `out` (D, H, W), 0 elsewhere; where objects overlap, as segment.
   /// Each slice is encoded once for all objects while the embeddings that are needed again fit
   /// EngineOptions::cache_bytes, and once more where they do not; the result is the same. The result does not depend on
   /// the number of threads either. Errors as segment; Cancelled; when one is raised, the content of `out` is
