@@ -11,6 +11,7 @@ PYBIND11_MODULE(_core, m) {
   medsam::python::register_errors(m);
   medsam::python::register_types(m);
   medsam::python::register_engine(m);
+  medsam::python::register_folder(m);
   m.def("version", &medsam::version, "The library's version.");
   m.def("profile_names", &medsam::profile_names, "Names of the built-in profiles, sorted.");
   m.def("simd_target", &medsam::simd_target, "The instruction set the pixel kernels run on in this process.");

@@ -7,7 +7,16 @@
 >>> mask = prediction.mask(0)  # bool, (H, W)
 """
 
-from medsam_engine._core import CacheStats, EngineInfo, ImageEmbedding, profile_names, simd_target, version
+from medsam_engine._core import (
+    CacheStats,
+    CaseReport,
+    EngineInfo,
+    FolderReport,
+    ImageEmbedding,
+    profile_names,
+    simd_target,
+    version,
+)
 from medsam_engine.embedding_file import load_embedding, save_embedding
 from medsam_engine.engine import Engine
 from medsam_engine.errors import (
@@ -19,6 +28,7 @@ from medsam_engine.errors import (
     OutOfMemory,
     Unsupported,
 )
+from medsam_engine.folder import FolderRun
 from medsam_engine.paths import find_bundle
 from medsam_engine.prediction import Prediction
 from medsam_engine.predictor import Predictor
@@ -29,9 +39,12 @@ __all__ = [
     "BackendError",
     "CacheStats",
     "Cancelled",
+    "CaseReport",
     "Engine",
     "EngineInfo",
     "Error",
+    "FolderReport",
+    "FolderRun",
     "ImageEmbedding",
     "InvalidArgument",
     "ModelError",

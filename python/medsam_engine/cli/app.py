@@ -8,6 +8,7 @@ import typer
 import medsam_engine
 from medsam_engine.cli import eval as eval_command
 from medsam_engine.cli import export, fetch, info, segment
+from medsam_engine.cli import run as run_command
 from medsam_engine.errors import InvalidArgument, ModelError, Unsupported
 
 BAD_INPUT = 2
@@ -22,6 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("segment")(segment.segment)
+app.command("run")(run_command.run_cases)
 app.command("info")(info.info)
 app.command("eval")(eval_command.evaluate)
 app.command("fetch")(fetch.fetch)

@@ -1,0 +1,133 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""`medsam-engine run`: a folder of challenge cases, by the same C++ as the program medsam-npz."""
+
+import logging
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from medsam_engine import CaseReport, Engine, FolderReport, FolderRun, find_bundle
+
+SOME_FAILED = 1
+
+
+class _Screen:
+    """A bar where standard error is a terminal, a line for each failure, a summary; only failures when quiet."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._console = Console(stderr=True)
+        self._quiet = quiet
+        self._counts = {"done": 0, "skipped": 0, "failed": 0}
+        self._started = time.perf_counter()
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+            disable=quiet or not self._console.is_terminal,
+        )
+        self._task = self.bar.add_task("", total=None)
+        logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=self._console)])
+
+    def note(self, text: str) -> None:
+        if not self._quiet:
+            self.complain(text)
+
+    def complain(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def progress(self, index: int, count: int, name: str, step: int, steps: int) -> None:
+        within = step / steps if steps else 0.0
+        self.bar.update(self._task, description=name, completed=index + within, total=count)
+
+    def finished(self, report: CaseReport) -> None:
+        self._counts[report.status] += 1
+        if report.status == "failed":
+            self.complain(f"{report.name}: {report.message}")
+        elif report.empty_objects:
+            self.note(f"{report.name}: nothing found in {report.empty_objects} of {report.objects} boxes")
+
+    def summary(self) -> None:
+        done, skipped, failed = self._counts.values()
+        seconds = time.perf_counter() - self._started
+        self.note(f"{done} case{'s' * (done != 1)} done, {skipped} skipped, {failed} failed in {seconds:.2f} s")
+
+
+def _first_case(report: FolderReport) -> list[tuple[str, float]]:
+    first = next((case for case in report.cases if case.status == "done"), None)
+    if first is None:
+        return []
+    return [
+        ("read first case (while the model loads)", first.read_s),
+        ("segment first case", first.segment_s),
+        ("write first case (while the next is segmented)", first.write_s),
+    ]
+
+
+def run_cases(
+    input_folder: Annotated[
+        Path,
+        typer.Option(
+            "--input", "-i", help="Cases, *.npz; 2DBox_* are images with boxes (N, 4), 3DBox_* volumes (N, 6)."
+        ),
+    ],
+    output_folder: Annotated[Path, typer.Option("--output", "-o", help="Folder of the answers; made if absent.")],
+    bundle: Annotated[
+        Path | None, typer.Option(help="Model folder; else $MEDSAM_ENGINE_BUNDLE, else the one that was fetched.")
+    ] = None,
+    profile: Annotated[str | None, typer.Option(help="Rules of a published system; else the engine's default.")] = None,
+    precision: Annotated[str, typer.Option(help="f32, bf16, f16, int8 or auto, as the bundle allows.")] = "f32",
+    device: Annotated[str, typer.Option(help="Inference device.")] = "CPU",
+    threads: Annotated[int, typer.Option(help="Inference threads; 0 = all cores.")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Do finished cases again.")] = False,
+    csv: Annotated[Path | None, typer.Option(help="Table of times to write.")] = None,
+    cache_dir: Annotated[
+        Path | None, typer.Option(help='Compiled models; "none" = keep none; else the user\'s cache folder.')
+    ] = None,
+    times: Annotated[bool, typer.Option("--times", help="Print how long each phase of the start took.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+) -> None:
+    """Segment every case of a folder: NAME.npz with imgs and boxes in, NAME.npz with segs out.
+
+    A finished case is skipped; a broken one is reported, the rest go on, and the exit status is 1.
+    """
+    screen = _Screen(quiet)
+    started = time.perf_counter()
+    run = FolderRun(input_folder, output_folder, overwrite=overwrite, csv=csv)
+    listed = time.perf_counter()
+    engine = None
+    if run.pending:
+        engine = Engine(
+            find_bundle(bundle),
+            device=device,
+            precision=precision,
+            threads=threads,
+            profile=profile,
+            cache_dir=cache_dir,
+        )
+        about = engine.info
+        screen.note(
+            f"{about.family}, profile {about.profile}, {about.precision} on {about.device}, "
+            f"{run.pending} of {run.size} cases to do"
+        )
+    phases = [("list cases", listed - started), ("load bundle, compile models", time.perf_counter() - listed)]
+    try:
+        with screen.bar:
+            report = run.run(engine, progress=screen.progress, finished=screen.finished)
+    finally:
+        screen.summary()
+    if report.csv_fault:
+        screen.complain(report.csv_fault)
+    if times:
+        for name, seconds in phases + _first_case(report):
+            screen.complain(f"{name:<48} {seconds * 1000:10.1f} ms")
+    if report.failed or report.csv_fault:
+        raise typer.Exit(SOME_FAILED)
