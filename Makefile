@@ -24,8 +24,8 @@ digest = $(shell find $(1) -type f -not -path '*/__pycache__/*' -print0 2>/dev/n
 PACKAGE_STAMP := $(STAMPS)/package-$(call digest,CMakeLists.txt cmake cpp kernels profiles pyproject.toml build_backend python tools)
 BUNDLE_STAMP := $(STAMPS)/bundle-$(call digest,tools profiles)
 
-.PHONY: help setup build bundle demo test test-cpp test-python test-all sanitize asan tsan wheel consumer stubs lint \
-        lint-python lint-types lint-cpp format bench clean
+.PHONY: help setup build bundle demo test test-cpp test-python test-slow test-all sanitize asan tsan wheel consumer stubs \
+        lint lint-python lint-types lint-cpp format bench clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -63,7 +63,10 @@ stubs: | build
 test-python: | build bundle
 	@$(PYTHON) -m pytest
 
-test-all: test sanitize wheel consumer  ## everything: test, sanitizers, wheel in an empty environment, find_package
+test-slow: | build bundle  ## the tests that take minutes: every family's export
+	@$(PYTHON) -m pytest -m slow
+
+test-all: test test-slow sanitize wheel consumer  ## everything: test, slow tests, sanitizers, wheel alone, find_package
 
 sanitize: asan tsan  ## the C++ tests under ASan + UBSan, then under TSan
 

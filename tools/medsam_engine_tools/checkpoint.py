@@ -74,24 +74,32 @@ def name_some(names: list[str]) -> str:
     return ", ".join(names[:NAMED_IN_ERRORS]) + (f" and {more} more" if more > 0 else "")
 
 
-def load_strict(model: nn.Module, tensors: Mapping[str, Tensor], family: str) -> None:
-    """Copies `tensors` into `model`; raises ExportError naming what is missing, surplus or of another shape."""
-    expected = model.state_dict()
+def layout_faults(expected: Mapping[str, torch.Size], tensors: Mapping[str, Tensor]) -> list[str]:
+    """How `tensors` differ from the layout `expected`: what is missing, surplus or of another shape; [] where nothing.
+
+    A tensor of the checkpoint may have any dtype here; copying it into the model makes it the model's.
+    """
     missing = [name for name in expected if name not in tensors]
     surplus = [name for name in tensors if name not in expected]
     shapes = [
-        f"{name} is {tuple(tensors[name].shape)} not {tuple(value.shape)}"
-        for name, value in expected.items()
-        if name in tensors and tensors[name].shape != value.shape
+        f"{name} is {tuple(tensors[name].shape)} not {tuple(shape)}"
+        for name, shape in expected.items()
+        if name in tensors and tensors[name].shape != shape
     ]
-    faults = [
+    return [
         f"{len(names)} {what}: {name_some(names)}"
         for what, names in (("missing", missing), ("surplus", surplus), ("of another shape", shapes))
         if names
     ]
+
+
+def load_strict(model: nn.Module, tensors: Mapping[str, Tensor], family: str) -> None:
+    """Copies `tensors` into `model`; raises ExportError naming what is missing, surplus or of another shape."""
+    expected = {name: value.shape for name, value in model.state_dict().items()}
+    faults = layout_faults(expected, tensors)
     if faults:
         raise ExportError(
             f"checkpoint does not fit family '{family}' ({len(expected)} tensors): {'; '.join(faults)};"
-            " choose the family that the checkpoint was trained for"
+            " choose the family that the checkpoint was trained for, or 'auto'"
         )
     model.load_state_dict(dict(tensors), strict=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from medsam_engine_tools import checkpoint as checkpoints
-from medsam_engine_tools import families, manifest, onnx_export, parity
+from medsam_engine_tools import families, manifest, onnx_export, parity, recognition
 from medsam_engine_tools.errors import ExportError
 from medsam_engine_tools.family import Family
 
@@ -44,7 +44,7 @@ def replace_folder(staged: Path, target: Path) -> None:
 
 def write_bundle(family: Family, source: checkpoints.Checkpoint, folder: Path, progress: Progress) -> None:
     """Writes the models and the manifest of `family` with the tensors of `source` into the empty `folder`."""
-    model = family.build()
+    model = family.build(recognition.closest_size(family, source.tensors))
     checkpoints.load_strict(model, source.tensors, family.name)
     # Only now: some published encoders derive constants from their weights when they are switched to eval mode.
     model.eval().requires_grad_(False)
@@ -65,16 +65,22 @@ def export(
 ) -> Path:
     """Exports `checkpoint`, a published weights file of `family`, as a bundle in the folder `out_dir`.
 
+    The size of the family is told from the tensors, and with "auto" so is the family.
+
     The bundle is written beside `out_dir` and moved there when complete and checked against PyTorch; an older bundle is
     replaced, any other content refused. Takes some 30 s and 1 GB of memory for LiteMedSAM. Returns the bundle's folder;
     raises ExportError, leaving `out_dir` as it was.
     """
     report: Progress = progress or (lambda _: None)
-    chosen = families.get(family)
+    chosen = None if family == recognition.AUTO else families.get(family)
     target = Path(out_dir).expanduser().resolve()
     check_target(target)
     report("reading the checkpoint")
     source = checkpoints.read(Path(checkpoint).expanduser())
+    if chosen is None:
+        match = recognition.recognise(source.tensors)
+        report(str(match))
+        chosen = families.get(match.family)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))

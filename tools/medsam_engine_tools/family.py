@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -42,12 +42,17 @@ class Family:
     """A published architecture: how to build it, and the graphs that its bundle holds.
 
     input_size: side of the encoder's input, pixels; prompt_frame: side of the frame of `point_coords`, pixels;
-    profile: name of the profile that reproduces the published script (profiles/<name>.json).
+    profile: name of the profile that reproduces the published script (profiles/<name>.json); sizes: the published
+    sizes, each with what makes the architecture with untrained weights; the checkpoint's tensors tell which it is.
     """
 
     name: str
     input_size: int
     prompt_frame: int
     profile: str
-    build: Callable[[], nn.Module]
+    sizes: Mapping[str, Callable[[], nn.Module]]
     graphs: Callable[[nn.Module], tuple[Graph, ...]]
+
+    def build(self, size: str | None = None) -> nn.Module:
+        """The architecture with untrained weights, of the first size unless another is named."""
+        return self.sizes[size if size is not None else next(iter(self.sizes))]()

@@ -25,6 +25,7 @@ from medsam_engine_tools.nn.layers import fuse_batch_norms
 
 OPSET = 20  # the first with a GELU operator
 FOLD_LIMIT = 1 << 24  # elements of a constant that may be computed at export
+FILE_LIMIT = (1 << 31) - (1 << 24)  # bytes of weights in one file: a protobuf holds 2 GiB at most, the graph included
 
 
 @contextmanager
@@ -56,6 +57,12 @@ def write_onnx(graph: Graph, path: Path, producer: tuple[str, str]) -> None:
 
     producer: name and version that the file is to state. Raises ExportError where torch cannot export the graph.
     """
+    size = sum(value.nbytes for value in graph.module.state_dict().values())
+    if size > FILE_LIMIT:
+        raise ExportError(
+            f"graph '{graph.key}' has {size} bytes of weights, an ONNX file holds at most {FILE_LIMIT}, and a bundle"
+            " keeps no weights beside the file yet; export a smaller size of the family"
+        )
     module = copy.deepcopy(graph.module).eval().requires_grad_(False)
     fuse_batch_norms(module)
     dims: dict[str, torch.export.Dim] = {}

@@ -10,7 +10,9 @@ from medsam_engine.cli.export_tools import ProgressLine, export_tools
 
 
 def export(
-    family: Annotated[str, typer.Argument(help="Architecture of the checkpoint, e.g. litemedsam.")],
+    family: Annotated[
+        str, typer.Argument(help="Family of the checkpoint, e.g. litemedsam; auto tells it from the tensors.")
+    ],
     checkpoint: Annotated[Path, typer.Option(help="Weights file, as published.")],
     out: Annotated[Path, typer.Option(help="Folder of the bundle; absent, empty, or an older bundle to replace.")],
 ) -> None:

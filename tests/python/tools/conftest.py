@@ -3,6 +3,7 @@
 
 import importlib.util
 import json
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -47,11 +48,16 @@ def load_golden(name: str) -> GoldenCase | None:
 
 
 @pytest.fixture(scope="session")
-def golden() -> GoldenCase:
-    case = load_golden("litemedsam")
-    if case is None:
-        pytest.skip("no ../shared/golden beside the project: the published outputs are not on this machine")
-    return case
+def golden_case() -> Callable[[str], GoldenCase]:
+    """The golden case of a folder's name; skips the test where ../shared is absent."""
+
+    def load(name: str) -> GoldenCase:
+        case = load_golden(name)
+        if case is None:
+            pytest.skip("no ../shared/golden beside the project: the published outputs are not on this machine")
+        return case
+
+    return load
 
 
 @pytest.fixture(scope="session")

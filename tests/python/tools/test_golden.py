@@ -2,6 +2,7 @@
 """Every family against the outputs of its published code: 1e-4 in PyTorch, 1e-3 as ONNX under OpenVINO f32."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 from medsam_engine_tools import checkpoint, families, parity
+from medsam_engine_tools.export import export
 from medsam_engine_tools.sam import Decoder, Sam
 
 Array = NDArray[np.generic]
 Run = Callable[[str, list[Array]], list[NDArray[np.float32]]]  # graph key and its inputs -> its outputs
+Outputs = dict[str, NDArray[np.float32]]  # by the names of the golden file
 
 BOX_LABELS = np.array([[2, 3]], np.int32)
 POINTS = np.array([[[80, 90], [20, 30], [0, 0]]], np.float32)  # the last is the padding of a prompt without a box
@@ -23,36 +26,82 @@ SINGLE = np.array([0], np.int32)
 MULTI = np.array([1, 2, 3], np.int32)
 
 
-def outputs(run: Run, golden: Any) -> dict[str, NDArray[np.float32]]:
-    """What `run` gives for the golden case's prompts, under the golden file's names."""
+def embed(run: Run, golden: Any) -> NDArray[np.float32]:
     [embedding] = run("encoder", [golden.image(golden.input_size)[np.newaxis]])
+    return embedding
+
+
+def decode_boxes(run: Run, golden: Any, embedding: NDArray[np.float32]) -> Outputs:
     corners = golden.arrays["boxes"].reshape(-1, 2, 2)
-    out = {"embedding_s4": embedding[:, ::4, ::4, ::4]}
-    labels = BOX_LABELS.repeat(len(corners), axis=0)
-    out["box_logits"], out["box_iou"] = run("decoder", [embedding, corners, labels, SINGLE])
+    logits, iou = run("decoder", [embedding, corners, BOX_LABELS.repeat(len(corners), axis=0), SINGLE])
+    return {"embedding_s4": embedding[:, ::4, ::4, ::4], "box_logits": logits, "box_iou": iou}
+
+
+def boxes_in_pixels(run: Run, golden: Any) -> Outputs:
+    return decode_boxes(run, golden, embed(run, golden))
+
+
+def every_prompt(run: Run, golden: Any) -> Outputs:
+    embedding = embed(run, golden)
+    out = decode_boxes(run, golden, embedding)
     out["points_logits"], out["points_iou"] = run("decoder", [embedding, POINTS, POINT_LABELS, SINGLE])
     logits, out["points_multimask_iou"] = run("decoder", [embedding, POINTS, POINT_LABELS, MULTI])
     out["points_multimask_logits"] = logits[..., ::2, ::2]
     mask = golden.image(256, "openm")[np.newaxis, :1] * 8 - 4
+    corners = golden.arrays["boxes"].reshape(-1, 2, 2)
     out["mask_logits"], out["mask_iou"] = run("decoder_mask", [embedding, corners[:1], BOX_LABELS, SINGLE, mask])
     return out
 
 
-def check(found: dict[str, NDArray[np.float32]], expected: dict[str, NDArray[np.float32]], limit: float) -> None:
+def boxes_in_unit_square(run: Run, golden: Any) -> Outputs:
+    """Boxes stored divided by the input size; logits upsampled to it, every second pixel."""
+    size = golden.input_size
+    embedding = embed(run, golden)
+    corners = golden.arrays["boxes"].reshape(-1, 2, 2) * np.float32(size)
+    logits, _ = run("decoder", [embedding, corners, BOX_LABELS.repeat(len(corners), axis=0), SINGLE])
+    full = torch.nn.functional.interpolate(torch.from_numpy(logits), (size, size), mode="bilinear", align_corners=False)
+    return {"embedding_s4": embedding[:, ::4, ::4, ::4], "mask_logits_s2": full.numpy()[..., ::2, ::2]}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A folder of ../shared/golden and what it holds the outputs of.
+
+    prefix: of the tensors' names in the published file, which is a training dict then; big: its export takes minutes.
+    """
+
+    folder: str
+    family: str
+    size: str
+    outputs: Callable[[Run, Any], Outputs]
+    prefix: str = ""
+    big: bool = False
+
+
+CASES = [
+    Case("litemedsam", "litemedsam", "tiny_vit", every_prompt),
+    Case("rep_medsam", "rep_medsam", "m1_0", boxes_in_pixels),
+    Case("medficientsam_l0", "medficientsam", "l0", boxes_in_unit_square, prefix="model."),
+    Case("medficientsam_l1", "medficientsam", "l1", boxes_in_unit_square, prefix="model.", big=True),
+    Case("medficientsam_l2", "medficientsam", "l2", boxes_in_unit_square, prefix="model.", big=True),
+    Case("medsam_vit_b", "medsam", "vit_b", boxes_in_pixels, big=True),
+]
+EXPORTS = [pytest.param(case, marks=[pytest.mark.slow] if case.big else [], id=case.folder) for case in CASES]
+
+
+def check(found: Outputs, expected: Outputs, limit: float) -> None:
     assert set(found) == set(expected) - {"boxes"}
     errors = {name: parity.relative_error(value, expected[name]) for name, value in found.items()}
     assert {name: error for name, error in errors.items() if not error <= limit} == {}
 
 
-@pytest.fixture(scope="module")
-def model(golden: Any) -> Sam:
-    built = families.get("litemedsam").build()
-    checkpoint.load_strict(built, golden.weights(), "litemedsam")
-    assert isinstance(built, Sam)
-    return built.eval().requires_grad_(False)
-
-
-def test_pytorch_agrees_with_the_published_code(golden: Any, model: Sam) -> None:
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.folder)
+def test_pytorch_agrees_with_the_published_code(case: Case, golden_case: Callable[[str], Any]) -> None:
+    golden = golden_case(case.folder)
+    model = families.get(case.family).build(case.size)
+    assert isinstance(model, Sam)
+    checkpoint.load_strict(model, golden.weights(), case.family)
+    model.eval().requires_grad_(False)
     decoder = Decoder(model)
     modules = {"encoder": model.image_encoder, "decoder": decoder, "decoder_mask": decoder}
 
@@ -60,18 +109,32 @@ def test_pytorch_agrees_with_the_published_code(golden: Any, model: Sam) -> None
         result = modules[key](*(torch.from_numpy(value) for value in inputs))
         return [t.numpy() for t in ((result,) if isinstance(result, torch.Tensor) else result)]
 
-    check(outputs(run, golden), golden.arrays, 1e-4)
+    check(case.outputs(run, golden), golden.arrays, 1e-4)
 
 
-def test_onnx_agrees_with_the_published_code(golden: Any, bundle: Path) -> None:
+@pytest.mark.parametrize("case", EXPORTS)
+def test_onnx_agrees_with_the_published_code(
+    case: Case, golden_case: Callable[[str], Any], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    golden = golden_case(case.folder)
+    # LiteMedSAM's is there for the other tests too.
+    own = case.family != "litemedsam"
+    bundle = export_as_published(case, golden, tmp_path) if own else request.getfixturevalue("bundle")
+
     def run(key: str, inputs: list[Array]) -> list[NDArray[np.float32]]:
         return parity.run_openvino(bundle / f"{key}.onnx", [inputs])[0]
 
-    check(outputs(run, golden), golden.arrays, 1e-3)
+    check(case.outputs(run, golden), golden.arrays, 1e-3)
 
 
-def test_layout_is_the_published_one(golden: Any, model: Sam) -> None:
-    assert set(model.state_dict()) == set(golden.weights())
+def export_as_published(case: Case, golden: Any, folder: Path) -> Path:
+    """The bundle of a file as the family publishes it, family and size recognised."""
+    tensors = {case.prefix + name: value for name, value in golden.weights().items()}
+    torch.save({"epoch": 1, "state_dict": tensors} if case.prefix else tensors, folder / "stand_in.pth")
+    lines: list[str] = []
+    bundle = export("auto", folder / "stand_in.pth", folder / "bundle", progress=lines.append)
+    assert lines[1].startswith(f"recognised {case.family} ({case.size})")
+    return bundle
 
 
 @pytest.mark.parametrize("name", sorted(families.REGISTRY))

@@ -10,12 +10,16 @@ from medsam_engine_tools.family import Family
 
 REGISTRY: dict[str, str] = {
     "litemedsam": "medsam_engine_tools.families.litemedsam",
+    "rep_medsam": "medsam_engine_tools.families.rep_medsam",
+    "medficientsam": "medsam_engine_tools.families.medficientsam",
+    "medficientsam_torch": "medsam_engine_tools.families.medficientsam_torch",
+    "medsam": "medsam_engine_tools.families.medsam",
 }
 
 
 def get(name: str) -> Family:
     """The family called `name`; raises ExportError where there is none."""
     if name not in REGISTRY:
-        raise ExportError(f"unknown family '{name}'; expected one of: {', '.join(sorted(REGISTRY))}")
+        raise ExportError(f"unknown family '{name}'; expected one of: {', '.join(sorted(REGISTRY))}, or auto")
     family: Family = importlib.import_module(REGISTRY[name]).FAMILY
     return family

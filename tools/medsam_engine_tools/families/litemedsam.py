@@ -25,6 +25,6 @@ FAMILY = Family(
     input_size=INPUT_SIZE,
     prompt_frame=INPUT_SIZE,
     profile="litemedsam",
-    build=build,
+    sizes={"tiny_vit": build},
     graphs=partial(sam_graphs, input_size=INPUT_SIZE, frame=INPUT_SIZE),
 )

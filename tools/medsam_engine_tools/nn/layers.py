@@ -23,8 +23,16 @@ def to_map(tokens: Tensor, height: int) -> Tensor:
     return tokens.reshape(-1, height, count // height, channels).permute(0, 3, 1, 2)
 
 
-class ConvBN(nn.Sequential):
-    """Convolution without bias, then batch norm; tensors `c.*` and `bn.*` (TinyViT's Conv2d_BN)."""
+class Fusable(nn.Module):
+    """Layers that in eval mode are, to rounding, fewer layers."""
+
+    def fused(self) -> nn.Module:
+        """The fewer layers."""
+        raise NotImplementedError
+
+
+class ConvBN(nn.Sequential, Fusable):
+    """Convolution without bias, then batch norm; tensors `c.*` and `bn.*` (TinyViT's and RepViT's Conv2d_BN)."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, groups: int = 1) -> None:
         super().__init__()
@@ -33,6 +41,11 @@ class ConvBN(nn.Sequential):
         )
         self.add_module("c", conv)
         self.add_module("bn", nn.BatchNorm2d(out_channels))
+
+    def fused(self) -> nn.Conv2d:
+        conv, norm = self
+        assert isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
+        return fuse_conv_bn_eval(conv, norm)
 
 
 class LayerNorm2d(nn.Module):
@@ -67,11 +80,9 @@ class MLP(nn.Module):
 
 
 def fuse_batch_norms(module: nn.Module) -> None:
-    """Replaces, in place, every ConvBN below `module` by one biased convolution. The module must be in eval mode."""
+    """Replaces, in place, every Fusable below `module` by its fewer layers. The module must be in eval mode."""
     for name, child in module.named_children():
-        if isinstance(child, ConvBN):
-            conv, norm = child
-            assert isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
-            setattr(module, name, fuse_conv_bn_eval(conv, norm))
+        if isinstance(child, Fusable):
+            setattr(module, name, child.fused())
         else:
             fuse_batch_norms(child)

@@ -1,0 +1,56 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""Telling a checkpoint's family and size from its tensors."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from medsam_engine_tools import families, recognition
+from medsam_engine_tools.errors import ExportError
+
+SIZES = [(name, size) for name in families.REGISTRY for size in families.get(name).sizes]
+SAME_LAYOUT = {"medficientsam_torch": "medficientsam"}  # a family and the earlier one it shares its tensors with
+
+
+def tensors(family: str, size: str) -> dict[str, Tensor]:
+    layout = recognition.layout(families.get(family), size)
+    return {name: torch.empty(shape, device="meta") for name, shape in layout.items()}
+
+
+@pytest.mark.parametrize(("family", "size"), SIZES)
+def test_every_size_is_recognised(family: str, size: str) -> None:
+    match = recognition.recognise(tensors(family, size))
+    assert (match.family, match.size) == (SAME_LAYOUT.get(family, family), size)
+    assert (family in match.also) == (family in SAME_LAYOUT)
+    assert recognition.closest_size(families.get(family), tensors(family, size)) == size
+
+
+def test_the_note_names_families_of_the_same_layout() -> None:
+    assert str(recognition.recognise(tensors("litemedsam", "tiny_vit"))) == "recognised litemedsam (tiny_vit)"
+    note = str(recognition.recognise(tensors("medficientsam", "l1")))
+    assert note == "recognised medficientsam (l1); medficientsam_torch has the same layout, name it if it is meant"
+
+
+def test_an_unknown_checkpoint_is_refused_with_the_closest() -> None:
+    altered = tensors("medsam", "vit_l")
+    del altered["image_encoder.pos_embed"]
+    altered["image_encoder.cls_token"] = torch.empty(1, 1, 1024, device="meta")
+    altered["mask_decoder.mask_tokens.weight"] = torch.empty(3, 256, device="meta")
+    with pytest.raises(ExportError) as caught:
+        recognition.recognise(altered)
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in (
+        "fits no known family; the closest is 'medsam' (vit_l, ",
+        "1 missing: image_encoder.pos_embed",
+        "1 surplus: image_encoder.cls_token",
+        "1 of another shape: mask_decoder.mask_tokens.weight is (3, 256) not (4, 256)",
+        "known: litemedsam, medficientsam, ",
+    ):
+        assert part in message
+
+
+def test_the_closest_size_is_told_from_an_imperfect_checkpoint() -> None:
+    altered = tensors("medficientsam", "l2")
+    del altered["image_encoder.norm.weight"]
+    assert recognition.closest_size(families.get("medficientsam"), altered) == "l2"
