@@ -35,7 +35,9 @@ class Engine:
         embedding_store_bytes: what that folder may hold; the least recently written files go first.
         verify: hash every file of the bundle, also those unchanged since they were last verified.
 
-    Not usable in a child process after fork (Unsupported): create it there, or use multiprocessing's "spawn". It does
+    Not usable in a child process after fork (Unsupported): create it there, or use multiprocessing's "spawn". A child
+    that inherited one should end with os._exit(), as multiprocessing's do: in exit(), OpenVINO can wait for ever for
+    threads that the child does not have. It does
     not pickle, since loading a model twice should be visible in the code.
 
     Raises:

@@ -118,7 +118,8 @@ class MEDSAM_ENGINE_EXPORT Prediction {
 };
 
 /// A loaded model. Immutable after construction: every method is const and safe to call from many threads at once.
-/// Not usable in a child process after fork (Unsupported); create it there.
+/// Not usable in a child process after fork (Unsupported); create it there. A child that inherited one should end with
+/// _exit(): in exit(), OpenVINO's static destructors can wait for ever for threads that the child does not have.
 class MEDSAM_ENGINE_EXPORT Engine {
  public:
   /// Loads the bundle in folder `bundle`. Compiles the model, or takes the compiled one from the cache.
