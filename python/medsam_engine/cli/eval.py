@@ -98,7 +98,7 @@ def evaluate(
     seconds = read_times(times) if times is not None else {}
 
     notes = Console(stderr=True)
-    with Progress(console=notes, transient=True) as bar:
+    with Progress(console=notes, transient=True, disable=not notes.is_terminal) as bar:
         task = bar.add_task("score", total=None)
         evaluation = evaluate_folder(
             segs, gts, order, lambda done, total, name: bar.update(task, completed=done, total=total, description=name)

@@ -96,7 +96,7 @@ def _label_volume(
     engine: Engine, pixels: NDArray[np.generic], prompts: LabelledBoxes, console: Console, steps: _Steps
 ) -> NDArray[np.generic]:
     started = time.perf_counter()
-    with Progress(console=console, transient=True) as bar:
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("segment volume", total=None)
         labels = engine.segment_volume(
             pixels,
@@ -189,7 +189,8 @@ def segment(
         steps.note(f"note: {note}")
     if points[0] and source.is_volume:
         raise InvalidArgument(f"prompt: got points for a volume {source.grid}, expected boxes; use --box")
-    io.check_output(output, source)
+    with steps.step("check output"):
+        io.check_output(output, source)
     prompts = resolve_boxes(options, source)
     pixels = _prepared(source, window, modality, steps)
     with steps.step("load model"):

@@ -61,12 +61,22 @@ def seg_bytes(labels: NDArray[np.generic], reference: MedicalImage, algorithm: s
     return content.getvalue()
 
 
-def _source_header(path: Path) -> Any:
-    """A source image without its pixels, and without SpacingBetweenSlices, which is often wrong or 0.
+def check_seg(reference: MedicalImage) -> None:
+    """Says before the work is done that `reference` cannot have a SEG, by making one of one voxel. As seg_bytes."""
+    labels = np.zeros(reference.grid, np.uint8)
+    labels.flat[0] = 1
+    seg_bytes(labels, reference)
 
-    highdicom copies the tag into the SEG; where it is absent, it measures the spacing from the slices' positions.
+
+def _source_header(path: Path) -> Any:
+    """A source image without its pixels, and without two tags that are often wrong and that highdicom takes over.
+
+    Where SpacingBetweenSlices is absent, it measures the spacing from the slices' positions; an empty
+    SpecificCharacterSet, which means ASCII just as an absent one does, it refuses.
     """
     dataset = read_dataset(path, stop_before_pixels=True)
+    if "SpecificCharacterSet" in dataset and not dataset.SpecificCharacterSet:
+        del dataset.SpecificCharacterSet
     for holder in (dataset, *(measures for group in functional_groups(dataset, 0)
                               for measures in group.get("PixelMeasuresSequence") or [])):  # fmt: skip
         if "SpacingBetweenSlices" in holder:

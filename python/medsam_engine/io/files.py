@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from medsam_engine import atomic_file
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.dicom_file import read_dicom_file, read_dicom_series
-from medsam_engine.io.dicom_seg import seg_bytes
+from medsam_engine.io.dicom_seg import check_seg, seg_bytes
 from medsam_engine.io.extras import require
 from medsam_engine.io.formats import Format, input_format, output_format, suffix_of
 from medsam_engine.io.itk_file import read_itk, write_itk
@@ -120,8 +120,16 @@ def label_dtype(labels: NDArray[np.generic]) -> type[np.unsignedinteger]:
 
 
 def check_output(path: str | os.PathLike[str], reference: MedicalImage) -> None:
-    """Says before the work is done that a mask of `reference` cannot be written to `path`. InvalidArgument."""
-    where = Path(path)
+    """Says before the work is done that a mask of `reference` cannot be written. InvalidArgument, Unsupported.
+
+    For a DICOM SEG this reads the headers of the series, and makes one.
+    """
+    _check_place(Path(path), reference)
+    if output_format(Path(path)) is Format.DICOM:
+        check_seg(reference)
+
+
+def _check_place(where: Path, reference: MedicalImage) -> None:
     kind = output_format(where)
     if kind is Format.IMAGE and reference.is_volume and reference.grid[0] != 1:
         raise InvalidArgument(
@@ -155,7 +163,7 @@ def write(path: str | os.PathLike[str], labels: NDArray[np.generic], reference: 
         Unsupported: an optional library is not installed.
     """
     where = Path(path)
-    check_output(where, reference)
+    _check_place(where, reference)
     if labels.dtype.kind != "u" or labels.shape != reference.grid:
         raise InvalidArgument(
             f"labels: got {labels.dtype} of shape {labels.shape}, expected unsigned integers {reference.grid}; "

@@ -39,6 +39,7 @@ def series(tmp_path: Path) -> io.MedicalImage:
         straight(6, 2.5, directions),
         directions,
         SeriesInstanceUID="1.2.826.0.1.3680043.8.498.1",
+        SpecificCharacterSet="",  # as real files have it
     )
     return io.read(tmp_path / "series")
 
@@ -71,6 +72,12 @@ def test_dicom_seg_is_read_back_by_highdicom(tmp_path: Path, series: io.MedicalI
     last = series.affine @ np.array([0, 0, 4, 1])
     np.testing.assert_allclose(volume.affine[:3, 3], last[:3], atol=1e-4)
     np.testing.assert_array_equal(volume.array, labels[4:0:-1])
+
+
+def test_a_seg_that_cannot_be_is_said_before_the_work(tmp_path: Path) -> None:
+    write_series(tmp_path / "s", np.zeros((3, 12, 10), np.int16), straight(3, 2.0), StudyInstanceUID=None)
+    with pytest.raises(Unsupported, match="StudyInstanceUID"):
+        io.check_output(tmp_path / "seg.dcm", io.read(tmp_path / "s"))
 
 
 def test_dicom_seg_needs_dicom_and_labels(tmp_path: Path, series: io.MedicalImage) -> None:
