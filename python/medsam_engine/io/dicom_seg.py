@@ -15,6 +15,7 @@ from medsam_engine.errors import InvalidArgument, Unsupported
 from medsam_engine.io.dicom_pixels import functional_groups, read_dataset
 from medsam_engine.io.extras import require
 from medsam_engine.io.medical_image import DicomSource, MedicalImage
+from medsam_engine.overlay import label_colours
 
 
 def seg_bytes(labels: NDArray[np.generic], reference: MedicalImage, algorithm: str = "medsam-engine") -> bytes:
@@ -99,8 +100,9 @@ def _segmentation(seg: Any, datasets: list[Any], frames: NDArray[np.generic], hi
             segmented_property_type=codes.SCT.Tissue,
             algorithm_type=seg.SegmentAlgorithmTypeValues.SEMIAUTOMATIC,
             algorithm_identification=made_by,
+            display_color=highdicom.color.CIELabColor.from_rgb(*(int(part) for part in colour)),
         )
-        for label in range(1, highest + 1)
+        for label, colour in enumerate(label_colours(highest), start=1)
     ]
     release = re.sub(r"[^0-9.]", "", version()) or "0"
     return seg.Segmentation(
