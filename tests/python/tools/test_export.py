@@ -110,6 +110,15 @@ def test_failed_parity_leaves_no_bundle(checkpoint_file: Path, tmp_path: Path, m
     assert list(tmp_path.iterdir()) == []
 
 
+def test_weights_beyond_one_file_are_refused(
+    checkpoint_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnx_export, "FILE_LIMIT", 1 << 20)
+    with pytest.raises(ExportError, match=r"'encoder' has \d+ bytes of weights, an ONNX file holds at most 1048576"):
+        export("litemedsam", checkpoint_file, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_unwritable_target(checkpoint_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
