@@ -37,6 +37,8 @@ def read_times(path: Path) -> dict[str, float]:
         raise InvalidArgument(f"--times: got columns {', '.join(columns) or 'none'} in {path}, expected {expected}")
     times = {}
     for row in rows:
+        if row.get("status", "done") != "done":
+            continue  # `medsam-engine run --csv` lists skipped and failed cases too
         try:
             times[row[case]] = float(row[seconds])
         except (TypeError, ValueError):
@@ -76,7 +78,9 @@ def evaluate(
     gts: Annotated[Path, typer.Option("--gts", "-g", help="Folder of ground truth, files of the same names.")],
     csv_file: Annotated[Path | None, typer.Option("--csv", help="Scores by case to write: case, dsc, nsd.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Plot to write, PNG: DSC by modality, time by case.")] = None,
-    times: Annotated[Path | None, typer.Option(help="CSV of times for the plot: columns case and time.")] = None,
+    times: Annotated[
+        Path | None, typer.Option(help="CSV of times for the plot: of `run --csv`, or columns case and time.")
+    ] = None,
     spacing_order: Annotated[
         str, typer.Option(help="challenge: spacing as the published script passes it; corrected: in the masks' order.")
     ] = "challenge",

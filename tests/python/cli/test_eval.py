@@ -12,6 +12,7 @@ pytest.importorskip("surface_distance", reason="surface-distance comes with the 
 pytest.importorskip("matplotlib", reason="matplotlib comes with the extra [eval]")
 
 from medsam_engine.cli.app import run  # noqa: E402
+from medsam_engine.cli.eval import read_times  # noqa: E402
 
 
 @pytest.fixture
@@ -88,3 +89,13 @@ def test_missing_folders_and_libraries(
     monkeypatch.setitem(__import__("sys").modules, "surface_distance", None)
     assert run(folders) == 2
     assert "medsam-engine[eval]" in capsys.readouterr().err
+
+
+def test_times_of_a_run(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(
+        "case,status,objects,slices,read_s,segment_s,write_s,total_s,empty_objects,message\n"
+        "a.npz,done,1,1,0.1,0.7,0.2,1.0,0,\n"
+        "b.npz,skipped,0,0,0,0,0,0,0,\n"
+        'c.npz,failed,0,0,0.1,0,0,0.1,0,"one, two"\n'
+    )
+    assert read_times(tmp_path / "t.csv") == {"a.npz": 1.0}
