@@ -25,7 +25,7 @@ PACKAGE_STAMP := $(STAMPS)/package-$(call digest,CMakeLists.txt cmake cpp kernel
 BUNDLE_STAMP := $(STAMPS)/bundle-$(call digest,tools profiles)
 
 .PHONY: help setup build bundle demo test test-cpp test-python test-slow test-all sanitize asan tsan wheel consumer stubs \
-        lint lint-python lint-types lint-cpp format bench clean
+        lint lint-python lint-types lint-cpp analyze format bench clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -66,7 +66,7 @@ test-python: | build bundle
 test-slow: | build bundle  ## the tests that take minutes: every family's export
 	@$(PYTHON) -m pytest -m slow
 
-test-all: test test-slow sanitize wheel consumer  ## everything: test, slow tests, sanitizers, wheel alone, find_package
+test-all: test test-slow sanitize analyze wheel consumer  ## everything: test, slow tests, sanitizers, wheel alone, find_package
 
 sanitize: asan tsan  ## the C++ tests under ASan + UBSan, then under TSan
 
@@ -97,6 +97,10 @@ lint-cpp: | setup
 	@$(BIN)/clang-format --dry-run -Werror $(OWN_CPP) && echo "clang-format: clean"
 	@mkdir -p build && cmake --preset tidy >build/tidy-configure.log 2>&1 || { cat build/tidy-configure.log; exit 1; }
 	@$(PYTHON) scripts/clang_tidy.py build/tidy
+
+analyze: | setup  ## clang's static analyzer
+	@mkdir -p build && cmake --preset tidy >build/tidy-configure.log 2>&1 || { cat build/tidy-configure.log; exit 1; }
+	@$(PYTHON) scripts/clang_tidy.py build/tidy --analyzer
 
 format:  ## rewrite the sources as the linters want them
 	@$(BIN)/ruff check --quiet --fix; $(BIN)/ruff format --quiet; $(BIN)/clang-format -i $(OWN_CPP)
