@@ -25,7 +25,7 @@ std::string environment(const char* name) {
 }
 
 fs::path home_folder() {
-  if (const std::string home = environment("HOME"); !home.empty()) return home;
+  if (std::string home = environment("HOME"); !home.empty()) return home;
   const ::passwd* user = ::getpwuid(::getuid());
   return user == nullptr ? "/" : user->pw_dir;
 }

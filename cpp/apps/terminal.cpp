@@ -42,7 +42,7 @@ void Terminal::progress(const FolderProgress& p) {
   const std::string bar = std::string(filled, '#') + std::string(kWidth - filled, '.');
   const std::string steps =
       p.steps > 0 ? ", step " + std::to_string(p.step) + " of " + std::to_string(p.steps) : std::string();
-  std::fprintf(stderr, "\r\x1b[K[%s] %lld/%lld %.60s%s", bar.c_str(), static_cast<long long>(p.case_index + 1),
+  std::fprintf(stderr, "\r\x1b[K[%s] %lld/%lld %.60s%s", bar.c_str(), static_cast<long long>(p.case_index) + 1,
                static_cast<long long>(p.case_count), p.name.c_str(), steps.c_str());
   shown_ = true;
 }

@@ -137,7 +137,8 @@ class DictReader {
     const char kind = descr[1];
     const bool integer = (kind == 'u' || kind == 'i') && (bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8);
     const bool real = kind == 'f' && (bytes == 2 || bytes == 4 || bytes == 8);
-    if (!integer && !real && !(kind == 'b' && bytes == 1)) refuse("dtype " + descr);
+    const bool boolean = kind == 'b' && bytes == 1;
+    if (!integer && !real && !boolean) refuse("dtype " + descr);
     header.type = {kind, bytes};
     header.big_endian = descr[0] == '>';
   }
