@@ -15,7 +15,7 @@ const char* const kHelp =
     "  -i, --input FOLDER    cases, *.npz; 2DBox_* are images with boxes (N, 4), 3DBox_* volumes with boxes (N, 6)\n"
     "  -o, --output FOLDER   answers; made if absent\n"
     "  --bundle FOLDER       model; else $MEDSAM_ENGINE_BUNDLE, else the one that `medsam-engine fetch` installed\n"
-    "  --profile NAME        rules of a published system; else the engine's default\n"
+    "  --profile NAME        rules of a published system; else clinical\n"
     "  --precision P         f32, bf16, f16, int8 or auto, as the bundle allows (default f32)\n"
     "  --device D            inference device (default CPU)\n"
     "  --threads N           inference threads; 0 = all cores (default)\n"

@@ -147,10 +147,13 @@ void map_point(const ImageGeometry& g, double x, double y, float out[2]) {
 }
 
 void map_box(const ImageGeometry& g, const Box& box, BoxRounding rounding, float out[4]) {
-  const double mapped[4] = {box.x0 * g.prompt_scale_x, box.y0 * g.prompt_scale_y, box.x1 * g.prompt_scale_x,
-                            box.y1 * g.prompt_scale_y};
+  const double ends[4] = {box.x0, box.y0, box.x1, box.y1};
   for (int i = 0; i < 4; ++i) {
-    out[i] = static_cast<float>(rounding == BoxRounding::truncate ? std::trunc(mapped[i]) : mapped[i]);
+    const double scale = i % 2 == 0 ? g.prompt_scale_x : g.prompt_scale_y;
+    double mapped = ends[i] * scale;
+    if (rounding == BoxRounding::truncate) mapped = std::trunc(mapped);
+    if (rounding == BoxRounding::containing_pixel) mapped = std::floor((ends[i] + 0.5) * scale);
+    out[i] = static_cast<float>(mapped);
   }
 }
 

@@ -54,7 +54,7 @@ void check_point(const Point& point, std::int64_t height, std::int64_t width, st
 /// A point of the image in the prompt frame: x, y.
 void map_point(const ImageGeometry& geometry, double x, double y, float out[2]);
 
-/// A checked box in the prompt frame: x0, y0, x1, y1. Truncation is int(v * scale), toward zero, in double.
+/// A checked box in the prompt frame: x0, y0, x1, y1. All arithmetic in double.
 void map_box(const ImageGeometry& geometry, const Box& box, BoxRounding rounding, float out[4]);
 
 /// InvalidArgument when the view does not describe an image: empty, too large, misaligned, of impossible stride.

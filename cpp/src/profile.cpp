@@ -37,7 +37,9 @@ ImageRules parse_image(ObjectReader reader) {
 }
 
 BoxRounding parse_rounding(ObjectReader& reader, const char* field) {
-  return reader.choice<BoxRounding>(field, {{"none", BoxRounding::none}, {"truncate", BoxRounding::truncate}});
+  return reader.choice<BoxRounding>(field, {{"none", BoxRounding::none},
+                                            {"truncate", BoxRounding::truncate},
+                                            {"containing_pixel", BoxRounding::containing_pixel}});
 }
 
 PromptRules parse_prompt(ObjectReader reader) {

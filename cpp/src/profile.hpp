@@ -15,7 +15,11 @@ namespace medsam {
 enum class Fit { longest_side, stretch };
 enum class Interpolation { area, linear, cubic };
 enum class NormalizeKind { min_max, min_max_padded, mean_std };
-enum class BoxRounding { none, truncate };
+/// How a box's ends, pixel indices v of the image, become coordinates of the prompt frame, with s the frame over the
+/// image: none: v s; truncate: int(v s), as most published scripts; containing_pixel: floor((v + 0.5) s), the frame's
+/// pixel in which the centre of v lies. The last is whole as in training, and unbiased: truncation moves a box by up to
+/// a pixel up and left.
+enum class BoxRounding { none, truncate, containing_pixel };
 /// What is upsampled to the image: the logits' crop; the crop of the logits upsampled to the encoder's input size first
 /// (two bilinear steps are not one); or the crop of their sigmoids, then cut at 0.5.
 enum class MaskUpsample { logits, logits_at_input_size, probabilities };

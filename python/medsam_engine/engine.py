@@ -51,7 +51,7 @@ class Engine:
         device: str = "CPU",
         precision: str = "f32",
         threads: int = 0,
-        profile: str | None = None,
+        profile: str | None = "clinical",
         cache_dir: str | os.PathLike[str] | None = None,
         *,
         cache_bytes: int = 256 << 20,

@@ -18,6 +18,7 @@ class EngineTest : public ::testing::Test {
   void SetUp() override {
     bundle_ = testing::write_tiny_bundle(folder_.path("bundle"));
     options_.cache_dir = folder_.path("cache");
+    options_.profile = "";  // the tiny bundle's own
   }
 
   // A 64 x 48 image of random bytes.

@@ -51,6 +51,16 @@ TEST(MapBox, TruncatesOnlyWhenTheProfileSaysSo) {
   map_box(g, {3, 5, 511, 299}, BoxRounding::none, box);
   EXPECT_FLOAT_EQ(box[0], 1.5f);
   EXPECT_FLOAT_EQ(box[3], 149.5f);
+  const ImageGeometry third = image_geometry(768, 768, 256, 256, Fit::longest_side);
+  map_box(third, {2, 3, 4, 767}, BoxRounding::containing_pixel, box);
+  EXPECT_EQ(box[0], 0);  // pixels 0, 1, 2 make pixel 0
+  EXPECT_EQ(box[1], 1);
+  EXPECT_EQ(box[2], 1);
+  EXPECT_EQ(box[3], 255);
+  const ImageGeometry up = image_geometry(64, 64, 256, 256, Fit::longest_side);
+  map_box(up, {0, 1, 2, 63}, BoxRounding::containing_pixel, box);
+  EXPECT_EQ(box[0], 2);  // pixel 0 becomes pixels 0 to 3; its centre lies at 2.0
+  EXPECT_EQ(box[3], 254);
 }
 
 TEST(MapBox, StaysInTheFrameForEveryBoxInTheImage) {

@@ -37,7 +37,7 @@ TEST(Arguments, EveryOption) {
 
 TEST(Arguments, Defaults) {
   const Arguments a = parse_arguments({"-i", "in", "-o", "out"});
-  EXPECT_EQ(a.profile, "");
+  EXPECT_EQ(a.profile, "clinical");
   EXPECT_EQ(a.precision, "f32");
   EXPECT_EQ(a.threads, 0);
   EXPECT_FALSE(a.overwrite || a.quiet || a.times);

@@ -78,7 +78,7 @@ TEST(Profile, TheBuiltinOnesAreThePublishedRules) {
 TEST(Profile, ClinicalLeavesTheImageToTheModelAndKeepsTheBox) {
   const Profile profile = builtin_profile("clinical");
   EXPECT_FALSE(profile.image.has_value());
-  EXPECT_EQ(profile.prompt.box_rounding, BoxRounding::none);
+  EXPECT_EQ(profile.prompt.box_rounding, BoxRounding::containing_pixel);
 }
 
 TEST(Profile, AnUnknownNameListsTheKnownOnes) {

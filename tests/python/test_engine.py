@@ -88,7 +88,8 @@ def test_points_and_a_mask_change_the_answer(engine: Engine, embedding: ImageEmb
 
 def test_info(engine: Engine) -> None:
     info = engine.info
-    assert (info.family, info.profile, info.precision) == ("litemedsam", "litemedsam", "f32")
+    assert (info.family, info.profile, info.precision) == ("litemedsam", "clinical", "f32")
+    assert Engine(bundle, profile=None).info.profile == "litemedsam"
     assert info.backend.startswith("OpenVINO ")
     assert info.embedding_shape == (1, 256, 64, 64)
     assert info.mask_shape == (256, 256)

@@ -17,7 +17,7 @@ BOXES = [[4, 6, 1, 40, 30, 4], [20, 10, 2, 60, 40, 5]]
 
 @pytest.fixture(scope="module")
 def engine() -> Engine:
-    return Engine(TINY, cache_dir="none")
+    return Engine(TINY, profile=None, cache_dir="none")
 
 
 @pytest.fixture(scope="module")

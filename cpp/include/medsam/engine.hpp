@@ -27,8 +27,8 @@ struct EngineOptions {
   std::string precision = "f32";
   /// Threads for inference; 0 = all cores the process may use.
   int threads = 0;
-  /// Name of a built-in profile, or "" for the bundle's own (the one that reproduces its published script).
-  std::string profile;
+  /// Name of a built-in profile or of the bundle's own; "" = the bundle's own, which reproduces its published script.
+  std::string profile = "clinical";
   /// Folder for compiled models; "" = $MEDSAM_ENGINE_CACHE, else $XDG_CACHE_HOME/medsam-engine, else
   /// ~/.cache/medsam-engine; "none" = do not store. A folder that cannot be written is reported to `log` and not used.
   std::string cache_dir;

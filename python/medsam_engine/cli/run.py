@@ -83,7 +83,7 @@ def run_cases(
     bundle: Annotated[
         Path | None, typer.Option(help="Model folder; else $MEDSAM_ENGINE_BUNDLE, else the one that was fetched.")
     ] = None,
-    profile: Annotated[str | None, typer.Option(help="Rules of a published system; else the engine's default.")] = None,
+    profile: Annotated[str, typer.Option(help="clinical, or the rules of a published system.")] = "clinical",
     precision: Annotated[str, typer.Option(help="f32, bf16, f16, int8 or auto, as the bundle allows.")] = "f32",
     device: Annotated[str, typer.Option(help="Inference device.")] = "CPU",
     threads: Annotated[int, typer.Option(help="Inference threads; 0 = all cores.")] = 0,

@@ -167,7 +167,7 @@ def segment(
         Path | None,
         typer.Option("--preview", "--overlay", help="Picture of the result to write, PNG: for a volume, its slices."),
     ] = None,
-    profile: Annotated[str | None, typer.Option(help="Rules of a published system; else the bundle's own.")] = None,
+    profile: Annotated[str, typer.Option(help="clinical, or the rules of a published system.")] = "clinical",
     threads: Annotated[int, typer.Option(help="Inference threads; 0 = all cores.")] = 0,
     device: Annotated[str, typer.Option(help="Inference device.")] = "CPU",
     precision: Annotated[str, typer.Option(help="Inference precision.")] = "f32",
