@@ -1,6 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// What each file of this folder adds to the module. Order matters: errors, then types, then the engine that uses both, then
-// the folder runner that uses it.
+// What each file of this folder adds to the module. Order matters: errors, then types, then the engine that uses both,
+// then the folder runner that uses it.
 #pragma once
 
 #include <pybind11/pybind11.h>

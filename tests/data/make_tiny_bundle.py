@@ -2,8 +2,8 @@
 """Writes tests/data/tiny_bundle: a bundle of a few kB whose answers can be worked out by hand.
 
 encoder: embedding[c, i, j] = mean of the 4 x 4 input block of channel min(c, 2), plus c.
-decoder: a mask is +1 inside the rectangle of the box corners (labels 2 and 3; the far ends plus 1 pixel) and within 4 pixels
-of any point of label 1, -1 elsewhere, plus mask token / 100; iou = 0.5 + mask token / 10 + embedding[0, 0, 0].
+decoder: a mask is +1 inside the rectangle of the box corners (labels 2 and 3; the far ends plus 1 pixel) and within 4
+pixels of any point of label 1, -1 elsewhere, plus mask token / 100; iou = 0.5 + mask token / 10 + embedding[0, 0, 0].
 decoder_mask: the same logits plus mask_input.
 
 tests/cpp/fake_backend.cpp computes the same without a runtime. Run this again only to change the bundle:
@@ -13,6 +13,7 @@ tests/cpp/fake_backend.cpp computes the same without a runtime. Run this again o
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -138,14 +139,14 @@ def decoder(mask: bool) -> onnx.ModelProto:
     return model(nodes, constants, inputs, outputs)
 
 
-def model(nodes: list, constants: list, inputs: list, outputs: list) -> onnx.ModelProto:
+def model(nodes: list[Any], constants: list[Any], inputs: list[Any], outputs: list[Any]) -> onnx.ModelProto:
     graph = h.make_graph(nodes, "tiny", inputs, outputs, constants)
     made = h.make_model(graph, opset_imports=[h.make_opsetid("", 17)], ir_version=8)
     onnx.checker.check_model(made)
     return made
 
 
-def tensors(values: list) -> list[dict]:
+def tensors(values: list[Any]) -> list[dict[str, Any]]:
     dtype = {T.FLOAT: "f32", T.INT32: "i32"}
     return [
         {

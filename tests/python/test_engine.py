@@ -86,7 +86,7 @@ def test_points_and_a_mask_change_the_answer(engine: Engine, embedding: ImageEmb
         assert np.abs(other - box).max() > 0.1
 
 
-def test_info(engine: Engine) -> None:
+def test_info(engine: Engine, bundle: Path) -> None:
     info = engine.info
     assert (info.family, info.profile, info.precision) == ("litemedsam", "clinical", "f32")
     assert Engine(bundle, profile=None).info.profile == "litemedsam"
