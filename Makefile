@@ -24,7 +24,7 @@ digest = $(shell find $(1) -type f -not -path '*/__pycache__/*' -print0 2>/dev/n
 PACKAGE_STAMP := $(STAMPS)/package-$(call digest,CMakeLists.txt cmake cpp kernels profiles pyproject.toml build_backend python tools)
 BUNDLE_STAMP := $(STAMPS)/bundle-$(call digest,tools profiles)
 
-.PHONY: help setup build bundle demo test test-cpp test-python test-slow test-all sanitize asan tsan wheel consumer stubs \
+.PHONY: help setup build bundle demo test test-cpp test-python parity test-slow test-all sanitize asan tsan wheel consumer stubs \
         lint lint-python lint-types lint-cpp analyze format bench clean
 
 help:  ## this list
@@ -62,6 +62,9 @@ stubs: | build
 
 test-python: | build bundle
 	@$(PYTHON) -m pytest
+
+parity: | build bundle  ## the published script's volumes, object by object, and their peak memory
+	@$(PYTHON) -m pytest -m slow tests/python/parity
 
 test-slow: | build bundle  ## the tests that take minutes: every family's export
 	@$(PYTHON) -m pytest -m slow
