@@ -70,8 +70,8 @@ def test_every_3d_object_is_the_published_one(bundle: Path, tmp_path: Path) -> N
         folder = tmp_path / case.stem
         folder.mkdir()
         (folder / case.name).symlink_to(case)
-        command = [program, "-i", folder, "-o", tmp_path / "segs", "--bundle", bundle, "--profile", "litemedsam", "-q"]
-        process = subprocess.Popen(command)
+        arguments = ["-i", folder, "-o", tmp_path / "segs", "--bundle", bundle, "--profile", "litemedsam", "-q"]
+        process = subprocess.Popen([str(program), *map(str, arguments)])
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         assert process.returncode == 0, case.name
