@@ -2,6 +2,7 @@
 """The exported LiteMedSAM bundle, one engine on it, and a small image that has something to find."""
 
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,12 @@ from medsam_engine import Engine, ImageEmbedding
 ROOT = Path(__file__).resolve().parents[2]
 HEIGHT, WIDTH = 96, 128
 BOX = (30, 20, 90, 70)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """A shell's background job ignores SIGINT, its children too; the tests of Ctrl-C need a terminal's default."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -34,13 +34,16 @@ def test_the_object_is_found(engine: Engine, image: NDArray[np.uint8]) -> None:
     assert 2 * (mask & truth).sum() / (mask.sum() + truth.sum()) > 0.95
 
 
+@pytest.mark.parametrize(("profile", "order"), [(None, [1, 2, 3]), ("clinical", [2, 1, 3])])
 def test_segment_is_predict_painted_in_order(
-    engine: Engine, image: NDArray[np.uint8], embedding: ImageEmbedding
+    bundle: Path, image: NDArray[np.uint8], profile: str | None, order: list[int]
 ) -> None:
-    boxes = [BOX, (50, 30, 110, 90), (0, 0, 20, 20)]
+    engine = Engine(bundle, profile=profile)
+    embedding = engine.encode(image)
+    boxes = [BOX, (50, 30, 110, 90), (0, 0, 20, 20)]  # the second is the largest: clinical paints it first
     expected = np.zeros((HEIGHT, WIDTH), np.uint16)
-    for label, mask in enumerate(engine.predict(embedding, box=boxes), start=1):
-        expected[mask[0]] = label
+    for label in order:
+        expected[engine.predict(embedding, box=boxes[label - 1]).mask(0)] = label
     for source in (image, embedding):
         labels = engine.segment(source, boxes)
         assert labels.dtype == np.uint16
