@@ -36,26 +36,25 @@ def _shape_error(name: str, array: NDArray[np.generic], expected: str, remedy: s
     return InvalidArgument(f"{name}: got shape {array.shape}, expected {expected}; {remedy}")
 
 
+def _boxes(name: str, value: ArrayLike, ends: str) -> NDArray[np.float64]:
+    width = len(ends.split())
+    expected = f"numbers ({width},) or (N, {width}), each {ends}"
+    array = _array(name, value, "iuf", expected)
+    if array.shape == (0,):
+        array = array.reshape(0, width)
+    if array.ndim not in (1, 2) or array.shape[-1] != width:
+        raise _shape_error(name, array, expected, "give the two corners of each box")
+    return np.ascontiguousarray(array.reshape(-1, width), dtype=np.float64)
+
+
 def box_array(box: ArrayLike) -> NDArray[np.float64]:
     """Boxes as (N, 4) float64, [x0, y0, x1, y1] each; (4,) is one box and an empty list is none. InvalidArgument."""
-    expected = "numbers (4,) or (N, 4), each x0, y0, x1, y1"
-    array = _array("box", box, "iuf", expected)
-    if array.shape == (0,):
-        array = array.reshape(0, 4)
-    if array.ndim not in (1, 2) or array.shape[-1] != 4:
-        raise _shape_error("box", array, expected, "give the two corners of each box")
-    return np.ascontiguousarray(array.reshape(-1, 4), dtype=np.float64)
+    return _boxes("box", box, "x0, y0, x1, y1")
 
 
 def box3d_array(boxes: ArrayLike) -> NDArray[np.float64]:
     """Boxes as (N, 6) float64, [x0, y0, z0, x1, y1, z1] each; (6,) is one box, an empty list none. InvalidArgument."""
-    expected = "numbers (6,) or (N, 6), each x0, y0, z0, x1, y1, z1"
-    array = _array("boxes", boxes, "iuf", expected)
-    if array.shape == (0,):
-        array = array.reshape(0, 6)
-    if array.ndim not in (1, 2) or array.shape[-1] != 6:
-        raise _shape_error("boxes", array, expected, "give the two corners of each box")
-    return np.ascontiguousarray(array.reshape(-1, 6), dtype=np.float64)
+    return _boxes("boxes", boxes, "x0, y0, z0, x1, y1, z1")
 
 
 def _point_arrays(
