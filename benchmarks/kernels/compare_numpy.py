@@ -83,7 +83,7 @@ def compare_pre(probe: Probe, rounds: int) -> None:
                 out[:] = np.nan
                 if not run() or not np.array_equal(out, expected):
                     raise SystemExit(f"{table}: differs from OpenCV + NumPy at {size}, {channels} channels")
-            numpy_run = lambda image=image: pre_numpy(image)  # noqa: E731
+            numpy_run = lambda image=image: pre_numpy(image)  # noqa: E731  (binds the loop's value)
             report(f"pre  {size[1]}x{size[0]}x{channels}", tables, medians_ms([numpy_run, *runs], rounds))
 
 
@@ -106,7 +106,7 @@ def compare_post(probe: Probe, rounds: int) -> None:
                 run()
                 if not np.array_equal(out[clear], expected[clear]):
                     raise SystemExit(f"{table}: differs from OpenCV + NumPy at {size}")
-            numpy_run = lambda a=logits, b=crop, c=expected: post_numpy(a, b, c)  # noqa: E731
+            numpy_run = lambda a=logits, b=crop, c=expected: post_numpy(a, b, c)  # noqa: E731  (likewise)
             report(f"post {size[1]}x{size[0]} {name}", tables, medians_ms([numpy_run, *runs], rounds))
 
 

@@ -29,9 +29,14 @@ Profile choose_profile(const std::string& name, const Bundle& bundle) {
   return name.empty() || name == bundle.profile.name ? bundle.profile : builtin_profile(name);
 }
 
+// To be raised when the pixel kernels or this library's use of the encoder change an embedding's values: embeddings
+// outlive the library's version in stores and files, and must not be taken for new ones.
+constexpr int kEmbeddingRevision = 1;
+
 // Everything that decides an embedding's values, but for rounding noise.
 std::string embedding_fingerprint(const Bundle& bundle, const ImageRules& rules, const EngineOptions& options) {
-  const Json text = {{"encoder", bundle.model("encoder").sha256},
+  const Json text = {{"revision", kEmbeddingRevision},
+                     {"encoder", bundle.model("encoder").sha256},
                      {"input_size", bundle.input_size},
                      {"prompt_frame", bundle.prompt_frame},
                      {"precision", options.precision},

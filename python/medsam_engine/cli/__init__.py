@@ -7,6 +7,7 @@ import sys
 def main() -> None:
     """Runs the command line and exits: 0 done, 1 internal error, 2 bad input or a missing library, 130 Ctrl-C."""
     try:
+        # Only to see whether they are there.
         import PIL  # noqa: F401
         import rich  # noqa: F401
         import typer  # noqa: F401

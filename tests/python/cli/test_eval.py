@@ -11,8 +11,8 @@ pytest.importorskip("typer", reason="typer comes with the extra [cli]")
 pytest.importorskip("surface_distance", reason="surface-distance comes with the extra [eval]")
 pytest.importorskip("matplotlib", reason="matplotlib comes with the extra [eval]")
 
-from medsam_engine.cli.app import run  # noqa: E402
-from medsam_engine.cli.eval import read_times  # noqa: E402
+from medsam_engine.cli.app import run
+from medsam_engine.cli.eval import read_times
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def folders(tmp_path: Path) -> list[str]:
     for folder, key, k in (("segs", "segs", 0), ("gts", "gts", 1)):
         (tmp_path / folder).mkdir()
         for name, arrays in cases.items():
-            np.savez(tmp_path / folder / f"{name}.npz", **{key: arrays[k]})  # type: ignore[arg-type]
+            np.savez(tmp_path / folder / f"{name}.npz", **{key: arrays[k]})  # type: ignore[arg-type]  # savez takes any names
     return ["eval", "-s", str(tmp_path / "segs"), "-g", str(tmp_path / "gts")]
 
 

@@ -12,7 +12,7 @@ from medsam_engine import Engine
 Image = pytest.importorskip("PIL.Image", reason="Pillow comes with the extra [cli]")
 pytest.importorskip("typer", reason="typer comes with the extra [cli]")
 
-from medsam_engine.cli.app import run  # noqa: E402
+from medsam_engine.cli.app import run
 
 BOX = (30, 20, 90, 70)
 BOX_TEXT = "30,20,90,70"

@@ -20,7 +20,7 @@ Image = pytest.importorskip("PIL.Image", reason="Pillow comes with the extra [cl
 pytest.importorskip("typer", reason="typer comes with the extra [cli]")
 sitk = pytest.importorskip("SimpleITK", reason="SimpleITK comes with the extra [medical]")
 
-from medsam_engine.cli.app import run  # noqa: E402
+from medsam_engine.cli.app import run
 
 DIRECTION = [0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, -1.0, 0.0]
 

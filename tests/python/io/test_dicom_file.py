@@ -11,8 +11,8 @@ import pytest
 from medsam_engine import InvalidArgument, Unsupported, io
 
 pydicom = pytest.importorskip("pydicom", reason="pydicom comes with the extra [medical]")
-from dicom_builder import slice_dataset  # noqa: E402
-from pydicom.data import get_testdata_file  # noqa: E402
+from dicom_builder import slice_dataset
+from pydicom.data import get_testdata_file
 
 
 def sample(name: str) -> Path:

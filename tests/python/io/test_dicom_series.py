@@ -12,7 +12,7 @@ from medsam_engine import InvalidArgument, io
 pytest.importorskip("pydicom", reason="pydicom comes with the extra [medical]")
 sitk = pytest.importorskip("SimpleITK", reason="SimpleITK comes with the extra [medical]")
 
-from dicom_builder import AXIAL, slice_dataset, straight, write_series  # noqa: E402
+from dicom_builder import AXIAL, slice_dataset, straight, write_series
 
 RNG = np.random.default_rng(5)
 

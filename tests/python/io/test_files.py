@@ -14,7 +14,7 @@ from medsam_engine.io.medical_image import DicomSource
 hd = pytest.importorskip("highdicom", reason="highdicom comes with the extra [medical]")
 pydicom = pytest.importorskip("pydicom", reason="pydicom comes with the extra [medical]")
 Image = pytest.importorskip("PIL.Image", reason="Pillow comes with the extra [cli]")
-from dicom_builder import straight, write_series  # noqa: E402
+from dicom_builder import straight, write_series
 
 OBLIQUE = (0.936, 0.352, 0.0, -0.352, 0.936, 0.0)
 RNG = np.random.default_rng(4)
