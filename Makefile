@@ -15,6 +15,8 @@ STAMPS := build/stamps
 # ccache, where there is one, makes a rebuild after `make clean` or in a new clone quick.
 ifneq ($(shell command -v ccache 2>/dev/null),)
 export CMAKE_CXX_COMPILER_LAUNCHER := ccache
+export CCACHE_BASEDIR := $(CURDIR)
+export CCACHE_NOHASHDIR := 1
 endif
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 

@@ -43,7 +43,8 @@ class Family:
 
     input_size: side of the encoder's input, pixels; prompt_frame: side of the frame of `point_coords`, pixels;
     profile: name of the profile that reproduces the published script (profiles/<name>.json); sizes: the published
-    sizes, each with what makes the architecture with untrained weights; the checkpoint's tensors tell which it is.
+    sizes, each with what makes the architecture with untrained weights; the checkpoint's tensors tell which it is;
+    point_shift, accepts, mask_input, from_box and modality_index: as docs/bundle.md words `prompt` and `modality`.
     """
 
     name: str
@@ -52,6 +53,11 @@ class Family:
     profile: str
     sizes: Mapping[str, Callable[[], nn.Module]]
     graphs: Callable[[nn.Module], tuple[Graph, ...]]
+    point_shift: float = 0.5
+    accepts: tuple[str, ...] = ("box", "points")
+    mask_input: str | None = "logits"
+    from_box: str = "corners"
+    modality_index: Mapping[str, int] | None = None
 
     def build(self, size: str | None = None) -> nn.Module:
         """The architecture with untrained weights, of the first size unless another is named."""

@@ -44,6 +44,17 @@ def model_entry(graph: Graph, path: Path) -> dict[str, Any]:
     }
 
 
+def prompt_entry(family: Family) -> dict[str, Any]:
+    """How the family's prompt encoder is to be asked."""
+    return {
+        "frame": family.prompt_frame,
+        "point_shift": family.point_shift,
+        "accepts": list(family.accepts),
+        "mask_input": family.mask_input,
+        "from_box": family.from_box,
+    }
+
+
 def build(
     family: Family, models: Mapping[str, dict[str, Any]], parity: Mapping[str, float], checkpoint_sha256: str
 ) -> dict[str, Any]:
@@ -51,12 +62,14 @@ def build(
 
     Holds no time and no path, so the same checkpoint and exporter give the same bytes.
     """
+    modality = {} if family.modality_index is None else {"modality": {"index": dict(family.modality_index)}}
     return {
         "schema_version": SCHEMA_VERSION,
         "family": family.name,
         "profile": profiles.load(family.profile),
         "image": {"input_size": family.input_size},
-        "prompt": {"frame": family.prompt_frame},
+        "prompt": prompt_entry(family),
+        **modality,
         "models": dict(models),
         "provenance": {
             "checkpoint_sha256": checkpoint_sha256,

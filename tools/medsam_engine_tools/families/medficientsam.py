@@ -36,6 +36,7 @@ def family(name: str, point_shift: float) -> Family:
         profile=name,
         sizes={key: partial(build, size, point_shift) for key, size in SIZES.items()},
         graphs=partial(sam_graphs, input_size=INPUT_SIZE, frame=INPUT_SIZE),
+        point_shift=point_shift,
     )
 
 
