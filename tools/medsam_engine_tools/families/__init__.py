@@ -14,6 +14,7 @@ REGISTRY: dict[str, str] = {
     "medficientsam": "medsam_engine_tools.families.medficientsam",
     "medficientsam_torch": "medsam_engine_tools.families.medficientsam_torch",
     "medsam": "medsam_engine_tools.families.medsam",
+    "swin_litemedsam": "medsam_engine_tools.families.swin_litemedsam",
 }
 
 

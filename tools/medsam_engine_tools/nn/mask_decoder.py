@@ -23,6 +23,14 @@ def split_tokens(x: Tensor, conv: nn.ConvTranspose2d) -> Tensor:
     return functional.linear(x, weight, conv.bias.repeat(4)).view(*x.shape[:-1], 4, conv.out_channels)
 
 
+def raster_masks(masks: Tensor, grid: int) -> Tensor:
+    """(N, M, 16 grid^2), tokens split twice by `split_tokens`, -> (N, M, 4 grid, 4 grid)."""
+    # (row, column, row in 2, column in 2, row in 4, column in 4) to raster order.
+    prompts, count, _ = masks.shape
+    masks = masks.view(prompts, count, grid, grid, 2, 2, 2, 2).permute(0, 1, 2, 4, 6, 3, 5, 7)
+    return masks.reshape(prompts, count, 4 * grid, 4 * grid)
+
+
 class MaskDecoder(nn.Module):
     """Predicts the wanted ones of `num_masks` masks, and their quality, for each prompt."""
 
@@ -48,12 +56,21 @@ class MaskDecoder(nn.Module):
         image (1 or N, grid^2, dim) with the dense prompt added; image_pe (grid^2, dim); sparse (N, T, dim);
         mask_index (M,) i32, each in [0, num_masks) -> low_res_logits (N, M, 4 grid, 4 grid), iou_predictions (N, M).
         """
+        tokens, image = self.attend(image, image_pe, sparse)
+        kernels, iou = self.predictions(tokens, mask_index)
+        return self.logits(image, kernels), iou
+
+    def attend(self, image: Tensor, image_pe: Tensor, sparse: Tensor) -> tuple[Tensor, Tensor]:
+        """The transformer on the decoder's own tokens, then `sparse`: tokens (N, ., dim), image (N, grid^2, dim)."""
         own = torch.cat([self.iou_token.weight, self.mask_tokens.weight])
         tokens = torch.cat([own.expand(sparse.shape[0], -1, -1), sparse], dim=1)
         tokens, image = self.transformer(tokens, image, image_pe)
+        return tokens, image
+
+    def predictions(self, tokens: Tensor, mask_index: Tensor) -> tuple[Tensor, Tensor]:
+        """Kernels (N, M, dim / 8) and iou_predictions (N, M) of the wanted masks."""
         iou = self.iou_prediction_head(tokens[:, 0]).index_select(1, mask_index)
-        kernels = self.kernels(tokens[:, 1 : 1 + self.num_masks]).index_select(1, mask_index)
-        return self.logits(image, kernels), iou
+        return self.kernels(tokens[:, 1 : 1 + self.num_masks]).index_select(1, mask_index), iou
 
     def kernels(self, mask_tokens: Tensor) -> Tensor:
         """(N, num_masks, dim) -> (N, num_masks, dim / 8), each mask token through its own perceptron."""
@@ -67,8 +84,4 @@ class MaskDecoder(nn.Module):
         grid = round(image.shape[1] ** 0.5)
         x = functional.gelu(norm.tokens(split_tokens(image, first)))
         x = functional.gelu(split_tokens(x, second)).flatten(1, 3)
-        masks = kernels @ x.transpose(1, 2)
-        # (row, column, row in 2, column in 2, row in 4, column in 4) to raster order.
-        prompts, count, _ = masks.shape
-        masks = masks.view(prompts, count, grid, grid, 2, 2, 2, 2).permute(0, 1, 2, 4, 6, 3, 5, 7)
-        return masks.reshape(prompts, count, 4 * grid, 4 * grid)
+        return raster_masks(kernels @ x.transpose(1, 2), grid)
