@@ -19,6 +19,7 @@ enum class ResizePath : std::uint8_t {
   linear,         // linear
   area_enlarged,  // area where a direction enlarges: the linear code with other weights
   cubic,
+  spline,  // not OpenCV's: spline_resize.hpp, with a plan of its own
 };
 
 /// One output cell of an area resize: taps mid_begin - 1 (w_first), mid_begin .. mid_end - 1 (w_mid), mid_end (w_last).

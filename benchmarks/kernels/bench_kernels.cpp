@@ -23,6 +23,7 @@ namespace mk = medsam::kernels;
 namespace {
 
 constexpr std::int64_t kSide = 256;
+constexpr std::int64_t kSplineSide = 1024;  // MedSAM's, the one that uses it: the image is stretched to a square
 
 struct Size {
   std::int64_t height, width;
@@ -65,11 +66,13 @@ std::vector<float> disc_logits(Size crop, float radius) {
 void bench_pre(benchmark::State& state, const mk::KernelTable* table, Size size, int channels,
                mk::Interpolation interpolation) {
   const auto image = random_image(size, channels);
-  const Size small = resized(size);
+  const bool spline = interpolation == mk::Interpolation::spline;
+  const Size small = spline ? Size{kSplineSide, kSplineSide} : resized(size);
+  const std::int64_t side = spline ? kSplineSide : kSide;
   const mk::Pixels pixels{image.data(), mk::PixelType::u8, size.height, size.width, channels, size.width * channels};
-  const mk::ResizeNormalizeParams params{small.height,           small.width, kSide, interpolation,
-                                         mk::Normalize::min_max, 1e-8,        {},    {}};
-  std::vector<float> out(3 * kSide * kSide);
+  const mk::ResizeNormalizeParams params{small.height,           small.width, side, interpolation,
+                                         mk::Normalize::min_max, 1e-8,        {},   {}};
+  std::vector<float> out(static_cast<std::size_t>(3 * side * side));
   const Scratch scratch = make_scratch(table->resize_normalize_scratch(pixels, params));
   for (auto _ : state) {
     benchmark::DoNotOptimize(table->resize_normalize(pixels, params, out.data(), scratch.get()));
@@ -107,11 +110,11 @@ void bench_opencv_resize(benchmark::State& state, Size size, int channels, int f
 #endif
 
 void register_all() {
-  constexpr const char* kInterpolations[] = {"area", "linear", "cubic"};
+  constexpr const char* kInterpolations[] = {"area", "linear", "cubic", "spline"};
   for (const Size size : kSizes) {
     const std::string where = "/" + std::to_string(size.width) + "x" + std::to_string(size.height);
     for (const int channels : {3, 1}) {
-      for (int i = 0; i < 3; ++i) {
+      for (int i = 0; i < 4; ++i) {
         const std::string name = "pre/" + std::string(kInterpolations[i]) + where + "x" + std::to_string(channels);
         for (const mk::KernelTable* table : mk::available_tables()) {
           benchmark::RegisterBenchmark((name + "/" + table->name).c_str(), bench_pre, table, size, channels,
@@ -119,6 +122,7 @@ void register_all() {
         }
 #ifdef MEDSAM_BENCH_OPENCV
         constexpr int kFlags[] = {cv::INTER_AREA, cv::INTER_LINEAR, cv::INTER_CUBIC};
+        if (i == 3) continue;  // OpenCV has no spline
         benchmark::RegisterBenchmark((name + "/OpenCV_resize_only").c_str(), bench_opencv_resize, size, channels,
                                      kFlags[i]);
 #endif

@@ -1,6 +1,7 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // The stages of the oracle's pre-processing, and the oracle's table.
 #include "kernels/scalar/scalar.hpp"
+#include "kernels/spline_resize.hpp"
 
 namespace medsam::kernels {
 namespace scalar {
@@ -17,6 +18,7 @@ void resize_typed(const Pixels& image, const ResizePlan& plan, const ResizeNorma
   auto* typed = static_cast<T*>(out);
   switch (plan.path) {
     case ResizePath::copy:
+    case ResizePath::spline:
       break;
     case ResizePath::area:
       resize_area<T>(image, plan, params.new_height, params.new_width, typed);
@@ -37,7 +39,11 @@ void resize_typed(const Pixels& image, const ResizePlan& plan, const ResizeNorma
 std::size_t resize_normalize_scratch(const Pixels& image, const ResizeNormalizeParams& params) noexcept {
   Scratch scratch(nullptr);
   const ResizePlan plan = make_resize_plan(image, params, scratch);
-  if (plan.path != ResizePath::copy) take_resized(image, params, scratch);
+  if (plan.path == ResizePath::spline) {
+    spline_resized(image, params, scratch);
+  } else if (plan.path != ResizePath::copy) {
+    take_resized(image, params, scratch);
+  }
   return scratch.used();
 }
 
@@ -47,6 +53,7 @@ bool resize_normalize(const Pixels& image, const ResizeNormalizeParams& params, 
   Scratch scratch(scratch_memory);
   const ResizePlan plan = make_resize_plan(image, params, scratch);
   if (plan.path == ResizePath::copy) return normalize_pad(image, params, out);
+  if (plan.path == ResizePath::spline) return normalize_pad(spline_resized(image, params, scratch), params, out);
   std::byte* data = take_resized(image, params, scratch);
   switch (image.type) {
     case PixelType::u8:

@@ -5,6 +5,7 @@
 
 #include "kernels/kernels.hpp"
 #include "kernels/scalar/scalar.hpp"
+#include "kernels/spline_resize.hpp"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/simd/table.cpp"
@@ -50,6 +51,7 @@ ResizeLayout lay_out(const Pixels& image, const ResizeNormalizeParams& params, S
   layout.row = scratch.take<float>(samples);
   switch (layout.plan.path) {
     case ResizePath::copy:
+    case ResizePath::spline:
       return layout;
     case ResizePath::area:
       layout.area = take_area_buffers(image, params.new_width, scratch);
@@ -75,6 +77,7 @@ bool resize_normalize_typed(const Pixels& image, const ResizeNormalizeParams& pa
   T* resized = reinterpret_cast<T*>(layout.resized);
   switch (layout.plan.path) {
     case ResizePath::copy:
+    case ResizePath::spline:  // resized before
       return normalize_pad<T>(image, params, layout.row, out);
     case ResizePath::area:
       resize_area<T>(image, layout.plan, layout.area, height, width, resized);
@@ -96,14 +99,16 @@ bool resize_normalize_typed(const Pixels& image, const ResizeNormalizeParams& pa
 
 std::size_t resize_normalize_scratch(const Pixels& image, const ResizeNormalizeParams& params) noexcept {
   Scratch scratch(nullptr);
-  lay_out(image, params, scratch);
+  const ResizeLayout layout = lay_out(image, params, scratch);
+  if (layout.plan.path == ResizePath::spline) spline_resized(image, params, scratch);
   return scratch.used();
 }
 
-bool resize_normalize(const Pixels& image, const ResizeNormalizeParams& params, float* out, void* memory) noexcept {
-  if (!all_finite(image)) return false;
+bool resize_normalize(const Pixels& source, const ResizeNormalizeParams& params, float* out, void* memory) noexcept {
+  if (!all_finite(source)) return false;
   Scratch scratch(memory);
-  const ResizeLayout layout = lay_out(image, params, scratch);
+  const ResizeLayout layout = lay_out(source, params, scratch);
+  const Pixels image = layout.plan.path == ResizePath::spline ? spline_resized(source, params, scratch) : source;
   switch (image.type) {
     case PixelType::u8:
       return resize_normalize_typed<std::uint8_t>(image, params, layout, out);
