@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from torch import Tensor, nn
 
@@ -38,13 +39,28 @@ class Graph:
 
 
 @dataclass(frozen=True)
+class Companion:
+    """A second published model that a family is built on, in a folder of its own.
+
+    option: of `medsam-engine export`, which names the folder; what: the folder, in words; attach: reads it into the
+    loaded model, and returns the SHA-256 of the weights file (hex).
+    """
+
+    option: str
+    what: str
+    attach: Callable[[nn.Module, Path], str]
+
+
+@dataclass(frozen=True)
 class Family:
     """A published architecture: how to build it, and the graphs that its bundle holds.
 
     input_size: side of the encoder's input, pixels; prompt_frame: side of the frame of `point_coords`, pixels;
     profile: name of the profile that reproduces the published script (profiles/<name>.json); sizes: the published
     sizes, each with what makes the architecture with untrained weights; the checkpoint's tensors tell which it is;
-    point_shift, accepts, mask_input, from_box and modality_index: as docs/bundle.md words `prompt` and `modality`.
+    point_shift, accepts, mask_input, from_box and modality_index: as docs/bundle.md words `prompt` and `modality`;
+    companion: what else the bundle is made of; input_sizes: by size, where they differ; experts, fallback: where a
+    checkpoint is one of several experts, which of them answers a modality, and which any other.
     """
 
     name: str
@@ -58,7 +74,20 @@ class Family:
     mask_input: str | None = "logits"
     from_box: str = "corners"
     modality_index: Mapping[str, int] | None = None
+    companion: Companion | None = None
+    input_sizes: Mapping[str, int] | None = None
+    experts: Mapping[str, str] | None = None
+    fallback: str | None = None
 
     def build(self, size: str | None = None) -> nn.Module:
         """The architecture with untrained weights, of the first size unless another is named."""
         return self.sizes[size if size is not None else next(iter(self.sizes))]()
+
+    def of_size(self, size: str) -> Family:
+        """The family with the input size that `size` has."""
+        return self if self.input_sizes is None else replace(self, input_size=self.input_sizes[size])
+
+    def expert_names(self) -> tuple[str, ...]:
+        """The experts in the order of the table, the fallback last; () for a family without any."""
+        named = () if self.experts is None else tuple(dict.fromkeys(self.experts.values()))
+        return named if self.fallback is None else (*named, self.fallback)

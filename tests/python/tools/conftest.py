@@ -9,6 +9,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 pytest.importorskip("torch", reason="the export tools need torch: pip install 'medsam-engine[export]'")
 
@@ -30,6 +31,11 @@ class GoldenCase:
         self._recipe = recipe
         with np.load(folder / "golden.npz") as arrays:
             self.arrays = {name: arrays[name] for name in arrays.files}
+
+    def fill(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """The stand-in values of an input that has a name."""
+        values: NDArray[np.float32] = self._recipe.fill(name, shape, "float32")
+        return values
 
     def weights(self) -> dict[str, torch.Tensor]:
         return {name: torch.from_numpy(value) for name, value in self._recipe.state_dict(self.keys).items()}

@@ -34,16 +34,21 @@ class PromptEncoder(nn.Module):
     """Points and boxes to sparse tokens, mask inputs to dense ones.
 
     `frame` is the side, in pixels, of the square in which coordinates are given (SAM's input_image_size); `point_shift`
-    moves them to pixel centres (0.5 in SAM, 0 in systems that left it out); `grid` is the side of the image embedding.
+    moves them to pixel centres (0.5 in SAM, 0 in systems that left it out); `grid` is the side of the image embedding;
+    without `mask_channels` it takes no mask inputs.
     """
 
-    def __init__(self, dim: int, grid: int, frame: int, mask_channels: int = 16, point_shift: float = 0.5) -> None:
+    def __init__(
+        self, dim: int, grid: int, frame: int, mask_channels: int | None = 16, point_shift: float = 0.5
+    ) -> None:
         super().__init__()
         self.grid, self.frame, self.point_shift = grid, frame, point_shift
         self.pe_layer = PositionalEncoding(dim)
         self.point_embeddings = nn.ModuleList(nn.Embedding(1, dim) for _ in range(4))
         self.not_a_point_embed = nn.Embedding(1, dim)
         self.no_mask_embed = nn.Embedding(1, dim)
+        if mask_channels is None:
+            return
         self.mask_downscaling = nn.Sequential(
             nn.Conv2d(1, mask_channels // 4, 2, stride=2),
             LayerNorm2d(mask_channels // 4),
