@@ -16,6 +16,7 @@ const char* const kHelp =
     "  -o, --output FOLDER   answers; made if absent\n"
     "  --bundle FOLDER       model; else $MEDSAM_ENGINE_BUNDLE, else the one that `medsam-engine fetch` installed\n"
     "  --profile NAME        rules of a published system; else clinical\n"
+    "  --modality M          CT, MR, PET, US, XRay, ... of every case; else what its file name tells\n"
     "  --precision P         f32, bf16, f16, int8 or auto, as the bundle allows (default f32)\n"
     "  --device D            inference device (default CPU)\n"
     "  --threads N           inference threads; 0 = all cores (default)\n"
@@ -50,6 +51,7 @@ constexpr ValueOption kValueOptions[] = {
     {"--device", &Arguments::device},
     {"--csv", &Arguments::csv},
     {"--precision", &Arguments::precision},
+    {"--modality", &Arguments::modality},
     {"--cache-dir", &Arguments::cache_dir},
 };
 constexpr Flag kFlags[] = {

@@ -10,7 +10,7 @@ namespace medsam::apps {
 
 struct Arguments {
   std::string input, output;
-  std::string bundle, profile = "clinical", device = "CPU", precision = "f32", csv, cache_dir;
+  std::string bundle, profile = "clinical", device = "CPU", precision = "f32", csv, cache_dir, modality;
   int threads = 0;
   bool overwrite = false, quiet = false, times = false;
   bool help = false, version = false;

@@ -79,6 +79,7 @@ FolderOptions folder_options(const Arguments& arguments, Terminal& terminal) {
   options.output = arguments.output;
   options.overwrite = arguments.overwrite;
   options.csv = arguments.csv;
+  options.modality = arguments.modality;
   options.progress = [&terminal](const FolderProgress& p) { terminal.progress(p); };
   options.finished = [&terminal](const CaseReport& r) { terminal.finished(r); };
   options.cancelled = [] { return caught_signal.load() != 0; };

@@ -1,8 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 #include "bundle.hpp"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -57,97 +55,164 @@ std::vector<TensorSpec> parse_tensors(ObjectReader& model, const char* field) {
   return tensors;
 }
 
-ModelFile parse_model(const std::string& role, ObjectReader reader, const fs::path& folder) {
-  ModelFile model;
-  model.role = role;
-  const std::string name = reader.string("file");
+std::string file_name(ObjectReader& reader) {
+  std::string name = reader.string("file");
   const bool plain = !name.empty() && name.find_first_of("/\\") == std::string::npos && name[0] != '.';
   if (!plain) reader.fail("file", "\"" + name + "\"", "a plain file name inside the bundle");
-  model.path = (folder / name).string();
-  model.bytes = static_cast<std::uint64_t>(reader.integer("bytes", 1, std::int64_t{1} << 40));
-  model.sha256 = reader.string("sha256");
-  if (model.sha256.size() != 64 || model.sha256.find_first_not_of("0123456789abcdef") != std::string::npos) {
-    reader.fail("sha256", "\"" + model.sha256.substr(0, 70) + "\"", "64 lower-case hex digits");
-  }
-  model.inputs = parse_tensors(reader, "inputs");
-  model.outputs = parse_tensors(reader, "outputs");
-  reader.finish();
+  return name;
+}
 
+// Path, size and hash of a file, of which the size is checked here.
+DataFile parse_file(ObjectReader& reader, const fs::path& folder) {
+  DataFile file;
+  file.path = (folder / file_name(reader)).string();
+  file.bytes = static_cast<std::uint64_t>(reader.integer("bytes", 1, std::int64_t{1} << 40));
+  file.sha256 = reader.string("sha256");
+  if (file.sha256.size() != 64 || file.sha256.find_first_not_of("0123456789abcdef") != std::string::npos) {
+    reader.fail("sha256", "\"" + file.sha256.substr(0, 70) + "\"", "64 lower-case hex digits");
+  }
   std::error_code error;
-  const std::uintmax_t size = fs::file_size(model.path, error);
-  if (error) throw ModelError(model.path + ": missing; the manifest names it, export or fetch the bundle again");
-  if (size != model.bytes) {
-    throw ModelError(model.path + ": got " + std::to_string(size) + " bytes, expected " + std::to_string(model.bytes) +
+  const std::uintmax_t size = fs::file_size(file.path, error);
+  if (error) throw ModelError(file.path + ": missing; the manifest names it, export or fetch the bundle again");
+  if (size != file.bytes) {
+    throw ModelError(file.path + ": got " + std::to_string(size) + " bytes, expected " + std::to_string(file.bytes) +
                      "; the file is damaged, export or fetch the bundle again");
   }
+  return file;
+}
+
+ModelFile parse_model(ObjectReader reader, const fs::path& folder) {
+  ModelFile model;
+  const DataFile graph = parse_file(reader, folder);
+  model.path = graph.path;
+  model.bytes = graph.bytes;
+  model.sha256 = graph.sha256;
+  model.inputs = parse_tensors(reader, "inputs");
+  model.outputs = parse_tensors(reader, "outputs");
+  if (reader.has("data")) {
+    const Json& list = reader.get("data");
+    if (!list.is_array() || list.empty() || list.size() > 64) reader.fail("data", "something else", "a list of files");
+    for (const Json& item : list) {
+      ObjectReader file(item, reader.where() + ": data[" + std::to_string(model.data.size()) + "]");
+      model.data.push_back(parse_file(file, folder));
+      file.finish();
+    }
+  }
+  reader.finish();
   return model;
 }
 
-void expect(const ModelFile& model, const std::vector<TensorSpec>& got, const std::vector<TensorSpec>& expected,
-            const char* side) {
-  for (std::size_t i = 0; i < expected.size(); ++i) {
-    const TensorSpec& want = expected[i];
-    const bool same = i < got.size() && got[i].name == want.name && got[i].dtype == want.dtype &&
-                      got[i].shape.size() == want.shape.size();
-    if (!same) {
-      throw ModelError("manifest.json: models: " + model.role + ": " + side + "[" + std::to_string(i) +
-                       "]: expected \"" + want.name + "\" with " + std::to_string(want.shape.size()) +
-                       " dimensions; export the bundle again with this version's tools");
-    }
+PromptEncoding parse_prompt(ObjectReader prompt) {
+  PromptEncoding encoding;
+  encoding.frame = static_cast<double>(prompt.integer("frame", 1, kMaxInputSize));
+  encoding.point_shift = prompt.number("point_shift");
+  if (encoding.point_shift != 0 && encoding.point_shift != 0.5)
+    prompt.fail("point_shift", "another number", "0 or 0.5");
+  const Json& accepts = prompt.get("accepts");
+  encoding.points = accepts == Json{"box", "points"};
+  if (!encoding.points && accepts != Json{"box"}) {
+    prompt.fail("accepts", "something else", R"(["box", "points"] or ["box"])");
   }
-  if (got.size() > expected.size()) {
-    throw ModelError("manifest.json: models: " + model.role + ": " + side + " \"" + got[expected.size()].name +
-                     "\" is not understood by this version; use a newer medsam-engine");
+  if (prompt.get("mask_input").is_null()) {
+    encoding.mask_input = MaskInput::none;
+  } else {
+    encoding.mask_input =
+        prompt.choice<MaskInput>("mask_input", {{"logits", MaskInput::logits}, {"scribble", MaskInput::scribble}});
   }
+  encoding.from_box = prompt.choice<FromBox>(
+      "from_box", {{"corners", FromBox::corners}, {"points_and_scribble", FromBox::points_and_scribble}});
+  prompt.finish();
+  return encoding;
 }
 
-// The tensors the engine knows how to fill and read (docs/bundle.md).
-void check_roles(const Bundle& bundle) {
-  const std::vector<TensorSpec> prompt = {{"image_embedding", DType::f32, {1, -1, -1, -1}},
-                                          {"point_coords", DType::f32, {-1, -1, 2}},
-                                          {"point_labels", DType::i32, {-1, -1}},
-                                          {"mask_index", DType::i32, {-1}}};
-  std::vector<TensorSpec> with_mask = prompt;
-  with_mask.push_back({"mask_input", DType::f32, {-1, 1, -1, -1}});
-  const std::vector<TensorSpec> answer = {{"low_res_logits", DType::f32, {-1, -1, -1, -1}},
-                                          {"iou_predictions", DType::f32, {-1, -1}}};
-  const ModelFile& encoder = bundle.model("encoder");
-  expect(encoder, encoder.inputs, {{"image", DType::f32, {-1, 3, -1, -1}}}, "inputs");
-  expect(encoder, encoder.outputs, {{"image_embedding", DType::f32, {-1, -1, -1, -1}}}, "outputs");
-  for (const auto& [role, model] : bundle.models) {
-    if (role == "encoder") continue;
-    if (role != "decoder" && role != "decoder_mask") {
-      throw ModelError("manifest.json: models: \"" + role.substr(0, 60) +
-                       "\" is not understood by this version; use a newer medsam-engine");
-    }
-    expect(model, model.inputs, role == "decoder" ? prompt : with_mask, "inputs");
-    expect(model, model.outputs, answer, "outputs");
-    const std::vector<std::int64_t>& taken = model.inputs[0].shape;
-    const std::vector<std::int64_t>& made = encoder.outputs[0].shape;
-    if (!std::equal(taken.begin() + 1, taken.end(), made.begin() + 1)) {
-      throw ModelError("manifest.json: the " + role +
-                       " takes another embedding than the encoder makes; export it again");
-    }
+std::string known_modality(const ObjectReader& reader, const std::string& name) {
+  const auto canonical = canonical_modality(name);
+  if (!canonical || *canonical != name) {
+    throw ModelError(reader.where() + ": \"" + name.substr(0, 60) + "\" is no modality of this version");
   }
-  const std::vector<std::int64_t> input = encoder.inputs[0].shape;
-  if (input[1] != 3 || input[2] != bundle.input_size || input[3] != bundle.input_size) {
-    throw ModelError("manifest.json: the encoder's input is not (-1, 3, S, S) with S = image.input_size " +
-                     std::to_string(bundle.input_size) + "; export the bundle again");
+  return name;
+}
+
+ModalityRules parse_modality(ObjectReader modality) {
+  ModalityRules rules;
+  if (modality.has("index")) {
+    ObjectReader index = modality.object("index");
+    for (const auto& [name, value] : modality.get("index").items()) {
+      rules.index[known_modality(index, name)] = static_cast<std::int32_t>(index.integer(name.c_str(), 0, 4096));
+    }
+    index.finish();
   }
-  const auto fixed = [](const std::vector<std::int64_t>& shape, std::size_t from) {
-    return std::all_of(shape.begin() + static_cast<std::ptrdiff_t>(from), shape.end(), [](auto d) { return d > 0; });
+  if (modality.has("experts")) {
+    ObjectReader experts = modality.object("experts");
+    for (const auto& [name, value] : modality.get("experts").items()) {
+      rules.experts[known_modality(experts, name)] = experts.string(name.c_str());
+    }
+    experts.finish();
+  }
+  if (modality.has("fallback")) rules.fallback = modality.string("fallback");
+  modality.finish();
+  return rules;
+}
+
+// Who plays which role. Without "experts" the names of the models are the roles.
+std::map<std::string, ModelSet> parse_experts(ObjectReader& manifest, const std::map<std::string, ModelFile>& models) {
+  std::map<std::string, ModelSet> experts;
+  const auto play = [&](const std::string& expert, const std::string& role, const std::string& name) {
+    const auto it = models.find(name);
+    if (it == models.end()) {
+      throw ModelError("manifest.json: experts: " + expert + ": no model \"" + name.substr(0, 60) + "\"");
+    }
+    ModelFile& model = experts[expert][role] = it->second;
+    model.role = role;
   };
-  if (!fixed(encoder.outputs[0].shape, 1) || !fixed(bundle.model("decoder").outputs[0].shape, 2)) {
-    throw ModelError("manifest.json: the embedding's and the logits' sizes must be fixed; export the bundle again");
+  if (!manifest.has("experts")) {
+    for (const auto& [name, model] : models) play("", name, name);
+    return experts;
   }
+  ObjectReader reader = manifest.object("experts");
+  for (const auto& [expert, value] : manifest.get("experts").items()) {
+    if (expert.empty()) throw ModelError("manifest.json: experts: got an expert without a name");
+    ObjectReader roles = reader.object(expert.c_str());
+    for (const auto& [role, name] : reader.get(expert.c_str()).items()) play(expert, role, roles.string(role.c_str()));
+    roles.finish();
+  }
+  reader.finish();
+  return experts;
+}
+
+template <class Tensors>
+std::ptrdiff_t place_of(const Tensors& tensors, const std::string& name) {
+  const auto it = std::find_if(tensors.begin(), tensors.end(), [&](const TensorSpec& t) { return t.name == name; });
+  return it == tensors.end() ? -1 : it - tensors.begin();
 }
 
 }  // namespace
 
-const ModelFile& Bundle::model(const std::string& role) const {
-  const auto it = models.find(role);
-  if (it == models.end()) throw ModelError(folder + ": manifest.json has no model \"" + role + "\"; export it again");
-  return it->second;
+std::string ModelFile::content_hash() const {
+  if (data.empty()) return sha256;
+  std::string hashes = sha256;
+  for (const DataFile& file : data) hashes += "\n" + file.sha256;
+  return sha256_hex(hashes);
+}
+
+std::ptrdiff_t ModelFile::input_index(const std::string& name) const { return place_of(inputs, name); }
+std::ptrdiff_t ModelFile::output_index(const std::string& name) const { return place_of(outputs, name); }
+
+bool Bundle::needs_crops() const {
+  return std::any_of(experts.begin(), experts.end(), [](const auto& expert) {
+    return std::any_of(expert.second.begin(), expert.second.end(),
+                       [](const auto& model) { return model.second.input_index("crop") >= 0; });
+  });
+}
+
+const ModelFile& Bundle::model(const std::string& role, const std::string& expert) const {
+  const auto set = experts.find(expert);
+  const bool known = set != experts.end() && set->second.count(role) != 0;
+  if (!known) {
+    throw ModelError(folder + ": manifest.json has no model \"" + role + "\"" +
+                     (expert.empty() ? "" : " for the expert \"" + expert + "\"") + "; export it again");
+  }
+  return set->second.at(role);
 }
 
 Bundle read_bundle(const std::string& folder) {
@@ -167,40 +232,23 @@ Bundle read_bundle(const std::string& folder) {
   ObjectReader image = reader.object("image");
   bundle.input_size = static_cast<int>(image.integer("input_size", 1, kMaxInputSize));
   image.finish();
-  ObjectReader prompt = reader.object("prompt");
-  bundle.prompt_frame = static_cast<double>(prompt.integer("frame", 1, kMaxInputSize));
-  prompt.finish();
+  bundle.prompt = parse_prompt(reader.object("prompt"));
+  if (reader.has("modality")) bundle.modality = parse_modality(reader.object("modality"));
 
-  ObjectReader models = reader.object("models");
+  ObjectReader list = reader.object("models");
+  std::map<std::string, ModelFile> models;
   std::string hashes;
-  for (const auto& [role, value] : reader.get("models").items()) {
-    bundle.models.emplace(role, parse_model(role, models.object(role.c_str()), folder));
-    hashes += role + ":" + bundle.models.at(role).sha256 + "\n";
+  for (const auto& [name, value] : reader.get("models").items()) {
+    const ModelFile& model = models[name] = parse_model(list.object(name.c_str()), folder);
+    hashes += name + ":" + model.content_hash() + "\n";
   }
+  bundle.experts = parse_experts(reader, models);
   bundle.model_hash = sha256_hex(hashes);
   // Read by people and by tools/, not by the runtime.
   for (const char* field : {"provenance", "parity", "certificates"}) reader.skip(field);
   reader.finish();
-  check_roles(bundle);
+  check_models(bundle);
   return bundle;
-}
-
-void verify_model(const ModelFile& model, const CacheFolder& cache, bool force) {
-  struct stat status {};
-  if (::stat(model.path.c_str(), &status) != 0) throw ModelError(model.path + ": missing; fetch the bundle again");
-  const auto time = [](const timespec& t) { return std::to_string(t.tv_sec) + "." + std::to_string(t.tv_nsec); };
-  const std::string path = fs::absolute(model.path).string();
-  // ctime cannot be set back by a user, so a changed file is never taken for the verified one.
-  const std::string stamp = path + "\n" + std::to_string(status.st_size) + " " + time(status.st_mtim) + " " +
-                            time(status.st_ctim) + " " + std::to_string(status.st_ino) + " " + model.sha256 + "\n";
-  const std::string entry = "verified/" + sha256_hex(path);
-  if (!force && cache.read(entry) == stamp) return;
-  const std::string got = sha256_file(model.path);
-  if (got != model.sha256) {
-    throw ModelError(model.path + ": got SHA-256 " + got.substr(0, 16) + "..., expected " + model.sha256.substr(0, 16) +
-                     "...; the file is damaged or was changed, export or fetch the bundle again");
-  }
-  cache.write(entry, [&](const std::string& file) { std::ofstream(file, std::ios::binary) << stamp; });
 }
 
 }  // namespace medsam

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cache_folder.hpp"
+#include "modality.hpp"
 #include "profile.hpp"
 
 namespace medsam {
@@ -20,12 +21,44 @@ struct TensorSpec {
   std::vector<std::int64_t> shape;  // -1 = dynamic
 };
 
+/// Weights that a model keeps beside its graph (ONNX external data).
+struct DataFile {
+  std::string path;
+  std::uint64_t bytes = 0;
+  std::string sha256;
+};
+
 struct ModelFile {
-  std::string role;  // "encoder", "decoder", ...
+  std::string role;  // "encoder", "decoder", "decoder_mask" or "crop_encoder"
   std::string path;
   std::uint64_t bytes = 0;
   std::string sha256;
   std::vector<TensorSpec> inputs, outputs;
+  std::vector<DataFile> data;
+
+  /// Names everything the model computes from: the graph's hash, and its data files'.
+  [[nodiscard]] std::string content_hash() const;
+  /// The place of a tensor; -1 when there is none of that name.
+  [[nodiscard]] std::ptrdiff_t input_index(const std::string& name) const;
+  [[nodiscard]] std::ptrdiff_t output_index(const std::string& name) const;
+};
+
+/// The models of one expert, by role.
+using ModelSet = std::map<std::string, ModelFile>;
+
+/// What `decoder_mask` takes.
+enum class MaskInput { none, logits, scribble };
+
+/// What becomes of a prompt that is nothing but a box.
+enum class FromBox { corners, points_and_scribble };
+
+/// How the prompt encoder is to be asked.
+struct PromptEncoding {
+  double frame = 0;          // side of the square of point_coords, pixels
+  double point_shift = 0.5;  // what the graph adds to a coordinate
+  bool points = true;        // false: every prompt is a box
+  MaskInput mask_input = MaskInput::none;
+  FromBox from_box = FromBox::corners;
 };
 
 struct Bundle {
@@ -33,19 +66,27 @@ struct Bundle {
   std::string family;
   Profile profile;  // with image rules
   int input_size = 0;
-  double prompt_frame = 0;
-  std::map<std::string, ModelFile> models;  // by role
+  PromptEncoding prompt;
+  ModalityRules modality;
+  std::map<std::string, ModelSet> experts;  // by name; a bundle without experts has one, ""
   std::string model_hash;                   // over all models' hashes
 
-  [[nodiscard]] const ModelFile& model(const std::string& role) const;
-  [[nodiscard]] bool has(const std::string& role) const { return models.count(role) != 0; }
+  /// ModelError when the expert has no model of that role.
+  [[nodiscard]] const ModelFile& model(const std::string& role, const std::string& expert = "") const;
+  /// Any expert's: what docs/bundle.md demands to be the same for all.
+  [[nodiscard]] const ModelSet& first() const { return experts.begin()->second; }
+  /// Whether a decoder looks at the pixels inside a box, which must then stay with the embedding.
+  [[nodiscard]] bool needs_crops() const;
 };
+
+/// Checks that the engine can fill and read every tensor of the experts' models. ModelError.
+void check_models(const Bundle& bundle);
 
 /// Reads the manifest and checks every file's size. ModelError naming the file and field otherwise.
 Bundle read_bundle(const std::string& folder);
 
-/// Checks a file against its SHA-256. When the cache remembers that this very file (path, size, mtime, ctime and inode)
-/// had that hash, it is not read again unless `force`. ModelError on a mismatch.
+/// Checks a model's files against their SHA-256. When the cache remembers that a very file (path, size, mtime, ctime
+/// and inode) had that hash, it is not read again unless `force`. ModelError on a mismatch.
 void verify_model(const ModelFile& model, const CacheFolder& cache, bool force);
 
 }  // namespace medsam

@@ -32,6 +32,7 @@ const std::string& ImageEmbedding::fingerprint() const { return checked(data_).f
 std::uint64_t ImageEmbedding::bytes() const {
   std::uint64_t bytes = 0;
   for (const auto& output : checked(data_).outputs) bytes += output->bytes();
+  if (data_->pixels) bytes += data_->pixels->values.size();
   return bytes;
 }
 

@@ -2,6 +2,8 @@
 // What an ImageEmbedding holds.
 #pragma once
 
+#include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -27,9 +29,18 @@ class HalfTensor final : public backends::Tensor {
 
 namespace detail {
 
+/// A u8 image, rows dense, channels interleaved.
+struct Pixels {
+  std::int64_t height = 0, width = 0;
+  int channels = 1;
+  std::vector<std::uint8_t> values;
+};
+
 struct EmbeddingData {
   ImageGeometry geometry;
   std::vector<backends::TensorPtr> outputs;  // the encoder's, in the manifest's order; [0] is the image embedding
+  std::shared_ptr<const Pixels> pixels;      // where a decoder looks at crops, else nullptr
+  std::int32_t modality = -1;                // the decoder's index of the image's modality; -1 where it does not ask
   std::string fingerprint;
   EmbeddingStorage storage = EmbeddingStorage::f32;
 };

@@ -22,13 +22,14 @@ namespace fs = std::filesystem;
 using backends::HostTensor;
 using backends::Shape;
 using detail::EmbeddingData;
+using detail::Pixels;
 
 static_assert(std::endian::native == std::endian::little, "the file format is little-endian");
 
 namespace {
 
 constexpr char kMagic[9] = "MEDSAMEB";
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kVersion = 2;
 constexpr std::size_t kDigestBytes = 16, kFingerprintBytes = 64;
 constexpr std::uint32_t kMaxTensors = 64, kMaxRank = 8;
 const char* const kSuffix = ".embedding";
@@ -110,6 +111,24 @@ backends::TensorPtr read_tensor(Reader& reader, EmbeddingStorage storage) {
   return tensor;
 }
 
+std::shared_ptr<const Pixels> read_pixels(Reader& reader, const ImageGeometry& g) {
+  const auto channels = reader.value<std::uint32_t>();
+  if (channels == 0) return nullptr;
+  const std::size_t left = reader.left();
+  if (channels != 1 && channels != 3) Reader::refuse();
+  if (g.height < 1 || static_cast<std::uint64_t>(g.height) > left) Reader::refuse();
+  const std::size_t row_limit = left / static_cast<std::size_t>(g.height);
+  if (g.width < 1 || static_cast<std::uint64_t>(g.width) > row_limit / channels) Reader::refuse();
+  auto pixels = std::make_shared<Pixels>();
+  pixels->height = g.height;
+  pixels->width = g.width;
+  pixels->channels = static_cast<int>(channels);
+  const std::size_t size = static_cast<std::size_t>(g.height * g.width) * channels;
+  const char* values = reader.take(size);
+  pixels->values.assign(values, values + size);
+  return pixels;
+}
+
 void check_digest(const void* data, std::size_t size) {
   if (size < sizeof kMagic - 1 + kDigestBytes) Reader::refuse();
   XXH128_canonical_t digest;
@@ -133,8 +152,11 @@ std::string write_embedding(const ImageEmbedding& embedding) {
   writer.value(kVersion);
   writer.value(static_cast<std::uint32_t>(data.storage));
   for (const std::int64_t v : {g.height, g.width, g.input_size, g.new_height, g.new_width}) writer.value(v);
-  for (const double v : {g.prompt_frame, g.prompt_scale_x, g.prompt_scale_y}) writer.value(v);
+  for (const double v : {g.prompt_frame, g.prompt_scale_x, g.prompt_scale_y, g.point_shift}) writer.value(v);
   writer.bytes(data.fingerprint.data(), kFingerprintBytes);
+  writer.value(data.modality);
+  writer.value(static_cast<std::uint32_t>(data.pixels ? data.pixels->channels : 0));
+  if (data.pixels) writer.bytes(data.pixels->values.data(), data.pixels->values.size());
   writer.value(static_cast<std::uint32_t>(data.outputs.size()));
   for (const auto& output : data.outputs) write_tensor(writer, *output);
   return writer.finish();
@@ -157,8 +179,12 @@ ImageEmbedding read_embedding(const void* bytes, std::size_t size) {
   for (std::int64_t* v : {&g.height, &g.width, &g.input_size, &g.new_height, &g.new_width}) {
     *v = reader.value<std::int64_t>();
   }
-  for (double* v : {&g.prompt_frame, &g.prompt_scale_x, &g.prompt_scale_y}) *v = reader.value<double>();
+  for (double* v : {&g.prompt_frame, &g.prompt_scale_x, &g.prompt_scale_y, &g.point_shift}) {
+    *v = reader.value<double>();
+  }
   data->fingerprint.assign(reader.take(kFingerprintBytes), kFingerprintBytes);
+  data->modality = reader.value<std::int32_t>();
+  data->pixels = read_pixels(reader, g);
   const auto tensors = reader.value<std::uint32_t>();
   if (tensors == 0 || tensors > kMaxTensors) Reader::refuse();
   for (std::uint32_t i = 0; i < tensors; ++i) data->outputs.push_back(read_tensor(reader, data->storage));

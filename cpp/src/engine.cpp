@@ -28,8 +28,8 @@ Engine& Engine::operator=(Engine&&) noexcept = default;
 
 const EngineInfo& Engine::info() const { return impl_->info; }
 
-ImageEmbedding Engine::encode(const ImageView& image) const {
-  return at_edge("encode", [&] { return impl_->encode(image); });
+ImageEmbedding Engine::encode(const ImageView& image, const EncodeOptions& options) const {
+  return at_edge("encode", [&] { return impl_->encode(image, options.modality); });
 }
 
 CacheStats Engine::cache_stats() const {
@@ -54,7 +54,7 @@ std::vector<MaskStats> Engine::segment(const ImageView& image, const std::vector
     for (std::size_t i = 0; i < boxes.size(); ++i) {
       static_cast<void>(checked_box(boxes[i], image.height, image.width, static_cast<std::int64_t>(i)));
     }
-    return impl_->segment(impl_->encode(image), boxes, out, options);
+    return impl_->segment(impl_->encode(image, options.modality), boxes, out, options);
   });
 }
 

@@ -2,14 +2,12 @@
 #include "engine_impl.hpp"
 
 #include <algorithm>
-#include <future>
+#include <set>
 #include <stdexcept>
 
-#include "finite.hpp"
 #include "kernels/kernels.hpp"
 #include "medsam/error.hpp"
 #include "prediction.hpp"
-#include "preprocess.hpp"
 #include "sha256.hpp"
 #include "volume.hpp"
 
@@ -34,11 +32,14 @@ Profile choose_profile(const std::string& name, const Bundle& bundle) {
 constexpr int kEmbeddingRevision = 1;
 
 // Everything that decides an embedding's values, but for rounding noise.
-std::string embedding_fingerprint(const Bundle& bundle, const ImageRules& rules, const EngineOptions& options) {
+std::string embedding_fingerprint(const Bundle& bundle, const std::string& expert, const EngineOptions& options) {
+  const ImageRules& rules = *bundle.profile.image;
   const Json text = {{"revision", kEmbeddingRevision},
-                     {"encoder", bundle.model("encoder").sha256},
+                     {"encoder", bundle.model("encoder", expert).content_hash()},
                      {"input_size", bundle.input_size},
-                     {"prompt_frame", bundle.prompt_frame},
+                     {"prompt_frame", bundle.prompt.frame},
+                     {"point_shift", bundle.prompt.point_shift},
+                     {"crops", bundle.needs_crops()},
                      {"precision", options.precision},
                      {"storage", static_cast<int>(options.embedding_storage)},
                      {"fit", static_cast<int>(rules.fit)},
@@ -50,58 +51,100 @@ std::string embedding_fingerprint(const Bundle& bundle, const ImageRules& rules,
   return sha256_hex(text.dump());
 }
 
+// The same image under another modality is the same embedding with another index.
+ImageEmbedding with_modality(const ImageEmbedding& embedding, std::int32_t index) {
+  if (embedding.impl()->modality == index) return embedding;
+  auto data = std::make_shared<detail::EmbeddingData>(*embedding.impl());
+  data->modality = index;
+  return ImageEmbedding(std::move(data));
+}
+
 }  // namespace
 
 Engine::Impl::Impl(const std::string& folder, EngineOptions opts)
     : options(std::move(opts)),
       cache(options.cache_dir, warnings(options)),
       bundle(read_bundle(folder)),
-      image_rules(*bundle.profile.image),
       profile(choose_profile(options.profile, bundle)),
       embeddings(options.cache_bytes),
       store(options.embedding_store, options.embedding_store_bytes, warnings(options)) {
   if (options.threads < 0 || options.threads > 4096) {
     throw InvalidArgument("threads: got " + std::to_string(options.threads) + ", expected 0 (all cores) to 4096");
   }
+  if (options.expert_limit < 1) throw InvalidArgument("expert_limit: got 0, expected at least 1");
   try {
     static_cast<void>(kernels::table());
   } catch (const std::invalid_argument& e) {
     throw Unsupported(e.what());
   }
   backend = backends::create_backend(options.device);
-  const Shape image{1, 3, bundle.input_size, bundle.input_size};
-  auto compiling = std::async(std::launch::async, [&] { return compile("encoder", {image}); });
-  decoder = std::make_unique<Decoder>(bundle.model("decoder"), [this](const char* role) { return compile(role); });
-  encoder = std::make_unique<RequestPool>(compiling.get());
+  for (const auto& [name, models] : bundle.experts) {
+    fingerprints_[name] = embedding_fingerprint(bundle, name, options);
+  }
+  experts_ =
+      std::make_unique<ExpertPool>(options.expert_limit, [this](const std::string& name) { return load_expert(name); });
+  if (!options.modality.empty()) static_cast<void>(route_of(options.modality));
+  if (bundle.experts.size() == 1) {
+    static_cast<void>(experts_->get(bundle.experts.begin()->first));
+  } else if (!options.modality.empty()) {
+    static_cast<void>(experts_->get(route_of(options.modality).expert));
+  }
   describe();
 }
 
-std::shared_ptr<const backends::CompiledModel> Engine::Impl::compile(const char* role,
+std::shared_ptr<Expert> Engine::Impl::load_expert(const std::string& name) const {
+  return std::make_shared<Expert>(
+      bundle, name, fingerprints_.at(name),
+      [this](const ModelFile& model, std::vector<Shape> shapes) { return compile(model, std::move(shapes)); });
+}
+
+std::shared_ptr<const backends::CompiledModel> Engine::Impl::compile(const ModelFile& model,
                                                                      std::vector<Shape> shapes) const {
-  if (!bundle.has(role)) {
-    throw Unsupported(std::string("this bundle has no model \"") + role +
-                      "\", which the prompt needs; export it again");
+  const std::string key = model.role + " " + model.content_hash();
+  {
+    const std::lock_guard lock(compiled_mutex_);
+    if (auto shared = compiled_[key].lock()) return shared;
   }
-  const ModelFile& model = bundle.model(role);
   verify_model(model, cache, options.verify);
-  return backend->compile(model, {options.precision, options.threads, std::move(shapes)}, cache);
+  auto compiled = backend->compile(model, {options.precision, options.threads, std::move(shapes)}, cache);
+  const std::lock_guard lock(compiled_mutex_);
+  compiled_[key] = compiled;
+  return compiled;
 }
 
 void Engine::Impl::describe() {
+  const ModelSet& models = bundle.first();
   info.family = bundle.family;
   info.profile = profile.name;
   info.device = backend->device();
   info.precision = options.precision;
   info.backend = backend->name();
   info.model_hash = bundle.model_hash;
-  info.fingerprint = embedding_fingerprint(bundle, image_rules, options);
+  std::string all;
+  for (const auto& [name, fingerprint] : fingerprints_) all += name + " " + fingerprint + "\n";
+  info.fingerprint = fingerprints_.size() == 1 ? fingerprints_.begin()->second : sha256_hex(all);
   info.threads = options.threads;
   info.input_size = bundle.input_size;
-  info.embedding_shape = bundle.model("encoder").outputs[0].shape;
+  info.embedding_shape = models.at("encoder").outputs[0].shape;
   info.embedding_shape[0] = 1;
-  info.mask_shape = {decoder->low_height(), decoder->low_width()};
-  info.accepts_points = true;
-  info.accepts_mask = bundle.has("decoder_mask");
+  const std::vector<std::int64_t>& logits = models.at("decoder").outputs[0].shape;
+  info.mask_shape = {logits[2], logits[3]};
+  info.accepts_points = bundle.prompt.points;
+  info.accepts_mask = bundle.prompt.mask_input != MaskInput::none;
+  info.accepts_scribble = bundle.prompt.mask_input == MaskInput::scribble;
+  std::set<std::string> modalities;
+  for (const auto& [modality, index] : bundle.modality.index) modalities.insert(modality);
+  for (const auto& [modality, expert] : bundle.modality.experts) modalities.insert(modality);
+  info.modalities.assign(modalities.begin(), modalities.end());
+  info.needs_modality =
+      !bundle.modality.index.empty() || (!bundle.modality.experts.empty() && !bundle.modality.fallback);
+  for (const auto& [name, models_of] : bundle.experts) {
+    if (!name.empty()) info.experts.push_back(name);
+  }
+}
+
+Route Engine::Impl::route_of(const std::string& modality) const {
+  return route(bundle.modality, modality.empty() ? options.modality : modality);
 }
 
 void Engine::Impl::check_process() const {
@@ -113,100 +156,100 @@ void Engine::Impl::check_process() const {
   }
 }
 
-const detail::EmbeddingData& Engine::Impl::checked(const ImageEmbedding& embedding) const {
+Engine::Impl::Checked Engine::Impl::checked(const ImageEmbedding& embedding) const {
   if (!embedding.valid()) {
     throw InvalidArgument("embedding: got an empty ImageEmbedding, expected one made by Engine::encode");
   }
-  if (embedding.fingerprint() != info.fingerprint) {
+  const auto maker = std::find_if(fingerprints_.begin(), fingerprints_.end(),
+                                  [&](const auto& entry) { return entry.second == embedding.fingerprint(); });
+  if (maker == fingerprints_.end()) {
     throw ModelError("embedding: made by another model or precision (fingerprint " +
-                     embedding.fingerprint().substr(0, 12) + "...), expected " + info.fingerprint.substr(0, 12) +
-                     "...; encode the image with this engine");
+                     embedding.fingerprint().substr(0, 12) + "...), expected " +
+                     fingerprints_.begin()->second.substr(0, 12) + "...; encode the image with this engine");
   }
   // A saved embedding is a file anyone may have edited: trust nothing that a mask's geometry follows from.
   const detail::EmbeddingData& data = *embedding.impl();
   const ImageGeometry& g = data.geometry;
-  const bool sane = g.height >= 1 && g.width >= 1 && data.outputs.size() == bundle.model("encoder").outputs.size() &&
-                    data.outputs[0]->shape() == info.embedding_shape &&
-                    g == image_geometry(g.height, g.width, bundle.input_size, bundle.prompt_frame, image_rules.fit);
+  const std::vector<TensorSpec>& specs = bundle.model("encoder", maker->first).outputs;
+  bool sane = g.height >= 1 && g.width >= 1 && data.outputs.size() == specs.size() &&
+              g == bundle_geometry(bundle, g.height, g.width) && bundle.needs_crops() == (data.pixels != nullptr) &&
+              (data.pixels == nullptr || (data.pixels->height == g.height && data.pixels->width == g.width));
+  for (std::size_t i = 0; sane && i < specs.size(); ++i) {
+    Shape shape = specs[i].shape;
+    shape[0] = 1;
+    sane = data.outputs[i]->shape() == shape;
+  }
+  const auto& index = bundle.modality.index;
+  sane = sane && (index.empty() ? data.modality == -1 : std::any_of(index.begin(), index.end(), [&](const auto& entry) {
+           return entry.second == data.modality;
+         }));
   if (!sane) throw ModelError("embedding: its geometry or shape is not this model's; encode the image again");
-  return data;
+  return {data, experts_->get(maker->first)};
 }
 
-ImageEmbedding Engine::Impl::encode(const ImageView& image, EmbeddingCache::Keep keep) const {
+ImageEmbedding Engine::Impl::encode(const ImageView& image, const std::string& modality) const {
   check_process();
   check_image(image);
-  const EmbeddingKey key = embedding_key(image, info.fingerprint);
+  return encode(image, route_of(modality), EmbeddingCache::Keep::evicting);
+}
+
+ImageEmbedding Engine::Impl::encode(const ImageView& image, const Route& route, EmbeddingCache::Keep keep) const {
+  const std::string& fingerprint = fingerprints_.at(route.expert);
+  const EmbeddingKey key = embedding_key(image, fingerprint);
   const auto make = [&] {
-    if (auto stored = store.load(key, info.fingerprint)) {
+    if (auto stored = store.load(key, fingerprint)) {
       store_hits.fetch_add(1);
       return *stored;
     }
-    ImageEmbedding embedding = run_encoder(image);
+    const std::shared_ptr<detail::EmbeddingData> data = experts_->get(route.expert)->encode(image);
+    data->storage = options.embedding_storage;
+    ImageEmbedding embedding(data);
     if (options.embedding_storage == EmbeddingStorage::f16) embedding = compacted(embedding);
     store.save(key, embedding);
     return embedding;
   };
-  return expanded(embeddings.get(key, make, keep));
-}
-
-ImageEmbedding Engine::Impl::run_encoder(const ImageView& image) const {
-  auto data = std::make_shared<detail::EmbeddingData>();
-  data->geometry = image_geometry(image.height, image.width, bundle.input_size, bundle.prompt_frame, image_rules.fit);
-  {
-    const RequestPool::Lease request = encoder->acquire();
-    auto* input = static_cast<float*>(request->input(0, {1, 3, bundle.input_size, bundle.input_size}));
-    preprocess(image, data->geometry, image_rules, input);
-    data->outputs = request->run();
-  }
-  if (data->outputs.at(0)->shape() != info.embedding_shape) {
-    throw ModelError("encoder: its output has another shape than the manifest says; export the bundle again");
-  }
-  for (const auto& output : data->outputs) {
-    if (!all_finite(output->host(), backends::element_count(output->shape()))) {
-      throw BackendError(
-          "image encoder: got NaN or infinity in the embedding, expected finite values; use precision f32");
-    }
-  }
-  data->fingerprint = info.fingerprint;
-  data->storage = options.embedding_storage;
-  return ImageEmbedding(std::move(data));
+  return with_modality(expanded(embeddings.get(key, make, keep)), route.index);
 }
 
 Prediction Engine::Impl::predict(const ImageEmbedding& embedding, const std::vector<Prompt>& prompts,
                                  const PredictOptions& predict_options) const {
   check_process();
-  const detail::EmbeddingData& data = checked(embedding);
+  const auto [data, expert] = checked(embedding);
+  Decoder& decoder = expert->decoder();
+  const PromptContext context = expert->context(data, profile.prompt);
   // SAM's mask tokens: 0 is the single mask, 1 to 3 the alternatives (mask_decoder.py forward).
   const std::vector<std::int32_t> index =
       predict_options.multimask_output ? std::vector<std::int32_t>{1, 2, 3} : std::vector<std::int32_t>{0};
   std::vector<PromptTokens> tokens;
   tokens.reserve(prompts.size());
   for (const Prompt& prompt : prompts) {
-    tokens.push_back(prompt_tokens(prompt, data.geometry, profile.prompt, static_cast<std::int64_t>(tokens.size())));
+    tokens.push_back(prompt_tokens(prompt, context, static_cast<std::int64_t>(tokens.size())));
   }
   auto answer = std::make_shared<Prediction::Impl>();
   answer->geometry = data.geometry;
   answer->rules = profile.mask;
   answer->prompts = static_cast<std::int64_t>(prompts.size());
   answer->masks = static_cast<std::int64_t>(index.size());
-  answer->low_height = decoder->low_height();
-  answer->low_width = decoder->low_width();
+  answer->low_height = decoder.low_height();
+  answer->low_width = decoder.low_width();
   const std::size_t masks = index.size();
   const auto size = static_cast<std::size_t>(answer->low_height * answer->low_width) * masks;
   answer->logits.resize(prompts.size() * size);
   answer->iou.resize(prompts.size() * masks);
-  decoder->decode(data.outputs[0], tokens, index, predict_options.cancelled,
-                  [&](std::size_t n, const float* logits, const float* iou) {
-                    std::copy(logits, logits + size, answer->logits.data() + n * size);
-                    std::copy(iou, iou + masks, answer->iou.data() + n * masks);
-                  });
+  decoder.decode(data, tokens, index, predict_options.cancelled,
+                 [&](std::size_t n, const float* logits, const float* iou) {
+                   std::copy(logits, logits + size, answer->logits.data() + n * size);
+                   std::copy(iou, iou + masks, answer->iou.data() + n * masks);
+                 });
   return Prediction(std::move(answer));
 }
 
 std::vector<MaskStats> Engine::Impl::segment(const ImageEmbedding& embedding, const std::vector<Box>& boxes,
                                              const LabelView& out, const SegmentOptions& segment_options) const {
   check_process();
-  const detail::EmbeddingData& data = checked(embedding);
+  const auto [data, expert] = checked(embedding);
+  Decoder& decoder = expert->decoder();
+  const PromptContext context = expert->context(data, profile.prompt);
   check_labels(out, data.geometry.height, data.geometry.width, boxes.size());
   std::vector<double> areas;
   areas.reserve(boxes.size());
@@ -215,19 +258,19 @@ std::vector<MaskStats> Engine::Impl::segment(const ImageEmbedding& embedding, co
   std::vector<PromptTokens> tokens;
   tokens.reserve(boxes.size());
   for (const std::size_t i : order) {
-    const Prompt prompt{boxes[i], {}, nullptr};
-    tokens.push_back(prompt_tokens(prompt, data.geometry, profile.prompt, static_cast<std::int64_t>(i)));
+    Prompt prompt;
+    prompt.box = boxes[i];
+    tokens.push_back(prompt_tokens(prompt, context, static_cast<std::int64_t>(i)));
   }
   clear_labels(out);
   std::vector<MaskStats> stats(boxes.size());
-  // All boxes have two tokens, so the decoder answers in order and what is painted last wins.
-  decoder->decode(
-      data.outputs[0], tokens, {0}, segment_options.cancelled, [&](std::size_t n, const float* logits, const float*) {
-        const auto count = static_cast<std::uint32_t>(order[n] + 1);
-        const std::uint32_t label = profile.mask.labels == LabelRule::modulo_256 ? count % 256 : count;
-        stats[order[n]] =
-            write_label(logits, decoder->low_height(), decoder->low_width(), data.geometry, profile.mask, out, label);
-      });
+  // All prompts are of one kind, so the decoder answers in order and what is painted last wins.
+  decoder.decode(data, tokens, {0}, segment_options.cancelled, [&](std::size_t n, const float* logits, const float*) {
+    const auto count = static_cast<std::uint32_t>(order[n] + 1);
+    const std::uint32_t label = profile.mask.labels == LabelRule::modulo_256 ? count % 256 : count;
+    stats[order[n]] =
+        write_label(logits, decoder.low_height(), decoder.low_width(), data.geometry, profile.mask, out, label);
+  });
   return stats;
 }
 
@@ -240,12 +283,15 @@ std::vector<VolumeStats> Engine::Impl::segment_volume(const VolumeView& volume, 
   for (std::size_t i = 0; i < boxes.size(); ++i) {
     static_cast<void>(checked_box3d(boxes[i], volume.depth, volume.height, volume.width, static_cast<std::int64_t>(i)));
   }
+  const Route route = route_of(volume_options.modality);
+  const std::shared_ptr<Expert> expert = experts_->get(route.expert);
   for (std::int64_t z = 0; z < out.depth; ++z) clear_labels(slice_of(out, z));
   const EncodeSlice encode_slice = [&](std::int64_t z, bool again) {
-    return encode(slice_of(volume, z), again ? EmbeddingCache::Keep::evicting : EmbeddingCache::Keep::if_there_is_room);
+    return encode(slice_of(volume, z), route,
+                  again ? EmbeddingCache::Keep::evicting : EmbeddingCache::Keep::if_there_is_room);
   };
   const Profile& rules = volume_options.profile.empty() ? profile : choose_profile(volume_options.profile, bundle);
-  return propagate(volume, boxes, rules, encode_slice, *decoder, out, volume_options);
+  return propagate(volume, boxes, rules, encode_slice, *expert, out, volume_options);
 }
 
 }  // namespace medsam

@@ -1,33 +1,33 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// What an Engine holds: bundle -> backend -> encoder and decoder -> masks. Immutable but for pools and caches, which
-// lock themselves.
+// What an Engine holds: bundle -> backend -> experts (encoder and decoder) -> masks. Immutable but for pools and
+// caches, which lock themselves.
 #pragma once
 
 #include <sys/types.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
 #include "backends/backend.hpp"
 #include "bundle.hpp"
 #include "cache_folder.hpp"
-#include "decoder.hpp"
 #include "embedding_cache.hpp"
 #include "embedding_data.hpp"
 #include "embedding_file.hpp"
+#include "expert.hpp"
 #include "medsam/engine.hpp"
-#include "request_pool.hpp"
 
 namespace medsam {
 
 struct Engine::Impl {
   Impl(const std::string& folder, EngineOptions opts);
 
-  ImageEmbedding encode(const ImageView& image, EmbeddingCache::Keep keep = EmbeddingCache::Keep::evicting) const;
-  ImageEmbedding run_encoder(const ImageView& image) const;
+  ImageEmbedding encode(const ImageView& image, const std::string& modality) const;
   std::vector<MaskStats> segment(const ImageEmbedding& embedding, const std::vector<Box>& boxes, const LabelView& out,
                                  const SegmentOptions& options) const;
   Prediction predict(const ImageEmbedding& embedding, const std::vector<Prompt>& prompts,
@@ -35,17 +35,14 @@ struct Engine::Impl {
   std::vector<VolumeStats> segment_volume(const VolumeView& volume, const std::vector<Box3D>& boxes,
                                           const LabelVolumeView& out, const VolumeOptions& options) const;
 
-  void check_process() const;
-  const detail::EmbeddingData& checked(const ImageEmbedding& embedding) const;
+  /// Who answers for an image of this modality; "" = EngineOptions::modality.
+  [[nodiscard]] Route route_of(const std::string& modality) const;
 
   EngineOptions options;
   CacheFolder cache;
   Bundle bundle;
-  ImageRules image_rules;  // the bundle's own: they belong to the weights
   Profile profile;
   std::unique_ptr<backends::Backend> backend;
-  mutable std::unique_ptr<RequestPool> encoder;  // pools lock themselves
-  mutable std::unique_ptr<Decoder> decoder;
   mutable EmbeddingCache embeddings;  // locks itself
   EmbeddingStore store;
   mutable std::atomic<std::uint64_t> store_hits{0};
@@ -53,9 +50,25 @@ struct Engine::Impl {
   pid_t pid = ::getpid();
 
  private:
-  std::shared_ptr<const backends::CompiledModel> compile(const char* role,
-                                                         std::vector<backends::Shape> shapes = {}) const;
+  struct Checked {
+    const detail::EmbeddingData& data;
+    std::shared_ptr<Expert> expert;
+  };
+
+  /// An embedding that one of this engine's experts made, and that expert.
+  [[nodiscard]] Checked checked(const ImageEmbedding& embedding) const;
+  void check_process() const;
+  ImageEmbedding encode(const ImageView& image, const Route& route, EmbeddingCache::Keep keep) const;
+  std::shared_ptr<Expert> load_expert(const std::string& name) const;
+  std::shared_ptr<const backends::CompiledModel> compile(const ModelFile& model,
+                                                         std::vector<backends::Shape> shapes) const;
   void describe();
+
+  std::map<std::string, std::string> fingerprints_;  // expert -> what its embeddings carry
+  mutable std::mutex compiled_mutex_;
+  // By content: experts that share a model share what it was compiled to.
+  mutable std::map<std::string, std::weak_ptr<const backends::CompiledModel>> compiled_;
+  mutable std::unique_ptr<ExpertPool> experts_;  // locks itself; last, so that it goes before what experts use
 };
 
 }  // namespace medsam

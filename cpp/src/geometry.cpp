@@ -71,8 +71,9 @@ void check_rows(const char* what, const void* data, std::int64_t stride, std::in
 }  // namespace
 
 ImageGeometry image_geometry(std::int64_t height, std::int64_t width, std::int64_t input_size, double prompt_frame,
-                             Fit fit) {
+                             Fit fit, double point_shift) {
   ImageGeometry g;
+  g.point_shift = point_shift;
   g.height = height;
   g.width = width;
   g.input_size = input_size;
@@ -152,9 +153,21 @@ void map_box(const ImageGeometry& g, const Box& box, BoxRounding rounding, float
     const double scale = i % 2 == 0 ? g.prompt_scale_x : g.prompt_scale_y;
     double mapped = ends[i] * scale;
     if (rounding == BoxRounding::truncate) mapped = std::trunc(mapped);
-    if (rounding == BoxRounding::containing_pixel) mapped = std::floor((ends[i] + 0.5) * scale);
+    if (rounding == BoxRounding::containing_pixel) mapped = std::floor((ends[i] + 0.5) * scale) + 0.5 - g.point_shift;
     out[i] = static_cast<float>(mapped);
   }
+}
+
+PixelBox pixel_box(const Box& box) {
+  const auto whole = [](double v) { return static_cast<std::int64_t>(v); };
+  const std::int64_t x0 = whole(box.x0), y0 = whole(box.y0);
+  return {x0, y0, std::max(x0 + 1, whole(box.x1)), std::max(y0 + 1, whole(box.y1))};
+}
+
+PixelBox grown_pixel_box(const MaskStats& mask, std::int64_t shift, std::int64_t height, std::int64_t width) {
+  const std::int64_t x0 = std::max<std::int64_t>(0, mask.x0 - shift), y0 = std::max<std::int64_t>(0, mask.y0 - shift);
+  return {x0, y0, std::max(x0 + 1, std::min(width, mask.x1 + shift)),
+          std::max(y0 + 1, std::min(height, mask.y1 + shift))};
 }
 
 void check_image(const ImageView& image) {

@@ -23,6 +23,7 @@ struct ImageGeometry {
   double prompt_frame = 0;                        // side of the prompt frame
   std::int64_t new_height = 0, new_width = 0;     // the image inside the S x S input
   double prompt_scale_x = 1, prompt_scale_y = 1;  // image pixels -> prompt frame
+  double point_shift = 0.5;                       // what the prompt encoder adds to a coordinate
 
   bool operator==(const ImageGeometry&) const = default;
 };
@@ -36,10 +37,23 @@ struct MaskCrop {
   std::int64_t height = 0, width = 0;
 };
 
+/// Whole pixels of an image: columns [x0, x1), rows [y0, y1).
+struct PixelBox {
+  std::int64_t x0 = 0, y0 = 0, x1 = 0, y1 = 0;
+};
+
+/// The pixels that dong845/MCP-MedSAM infer.py get_contents cuts out for a checked box, image[y0:y1, x0:x1] of its
+/// whole numbers: without the last row and column, but at least one pixel.
+PixelBox pixel_box(const Box& box);
+
+/// The same for the bounding box of a mask that is not empty, grown by `shift` on each side and clamped to the image as
+/// get_bbox256 there does.
+PixelBox grown_pixel_box(const MaskStats& mask, std::int64_t shift, std::int64_t height, std::int64_t width);
+
 /// Where an image of (height, width) lies in the encoder's input. Sides are rounded half up, int(x * s + 0.5), as in
 /// bowang-lab/MedSAM LiteMedSAM:CVPR24_LiteMedSAM_infer.py resize_longest_side, and are at least 1.
 ImageGeometry image_geometry(std::int64_t height, std::int64_t width, std::int64_t input_size, double prompt_frame,
-                             Fit fit);
+                             Fit fit, double point_shift = 0.5);
 
 /// The crop of (low_height, low_width) logits that shows the image.
 MaskCrop mask_crop(const ImageGeometry& geometry, std::int64_t low_height, std::int64_t low_width);

@@ -78,7 +78,7 @@ Extent nearest_extent(const ImageGeometry& g, const std::uint8_t* mask, const Ma
 PromptBox from_input_frame(const ImageGeometry& g, const Extent& extent) {
   const double scale = g.prompt_frame / static_cast<double>(g.input_size);
   const auto mapped = [&](std::int64_t v) { return static_cast<float>(static_cast<double>(v) * scale); };
-  return {{mapped(extent.x0), mapped(extent.y0), mapped(extent.x1), mapped(extent.y1)}};
+  return {{mapped(extent.x0), mapped(extent.y0), mapped(extent.x1), mapped(extent.y1)}, {}};
 }
 
 bool whole(double v) { return v == std::floor(v); }
@@ -118,6 +118,7 @@ SliceRange slice_range(const Box3D& box, std::int64_t depth, ZRange rule) {
 PromptBox user_prompt_box(const ImageGeometry& geometry, const Box& box, BoxRounding rounding) {
   PromptBox prompt;
   map_box(geometry, box, rounding, prompt.corners);
+  prompt.crop = pixel_box(box);
   return prompt;
 }
 
@@ -143,6 +144,7 @@ bool next_prompt_box(const ImageGeometry& g, const VolumeRules& rules, BoxRoundi
   next.corners[1] = std::max(0.0f, next.corners[1] - shift);
   next.corners[2] = std::min(side, next.corners[2] + shift);
   next.corners[3] = std::min(side, next.corners[3] + shift);
+  next.crop = grown_pixel_box(stats, static_cast<std::int64_t>(rules.box_shift), g.height, g.width);
   return true;
 }
 

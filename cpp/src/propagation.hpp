@@ -27,12 +27,13 @@ Box3D checked_box3d(const Box3D& box, std::int64_t depth, std::int64_t height, s
 /// has it for whole numbers.
 SliceRange slice_range(const Box3D& box, std::int64_t depth, ZRange rule);
 
-/// A box in the prompt frame, as the decoder takes it.
+/// A box as the decoder takes it.
 struct PromptBox {
-  float corners[4] = {0, 0, 0, 0};  // x0, y0, x1, y1
+  float corners[4] = {0, 0, 0, 0};  // x0, y0, x1, y1 in the prompt frame
+  PixelBox crop;                    // the pixels of the image that a decoder may look at
 };
 
-/// The user's box in the prompt frame.
+/// The user's box.
 PromptBox user_prompt_box(const ImageGeometry& geometry, const Box& box, BoxRounding rounding);
 
 /// The box for the next slice from this slice's mask. `mask` is (H, W) labels of the rules' label type, rows dense,

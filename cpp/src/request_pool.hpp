@@ -27,6 +27,7 @@ class RequestPool {
     Lease(const Lease&) = delete;
     Lease& operator=(const Lease&) = delete;
     backends::Request* operator->() const { return request_.get(); }
+    [[nodiscard]] backends::Request* get() const { return request_.get(); }
 
    private:
     RequestPool& pool_;

@@ -100,9 +100,9 @@ void add_slice(VolumeStats& total, const MaskStats& slice, std::int64_t z) {
 /// One volume's run: the objects' states and the buffers that every slice reuses.
 class Propagation {
  public:
-  Propagation(const VolumeView& volume, const std::vector<Box3D>& boxes, const Profile& profile, Decoder& decoder,
+  Propagation(const VolumeView& volume, const std::vector<Box3D>& boxes, const Profile& profile, Expert& expert,
               const LabelVolumeView& out)
-      : profile_(profile), rules_(profile.volume), decoder_(decoder), out_(out) {
+      : profile_(profile), rules_(profile.volume), expert_(expert), decoder_(expert.decoder()), out_(out) {
     for (std::size_t i = 0; i < boxes.size(); ++i) {
       const Box3D& b = boxes[i];
       Object object;
@@ -125,16 +125,15 @@ class Propagation {
   [[nodiscard]] std::vector<Visit> plan(std::int64_t depth) const { return plan_visits(objects_, depth); }
 
   void run(const Visit& visit, const detail::EmbeddingData& embedding, const std::function<bool()>& cancelled) {
-    const std::vector<PromptTokens> tokens = visit_tokens(visit, embedding.geometry);
+    const std::vector<PromptTokens> tokens = visit_tokens(visit, expert_.context(embedding, profile_.prompt));
     best_.assign(visit.objects.size(), {});
-    decoder_.decode(embedding.outputs[0], tokens, {0}, cancelled,
-                    [&](std::size_t n, const float* logits, const float* iou) {
-                      Best& best = best_[owner_[n]];
-                      // The propagated box is asked first and keeps its place on a tie.
-                      if (!best.logits.empty() && iou[0] <= best.iou) return;
-                      best.iou = iou[0];
-                      best.logits.assign(logits, logits + decoder_.low_height() * decoder_.low_width());
-                    });
+    decoder_.decode(embedding, tokens, {0}, cancelled, [&](std::size_t n, const float* logits, const float* iou) {
+      Best& best = best_[owner_[n]];
+      // The propagated box is asked first and keeps its place on a tie.
+      if (!best.logits.empty() && iou[0] <= best.iou) return;
+      best.iou = iou[0];
+      best.logits.assign(logits, logits + decoder_.low_height() * decoder_.low_width());
+    });
     for (std::size_t i = 0; i < visit.objects.size(); ++i) {
       write_slice(visit, objects_[visit.objects[i]], best_[i].logits.data(), embedding.geometry);
     }
@@ -155,11 +154,11 @@ class Propagation {
 
   static std::size_t side(Direction direction) { return direction == Direction::up ? 0 : 1; }
 
-  std::vector<PromptTokens> visit_tokens(const Visit& visit, const ImageGeometry& geometry) {
+  std::vector<PromptTokens> visit_tokens(const Visit& visit, const PromptContext& context) {
     std::vector<PromptTokens> tokens;
     owner_.clear();
     const auto ask = [&](std::size_t owner, const PromptBox& box) {
-      tokens.push_back(box_tokens(box.corners));
+      tokens.push_back(box_tokens(box.corners, box.crop, context));
       owner_.push_back(owner);
     };
     for (std::size_t i = 0; i < visit.objects.size(); ++i) {
@@ -167,7 +166,8 @@ class Propagation {
       const bool start = visit.z == object.range.middle;
       const BoxRounding fallback =
           visit.direction == Direction::down ? rules_.down_fallback_rounding : profile_.prompt.box_rounding;
-      const PromptBox user = user_prompt_box(geometry, object.box, start ? profile_.prompt.box_rounding : fallback);
+      const PromptBox user =
+          user_prompt_box(context.geometry, object.box, start ? profile_.prompt.box_rounding : fallback);
       const std::optional<PromptBox>& next = object.next[side(visit.direction)];
       if (!start && next) ask(i, *next);
       if (start || !next || rules_.choice == MaskChoice::best_iou) ask(i, user);
@@ -212,11 +212,15 @@ class Propagation {
       next.corners[i + 2] = std::min(next.corners[i + 2], user.corners[i + 2]);
       if (next.corners[i] > next.corners[i + 2]) return std::nullopt;  // the mask lies outside the user's box
     }
+    next.crop = {std::max(next.crop.x0, user.crop.x0), std::max(next.crop.y0, user.crop.y0),
+                 std::min(next.crop.x1, user.crop.x1), std::min(next.crop.y1, user.crop.y1)};
+    if (next.crop.x0 >= next.crop.x1 || next.crop.y0 >= next.crop.y1) next.crop = user.crop;
     return next;
   }
 
   const Profile& profile_;
   const VolumeRules& rules_;
+  Expert& expert_;
   Decoder& decoder_;
   const LabelVolumeView& out_;
   std::vector<Object> objects_;
@@ -230,9 +234,9 @@ class Propagation {
 }  // namespace
 
 std::vector<VolumeStats> propagate(const VolumeView& volume, const std::vector<Box3D>& boxes, const Profile& profile,
-                                   const EncodeSlice& encode, Decoder& decoder, const LabelVolumeView& out,
+                                   const EncodeSlice& encode, Expert& expert, const LabelVolumeView& out,
                                    const VolumeOptions& options) {
-  Propagation propagation(volume, boxes, profile, decoder, out);
+  Propagation propagation(volume, boxes, profile, expert, out);
   const std::vector<Visit> visits = propagation.plan(volume.depth);
   const auto ahead = [&](std::size_t i) {
     return std::async(std::launch::async, [&, i] { return encode(visits[i].z, visits[i].again); });

@@ -9,7 +9,7 @@
 #include <functional>
 #include <vector>
 
-#include "decoder.hpp"
+#include "expert.hpp"
 #include "medsam/embedding.hpp"
 #include "medsam/volume.hpp"
 #include "profile.hpp"
@@ -21,9 +21,9 @@ namespace medsam {
 /// time.
 using EncodeSlice = std::function<ImageEmbedding(std::int64_t z, bool again)>;
 
-/// Segments checked boxes of a checked volume into a checked, cleared label volume.
+/// Segments checked boxes of a checked volume, whose slices `expert` encodes, into a checked, cleared label volume.
 std::vector<VolumeStats> propagate(const VolumeView& volume, const std::vector<Box3D>& boxes, const Profile& profile,
-                                   const EncodeSlice& encode, Decoder& decoder, const LabelVolumeView& out,
+                                   const EncodeSlice& encode, Expert& expert, const LabelVolumeView& out,
                                    const VolumeOptions& options);
 
 }  // namespace medsam

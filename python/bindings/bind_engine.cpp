@@ -25,6 +25,7 @@ namespace {
 using Float64Array = py::array_t<double, py::array::c_style>;
 using Float32Array = py::array_t<float, py::array::c_style>;
 using Int32Array = py::array_t<std::int32_t, py::array::c_style>;
+using ByteArray = py::array_t<std::uint8_t, py::array::c_style>;
 
 EmbeddingStorage embedding_storage(const std::string& name) {
   if (name == "f32") return EmbeddingStorage::f32;
@@ -36,7 +37,8 @@ std::unique_ptr<BoundEngine> make_engine(const std::string& bundle, const std::s
                                          const std::string& precision, int threads, const std::string& profile,
                                          const std::string& cache_dir, std::uint64_t cache_bytes,
                                          const std::string& storage, const std::string& store,
-                                         std::uint64_t store_bytes, bool verify) {
+                                         std::uint64_t store_bytes, const std::string& modality,
+                                         std::size_t expert_limit, bool verify) {
   auto messages = std::make_shared<MessageQueue>();
   EngineOptions options;
   options.device = device;
@@ -48,6 +50,8 @@ std::unique_ptr<BoundEngine> make_engine(const std::string& bundle, const std::s
   options.embedding_storage = embedding_storage(storage);
   options.embedding_store = store;
   options.embedding_store_bytes = store_bytes;
+  options.modality = modality;
+  options.expert_limit = expert_limit;
   options.verify = verify;
   options.log = [messages](LogLevel level, const std::string& text) { messages->push(level, text); };
   const py::gil_scoped_release release;
@@ -73,12 +77,14 @@ std::vector<Box> boxes_from(const Float64Array& array) {
   return boxes;
 }
 
-/// The arrays of one predict call: boxes (N, 4), point_coords (N, P, 2), point_labels (N, P), mask_input (N, h, w).
+/// The arrays of one predict call: boxes (N, 4), point_coords (N, P, 2), point_labels (N, P), mask_input (N, h, w),
+/// scribble (N, H, W) bytes.
 struct PromptArrays {
   const std::optional<Float64Array>& boxes;
   const std::optional<Float64Array>& point_coords;
   const std::optional<Int32Array>& point_labels;
   const std::optional<Float32Array>& mask_input;
+  const std::optional<ByteArray>& scribble;
 };
 
 std::vector<Prompt> prompts_from(const PromptArrays& arrays, const EngineInfo& info, py::ssize_t count) {
@@ -108,21 +114,32 @@ std::vector<Prompt> prompts_from(const PromptArrays& arrays, const EngineInfo& i
       mask += height * width;
     }
   }
+  if (arrays.scribble) {
+    const py::array& drawn = *arrays.scribble;
+    if (drawn.ndim() != 3 || drawn.shape(0) != count) {
+      throw InvalidArgument("scribble: got another number of prompts, expected " + std::to_string(count));
+    }
+    const std::uint8_t* pixels = arrays.scribble->data();
+    for (Prompt& prompt : prompts) {
+      prompt.scribble = {pixels, drawn.shape(1), drawn.shape(2), drawn.shape(2)};
+      pixels += drawn.shape(1) * drawn.shape(2);
+    }
+  }
   return prompts;
 }
 
-ImageEmbedding encode(const BoundEngine& self, const py::object& image) {
+ImageEmbedding encode(const BoundEngine& self, const py::object& image, const std::string& modality) {
   const BorrowedImage borrowed = borrow_image(image);
   const py::gil_scoped_release release;
-  return self.engine.encode(borrowed.view);
+  return self.engine.encode(borrowed.view, {modality});
 }
 
 Prediction predict(const BoundEngine& self, const ImageEmbedding& embedding, py::ssize_t count,
                    const std::optional<Float64Array>& boxes, const std::optional<Float64Array>& point_coords,
                    const std::optional<Int32Array>& point_labels, const std::optional<Float32Array>& mask_input,
-                   bool multimask_output, const py::object& cancelled) {
+                   const std::optional<ByteArray>& scribble, bool multimask_output, const py::object& cancelled) {
   const std::vector<Prompt> prompts =
-      prompts_from({boxes, point_coords, point_labels, mask_input}, self.engine.info(), count);
+      prompts_from({boxes, point_coords, point_labels, mask_input, scribble}, self.engine.info(), count);
   Cancellation cancellation(cancelled);
   PredictOptions options;
   options.multimask_output = multimask_output;
@@ -146,10 +163,10 @@ py::array new_label_map(std::int64_t height, std::int64_t width, std::size_t lab
 }
 
 py::array segment(const BoundEngine& self, const py::object& image, const Float64Array& box_array,
-                  const py::object& cancelled) {
+                  const std::string& modality, const py::object& cancelled) {
   const std::vector<Box> boxes = boxes_from(box_array);
   Cancellation cancellation(cancelled);
-  const SegmentOptions options{cancellation.probe()};
+  const SegmentOptions options{cancellation.probe(), modality};
   if (py::isinstance<ImageEmbedding>(image)) {
     const auto& embedding = image.cast<const ImageEmbedding&>();
     py::array labels = new_label_map(embedding.height(), embedding.width(), boxes.size());
@@ -173,13 +190,14 @@ void register_engine(py::module_& m) {
       .def(py::init(&make_engine), py::arg("bundle"), py::kw_only(), py::arg("device"), py::arg("precision"),
            py::arg("threads"), py::arg("profile"), py::arg("cache_dir"), py::arg("cache_bytes"),
            py::arg("embedding_storage"), py::arg("embedding_store"), py::arg("embedding_store_bytes"),
-           py::arg("verify"))
+           py::arg("modality"), py::arg("expert_limit"), py::arg("verify"))
       .def_property_readonly("info", [](const BoundEngine& self) { return self.engine.info(); })
-      .def("encode", &encode, py::arg("image"))
+      .def("encode", &encode, py::arg("image"), py::kw_only(), py::arg("modality"))
       .def("predict", &predict, py::arg("embedding"), py::kw_only(), py::arg("count"), py::arg("boxes").noconvert(),
            py::arg("point_coords").noconvert(), py::arg("point_labels").noconvert(), py::arg("mask_input").noconvert(),
-           py::arg("multimask_output"), py::arg("cancelled"))
-      .def("segment", &segment, py::arg("image"), py::arg("boxes").noconvert(), py::kw_only(), py::arg("cancelled"))
+           py::arg("scribble").noconvert(), py::arg("multimask_output"), py::arg("cancelled"))
+      .def("segment", &segment, py::arg("image"), py::arg("boxes").noconvert(), py::kw_only(), py::arg("modality"),
+           py::arg("cancelled"))
       .def("cache_stats", [](const BoundEngine& self) { return self.engine.cache_stats(); })
       .def(
           "clear_cache", [](const BoundEngine& self) { self.engine.clear_cache(); },

@@ -71,6 +71,10 @@ void register_info(py::module_& m) {
       .def_property_readonly("mask_shape", [](const EngineInfo& i) { return py::tuple(py::cast(i.mask_shape)); })
       .def_readonly("accepts_points", &EngineInfo::accepts_points)
       .def_readonly("accepts_mask", &EngineInfo::accepts_mask)
+      .def_readonly("accepts_scribble", &EngineInfo::accepts_scribble)
+      .def_property_readonly("modalities", [](const EngineInfo& i) { return py::tuple(py::cast(i.modalities)); })
+      .def_readonly("needs_modality", &EngineInfo::needs_modality)
+      .def_property_readonly("experts", [](const EngineInfo& i) { return py::tuple(py::cast(i.experts)); })
       .def("__repr__", [](const EngineInfo& i) {
         return "<EngineInfo " + i.family + " " + i.precision + " on " + i.device + ", " + i.backend + ", profile " +
                i.profile + ">";

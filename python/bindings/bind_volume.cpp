@@ -43,7 +43,8 @@ LabelVolumeView label_view(py::array& labels) {
 }
 
 py::array segment_volume(const BoundEngine& self, const py::object& volume, const Float64Array& box_array,
-                         const std::string& profile, const py::object& progress, const py::object& cancel) {
+                         const std::string& profile, const std::string& modality, const py::object& progress,
+                         const py::object& cancel) {
   const std::vector<Box3D> boxes = boxes_from(box_array);
   const BorrowedVolume borrowed = borrow_volume(volume);
   const py::dtype dtype = boxes.size() > 65535 ? py::dtype::of<std::uint32_t>() : py::dtype::of<std::uint16_t>();
@@ -52,6 +53,7 @@ py::array segment_volume(const BoundEngine& self, const py::object& volume, cons
   Cancellation cancellation(cancel);
   VolumeOptions options;
   options.profile = profile;
+  options.modality = modality;
   options.cancelled = cancellation.probe();
   if (!progress.is_none()) {
     options.progress = [report = cancellation.reporter(progress)](const VolumeProgress& p) { report(p.done, p.total); };
@@ -64,7 +66,7 @@ py::array segment_volume(const BoundEngine& self, const py::object& volume, cons
 
 void register_volume(py::class_<BoundEngine>& engine) {
   engine.def("segment_volume", &segment_volume, py::arg("volume"), py::arg("boxes").noconvert(), py::kw_only(),
-             py::arg("profile"), py::arg("progress"), py::arg("cancel"));
+             py::arg("profile"), py::arg("modality"), py::arg("progress"), py::arg("cancel"));
 }
 
 }  // namespace medsam::python

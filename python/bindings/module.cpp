@@ -14,5 +14,8 @@ PYBIND11_MODULE(_core, m) {
   medsam::python::register_folder(m);
   m.def("version", &medsam::version, "The library's version.");
   m.def("profile_names", &medsam::profile_names, "Names of the built-in profiles, sorted.");
+  m.def("modality_names", &medsam::modality_names, "The modalities the engine knows, sorted.");
+  m.def("canonical_modality", &medsam::canonical_modality, pybind11::arg("word"),
+        "The name of modality_names() for a spelling in use; None for a word that names no modality.");
   m.def("simd_target", &medsam::simd_target, "The instruction set the pixel kernels run on in this process.");
 }

@@ -33,6 +33,9 @@ class Engine:
         embedding_storage: "f32", or "f16" for half the memory; an answer does not depend on the cache either way.
         embedding_store: folder that keeps embeddings between runs; None = none. Protect it as you protect the images.
         embedding_store_bytes: what that folder may hold; the least recently written files go first.
+        modality: of images for which none is given, one of modality_names() in any usual spelling; None = not known.
+            Only bundles whose model tells modalities apart look at it (`info.modalities`).
+        expert_limit: most experts held at once where the bundle has several; they load when first needed.
         verify: hash every file of the bundle, also those unchanged since they were last verified.
 
     Not usable in a child process after fork (Unsupported): create it there, or use multiprocessing's "spawn". A child
@@ -58,11 +61,15 @@ class Engine:
         embedding_storage: str = "f32",
         embedding_store: str | os.PathLike[str] | None = None,
         embedding_store_bytes: int = 4 << 30,
+        modality: str | None = None,
+        expert_limit: int = 4,
         verify: bool = False,
     ) -> None:
         for name, value in (("cache_bytes", cache_bytes), ("embedding_store_bytes", embedding_store_bytes)):
             if value < 0:
                 raise InvalidArgument(f"{name}: got {value}, expected 0 or more; 0 keeps nothing")
+        if expert_limit < 1:
+            raise InvalidArgument(f"expert_limit: got {expert_limit}, expected at least 1")
         self._core = _core.Engine(
             os.fspath(bundle),
             device=device,
@@ -74,6 +81,8 @@ class Engine:
             embedding_storage=embedding_storage,
             embedding_store="" if embedding_store is None else os.fspath(embedding_store),
             embedding_store_bytes=embedding_store_bytes,
+            modality=modality or "",
+            expert_limit=expert_limit,
             verify=verify,
         )
         self._forward_messages()
@@ -83,19 +92,21 @@ class Engine:
         """What this engine runs."""
         return self._core.info
 
-    def encode(self, image: NDArray[np.generic]) -> ImageEmbedding:
+    def encode(self, image: NDArray[np.generic], *, modality: str | None = None) -> ImageEmbedding:
         """Encodes one image, the expensive step (0.1 to 1 s on a CPU). The same pixels again come from the cache.
 
         Args:
             image: (H, W) grey, (H, W, 1) grey or (H, W, 3) RGB; uint8, uint16, int16 or finite float32 of any range.
                 Rows may have any stride and be read-only; pixels that are not adjacent are copied once. Do not change
-                it during the call.
+                it during the call. Models that look at the pixels inside a box (mcp_medsam) take uint8 only.
+            modality: the image's; None = the engine's. It belongs to the embedding from here on.
 
         Raises:
-            InvalidArgument: another type, dtype or shape, or a value that is not finite.
+            InvalidArgument: another type, dtype or shape, or a value that is not finite; a modality that is unknown,
+                or missing where the model needs one.
             BackendError, OutOfMemory, Unsupported (after fork).
         """
-        embedding = self._core.encode(image)
+        embedding = self._core.encode(image, modality=modality or "")
         self._forward_messages()
         return embedding
 
@@ -108,6 +119,7 @@ class Engine:
         mask_input: ArrayLike | None = None,
         multimask_output: bool = False,
         *,
+        scribble: ArrayLike | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> Prediction:
         """Answers N prompts on an encoded image. Coordinates are pixels of the image, pixel (0, 0) top left.
@@ -119,8 +131,12 @@ class Engine:
             box: (4,) or (N, 4): x0, y0, x1, y1, ends inclusive.
             point_coords: (P, 2) for one prompt or (N, P, 2): x, y.
             point_labels: (P,) or (N, P) integers: 1 object, 0 background, -1 no point.
-            mask_input: (h, w), (N, h, w) or (N, 1, h, w) float32: low_res_logits of an earlier prediction.
+            mask_input: (h, w), (N, h, w) or (N, 1, h, w) float32: low_res_logits of an earlier prediction; of a model
+                that takes scribbles, the strokes in that frame, 1 where drawn.
             multimask_output: M = 3 alternatives a prompt instead of 1.
+            scribble: (H, W) or (N, H, W) bool or uint8, not 0 on strokes drawn on the object, for models that take
+                them (`info.accepts_scribble`). With such a model a prompt that is a box alone gets the points and the
+                scribble that the published script would draw in it, the same ones for the same box.
             cancelled: asked between batches; True ends the call with Cancelled.
 
         Raises:
@@ -133,7 +149,7 @@ class Engine:
             raise InvalidArgument(
                 f"embedding: got {type(embedding).__name__}, expected an ImageEmbedding; pass engine.encode(image)"
             )
-        prompts = prompt_arrays(box, point_coords, point_labels, mask_input)
+        prompts = prompt_arrays(box, point_coords, point_labels, mask_input, scribble)
         prediction = self._core.predict(
             embedding,
             count=prompts.count,
@@ -141,6 +157,7 @@ class Engine:
             point_coords=prompts.point_coords,
             point_labels=prompts.point_labels,
             mask_input=prompts.mask_input,
+            scribble=prompts.scribble,
             multimask_output=multimask_output,
             cancelled=cancelled,
         )
@@ -152,6 +169,7 @@ class Engine:
         image: NDArray[np.generic] | ImageEmbedding,
         boxes: ArrayLike,
         *,
+        modality: str | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> NDArray[np.uint16] | NDArray[np.uint32]:
         """One label a box: k + 1 where boxes[k]'s mask is, 0 elsewhere; the profile decides where masks overlap.
@@ -159,6 +177,7 @@ class Engine:
         Args:
             image: as encode takes it, or what encode gave.
             boxes: (N, 4): x0, y0, x1, y1 in pixels, ends inclusive; N may be 0.
+            modality: as encode; an embedding has its own.
             cancelled: asked between batches; True ends the call with Cancelled.
 
         Returns:
@@ -167,7 +186,7 @@ class Engine:
         Raises:
             As encode and predict.
         """
-        labels = self._core.segment(image, box_array(boxes), cancelled=cancelled)
+        labels = self._core.segment(image, box_array(boxes), modality=modality or "", cancelled=cancelled)
         self._forward_messages()
         return labels
 
@@ -178,6 +197,8 @@ class Engine:
         profile: str | None = None,
         progress: Callable[[int, int], object] | None = None,
         cancel: Callable[[], bool] | None = None,
+        *,
+        modality: str | None = None,
     ) -> NDArray[np.uint16] | NDArray[np.uint32]:
         """One label a 3D box: each object starts at its middle slice and propagates both ways by a profile's rules.
 
@@ -190,6 +211,7 @@ class Engine:
             profile: a name of profile_names() for this call; None = the engine's.
             progress: called after each step as progress(done, total); a step is a slice in one direction.
             cancel: asked before each step; True ends the call with Cancelled.
+            modality: the volume's, as encode.
 
         Returns:
             labels (D, H, W) uint16, or uint32 when N > 65535: k + 1 where object k is, 0 elsewhere; where objects
@@ -199,7 +221,12 @@ class Engine:
             As encode and predict; whatever `progress` or `cancel` raise.
         """
         labels = self._core.segment_volume(
-            volume, box3d_array(boxes), profile=profile or "", progress=progress, cancel=cancel
+            volume,
+            box3d_array(boxes),
+            profile=profile or "",
+            modality=modality or "",
+            progress=progress,
+            cancel=cancel,
         )
         self._forward_messages()
         return labels

@@ -22,6 +22,8 @@ class FolderRun:
         input_folder: *.npz.
         output_folder: folder of the answers, another one; made if absent.
         overwrite: do cases again whose answer is there.
+        modality: of every case, as Engine.encode; None = what the second field of each file name tells
+            (2DBox_US_0001.npz), if it names one.
         csv: file for a table of times, a row as each case ends; None = none.
 
     Raises:
@@ -35,6 +37,7 @@ class FolderRun:
         *,
         overwrite: bool = False,
         csv: str | os.PathLike[str] | None = None,
+        modality: str | None = None,
     ) -> None:
         # As bytes: a file's name need not be UTF-8.
         self._core = _core.FolderRun(
@@ -42,6 +45,7 @@ class FolderRun:
             os.fsencode(output_folder),
             overwrite=overwrite,
             csv=b"" if csv is None else os.fsencode(csv),
+            modality=modality or "",
         )
 
     @property

@@ -26,9 +26,9 @@ class Predictor:
         """(H, W) of the image, pixels. InvalidArgument without an image."""
         return self.get_image_embedding().original_size
 
-    def set_image(self, image: NDArray[np.generic]) -> None:
+    def set_image(self, image: NDArray[np.generic], *, modality: str | None = None) -> None:
         """Encodes `image`, RGB or grey; see Engine.encode. On an error the image set before stays."""
-        self._embedding = self.engine.encode(image)
+        self._embedding = self.engine.encode(image, modality=modality)
 
     def reset_image(self) -> None:
         """Forgets the image."""

@@ -18,6 +18,7 @@ class PromptArrays:
     point_coords: NDArray[np.float64] | None  # (N, P, 2)
     point_labels: NDArray[np.int32] | None  # (N, P)
     mask_input: NDArray[np.float32] | None  # (N, h, w)
+    scribble: NDArray[np.uint8] | None  # (N, H, W)
 
 
 def _array(name: str, value: ArrayLike, kinds: str, expected: str) -> NDArray[np.generic]:
@@ -100,11 +101,24 @@ def _mask_array(mask_input: ArrayLike) -> NDArray[np.float32]:
     return np.ascontiguousarray(array, dtype=np.float32)
 
 
+def _scribble_array(scribble: ArrayLike) -> NDArray[np.uint8]:
+    expected = "bool or uint8 (H, W) or (N, H, W), not 0 where drawn"
+    array = _array("scribble", scribble, "bu", expected)
+    if array.dtype.itemsize != 1:
+        raise InvalidArgument(f"scribble: got dtype {array.dtype}, expected {expected}; convert it explicitly")
+    if array.ndim == 2:
+        array = array[np.newaxis]
+    if array.ndim != 3:
+        raise _shape_error("scribble", array, expected, "give one plane for each prompt")
+    return np.ascontiguousarray(array).view(np.uint8)
+
+
 def prompt_arrays(
     box: ArrayLike | None,
     point_coords: ArrayLike | None,
     point_labels: ArrayLike | None,
     mask_input: ArrayLike | None,
+    scribble: ArrayLike | None = None,
 ) -> PromptArrays:
     """Checks types and shapes and finds N. Ranges (inside the image, finite, not reversed) are the core's to check.
 
@@ -114,9 +128,10 @@ def prompt_arrays(
     boxes = None if box is None else box_array(box)
     coords, labels = _point_arrays(point_coords, point_labels)
     masks = None if mask_input is None else _mask_array(mask_input)
+    strokes = None if scribble is None else _scribble_array(scribble)
     counts = {
         name: len(array)
-        for name, array in (("box", boxes), ("point_coords", coords), ("mask_input", masks))
+        for name, array in (("box", boxes), ("point_coords", coords), ("mask_input", masks), ("scribble", strokes))
         if array is not None
     }
     if not counts:
@@ -126,4 +141,4 @@ def prompt_arrays(
         raise InvalidArgument(
             f"prompts: got {got}, expected the same number from each; one row of each array makes one prompt"
         )
-    return PromptArrays(next(iter(counts.values())), boxes, coords, labels, masks)
+    return PromptArrays(next(iter(counts.values())), boxes, coords, labels, masks, strokes)

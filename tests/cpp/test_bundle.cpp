@@ -22,10 +22,42 @@ TEST(Bundle, ReadsWhatTheManifestSays) {
   const Bundle bundle = read_bundle(write_tiny_bundle(folder.path("b")));
   EXPECT_EQ(bundle.family, "tiny");
   EXPECT_EQ(bundle.input_size, testing::kInputSize);
-  EXPECT_EQ(bundle.models.size(), 3u);
+  EXPECT_EQ(bundle.first().size(), 3u);
+  EXPECT_EQ(bundle.prompt.frame, testing::kInputSize);
+  EXPECT_EQ(bundle.prompt.mask_input, MaskInput::logits);
+  EXPECT_FALSE(bundle.needs_crops());
   EXPECT_EQ(bundle.model("decoder").inputs[2].dtype, DType::i32);
+  EXPECT_EQ(bundle.model("decoder").input_index("mask_index"), 3);
   EXPECT_EQ(bundle.model_hash.size(), 64u);
   EXPECT_THROW(static_cast<void>(bundle.model("nope")), ModelError);
+}
+
+TEST(Bundle, ReadsExpertsAndTheirRoutes) {
+  const TemporaryFolder folder;
+  const Bundle bundle = read_bundle(testing::copy_bundle("tiny_routed", folder.path("b")));
+  EXPECT_EQ(bundle.experts.size(), 2u);
+  EXPECT_EQ(bundle.model("decoder", "a").sha256, bundle.model("decoder", "b").sha256);
+  EXPECT_NE(bundle.model("encoder", "a").sha256, bundle.model("encoder", "b").sha256);
+  EXPECT_EQ(bundle.modality.fallback, "a");
+  EXPECT_TRUE(bundle.needs_crops());
+  EXPECT_FALSE(bundle.prompt.points);
+}
+
+TEST(Bundle, WeightsBesideTheGraphArePartOfTheModel) {
+  const TemporaryFolder folder;
+  json manifest = tiny_manifest();
+  const std::string path = write_tiny_bundle(folder.path("b"), manifest);
+  testing::write_file(path + "/encoder.onnx.data", "weights");
+  const std::string plain = read_bundle(path).model("encoder").content_hash();
+  manifest["models"]["encoder"]["data"] = {
+      {{"file", "encoder.onnx.data"}, {"bytes", 7}, {"sha256", sha256_hex("weights")}}};
+  testing::write_file(path + "/manifest.json", manifest.dump());
+  const Bundle bundle = read_bundle(path);
+  EXPECT_NE(bundle.model("encoder").content_hash(), plain);
+  const CacheFolder none("none", nullptr);
+  EXPECT_NO_THROW(verify_model(bundle.model("encoder"), none, false));
+  testing::write_file(path + "/encoder.onnx.data", "WEIGHTS");
+  EXPECT_THROW(verify_model(bundle.model("encoder"), none, false), ModelError);
 }
 
 struct BadManifest {
@@ -69,9 +101,44 @@ INSTANTIATE_TEST_SUITE_P(
         BadManifest{"negative", [](json& m) { m["models"]["encoder"]["bytes"] = -1; }, "bytes"},
         BadManifest{"other_input_size", [](json& m) { m["image"]["input_size"] = 64; }, "input_size 64"},
         BadManifest{"missing_input", [](json& m) { m["models"]["decoder"]["inputs"].erase(3); }, "mask_index"},
-        BadManifest{"surplus_output",
+        BadManifest{"output_twice",
                     [](json& m) { m["models"]["encoder"]["outputs"].push_back(m["models"]["encoder"]["outputs"][0]); },
+                    "twice"},
+        BadManifest{
+            "surplus_input",
+            [](json& m) {
+              m["models"]["decoder"]["inputs"].push_back({{"name", "temperature"}, {"dtype", "f32"}, {"shape", {1}}});
+            },
+            "\"temperature\" is not understood"},
+        BadManifest{"mask_in_the_plain_decoder",
+                    [](json& m) { m["models"]["decoder"]["inputs"] = m["models"]["decoder_mask"]["inputs"]; },
                     "not understood"},
+        BadManifest{"crop_features_from_nowhere",
+                    [](json& m) {
+                      m["models"]["decoder"]["inputs"].push_back(
+                          {{"name", "crop_features"}, {"dtype", "f32"}, {"shape", {-1, 8}}});
+                    },
+                    "not understood"},
+        BadManifest{"half_a_mask", [](json& m) { m["prompt"]["mask_input"] = nullptr; }, "decoder_mask"},
+        BadManifest{"sampling_without_a_scribble", [](json& m) { m["prompt"]["from_box"] = "points_and_scribble"; },
+                    "image_foreground"},
+        BadManifest{"other_prompts", [](json& m) { m["prompt"]["accepts"] = {"points"}; }, "accepts"},
+        BadManifest{"shift", [](json& m) { m["prompt"]["point_shift"] = 0.25; }, "point_shift"},
+        BadManifest{"no_such_modality",
+                    [](json& m) {
+                      m["modality"] = {{"index", {{"X-Ray", 1}}}};
+                    },
+                    "X-Ray"},
+        BadManifest{"no_such_expert",
+                    [](json& m) {
+                      m["modality"] = {{"experts", {{"CT", "ct"}}}};
+                    },
+                    "experts"},
+        BadManifest{"data_outside",
+                    [](json& m) {
+                      m["models"]["encoder"]["data"] = {{{"file", "../w"}, {"bytes", 1}, {"sha256", ""}}};
+                    },
+                    "file"},
         BadManifest{"dynamic_logits",
                     [](json& m) {
                       m["models"]["decoder"]["outputs"][0]["shape"] = {-1, -1, -1, -1};

@@ -103,10 +103,15 @@ TEST_F(EmbeddingFile, AForgedGeometryIsRefusedWhereItIsUsed) {
 TEST_F(EmbeddingFile, AForgedShapeAllocatesNothing) {
   const Engine engine(bundle_, options_);
   const std::string bytes = engine.encode(image()).serialize();
-  constexpr std::size_t kFirstDimension = 16 + 40 + 24 + 64 + 4 + 4;
+  constexpr std::size_t kFirstDimension = 16 + 40 + 32 + 64 + 4 + 4 + 4 + 4;
   for (const std::int64_t d : {std::int64_t{1} << 62, std::int64_t{1} << 40, std::int64_t{0}, std::int64_t{-1}}) {
     const std::string forged = resigned(bytes, kFirstDimension, d);
     EXPECT_THROW(ImageEmbedding::deserialize(forged.data(), forged.size()), ModelError) << d;
+  }
+  constexpr std::size_t kModalityAndChannels = 16 + 40 + 32 + 64;
+  for (const std::int64_t channels : {1, 2, 3}) {
+    const std::string forged = resigned(bytes, kModalityAndChannels, (channels << 32) | 0xffffffff);
+    EXPECT_THROW(ImageEmbedding::deserialize(forged.data(), forged.size()), ModelError) << channels;
   }
 }
 

@@ -121,8 +121,11 @@ TEST_F(EngineTest, AMaskInputGoesToTheMaskDecoder) {
   const std::vector<float> mask(testing::kMaskSide * testing::kMaskSide, 5.0f);
   const Prediction answer = engine.predict(embedding, {{Box{0, 0, 63, 47}, {}, mask.data()}});
   EXPECT_FLOAT_EQ(answer.low_res_logits()[0], 6.0f);
-  EXPECT_THROW(engine.predict(embedding, {{Box{0, 0, 1, 1}, {}, mask.data()}, {Box{0, 0, 1, 1}, {}, nullptr}}),
-               InvalidArgument);
+  // Beside a prompt without a mask, in one call, each gets the answer it gets alone.
+  const Prediction both =
+      engine.predict(embedding, {{Box{0, 0, 63, 47}, {}, nullptr}, {Box{0, 0, 63, 47}, {}, mask.data()}});
+  EXPECT_EQ(both.low_res_logits()[testing::kMaskSide * testing::kMaskSide], answer.low_res_logits()[0]);
+  EXPECT_EQ(both.low_res_logits()[0], answer.low_res_logits()[0] - 5.0f);
   std::vector<float> bad = mask;
   bad[9] = std::numeric_limits<float>::quiet_NaN();
   EXPECT_THROW(engine.predict(embedding, {{Box{0, 0, 1, 1}, {}, bad.data()}}), InvalidArgument);
@@ -131,6 +134,7 @@ TEST_F(EngineTest, AMaskInputGoesToTheMaskDecoder) {
 TEST_F(EngineTest, ABundleWithoutAMaskDecoderRefusesMasksOnly) {
   auto manifest = testing::tiny_manifest();
   manifest["models"].erase("decoder_mask");
+  manifest["prompt"]["mask_input"] = nullptr;
   const Engine engine(testing::write_tiny_bundle(folder_.path("plain"), manifest), options_);
   EXPECT_FALSE(engine.info().accepts_mask);
   const ImageEmbedding embedding = engine.encode(image());

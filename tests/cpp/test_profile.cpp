@@ -56,6 +56,11 @@ TEST(Profile, TheBuiltinOnesAreThePublishedRules) {
       {"medficientsam_torch", truncate, MaskUpsample::logits_at_input_size, LabelRule::count, ZRange::half_open,
        NextBox::mask, 0, truncate},
       {"medsam", none, MaskUpsample::probabilities, LabelRule::count, ZRange::closed, NextBox::nearest, 5, none},
+      {"sam", none, MaskUpsample::logits_at_input_size, LabelRule::count, ZRange::closed, NextBox::mask, 0, none},
+      {"mobile_sam", none, MaskUpsample::logits_at_input_size, LabelRule::count, ZRange::closed, NextBox::mask, 0,
+       none},
+      {"efficientvit_sam", none, MaskUpsample::logits_at_prompt_frame, LabelRule::count, ZRange::closed, NextBox::mask,
+       0, none},
   };
   for (const Expected& e : table) {
     const Profile p = builtin_profile(e.name);
@@ -73,6 +78,8 @@ TEST(Profile, TheBuiltinOnesAreThePublishedRules) {
   EXPECT_EQ(builtin_profile("daft").volume.label_type, LabelType::u16);
   EXPECT_EQ(builtin_profile("litemedsam").volume.label_type, LabelType::u8);
   EXPECT_EQ(builtin_profile("medficientsam").image->interpolation, Interpolation::linear);
+  EXPECT_EQ(builtin_profile("medsam").image->interpolation, Interpolation::spline);
+  EXPECT_EQ(builtin_profile("medsam").image->fit, Fit::stretch);
 }
 
 TEST(Profile, ClinicalLeavesTheImageToTheModelAndKeepsTheBox) {

@@ -29,11 +29,16 @@ void write_file(const std::string& path, const std::string& content) {
 
 json tiny_manifest() { return json::parse(std::ifstream(MEDSAM_ENGINE_TEST_DATA "/tiny_bundle/manifest.json")); }
 
-std::string write_tiny_bundle(const std::string& folder, const json& manifest) {
+std::string copy_bundle(const std::string& name, const std::string& folder) {
   fs::create_directories(folder);
-  for (const auto& entry : fs::directory_iterator(MEDSAM_ENGINE_TEST_DATA "/tiny_bundle")) {
+  for (const auto& entry : fs::directory_iterator(fs::path(MEDSAM_ENGINE_TEST_DATA) / name)) {
     fs::copy_file(entry.path(), fs::path(folder) / entry.path().filename(), fs::copy_options::overwrite_existing);
   }
+  return folder;
+}
+
+std::string write_tiny_bundle(const std::string& folder, const json& manifest) {
+  copy_bundle("tiny_bundle", folder);
   write_file(folder + "/manifest.json", manifest.dump());
   return folder;
 }

@@ -26,6 +26,9 @@ class TemporaryFolder {
 inline constexpr int kInputSize = 32;
 inline constexpr int kEmbeddingChannels = 4, kEmbeddingSide = 8, kMaskSide = 16;
 
+/// Copies a bundle of tests/data into `folder`, e.g. "tiny_routed" (make_tiny_routed.py); returns the folder.
+std::string copy_bundle(const std::string& name, const std::string& folder);
+
 /// Its manifest. Tests change it and write it again.
 nlohmann::json tiny_manifest();
 

@@ -158,20 +158,21 @@ def tensors(values: list[Any]) -> list[dict[str, Any]]:
     ]
 
 
-def main() -> None:
-    folder = Path(__file__).parent / "tiny_bundle"
-    folder.mkdir(exist_ok=True)
-    models = {}
-    for role, made in {"encoder": encoder(), "decoder": decoder(False), "decoder_mask": decoder(True)}.items():
-        data = made.SerializeToString(deterministic=True)
-        (folder / f"{role}.onnx").write_bytes(data)
-        models[role] = {
-            "file": f"{role}.onnx",
-            "bytes": len(data),
-            "sha256": hashlib.sha256(data).hexdigest(),
-            "inputs": tensors(made.graph.input),
-            "outputs": tensors(made.graph.output),
-        }
+def model_entry(folder: Path, name: str, made: onnx.ModelProto) -> dict[str, Any]:
+    """Writes a graph and says what the manifest says about it."""
+    data = made.SerializeToString(deterministic=True)
+    (folder / f"{name}.onnx").write_bytes(data)
+    return {
+        "file": f"{name}.onnx",
+        "bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "inputs": tensors(made.graph.input),
+        "outputs": tensors(made.graph.output),
+    }
+
+
+def manifest_of(folder: Path, models: dict[str, Any], **fields: Any) -> None:
+    """Writes a manifest of the tiny family with these models and fields."""
     manifest = {
         "schema_version": 1,
         "family": "tiny",
@@ -194,13 +195,30 @@ def main() -> None:
             },
         },
         "image": {"input_size": INPUT},
-        "prompt": {"frame": INPUT},
+        **fields,
         "models": models,
         "provenance": {"exporter": "tests/data/make_tiny_bundle.py"},
         "parity": {},
         "certificates": [],
     }
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+
+
+def main() -> None:
+    folder = Path(__file__).parent / "tiny_bundle"
+    folder.mkdir(exist_ok=True)
+    graphs = {"encoder": encoder(), "decoder": decoder(False), "decoder_mask": decoder(True)}
+    manifest_of(
+        folder,
+        {role: model_entry(folder, role, made) for role, made in graphs.items()},
+        prompt={
+            "frame": INPUT,
+            "point_shift": 0.5,
+            "accepts": ["box", "points"],
+            "mask_input": "logits",
+            "from_box": "corners",
+        },
+    )
 
 
 if __name__ == "__main__":

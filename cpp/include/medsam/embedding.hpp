@@ -36,7 +36,7 @@ class MEDSAM_ENGINE_EXPORT ImageEmbedding {
   [[nodiscard]] std::vector<std::int64_t> shape() const;
   /// The image embedding, row-major f32 of shape(); valid as long as any copy of this object lives.
   [[nodiscard]] const float* data() const;
-  /// Bytes held by all encoder outputs.
+  /// Bytes held: all encoder outputs, and the image's pixels where the model looks at them again.
   [[nodiscard]] std::uint64_t bytes() const;
   /// Hex digest naming the encoder, its precision, its image rules and the storage.
   [[nodiscard]] const std::string& fingerprint() const;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,11 @@ struct EngineOptions {
   std::string embedding_store;
   /// Bytes that folder may hold; the least recently written files go first.
   std::uint64_t embedding_store_bytes = std::uint64_t{4} << 30;
+  /// The modality of images for which none is given; "" = not known. See EncodeOptions::modality.
+  std::string modality;
+  /// Most experts held at once where the bundle has several (one a modality): they load when first needed, and the
+  /// least recently used goes first.
+  std::size_t expert_limit = 4;
   /// Hash every file of the bundle now, also those unchanged since their last verification.
   bool verify = false;
   /// Receives messages; nullptr = silence. May be called from any thread that calls the engine. Must not throw.
@@ -56,13 +62,17 @@ struct EngineInfo {
   std::string precision;                      ///< The precision in force.
   std::string backend;                        ///< e.g. "OpenVINO 2026.4.1".
   std::string model_hash;                     ///< SHA-256 over the bundle's model files, hex.
-  std::string fingerprint;                    ///< What an embedding must carry to be accepted.
+  std::string fingerprint;                    ///< What an embedding must carry to be accepted; of all experts together.
   int threads = 0;                            ///< Inference threads asked for; 0 = all.
   int input_size = 0;                         ///< Side of the encoder's square input, pixels.
   std::vector<std::int64_t> embedding_shape;  ///< (1, C, h, w).
   std::vector<std::int64_t> mask_shape;       ///< (h, w) of low_res_logits.
   bool accepts_points = false;
   bool accepts_mask = false;
+  bool accepts_scribble = false;
+  std::vector<std::string> modalities;  ///< That the model tells apart; empty: it does not ask.
+  bool needs_modality = false;          ///< Whether an image without one of them is refused.
+  std::vector<std::string> experts;     ///< Names of the bundle's experts; empty: one model for all.
 };
 
 /// The embedding cache's counters since the engine was made.
@@ -74,6 +84,13 @@ struct CacheStats {
   std::uint64_t entries = 0;     ///< Embeddings held now.
   std::uint64_t bytes = 0;       ///< Bytes they hold.
   std::uint64_t budget = 0;      ///< EngineOptions::cache_bytes.
+};
+
+/// How Engine::encode runs.
+struct EncodeOptions {
+  /// The image's modality, one of modality_names() in any usual spelling ("X-Ray", "xray"); "" = EngineOptions's. Only
+  /// models that tell modalities apart look at it: it picks the expert, or a token of the decoder.
+  std::string modality;
 };
 
 /// How Engine::predict answers.
@@ -90,6 +107,8 @@ struct PredictOptions {
 struct SegmentOptions {
   /// As PredictOptions::cancelled; also asked before the image is encoded.
   std::function<bool()> cancelled;
+  /// As EncodeOptions::modality; an image encoded before has its own.
+  std::string modality;
 };
 
 /// The answer to N prompts on one image. Immutable; may outlive the engine. Full-size masks are made on demand, since
@@ -134,8 +153,10 @@ class MEDSAM_ENGINE_EXPORT Engine {
   [[nodiscard]] const EngineInfo& info() const;
 
   /// Resizes, normalises, pads and encodes one image: the expensive step (0.1 to 1 s on a CPU).
-  /// The same pixels again come from the cache. f32 pixels must be finite. InvalidArgument, BackendError, OutOfMemory.
-  [[nodiscard]] ImageEmbedding encode(const ImageView& image) const;
+  /// The same pixels again come from the cache. f32 pixels must be finite; models that look at the pixels inside a box
+  /// take u8 only. InvalidArgument (also: a modality that is unknown, or missing where the model needs one),
+  /// BackendError, OutOfMemory.
+  [[nodiscard]] ImageEmbedding encode(const ImageView& image, const EncodeOptions& options = {}) const;
 
   /// The embedding cache's counters.
   [[nodiscard]] CacheStats cache_stats() const;
@@ -171,6 +192,13 @@ class MEDSAM_ENGINE_EXPORT Engine {
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+/// The modalities the engine knows, sorted: CT, Dermoscopy, ...
+[[nodiscard]] MEDSAM_ENGINE_EXPORT std::vector<std::string> modality_names();
+
+/// The name of modality_names() for a spelling in use ("X-Ray", "xray", "Microscope"), in any case; nothing for a word
+/// that names no modality.
+[[nodiscard]] MEDSAM_ENGINE_EXPORT std::optional<std::string> canonical_modality(const std::string& word);
 
 /// Names of the built-in profiles, sorted.
 [[nodiscard]] MEDSAM_ENGINE_EXPORT std::vector<std::string> profile_names();

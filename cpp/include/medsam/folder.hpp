@@ -54,6 +54,9 @@ struct FolderOptions {
   bool overwrite = false;
   /// File for a table of times, a row as each case ends; "" = none.
   std::string csv;
+  /// The modality of every case, as EncodeOptions::modality; "" = what the second field of each file name tells
+  /// (2DBox_US_0001.npz), if it names one.
+  std::string modality;
   /// Most bytes of pixels read ahead, and of labels written behind, while another case is segmented. Larger ones wait.
   std::uint64_t ahead_bytes = std::uint64_t{256} << 20;
   /// Called on the thread of run(), as a case begins and after each slice of a volume. Must not throw.

@@ -2,6 +2,7 @@
 // Prompts, in pixels of the original image: x grows to the right, y downwards, pixel (0, 0) is the top left one.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <vector>
 
@@ -21,13 +22,24 @@ struct Box {
   double x0 = 0, y0 = 0, x1 = 0, y1 = 0;
 };
 
-/// One object to segment: a box, points, or both; optionally a mask to start from. At least one of them.
+/// Strokes drawn on an object, in pixels of the original image: (H, W) bytes, not 0 where drawn. Borrowed.
+struct ScribbleView {
+  const std::uint8_t* data = nullptr;
+  std::int64_t height = 0, width = 0;
+  std::int64_t row_stride = 0;  ///< Bytes from a row to the next, at least the width.
+};
+
+/// One object to segment: a box, points, or both; optionally a mask or a scribble to start from. At least one of them.
+/// What a model does not take (EngineInfo::accepts_*) is Unsupported.
 struct Prompt {
   std::optional<Box> box;
   std::vector<Point> points;
   /// Low-resolution logits (h, w) row-major f32 as in Prediction::low_res_logits, of an earlier prediction on the same
-  /// image; nullptr = none. Borrowed for the call. In one call every prompt has a mask or none has (InvalidArgument).
+  /// image; nullptr = none. Borrowed for the call. Of a model that takes scribbles: the strokes in the frame of
+  /// low_res_logits, 1 where drawn and 0 elsewhere.
   const float* mask_input = nullptr;
+  /// Strokes on the object, for models that take them (EngineInfo::accepts_scribble).
+  std::optional<ScribbleView> scribble = std::nullopt;
 };
 
 }  // namespace medsam

@@ -52,6 +52,8 @@ struct VolumeProgress {
 struct VolumeOptions {
   /// Name of a profile for this call; "" = the engine's.
   std::string profile;
+  /// The volume's modality, as EncodeOptions::modality.
+  std::string modality;
   /// Called after each step, on the calling thread. May throw: the exception leaves segment_volume as it is.
   std::function<void(const VolumeProgress&)> progress;
   /// Asked before each step, on the calling thread; true raises Cancelled. May throw, likewise.

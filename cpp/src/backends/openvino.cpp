@@ -187,7 +187,7 @@ class OpenVinoBackend final : public Backend {
   // (measured: a bf16 compile was served the f32 blob), so it is not used.
   std::string cache_entry(const ModelFile& model, const CompileOptions& options) const {
     std::string key = "blob 1\n" + build_ + "\n" + device_ + "\n" + device_name_ + "\n" + options.precision + "\n" +
-                      std::to_string(options.threads) + "\n" + model.sha256 + "\n";
+                      std::to_string(options.threads) + "\n" + model.content_hash() + "\n";
     for (const Shape& shape : options.input_shapes) {
       for (const std::int64_t d : shape) key += std::to_string(d) + ",";
       key += ";";

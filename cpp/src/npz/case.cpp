@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "medsam/error.hpp"
+#include "modality.hpp"
 #include "npz/zip_reader.hpp"
 
 namespace medsam::npz {
@@ -121,6 +122,13 @@ std::optional<Case> read_case(const std::string& path, std::uint64_t most_pixels
   set_shape(c);
   set_boxes(c, boxes);
   return c;
+}
+
+std::string case_modality(const std::string& name) {
+  const std::size_t begin = name.find('_');
+  if (begin == std::string::npos) return "";
+  const std::size_t end = name.find_first_of("_.", begin + 1);
+  return canonical_modality(name.substr(begin + 1, end == std::string::npos ? end : end - begin - 1)).value_or("");
 }
 
 }  // namespace medsam::npz

@@ -37,6 +37,10 @@ struct Case {
   [[nodiscard]] VolumeView volume() const;
 };
 
+/// The modality that a challenge case's file name tells, its second field: "2DBox_X-Ray_0001.npz" is XRay. "" when it
+/// names none.
+std::string case_modality(const std::string& name);
+
 /// Reads a case; nothing when its imgs take more than `most_pixels` bytes. A name that starts with 2DBox_ is an image,
 /// (H, W) or (H, W, 3), with boxes (N, 4); one that starts with 3DBox_ a volume, (D, H, W) or (D, H, W, 3), with boxes
 /// (N, 6); any other name goes by the width of its boxes. imgs are uint8, uint16, int16 or float32 as the engine takes

@@ -113,18 +113,21 @@ Loaded FolderRun::Impl::take(std::size_t index) {
 npz::Segs FolderRun::Impl::segment(const Engine& engine, const npz::Case& content, CaseReport& report,
                                    const std::function<void(std::int64_t, std::int64_t)>& step) const {
   npz::Segs segs(content);
+  const std::string modality = options.modality.empty() ? npz::case_modality(report.name) : options.modality;
   if (content.objects() == 0) {
     segs.clear();
   } else if (content.is_volume) {
     VolumeOptions volume_options;
     volume_options.cancelled = options.cancelled;
+    volume_options.modality = modality;
     volume_options.progress = [&](const VolumeProgress& p) { step(p.done, p.total); };
     for (const VolumeStats& s :
          engine.segment_volume(content.volume(), content.boxes3d, segs.volume(), volume_options)) {
       if (s.voxels == 0) ++report.empty_objects;
     }
   } else {
-    for (const MaskStats& s : engine.segment(content.image(), content.boxes, segs.image(), {options.cancelled})) {
+    for (const MaskStats& s :
+         engine.segment(content.image(), content.boxes, segs.image(), {options.cancelled, modality})) {
       if (s.area == 0) ++report.empty_objects;
     }
   }

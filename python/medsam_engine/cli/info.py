@@ -40,13 +40,16 @@ def info(
     table = Table(title=str(folder), title_justify="left", show_header=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
+    kinds = {"points": about.accepts_points, "masks": about.accepts_mask, "scribbles": about.accepts_scribble}
     rows = [
         ("family", about.family),
         ("profile", about.profile),
         ("input", f"{about.input_size} x {about.input_size} pixels"),
         ("image embedding", " x ".join(map(str, about.embedding_shape))),
         ("low_res_logits", " x ".join(map(str, about.mask_shape))),
-        ("prompts", ", ".join(["boxes"] + ["points"] * about.accepts_points + ["masks"] * about.accepts_mask)),
+        ("prompts", ", ".join(["boxes"] + [name for name, taken in kinds.items() if taken])),
+        ("modalities", ", ".join(about.modalities) or "not asked for"),
+        ("experts", ", ".join(about.experts) or "one model for all"),
         ("model hash", about.model_hash),
         *_manifest_rows(manifest),
         ("engine", f"medsam-engine {__version__}, kernels {simd_target()}"),

@@ -89,6 +89,9 @@ def run_cases(
     threads: Annotated[int, typer.Option(help="Inference threads; 0 = all cores.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Do finished cases again.")] = False,
     csv: Annotated[Path | None, typer.Option(help="Table of times to write.")] = None,
+    modality: Annotated[
+        str | None, typer.Option(help="CT, MR, PET, US, XRay, ... of every case; else what its file name tells.")
+    ] = None,
     cache_dir: Annotated[
         Path | None, typer.Option(help='Compiled models; "none" = keep none; else the user\'s cache folder.')
     ] = None,
@@ -101,7 +104,7 @@ def run_cases(
     """
     screen = _Screen(quiet)
     started = time.perf_counter()
-    run = FolderRun(input_folder, output_folder, overwrite=overwrite, csv=csv)
+    run = FolderRun(input_folder, output_folder, overwrite=overwrite, csv=csv, modality=modality)
     listed = time.perf_counter()
     engine = None
     if run.pending:

@@ -23,6 +23,7 @@ from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.formats import Format, input_format, output_format
 from medsam_engine.io.png_file import check_writable as check_png
 from medsam_engine.io.png_file import write_rgb
+from medsam_engine.modalities import case_modality, named_modality
 from medsam_engine.overlay import draw_overlay
 from medsam_engine.preview import contact_sheet
 from medsam_engine.windows import apply_window, check_window, default_window
@@ -160,7 +161,12 @@ def segment(
             "else by modality: CT abdomen, MR and PET percentile, others full, colour and 8-bit none."
         ),
     ] = None,
-    modality: Annotated[str | None, typer.Option(help="CT, MR, PT, ...; else what the file says.")] = None,
+    modality: Annotated[
+        str | None,
+        typer.Option(
+            help="CT, MR, PET, US, XRay, ..., for the window and for models that ask; else what the file says."
+        ),
+    ] = None,
     volume: Annotated[int | None, typer.Option(help="Which volume of a 4D file, from 0.")] = None,
     series: Annotated[str | None, typer.Option(help="SeriesInstanceUID, where a folder holds several.")] = None,
     preview: Annotated[
@@ -194,7 +200,14 @@ def segment(
     prompts = resolve_boxes(options, source)
     pixels = _prepared(source, window, modality, steps)
     with steps.step("load model"):
-        engine = Engine(model, device=device, precision=precision, threads=threads, profile=profile)
+        engine = Engine(
+            model,
+            device=device,
+            precision=precision,
+            threads=threads,
+            profile=profile,
+            modality=_engine_modality(modality, source),
+        )
     if source.is_volume:
         labels = _label_volume(engine, pixels, prompts, console, steps)
     else:
@@ -208,6 +221,12 @@ def segment(
             )
     numbers = prompts.labels if len(prompts.labels) else np.array([1])  # points are one object
     _report(steps, labels, numbers, f"{output} ({written}, {'x'.join(str(n) for n in labels.shape[::-1])})")
+
+
+def _engine_modality(given: str | None, source: io.MedicalImage) -> str | None:
+    if given is not None:
+        return named_modality(given) or given  # the engine names those it knows
+    return named_modality(source.modality) or case_modality(source.path)
 
 
 def _check_prompts(options: BoxOptions, points: list[list[float]]) -> None:
