@@ -13,9 +13,10 @@ namespace {
 ImageRules parse_image(ObjectReader reader) {
   ImageRules rules;
   rules.fit = reader.choice<Fit>("fit", {{"longest_side", Fit::longest_side}, {"stretch", Fit::stretch}});
-  rules.interpolation = reader.choice<Interpolation>(
-      "interpolation",
-      {{"area", Interpolation::area}, {"linear", Interpolation::linear}, {"cubic", Interpolation::cubic}});
+  rules.interpolation = reader.choice<Interpolation>("interpolation", {{"area", Interpolation::area},
+                                                                       {"linear", Interpolation::linear},
+                                                                       {"cubic", Interpolation::cubic},
+                                                                       {"spline", Interpolation::spline}});
   ObjectReader normalize = reader.object("normalize");
   rules.normalize = normalize.choice<NormalizeKind>("kind", {{"min_max", NormalizeKind::min_max},
                                                              {"min_max_padded", NormalizeKind::min_max_padded},
