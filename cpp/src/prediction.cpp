@@ -82,9 +82,11 @@ MaskStats write_label(const float* logits, std::int64_t low_height, std::int64_t
                       std::uint32_t label) {
   static_assert(static_cast<int>(LabelType::u32) == static_cast<int>(kernels::LabelType::u32));
   std::vector<float> values;  // what is upsampled, where it is not the logits themselves
-  if (rules.upsample == MaskUpsample::logits_at_input_size) {
-    values = upsampled(logits, low_height, low_width, geometry.input_size);
-    low_height = low_width = geometry.input_size;
+  if (rules.upsample == MaskUpsample::logits_at_input_size || rules.upsample == MaskUpsample::logits_at_prompt_frame) {
+    const bool at_input = rules.upsample == MaskUpsample::logits_at_input_size;
+    const std::int64_t side = at_input ? geometry.input_size : std::llround(geometry.prompt_frame);
+    values = upsampled(logits, low_height, low_width, side);
+    low_height = low_width = side;
   } else if (rules.upsample == MaskUpsample::probabilities) {
     values = sigmoids(logits, low_height * low_width);
   }

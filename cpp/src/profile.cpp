@@ -78,6 +78,7 @@ MaskRules parse_mask(ObjectReader reader) {
   rules.upsample =
       reader.choice<MaskUpsample>("upsample", {{"logits", MaskUpsample::logits},
                                                {"logits_at_input_size", MaskUpsample::logits_at_input_size},
+                                               {"logits_at_prompt_frame", MaskUpsample::logits_at_prompt_frame},
                                                {"probabilities", MaskUpsample::probabilities}});
   rules.labels =
       reader.choice<LabelRule>("labels", {{"count", LabelRule::count}, {"modulo_256", LabelRule::modulo_256}});

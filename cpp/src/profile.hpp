@@ -22,7 +22,7 @@ enum class NormalizeKind { min_max, min_max_padded, mean_std };
 enum class BoxRounding { none, truncate, containing_pixel };
 /// What is upsampled to the image: the logits' crop; the crop of the logits upsampled to the encoder's input size first
 /// (two bilinear steps are not one); or the crop of their sigmoids, then cut at 0.5.
-enum class MaskUpsample { logits, logits_at_input_size, probabilities };
+enum class MaskUpsample { logits, logits_at_input_size, logits_at_prompt_frame, probabilities };
 
 /// The label of the k-th box (k = 1, 2, ...) of an image: k, or k modulo 256, so that box 256 erases (MCP-MedSAM).
 enum class LabelRule { count, modulo_256 };

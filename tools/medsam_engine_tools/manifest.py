@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,9 @@ import torch
 
 from medsam_engine_tools import profiles
 from medsam_engine_tools.checkpoint import file_sha256
+from medsam_engine_tools.experts import Part
 from medsam_engine_tools.family import Family, Graph, TensorSpec
+from medsam_engine_tools.onnx_export import data_path
 
 SCHEMA_VERSION = 1
 FILE_NAME = "manifest.json"
@@ -33,15 +35,31 @@ def tensor_entry(spec: TensorSpec) -> dict[str, Any]:
     return {"name": spec.name, "dtype": spec.dtype, "shape": [-1 if isinstance(d, str) else d for d in spec.shape]}
 
 
+def file_entry(path: Path) -> dict[str, Any]:
+    """What the manifest says about one file."""
+    return {"file": path.name, "bytes": path.stat().st_size, "sha256": file_sha256(path)}
+
+
 def model_entry(graph: Graph, path: Path) -> dict[str, Any]:
-    """What the manifest says about one model file."""
+    """What the manifest says about one model file, and the file of its weights where it has one."""
+    data = data_path(path)
     return {
-        "file": path.name,
-        "bytes": path.stat().st_size,
-        "sha256": file_sha256(path),
+        **file_entry(path),
+        **({"data": [file_entry(data)]} if data.exists() else {}),
         "inputs": [tensor_entry(spec) for spec in graph.inputs],
         "outputs": [tensor_entry(spec) for spec in graph.outputs],
     }
+
+
+def same_model(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two entries are of one content under two names; a file that names its data file never is."""
+    return all(one.get(key) == other.get(key) for key in {*one, *other} - {"file"})
+
+
+def model_files(content: Mapping[str, Any]) -> set[str]:
+    """The names of all files of the models in a manifest."""
+    entries = [entry for model in content.get("models", {}).values() for entry in (model, *model.get("data", ()))]
+    return {str(entry.get("file")) for entry in entries}
 
 
 def prompt_entry(family: Family) -> dict[str, Any]:
@@ -55,27 +73,55 @@ def prompt_entry(family: Family) -> dict[str, Any]:
     }
 
 
+def modality_entry(family: Family, experts: Container[str]) -> dict[str, Any]:
+    """How the image's modality is used; an expert that is not there has no row in the table."""
+    if family.modality_index is not None:
+        return {"modality": {"index": dict(family.modality_index)}}
+    if family.experts is None:
+        return {}
+    table = {modality: expert for modality, expert in family.experts.items() if expert in experts}
+    fallback = {"fallback": family.fallback} if family.fallback in experts else {}
+    return {"modality": {"experts": table, **fallback}}
+
+
+def provenance_entry(parts: Sequence[Part]) -> dict[str, Any]:
+    """Where the weights come from."""
+    if parts[0].expert:
+        named = {p.expert: {"family": p.family.name, "checkpoint_sha256": p.source.sha256} for p in parts}
+        origin: dict[str, Any] = {"experts": named}
+    else:
+        origin = {"checkpoint_sha256": parts[0].source.sha256}
+    return {
+        **origin,
+        "exporter": f"{EXPORTER} {exporter_version()}",
+        "torch": torch.__version__.partition("+")[0],
+    }
+
+
 def build(
-    family: Family, models: Mapping[str, dict[str, Any]], parity: Mapping[str, float], checkpoint_sha256: str
+    family: Family,
+    parts: Sequence[Part],
+    models: Mapping[str, dict[str, Any]],
+    parity: Mapping[str, float],
+    experts: Mapping[str, Mapping[str, str]],
 ) -> dict[str, Any]:
-    """The manifest of a bundle. `models` and `parity` are keyed by graph; parity is kept to two digits.
+    """The manifest of a bundle.
+
+    `models` and `parity` are keyed by the model's name; parity is kept to two digits. `experts` says which model plays
+    which role for each part, under "" where the family has no experts.
 
     Holds no time and no path, so the same checkpoint and exporter give the same bytes.
     """
-    modality = {} if family.modality_index is None else {"modality": {"index": dict(family.modality_index)}}
     return {
         "schema_version": SCHEMA_VERSION,
         "family": family.name,
         "profile": profiles.load(family.profile),
-        "image": {"input_size": family.input_size},
+        "image": {"input_size": parts[0].family.of_size(parts[0].size).input_size},
         "prompt": prompt_entry(family),
-        **modality,
+        **modality_entry(family, experts),
         "models": dict(models),
-        "provenance": {
-            "checkpoint_sha256": checkpoint_sha256,
-            "exporter": f"{EXPORTER} {exporter_version()}",
-            "torch": torch.__version__.partition("+")[0],
-        },
+        **({} if "" in experts else {"experts": {name: dict(roles) for name, roles in experts.items()}}),
+        "provenance": provenance_entry(parts),
         "parity": {key: float(f"{error:.1e}") for key, error in parity.items()},
         "certificates": [],
     }

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import onnx
+import onnx_ir
 import torch
+from onnx_ir import external_data
 from onnxscript import optimizer
 
 from medsam_engine_tools.errors import ExportError
@@ -26,6 +28,7 @@ from medsam_engine_tools.nn.layers import fuse_batch_norms
 OPSET = 20  # the first with a GELU operator
 FOLD_LIMIT = 1 << 24  # elements of a constant that may be computed at export
 FILE_LIMIT = (1 << 31) - (1 << 24)  # bytes of weights in one file: a protobuf holds 2 GiB at most, the graph included
+DATA_MINIMUM = 1 << 10  # bytes of a weight that goes beside the file; smaller ones are the shapes that its readers want
 
 
 @contextmanager
@@ -52,17 +55,13 @@ def strip_notes(message: Any) -> None:
                 strip_notes(child)
 
 
-def write_onnx(graph: Graph, path: Path, producer: tuple[str, str]) -> None:
-    """Exports `graph` to `path`, batch norms fused, constants folded; the same weights give the same bytes.
+def data_path(path: Path) -> Path:
+    """Where the weights of the ONNX file `path` are, if they are too many for it."""
+    return path.with_name(f"{path.name}.data")
 
-    producer: name and version that the file is to state. Raises ExportError where torch cannot export the graph.
-    """
-    size = sum(value.nbytes for value in graph.module.state_dict().values())
-    if size > FILE_LIMIT:
-        raise ExportError(
-            f"graph '{graph.key}' has {size} bytes of weights, an ONNX file holds at most {FILE_LIMIT}, and a bundle"
-            " keeps no weights beside the file yet; export a smaller size of the family"
-        )
+
+def export_program(graph: Graph) -> torch.onnx.ONNXProgram:
+    """The ONNX program of `graph`, batch norms fused; raises ExportError where torch cannot export it."""
     module = copy.deepcopy(graph.module).eval().requires_grad_(False)
     fuse_batch_norms(module)
     dims: dict[str, torch.export.Dim] = {}
@@ -76,7 +75,7 @@ def write_onnx(graph: Graph, path: Path, producer: tuple[str, str]) -> None:
                 module,
                 graph.cases[0],
                 dynamo=True,
-                optimize=False,  # done below, with wider limits
+                optimize=False,  # done by the caller, with wider limits
                 opset_version=OPSET,
                 input_names=[spec.name for spec in graph.inputs],
                 output_names=[spec.name for spec in graph.outputs],
@@ -88,10 +87,25 @@ def write_onnx(graph: Graph, path: Path, producer: tuple[str, str]) -> None:
         raise ExportError(f"torch {torch.__version__} cannot export the graph '{graph.key}' ({reason})") from error
     if program is None:
         raise ExportError(f"torch {torch.__version__} gave no ONNX program for the graph '{graph.key}'")
+    return program
+
+
+def write_onnx(graph: Graph, path: Path, producer: tuple[str, str]) -> None:
+    """Exports `graph` to `path`, batch norms fused, constants folded; the same weights give the same bytes.
+
+    Weights beyond FILE_LIMIT are written beside it, to data_path(path), in the order of the graph and without gaps.
+    producer: name and version that the file is to state. Raises ExportError where torch cannot export the graph.
+    """
+    model = export_program(graph).model
     # The exporter's own folding leaves large constants alone, such as the gathered attention biases.
-    optimizer.optimize_ir(program.model, input_size_limit=FOLD_LIMIT, output_size_limit=FOLD_LIMIT)
-    model = program.model_proto
-    strip_notes(model)
-    model.producer_name, model.producer_version = producer
-    onnx.checker.check_model(model)
-    path.write_bytes(model.SerializeToString(deterministic=True))
+    optimizer.optimize_ir(model, input_size_limit=FOLD_LIMIT, output_size_limit=FOLD_LIMIT)
+    weights = [value.const_value for value in model.graph.initializers.values() if value.const_value is not None]
+    if sum(weight.nbytes for weight in weights) > FILE_LIMIT:
+        model = external_data.unload_from_model(
+            model, path.parent, data_path(path).name, size_threshold_bytes=DATA_MINIMUM
+        )
+    proto = onnx_ir.to_proto(model)
+    strip_notes(proto)
+    proto.producer_name, proto.producer_version = producer
+    path.write_bytes(proto.SerializeToString(deterministic=True))
+    onnx.checker.check_model(path)  # by its path: only then does it find the weights beside the file

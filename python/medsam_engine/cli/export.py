@@ -7,18 +7,41 @@ from typing import Annotated
 import typer
 
 from medsam_engine.cli.export_tools import ProgressLine, export_tools
+from medsam_engine.errors import InvalidArgument
+
+
+def named_files(words: list[str]) -> dict[str, Path]:
+    """NAME=FILE words as a table. InvalidArgument where one is not of that form or a name comes twice."""
+    files: dict[str, Path] = {}
+    for word in words:
+        name, equals, file = word.partition("=")
+        if not (name and equals and file):
+            raise InvalidArgument(f"--expert: got '{word}', expected NAME=FILE")
+        if name in files:
+            raise InvalidArgument(f"--expert: got '{name}' twice, expected each expert once")
+        files[name] = Path(file)
+    return files
 
 
 def export(
     family: Annotated[
         str, typer.Argument(help="Family of the checkpoint, e.g. litemedsam; auto tells it from the tensors.")
     ],
-    checkpoint: Annotated[Path, typer.Option(help="Weights file, as published.")],
     out: Annotated[Path, typer.Option(help="Folder of the bundle; absent, empty, or an older bundle to replace.")],
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Weights file, as published; of a family with experts, the fallback's.")
+    ] = None,
+    expert: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=FILE", help="Weights file of one expert (daft), e.g. 3D=3D.pth; repeatable."),
+    ] = None,
+    clip: Annotated[
+        Path | None, typer.Option(help="CLIP that the family is built on: a transformers folder (mcp_medsam).")
+    ] = None,
 ) -> None:
     """Export a published checkpoint as a bundle (needs torch)."""
     report = ProgressLine()
     with export_tools("export"):
         from medsam_engine_tools.export import export as run
 
-        report(f"wrote {run(family, checkpoint, out, report)}")
+        report(f"wrote {run(family, checkpoint, out, report, companion=clip, experts=named_files(expert or []))}")

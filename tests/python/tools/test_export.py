@@ -97,8 +97,8 @@ def test_replaces_an_older_bundle(tmp_path: Path) -> None:
 
 
 def test_failed_parity_leaves_no_bundle(checkpoint_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def write_nothing(*_: object) -> None:
-        """The graph is not what this test is about."""
+    def write_nothing(_: object, path: Path, *__: object) -> None:
+        path.touch()  # the graph is not what this test is about
 
     def other_numbers(_: Path, cases: list[list[Any]]) -> list[list[Any]]:
         return [[case[0][:, :1].repeat(256, axis=1)[:, :, ::4, ::4]] for case in cases]
@@ -106,15 +106,6 @@ def test_failed_parity_leaves_no_bundle(checkpoint_file: Path, tmp_path: Path, m
     monkeypatch.setattr(onnx_export, "write_onnx", write_nothing)
     monkeypatch.setattr(parity, "run_openvino", other_numbers)
     with pytest.raises(ExportError, match="parity of 'encoder': image_embedding differs from PyTorch by"):
-        export("litemedsam", checkpoint_file, tmp_path / "out")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_weights_beyond_one_file_are_refused(
-    checkpoint_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(onnx_export, "FILE_LIMIT", 1 << 20)
-    with pytest.raises(ExportError, match=r"'encoder' has \d+ bytes of weights, an ONNX file holds at most 1048576"):
         export("litemedsam", checkpoint_file, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 

@@ -23,8 +23,9 @@ POINTS = np.array([[[80, 90], [20, 30], [0, 0]]], np.float32)  # the last is the
 POINT_LABELS = np.array([[1, 0, -1]], np.int32)
 SINGLE = np.array([0], np.int32)
 MULTI = np.array([1, 2, 3], np.int32)
-INPUTS = {"boxes", "points", "point_labels", "scribble"}  # what a golden file says it asked with
-INSIDE = {f"skip{i}_s8" for i in range(4)}  # what no graph gives out: test_swin.py
+INPUTS = {"boxes", "points", "point_labels", "scribble", "category"}  # what a golden file says it asked with
+# What no graph gives out: test_swin.py, test_mcp.py.
+INSIDE = {*(f"skip{i}_s8" for i in range(4)), "category_logits"}
 
 
 def embed(run: Run, golden: Any) -> NDArray[np.float32]:
@@ -79,11 +80,31 @@ def box_points_and_scribble(run: Run, golden: Any) -> Outputs:
     }
 
 
+def box_crop_and_modality(run: Run, golden: Any) -> Outputs:
+    """A box with stand-in features of its crop; those of the modality's text are the companion's."""
+    embedding = embed(run, golden)
+    corners = golden.arrays["boxes"].reshape(-1, 2, 2)
+    crop = golden.image(64, "opencrop")[np.newaxis]
+    features = golden.fill("clip_image_features", (1, 1, 512))[0]
+    modality = golden.arrays["category"].astype(np.int32)
+    logits, iou = run("decoder", [embedding, corners, BOX_LABELS, SINGLE, crop, features, modality])
+    return {"embedding_s4": embedding[:, ::4, ::4, ::4], "box_logits": logits, "box_iou": iou}
+
+
+def clip_with_golden_texts(folder: Path, golden: Any) -> Path:
+    pytest.importorskip("transformers", reason="CLIP needs transformers: pip install 'medsam-engine[export]'")
+    from clip_stand_in import write_clip_saying
+
+    return write_clip_saying(folder, torch.from_numpy(golden.fill("clip_text_features", (1, 1, 512)))[0, 0])
+
+
 @dataclass(frozen=True)
 class Case:
     """A folder of ../shared/golden and what it holds the outputs of.
 
-    prefix: of the tensors' names in the published file, which is a training dict then; big: its export takes minutes.
+    prefix: of the tensors' names in the published file, which is a training dict then; big: its export takes minutes;
+    shared_layout: another family is recognised in it, so this one has to be named; graphs: what stands before the roles
+    in the names of the bundle's files; companion: writes the folder of the model that the family is built on.
     """
 
     folder: str
@@ -92,15 +113,26 @@ class Case:
     outputs: Callable[[Run, Any], Outputs]
     prefix: str = ""
     big: bool = False
+    shared_layout: bool = False
+    graphs: str = ""
+    companion: Callable[[Path, Any], Path] | None = None
 
 
 CASES = [
     Case("litemedsam", "litemedsam", "tiny_vit", every_prompt),
+    Case("daft", "daft", "l0", boxes_in_pixels, shared_layout=True, graphs="general."),
     Case("rep_medsam", "rep_medsam", "m1_0", boxes_in_pixels),
     Case("medficientsam_l0", "medficientsam", "l0", boxes_in_unit_square, prefix="model."),
     Case("medficientsam_l1", "medficientsam", "l1", boxes_in_unit_square, prefix="model.", big=True),
     Case("medficientsam_l2", "medficientsam", "l2", boxes_in_unit_square, prefix="model.", big=True),
     Case("swin_litemedsam", "swin_litemedsam", "swin_tiny", box_points_and_scribble),
+    Case(
+        "mcp_medsam",
+        "mcp_medsam",
+        "tiny_vit",
+        box_crop_and_modality,
+        companion=clip_with_golden_texts,
+    ),
     Case("medsam_vit_b", "medsam", "vit_b", boxes_in_pixels, big=True),
 ]
 EXPORTS = [pytest.param(case, marks=[pytest.mark.slow] if case.big else [], id=case.folder) for case in CASES]
@@ -113,12 +145,14 @@ def check(found: Outputs, expected: Outputs, limit: float) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.folder)
-def test_pytorch_agrees_with_the_published_code(case: Case, golden_case: Callable[[str], Any]) -> None:
+def test_pytorch_agrees_with_the_published_code(case: Case, golden_case: Callable[[str], Any], tmp_path: Path) -> None:
     golden = golden_case(case.folder)
     family = families.get(case.family)
     model = family.build(case.size)
     checkpoint.load_strict(model, golden.weights(), case.family)
     model.eval().requires_grad_(False)
+    if case.companion is not None and family.companion is not None:
+        family.companion.attach(model, case.companion(tmp_path, golden))
     modules = {graph.key: graph.module for graph in family.graphs(model)}
 
     def run(key: str, inputs: list[Array]) -> list[NDArray[np.float32]]:
@@ -138,17 +172,20 @@ def test_onnx_agrees_with_the_published_code(
     bundle = export_as_published(case, golden, tmp_path) if own else request.getfixturevalue("bundle")
 
     def run(key: str, inputs: list[Array]) -> list[NDArray[np.float32]]:
-        return parity.run_openvino(bundle / f"{key}.onnx", [inputs])[0]
+        return parity.run_openvino(bundle / f"{case.graphs}{key}.onnx", [inputs])[0]
 
     check(case.outputs(run, golden), golden.arrays, 1e-3)
 
 
 def export_as_published(case: Case, golden: Any, folder: Path) -> Path:
-    """The bundle of a file as the family publishes it, family and size recognised."""
+    """The bundle of a file as the family publishes it; family and size recognised, but for a layout that is shared."""
     tensors = {case.prefix + name: value for name, value in golden.weights().items()}
     torch.save({"epoch": 1, "state_dict": tensors} if case.prefix else tensors, folder / "stand_in.pth")
+    if case.shared_layout:
+        return export(case.family, folder / "stand_in.pth", folder / "bundle")
     lines: list[str] = []
-    bundle = export("auto", folder / "stand_in.pth", folder / "bundle", progress=lines.append)
+    companion = None if case.companion is None else case.companion(folder / "companion", golden)
+    bundle = export("auto", folder / "stand_in.pth", folder / "bundle", lines.append, companion)
     assert lines[1].startswith(f"recognised {case.family} ({case.size})")
     return bundle
 

@@ -13,8 +13,13 @@ REGISTRY: dict[str, str] = {
     "rep_medsam": "medsam_engine_tools.families.rep_medsam",
     "medficientsam": "medsam_engine_tools.families.medficientsam",
     "medficientsam_torch": "medsam_engine_tools.families.medficientsam_torch",
+    "daft": "medsam_engine_tools.families.daft",
+    "efficientvit_sam": "medsam_engine_tools.families.efficientvit_sam",
+    "mcp_medsam": "medsam_engine_tools.families.mcp_medsam",
     "medsam": "medsam_engine_tools.families.medsam",
     "swin_litemedsam": "medsam_engine_tools.families.swin_litemedsam",
+    "sam": "medsam_engine_tools.families.sam",
+    "mobile_sam": "medsam_engine_tools.families.mobile_sam",
 }
 
 

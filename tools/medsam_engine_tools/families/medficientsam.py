@@ -5,26 +5,13 @@ from __future__ import annotations
 
 from functools import partial
 
-from torch import nn
-
+from medsam_engine_tools.families.efficientvit_sam import build
 from medsam_engine_tools.family import Family
-from medsam_engine_tools.nn.efficient_vit import L0, L1, L2, NORM_EPS, EfficientVit, Size
-from medsam_engine_tools.nn.mask_decoder import MaskDecoder
-from medsam_engine_tools.nn.prompt_encoder import PromptEncoder
-from medsam_engine_tools.sam import Sam, sam_graphs
+from medsam_engine_tools.nn.efficient_vit import L0, L1, L2
+from medsam_engine_tools.sam import sam_graphs
 
 INPUT_SIZE = 512
 SIZES = {"l0": L0, "l1": L1, "l2": L2}
-
-
-def build(size: Size, point_shift: float) -> Sam:
-    """The architecture with untrained weights; point_shift: pixels added to coordinates before they are encoded."""
-    encoder = EfficientVit(size)
-    sam = Sam(encoder, PromptEncoder(256, encoder.grid, frame=INPUT_SIZE, point_shift=point_shift), MaskDecoder())
-    for module in sam.mask_decoder.modules():
-        if isinstance(module, nn.LayerNorm):
-            module.eps = NORM_EPS  # on every norm of the model, not the encoder's alone (sam_model_zoo.py)
-    return sam
 
 
 def family(name: str, point_shift: float) -> Family:
@@ -34,7 +21,7 @@ def family(name: str, point_shift: float) -> Family:
         input_size=INPUT_SIZE,
         prompt_frame=INPUT_SIZE,
         profile=name,
-        sizes={key: partial(build, size, point_shift) for key, size in SIZES.items()},
+        sizes={key: partial(build, size, INPUT_SIZE, INPUT_SIZE, point_shift) for key, size in SIZES.items()},
         graphs=partial(sam_graphs, input_size=INPUT_SIZE, frame=INPUT_SIZE),
         point_shift=point_shift,
     )

@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""EfficientViT image encoder (series L) of EfficientViT-SAM, MedficientSAM and DAFT.
+"""EfficientViT image encoder (series L and XL) of EfficientViT-SAM, MedficientSAM and DAFT.
 
 Papers: Cai et al., EfficientViT, arXiv 2205.14756; Zhang et al., EfficientViT-SAM, arXiv 2402.05008. The published code
 this agrees with: mit-han-lab/efficientvit models/nn/ops.py, models/efficientvit/{backbone,sam}.py.
@@ -8,7 +8,7 @@ this agrees with: mit-han-lab/efficientvit models/nn/ops.py, models/efficientvit
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from medsam_engine_tools.nn.layers import Fusable, LayerNorm2d
 
 NORM_EPS = 1e-6  # the model zoo sets it on every norm of the model
 GRID = 64  # the neck brings every input size to this
+MAPS = 3  # stages whose maps the neck merges
 
 
 class ConvLayer(Fusable):
@@ -78,7 +79,7 @@ class FusedMBConv(nn.Module):
 
 
 class MBConv(nn.Module):
-    """1x1 to `expand_ratio` times the channels, depthwise 3x3, 1x1; in series L only the last has a norm."""
+    """1x1 to `expand_ratio` times the channels, depthwise 3x3, 1x1; only the last has a norm here."""
 
     def __init__(self, dim: int, out_dim: int, expand_ratio: int, stride: int = 1) -> None:
         super().__init__()
@@ -95,7 +96,7 @@ class MBConv(nn.Module):
 class LinearAttention(nn.Module):
     """Multi-scale attention whose kernel is ReLU, so its cost is linear in the tokens (ops.py:LiteMLA)."""
 
-    def __init__(self, dim: int, head_dim: int = 32, scale: int = 5, eps: float = 1e-15) -> None:
+    def __init__(self, dim: int, scale: int, head_dim: int = 32, eps: float = 1e-15) -> None:
         super().__init__()
         self.head_dim, self.eps = head_dim, eps
         width = 3 * dim
@@ -151,9 +152,9 @@ class Transition(nn.Module):
 class AttentionBlock(nn.Module):
     """Linear attention, then an inverted bottleneck."""
 
-    def __init__(self, dim: int, expand_ratio: int = 6) -> None:
+    def __init__(self, dim: int, expand_ratio: int, scale: int) -> None:
         super().__init__()
-        self.context_module = Residual(LinearAttention(dim))
+        self.context_module = Residual(LinearAttention(dim, scale))
         self.local_module = Residual(MBConv(dim, dim, expand_ratio))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -176,26 +177,41 @@ class OpList(nn.Module):
 
 @dataclass(frozen=True)
 class Size:
-    """A published size: blocks in each of the five stages, and in the neck."""
+    """A published size.
 
-    depths: tuple[int, int, int, int, int]
+    dims, depths: channels and blocks of each stage; kinds: what the stages after the first are made of ("fused" or
+    "inverted" bottlenecks, "attention"), expand_ratios: of their bottlenecks; scale: kernel of the attention's second
+    scale; neck_depth, neck_expand_ratio: bottlenecks of the neck.
+    """
+
+    depths: tuple[int, ...]
     neck_depth: int
+    dims: tuple[int, ...] = (32, 64, 128, 256, 512)
+    kinds: tuple[str, ...] = ("fused", "fused", "inverted", "attention")
+    expand_ratios: tuple[int, ...] = (4, 4, 4, 6)
+    scale: int = 5
+    neck_expand_ratio: int = 1
 
 
 class Backbone(nn.Module):
-    """Five stages, each of which halves the grid: convolutions in the first four, attention in the last."""
+    """Stages each of which halves the grid: convolutions first, attention in the last one or two."""
 
-    def __init__(self, depths: Sequence[int], dims: Sequence[int] = (32, 64, 128, 256, 512)) -> None:
+    def __init__(self, size: Size) -> None:
         super().__init__()
+        dims, depths = size.dims, size.depths
         first = [ConvLayer(3, dims[0], 3, stride=2, act=True), *(Residual(ResBlock(dims[0])) for _ in range(depths[0]))]
         stages = [OpList(first)]
-        for i in (1, 2):
-            opening = Transition(FusedMBConv(dims[i - 1], dims[i], 16, stride=2))
-            stages.append(OpList([opening, *(Residual(FusedMBConv(dims[i], dims[i], 4)) for _ in range(depths[i]))]))
-        opening = Transition(MBConv(dims[2], dims[3], 16, stride=2))
-        stages.append(OpList([opening, *(Residual(MBConv(dims[3], dims[3], 4)) for _ in range(depths[3]))]))
-        opening = Transition(MBConv(dims[3], dims[4], 24, stride=2))
-        stages.append(OpList([opening, *(AttentionBlock(dims[4]) for _ in range(depths[4]))]))
+        for i, (kind, ratio) in enumerate(zip(size.kinds, size.expand_ratios, strict=True), start=1):
+            # The opening expands four times as far as the blocks after it (backbone.py:EfficientViTLargeBackbone).
+            bottleneck = FusedMBConv if kind == "fused" else MBConv
+            opening = Transition(bottleneck(dims[i - 1], dims[i], 4 * ratio, stride=2))
+            blocks: list[nn.Module] = [
+                AttentionBlock(dims[i], ratio, size.scale)
+                if kind == "attention"
+                else Residual(bottleneck(dims[i], dims[i], ratio))
+                for _ in range(depths[i])
+            ]
+            stages.append(OpList([opening, *blocks]))
         self.stages = nn.ModuleList(stages)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
@@ -204,16 +220,16 @@ class Backbone(nn.Module):
         for stage in self.stages:
             x = stage(x)
             maps.append(x)
-        return tuple(maps[:1:-1])
+        return tuple(maps[: -MAPS - 1 : -1])
 
 
 class Neck(nn.Module):
     """Brings the three maps to one width and grid, adds them up, and mixes (sam.py:SamNeck)."""
 
-    def __init__(self, depth: int, in_channels: Sequence[int] = (512, 256, 128), dim: int = 256) -> None:
+    def __init__(self, size: Size, dim: int = 256) -> None:
         super().__init__()
-        self.input_ops = nn.ModuleList(OpList([ConvLayer(c, dim)]) for c in in_channels)
-        self.middle = OpList([Residual(FusedMBConv(dim, dim, 1)) for _ in range(depth)])
+        self.input_ops = nn.ModuleList(OpList([ConvLayer(c, dim)]) for c in size.dims[: -MAPS - 1 : -1])
+        self.middle = OpList([Residual(FusedMBConv(dim, dim, size.neck_expand_ratio)) for _ in range(size.neck_depth)])
         self.output_ops = nn.ModuleList([OpList([ConvLayer(dim, dim, bias=True, norm=False)])])
 
     def forward(self, maps: tuple[Tensor, ...]) -> Tensor:
@@ -230,13 +246,16 @@ def upsample(x: Tensor) -> Tensor:
 
 
 class EfficientVit(nn.Module):
-    """The image encoder: (B, 3, S, S) f32 -> image embedding (B, 256, 64, 64) f32, for S a multiple of 32."""
+    """The image encoder: (B, 3, S, S) f32 -> image embedding (B, 256, 64, 64) f32.
 
-    def __init__(self, size: Size, out_channels: int = 256) -> None:
+    S is `input_size`, a multiple of 64; no tensor depends on it.
+    """
+
+    def __init__(self, size: Size, input_size: int, out_channels: int = 256) -> None:
         super().__init__()
-        self.grid = GRID
-        self.backbone = Backbone(size.depths)
-        self.neck = Neck(size.neck_depth)
+        self.input_size, self.grid = input_size, GRID
+        self.backbone = Backbone(size)
+        self.neck = Neck(size)
         self.norm = LayerNorm2d(out_channels, eps=NORM_EPS)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -247,3 +266,13 @@ class EfficientVit(nn.Module):
 L0 = Size((1, 1, 1, 4, 4), neck_depth=4)
 L1 = Size((1, 1, 1, 6, 6), neck_depth=8)
 L2 = Size((1, 2, 2, 8, 8), neck_depth=12)
+XL0 = Size(
+    (0, 1, 1, 2, 3, 3),
+    neck_depth=6,
+    dims=(32, 64, 128, 256, 512, 1024),
+    kinds=("fused", "fused", "fused", "attention", "attention"),
+    expand_ratios=(4, 4, 4, 4, 6),
+    scale=3,
+    neck_expand_ratio=4,
+)
+XL1 = replace(XL0, depths=(1, 2, 2, 4, 6, 6), neck_depth=12)

@@ -2,8 +2,8 @@
 """TinyViT image encoder of LiteMedSAM and MobileSAM.
 
 Paper: Wu et al., TinyViT, arXiv 2207.10666. The published code this agrees with: bowang-lab/MedSAM (LiteMedSAM branch)
-tiny_vit_sam.py. Where that differs from the paper (a 1x1 patch embedding of stride 1, no last down-sampling), so does
-this.
+tiny_vit_sam.py, ChaoningZhang/MobileSAM mobile_sam/modeling/tiny_vit_sam.py. Where these differ from the paper
+(LiteMedSAM's 1x1 patch embedding of stride 1, no last down-sampling), so does this.
 """
 
 from __future__ import annotations
@@ -194,7 +194,9 @@ class TinyVit(nn.Module):
         windows: Sequence[int] = (7, 7, 14, 7),
         merge_strides: Sequence[int] = (2, 2, 1),
         out_channels: int = 256,
+        classes: int = 0,
     ) -> None:
+        """classes: of the classification head, which MobileSAM's file keeps and nothing uses; 0 for none."""
         super().__init__()
         self.patch_embed = PatchEmbed(dims[0], patch_kernel, patch_stride)
         grid = input_size // patch_stride**2 // merge_strides[0]
@@ -205,6 +207,9 @@ class TinyVit(nn.Module):
             grid //= stride
         self.layers = nn.Sequential(*stages)
         self.grid = grid
+        if classes > 0:
+            self.norm_head = nn.LayerNorm(dims[-1])
+            self.head = nn.Linear(dims[-1], classes)
         self.neck = nn.Sequential(
             nn.Conv2d(dims[-1], out_channels, 1, bias=False),
             LayerNorm2d(out_channels),
