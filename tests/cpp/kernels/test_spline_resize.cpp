@@ -112,12 +112,12 @@ TEST(SplineResize, EveryTableGivesSkimagesPixels) {
 TEST(SplineResize, KeepsTheLevelOfFlatAreas) {
   for (const int level : {0, 1, 77, 200, 255}) {
     TestImage image(PixelType::u8, 300, 170, 3, RowLayout::dense, 1);
-    for (std::int64_t y = 0; y < 300; ++y) std::memset(image.row(y), level, 100 * 3);  // noise on the right
+    for (std::int64_t y = 0; y < 300; ++y) std::memset(image.row(y), level, 300);  // 100 pixels; then noise
     const ResizeNormalizeParams params = raw_params(64, 64, Interpolation::spline);
     for (const KernelTable* table : available_tables()) {
       const std::vector<float> got = run_resize(*table, image.pixels(), params);
       for (std::size_t y = 0; y < 64; ++y) {
-        // 16 columns, 42 pixels, from the noise: the pole's powers have faded.
+        // 17 columns, 47 pixels, from the noise: the pole's powers have faded.
         const auto row = got.begin() + static_cast<std::ptrdiff_t>(y * 64);
         EXPECT_EQ(std::count(row, row + 20, static_cast<float>(level)), 20) << table->name << " row " << y;
       }
