@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
+from types import MappingProxyType
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from medsam_engine_tools import families
 from medsam_engine_tools.checkpoint import layout_faults
@@ -15,8 +17,6 @@ from medsam_engine_tools.errors import ExportError
 from medsam_engine_tools.family import Family
 
 AUTO = "auto"  # given for a family: recognise it
-
-Layout = dict[str, torch.Size]
 
 
 @dataclass(frozen=True)
@@ -28,17 +28,28 @@ class Match:
     also: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        note = f"; {', '.join(self.also)} has the same layout, name it if it is meant" if self.also else ""
+        verb = (
+            "have the same layout, name the one that is"
+            if len(self.also) > 1
+            else "has the same layout, name it if it is"
+        )
+        note = f"; {', '.join(self.also)} {verb} meant" if self.also else ""
         return f"recognised {self.family} ({self.size}){note}"
 
 
-def layout(family: Family, size: str) -> Layout:
-    """The names and shapes of the tensors of one size; without memory for them."""
+@cache
+def built_layout(build: Callable[[], nn.Module]) -> Mapping[str, torch.Size]:
+    """The names and shapes of the tensors of what `build` makes; without memory for them."""
     with torch.device("meta"):
-        return {name: value.shape for name, value in family.build(size).state_dict().items()}
+        return MappingProxyType({name: value.shape for name, value in build().state_dict().items()})
 
 
-def distance(expected: Layout, tensors: Mapping[str, Tensor]) -> int:
+def layout(family: Family, size: str) -> Mapping[str, torch.Size]:
+    """The names and shapes of the tensors of one size."""
+    return built_layout(family.sizes[size])
+
+
+def distance(expected: Mapping[str, torch.Size], tensors: Mapping[str, Tensor]) -> int:
     """How many tensors are missing, surplus or of another shape."""
     fitting = sum(name in tensors and tensors[name].shape == shape for name, shape in expected.items())
     return len(expected) + len(tensors) - 2 * fitting

@@ -5,11 +5,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from medsam_engine_tools import families, recognition
+from medsam_engine_tools import checkpoint, families, recognition
 from medsam_engine_tools.errors import ExportError
 
 SIZES = [(name, size) for name in families.REGISTRY for size in families.get(name).sizes]
-SAME_LAYOUT = {"medficientsam_torch": "medficientsam"}  # a family and the earlier one it shares its tensors with
+# The sizes of a family that have the layout of an earlier one, which is therefore recognised.
+SAME_LAYOUT = {
+    **{("medficientsam_torch", size): "medficientsam" for size in ("l0", "l1", "l2")},
+    **{("efficientvit_sam", size): "medficientsam" for size in ("l0", "l1", "l2")},
+    ("daft", "l0"): "medficientsam",
+    **{("sam", size): "medsam" for size in ("vit_b", "vit_l", "vit_h")},
+}
 
 
 def tensors(family: str, size: str) -> dict[str, Tensor]:
@@ -20,15 +26,27 @@ def tensors(family: str, size: str) -> dict[str, Tensor]:
 @pytest.mark.parametrize(("family", "size"), SIZES)
 def test_every_size_is_recognised(family: str, size: str) -> None:
     match = recognition.recognise(tensors(family, size))
-    assert (match.family, match.size) == (SAME_LAYOUT.get(family, family), size)
-    assert (family in match.also) == (family in SAME_LAYOUT)
+    assert (match.family, match.size) == (SAME_LAYOUT.get((family, size), family), size)
+    assert (family in match.also) == ((family, size) in SAME_LAYOUT)
     assert recognition.closest_size(families.get(family), tensors(family, size)) == size
 
 
 def test_the_note_names_families_of_the_same_layout() -> None:
     assert str(recognition.recognise(tensors("litemedsam", "tiny_vit"))) == "recognised litemedsam (tiny_vit)"
+    note = str(recognition.recognise(tensors("sam", "vit_b")))
+    assert note == "recognised medsam (vit_b); sam has the same layout, name it if it is meant"
     note = str(recognition.recognise(tensors("medficientsam", "l1")))
-    assert note == "recognised medficientsam (l1); medficientsam_torch has the same layout, name it if it is meant"
+    others = "medficientsam_torch, efficientvit_sam"
+    assert note == f"recognised medficientsam (l1); {others} have the same layout, name the one that is meant"
+
+
+@pytest.mark.parametrize(("family", "size"), SIZES)
+@pytest.mark.parametrize("prefix", ["", "module.", "model.", "module.model."])
+def test_every_family_may_be_wrapped_as_training_scripts_do(prefix: str, family: str, size: str) -> None:
+    expected = tensors(family, size)
+    named = {prefix + name: value for name, value in expected.items()}
+    for content in (named, {"model": named, "optimizer": {}, "epoch": 3}, {"state_dict": named}):
+        assert set(checkpoint.unwrap(content)) == set(expected)
 
 
 def test_an_unknown_checkpoint_is_refused_with_the_closest() -> None:
@@ -45,7 +63,7 @@ def test_an_unknown_checkpoint_is_refused_with_the_closest() -> None:
         "1 missing: image_encoder.pos_embed",
         "1 surplus: image_encoder.cls_token",
         "1 of another shape: mask_decoder.mask_tokens.weight is (3, 256) not (4, 256)",
-        "known: litemedsam, medficientsam, ",
+        "known: daft, efficientvit_sam, litemedsam, ",
     ):
         assert part in message
 
