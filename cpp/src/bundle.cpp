@@ -245,7 +245,13 @@ Bundle read_bundle(const std::string& folder) {
   bundle.experts = parse_experts(reader, models);
   bundle.model_hash = sha256_hex(hashes);
   // Read by people and by tools/, not by the runtime.
-  for (const char* field : {"provenance", "parity", "certificates"}) reader.skip(field);
+  for (const char* field : {"provenance", "parity"}) reader.skip(field);
+  const Json& certificates = reader.get("certificates");
+  if (!certificates.is_array() || certificates.size() > 64) reader.fail("certificates", "something else", "a list");
+  for (const Json& item : certificates) {
+    const std::string where = "manifest.json: certificates[" + std::to_string(bundle.certificates.size()) + "]";
+    bundle.certificates.push_back(parse_certificate(item, where));
+  }
   reader.finish();
   check_models(bundle);
   return bundle;

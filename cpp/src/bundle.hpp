@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cache_folder.hpp"
+#include "certificate.hpp"
 #include "modality.hpp"
 #include "profile.hpp"
 
@@ -70,6 +71,7 @@ struct Bundle {
   ModalityRules modality;
   std::map<std::string, ModelSet> experts;  // by name; a bundle without experts has one, ""
   std::string model_hash;                   // over all models' hashes
+  std::vector<Certificate> certificates;
 
   /// ModelError when the expert has no model of that role.
   [[nodiscard]] const ModelFile& model(const std::string& role, const std::string& expert = "") const;

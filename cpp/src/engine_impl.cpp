@@ -32,7 +32,8 @@ Profile choose_profile(const std::string& name, const Bundle& bundle) {
 constexpr int kEmbeddingRevision = 1;
 
 // Everything that decides an embedding's values, but for rounding noise.
-std::string embedding_fingerprint(const Bundle& bundle, const std::string& expert, const EngineOptions& options) {
+std::string embedding_fingerprint(const Bundle& bundle, const std::string& expert, const std::string& precision,
+                                  const EngineOptions& options) {
   const ImageRules& rules = *bundle.profile.image;
   const Json text = {{"revision", kEmbeddingRevision},
                      {"encoder", bundle.model("encoder", expert).content_hash()},
@@ -40,7 +41,7 @@ std::string embedding_fingerprint(const Bundle& bundle, const std::string& exper
                      {"prompt_frame", bundle.prompt.frame},
                      {"point_shift", bundle.prompt.point_shift},
                      {"crops", bundle.needs_crops()},
-                     {"precision", options.precision},
+                     {"precision", precision},
                      {"storage", static_cast<int>(options.embedding_storage)},
                      {"fit", static_cast<int>(rules.fit)},
                      {"interpolation", static_cast<int>(rules.interpolation)},
@@ -78,8 +79,11 @@ Engine::Impl::Impl(const std::string& folder, EngineOptions opts)
     throw Unsupported(e.what());
   }
   backend = backends::create_backend(options.device);
+  precision = choose_precision(options.precision, options.allow_uncertified,
+                               {bundle.certificates, bundle.model_hash, backend->name(), options.device,
+                                [this](const std::string& p) { return backend->native(p); }});
   for (const auto& [name, models] : bundle.experts) {
-    fingerprints_[name] = embedding_fingerprint(bundle, name, options);
+    fingerprints_[name] = embedding_fingerprint(bundle, name, precision.encoder, options);
   }
   experts_ =
       std::make_unique<ExpertPool>(options.expert_limit, [this](const std::string& name) { return load_expert(name); });
@@ -106,7 +110,8 @@ std::shared_ptr<const backends::CompiledModel> Engine::Impl::compile(const Model
     if (auto shared = compiled_[key].lock()) return shared;
   }
   verify_model(model, cache, options.verify);
-  auto compiled = backend->compile(model, {options.precision, options.threads, std::move(shapes)}, cache);
+  const std::string& type = model.role == "encoder" ? precision.encoder : precision.decoder;
+  auto compiled = backend->compile(model, {type, options.threads, std::move(shapes)}, cache);
   const std::lock_guard lock(compiled_mutex_);
   compiled_[key] = compiled;
   return compiled;
@@ -117,7 +122,9 @@ void Engine::Impl::describe() {
   info.family = bundle.family;
   info.profile = profile.name;
   info.device = backend->device();
-  info.precision = options.precision;
+  info.precision = precision.name;
+  info.encoder_precision = precision.encoder;
+  info.decoder_precision = precision.decoder;
   info.backend = backend->name();
   info.model_hash = bundle.model_hash;
   std::string all;

@@ -42,6 +42,7 @@ struct Engine::Impl {
   CacheFolder cache;
   Bundle bundle;
   Profile profile;
+  StagePrecisions precision;
   std::unique_ptr<backends::Backend> backend;
   mutable EmbeddingCache embeddings;  // locks itself
   EmbeddingStore store;

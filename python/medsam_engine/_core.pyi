@@ -25,6 +25,10 @@ class EngineInfo:
     @property
     def precision(self) -> str: ...
     @property
+    def encoder_precision(self) -> str: ...
+    @property
+    def decoder_precision(self) -> str: ...
+    @property
     def backend(self) -> str: ...
     @property
     def model_hash(self) -> str: ...
@@ -113,6 +117,7 @@ class Engine:
         *,
         device: str,
         precision: str,
+        allow_uncertified: bool,
         threads: int,
         profile: str,
         cache_dir: str,

@@ -24,7 +24,8 @@ class Engine:
     Args:
         bundle: folder of an exported model (`medsam-engine fetch litemedsam` makes one).
         device: "CPU".
-        precision: "f32".
+        precision: "f32"; "bf16" or "f16", which need the bundle's certificate that they keep the masks and a processor
+            that computes in them; or "auto", the fastest such, else f32. `info.precision` says what came of it.
         threads: inference threads; 0 = all cores the process may use.
         profile: a name of profile_names(), or None for the bundle's own, which reproduces its published script.
         cache_dir: folder for compiled models; None = $MEDSAM_ENGINE_CACHE, else the user's cache folder;
@@ -37,6 +38,7 @@ class Engine:
             Only bundles whose model tells modalities apart look at it (`info.modalities`).
         expert_limit: most experts held at once where the bundle has several; they load when first needed.
         verify: hash every file of the bundle, also those unchanged since they were last verified.
+        allow_uncertified: run `precision` without a certificate. For measuring; masks may differ from f32's.
 
     Not usable in a child process after fork (Unsupported): create it there, or use multiprocessing's "spawn". A child
     that inherited one should end with os._exit(), as multiprocessing's do: in exit(), OpenVINO can wait for ever for
@@ -64,6 +66,7 @@ class Engine:
         modality: str | None = None,
         expert_limit: int = 4,
         verify: bool = False,
+        allow_uncertified: bool = False,
     ) -> None:
         for name, value in (("cache_bytes", cache_bytes), ("embedding_store_bytes", embedding_store_bytes)):
             if value < 0:
@@ -74,6 +77,7 @@ class Engine:
             os.fspath(bundle),
             device=device,
             precision=precision,
+            allow_uncertified=allow_uncertified,
             threads=threads,
             profile=profile or "",
             cache_dir="" if cache_dir is None else os.fspath(cache_dir),

@@ -130,6 +130,7 @@ class FakeBackend final : public Backend {
  public:
   std::string name() const override { return "fake 1"; }
   std::string device() const override { return "fake device"; }
+  bool native(const std::string& precision) const override { return precision != "f16"; }
   std::shared_ptr<const CompiledModel> compile(const ModelFile& model, const CompileOptions&,
                                                const CacheFolder&) const override {
     fake_backend().compiled.fetch_add(1);

@@ -11,13 +11,13 @@
 namespace medsam {
 namespace {
 
-// The mask of 2 x 2 logits whose columns are (left, right), on an 8 x 8 image in a 4 x 4 input: its width in pixels.
-std::int64_t mask_width(float left, float right, MaskUpsample upsample) {
+// The mask of 2 x 2 logits whose columns are (left, right), on an 8 x 8 image in a square input: its width in pixels.
+std::int64_t mask_width(float left, float right, MaskUpsample upsample, int input = 4, int frame = 4) {
   const std::vector<float> logits{left, right, left, right};
   std::vector<std::uint8_t> out(64, 0);
   MaskRules rules;
   rules.upsample = upsample;
-  const ImageGeometry geometry = image_geometry(8, 8, 4, 4, Fit::longest_side);
+  const ImageGeometry geometry = image_geometry(8, 8, input, frame, Fit::longest_side);
   const MaskStats stats = write_label(logits.data(), 2, 2, geometry, rules, {out.data(), LabelType::u8, 8, 8, 8}, 1);
   EXPECT_EQ(stats.area, 8 * (stats.x1 + 1));
   return stats.x1 + 1;
@@ -37,6 +37,11 @@ TEST(MaskUpsample, OfProbabilitiesCrossesElsewhere) {
 TEST(MaskUpsample, ByWayOfTheInputSizeIsNotOneStep) {
   // 5, -1 at side 4 is 5, 3.5, 0.5, -1; at pixel 5 of 8 that is 0.125.
   EXPECT_EQ(mask_width(5, -1, MaskUpsample::logits_at_input_size), 6);
+}
+
+TEST(MaskUpsample, ByWayOfThePromptFrameDoesNotDependOnTheInput) {
+  EXPECT_EQ(mask_width(5, -1, MaskUpsample::logits_at_prompt_frame, 2, 4), 6);
+  EXPECT_EQ(mask_width(5, -1, MaskUpsample::logits_at_input_size, 2, 4), 5);
 }
 
 class LabelRules : public EngineTest {};

@@ -24,8 +24,12 @@ enum class LogLevel : std::uint8_t { info, warning };
 struct EngineOptions {
   /// "CPU" (OpenVINO). Unsupported when the device is absent.
   std::string device = "CPU";
-  /// "f32". Always passed to the backend explicitly, never left to its default.
+  /// "f32", "auto" or an approximation: "bf16", "f16". Always passed to the backend explicitly, never left to its
+  /// default. An approximation runs only with the bundle's certificate that it keeps the masks, and where the processor
+  /// computes in it; "auto" takes the fastest such, else f32. See EngineInfo for what came of it.
   std::string precision = "f32";
+  /// Run `precision` without a certificate. For measuring; masks may differ from f32's without a word.
+  bool allow_uncertified = false;
   /// Threads for inference; 0 = all cores the process may use.
   int threads = 0;
   /// Name of a built-in profile or of the bundle's own; "" = the bundle's own, which reproduces its published script.
@@ -59,7 +63,9 @@ struct EngineInfo {
   std::string family;                         ///< e.g. "litemedsam".
   std::string profile;                        ///< The profile in force.
   std::string device;                         ///< As the backend names it.
-  std::string precision;                      ///< The precision in force.
+  std::string precision;                      ///< The precision in force: "f32", or that of the certificate used.
+  std::string encoder_precision;              ///< Of it, what the encoder computes in.
+  std::string decoder_precision;              ///< And the decoder.
   std::string backend;                        ///< e.g. "OpenVINO 2026.4.1".
   std::string model_hash;                     ///< SHA-256 over the bundle's model files, hex.
   std::string fingerprint;                    ///< What an embedding must carry to be accepted; of all experts together.

@@ -71,7 +71,7 @@ class CompiledModel {
 };
 
 struct CompileOptions {
-  std::string precision;  // "f32"
+  std::string precision;  // "f32", or one that the backend computes in natively
   int threads = 0;        // 0 = all
   /// Fixed shapes of inputs, in the order of the model's inputs; an empty Shape leaves one as the model has it.
   std::vector<Shape> input_shapes;
@@ -85,6 +85,8 @@ class Backend {
   [[nodiscard]] virtual std::string name() const = 0;
   /// The device's own name, e.g. "Intel(R) Xeon(R) Processor".
   [[nodiscard]] virtual std::string device() const = 0;
+  /// Whether the device computes in "f32", "bf16" or "f16" by instructions of its own.
+  [[nodiscard]] virtual bool native(const std::string& precision) const = 0;
   /// Compiles, or takes from the cache what this very library, device, precision and model gave before. The model file
   /// must have been verified. BackendError.
   [[nodiscard]] virtual std::shared_ptr<const CompiledModel> compile(const ModelFile& model,

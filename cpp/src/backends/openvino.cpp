@@ -4,6 +4,7 @@
 #include <openvino/frontend/manager.hpp>
 #include <openvino/openvino.hpp>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -109,7 +110,9 @@ ov::Core& core() {
 
 ov::element::Type inference_type(const std::string& precision) {
   if (precision == "f32") return ov::element::f32;
-  throw Unsupported("precision: got \"" + precision + "\", expected \"f32\"; this bundle has no certificate for it");
+  if (precision == "bf16") return ov::element::bf16;
+  if (precision == "f16") return ov::element::f16;
+  throw Unsupported("precision: got \"" + precision + "\", expected f32, bf16 or f16; use f32");
 }
 
 class OpenVinoBackend final : public Backend {
@@ -122,6 +125,15 @@ class OpenVinoBackend final : public Backend {
 
   std::string name() const override { return "OpenVINO " + build_.substr(0, build_.find('-')); }
   std::string device() const override { return device_name_; }
+
+  bool native(const std::string& precision) const override {
+    if (precision == "f32") return true;
+    const std::vector<std::string> capabilities = core().get_property(device_, ov::device::capabilities);
+    const char* name = precision == "bf16"  ? ov::device::capability::BF16
+                       : precision == "f16" ? ov::device::capability::FP16
+                                            : "";
+    return std::find(capabilities.begin(), capabilities.end(), name) != capabilities.end();
+  }
 
   std::shared_ptr<const CompiledModel> compile(const ModelFile& model, const CompileOptions& options,
                                                const CacheFolder& cache) const override {

@@ -1,0 +1,139 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+#include "certificate.hpp"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "bundle.hpp"
+#include "engine_test.hpp"
+#include "medsam/engine.hpp"
+#include "medsam/error.hpp"
+
+namespace medsam {
+namespace {
+
+Certificate good(const std::string& encoder = "bf16", const std::string& decoder = "f32") {
+  Certificate c;
+  c.stages = {"bf16", encoder, decoder};
+  c.model_hash = "hash";
+  c.backend = "fake 1";
+  c.device = "CPU";
+  c.images = 40;
+  c.agreement_mean = 0.98;
+  c.truth_f32 = 0.8;
+  c.truth = 0.7985;
+  c.worst_loss = 0.05;
+  return c;
+}
+
+std::string fault(const Certificate& c) { return fault_of(c, "hash", "fake 1", "CPU"); }
+
+TEST(Certificate, HoldsOnlyForWhatItWasMeasuredOn) {
+  EXPECT_EQ(fault(good()), "");
+  EXPECT_NE(fault_of(good(), "other", "fake 1", "CPU"), "");
+  EXPECT_NE(fault_of(good(), "hash", "fake 2", "CPU"), "");
+  EXPECT_NE(fault_of(good(), "hash", "fake 1", "GPU"), "");
+}
+
+TEST(Certificate, EveryBarCounts) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const auto broken = [](auto change) {
+    Certificate c = good();
+    change(c);
+    return fault(c);
+  };
+  EXPECT_NE(broken([](Certificate& c) { c.images = 39; }), "");
+  EXPECT_NE(broken([](Certificate& c) { c.agreement_mean = 0.9799; }), "");
+  EXPECT_NE(broken([&](Certificate& c) { c.agreement_mean = nan; }), "");
+  EXPECT_NE(broken([](Certificate& c) { c.truth = 0.797; }), "");
+  EXPECT_NE(broken([&](Certificate& c) { c.truth = nan; }), "");
+  EXPECT_NE(broken([](Certificate& c) { c.worst_loss = 0.051; }), "");
+  EXPECT_NE(broken([](Certificate& c) { c.truth = std::nullopt; }), "") << "without truth 0.98 is not enough";
+  EXPECT_EQ(broken([](Certificate& c) {
+              c.truth = std::nullopt;
+              c.agreement_mean = 0.99;
+            }),
+            "");
+}
+
+class ChoosePrecision : public ::testing::Test {
+ protected:
+  StagePrecisions choose(const std::string& wanted, bool allow = false) {
+    return choose_precision(wanted, allow,
+                            {certificates_, "hash", "fake 1", "CPU", [](const std::string& p) { return p != "f16"; }});
+  }
+  std::vector<Certificate> certificates_;
+};
+
+TEST_F(ChoosePrecision, NeverApproximatesUnasked) {
+  certificates_ = {good("bf16", "bf16")};
+  EXPECT_EQ(choose("f32").encoder, "f32");
+  certificates_.clear();
+  EXPECT_EQ(choose("auto").name, "f32");
+  EXPECT_THROW(choose("bf16"), Unsupported);
+  EXPECT_THROW(choose("int8"), Unsupported);
+  EXPECT_THROW(choose("int8", true), Unsupported);
+  EXPECT_THROW(choose("fp16"), InvalidArgument);
+}
+
+TEST_F(ChoosePrecision, TakesWhatTheCertificateCovers) {
+  certificates_ = {good()};
+  for (const char* wanted : {"bf16", "auto"}) {
+    EXPECT_EQ(choose(wanted).encoder, "bf16");
+    EXPECT_EQ(choose(wanted).decoder, "f32");
+  }
+  certificates_ = {good(), good("bf16", "bf16"), good("f32", "bf16")};
+  EXPECT_EQ(choose("auto").decoder, "bf16") << "the one that covers most";
+  EXPECT_EQ(choose("auto").encoder, "bf16");
+}
+
+TEST_F(ChoosePrecision, WhatTheProcessorLacksIsNotUsed) {
+  certificates_ = {good("f16", "f16")};
+  certificates_[0].stages.name = "f16";
+  EXPECT_EQ(choose("auto").name, "f32");
+  EXPECT_THROW(choose("f16"), Unsupported);
+  EXPECT_THROW(choose("f16", true), Unsupported);
+}
+
+TEST_F(ChoosePrecision, TheOverrideCoversEveryStage) {
+  EXPECT_EQ(choose("bf16", true).encoder, "bf16");
+  EXPECT_EQ(choose("bf16", true).decoder, "bf16");
+  EXPECT_EQ(choose("bf16/f32", true).encoder, "bf16");
+  EXPECT_EQ(choose("bf16/f32", true).decoder, "f32");
+  EXPECT_THROW(choose("bf16/f32"), InvalidArgument) << "names no certificate";
+  EXPECT_THROW(choose("bf16/i4", true), InvalidArgument);
+}
+
+TEST_F(EngineTest, ACertificateIsReadFromTheManifest) {
+  nlohmann::json manifest = testing::tiny_manifest();
+  testing::write_tiny_bundle(bundle_, manifest);
+  options_.precision = "bf16";
+  EXPECT_THROW(Engine(bundle_, options_), Unsupported);
+  manifest["certificates"] = {{{"precision", "bf16"},
+                               {"stages", {{"encoder", "bf16"}, {"decoder", "f32"}}},
+                               {"model_hash", read_bundle(bundle_).model_hash},
+                               {"backend", "fake 1"},
+                               {"device", "CPU"},
+                               {"measured",
+                                {{"images", 40},
+                                 {"objects", 99},
+                                 {"agreement_mean", 0.995},
+                                 {"agreement_worst", 0.9},
+                                 {"truth_f32", nullptr},
+                                 {"truth", nullptr},
+                                 {"worst_loss", nullptr},
+                                 {"machine", "any"}}}}};
+  testing::write_tiny_bundle(bundle_, manifest);
+  const Engine engine(bundle_, options_);
+  EXPECT_EQ(engine.info().precision, "bf16");
+  EXPECT_EQ(engine.info().decoder_precision, "f32");
+  options_.precision = "f32";
+  EXPECT_NE(Engine(bundle_, options_).info().fingerprint, engine.info().fingerprint);
+  manifest["certificates"][0]["measured"]["surprise"] = 1;
+  testing::write_tiny_bundle(bundle_, manifest);
+  EXPECT_THROW(Engine(bundle_, options_), ModelError);
+}
+
+}  // namespace
+}  // namespace medsam
