@@ -71,10 +71,11 @@ TEST(CropResize, AgreesWithTorch) {
 }
 
 TEST(CropResize, EqualSizesChangeNothing) {
-  const auto pixels = hashed_pixels(3 * 17 * 17);
+  const auto pixels = hashed_pixels(std::int64_t{3} * 17 * 17);
   std::vector<float> expected;
   for (std::size_t c = 0; c < 3; ++c) {
-    for (std::size_t i = 0; i < 17 * 17; ++i) expected.push_back(static_cast<float>(pixels[3 * i + c]) / 255.F);
+    for (std::size_t i = 0; i < std::size_t{17} * 17; ++i)
+      expected.push_back(static_cast<float>(pixels[3 * i + c]) / 255.F);
   }
   EXPECT_EQ(run(view(pixels, 17, 17, 3), 17), expected);
 }
@@ -83,7 +84,7 @@ TEST(CropResize, AConstantStaysConstant) {
   constexpr std::int64_t kSizes[][2] = {{1, 1}, {1, 64}, {5, 300}, {64, 64}, {999, 2}};
   for (const auto& size : kSizes) {
     const std::vector<std::uint8_t> pixels(static_cast<std::size_t>(size[0] * size[1] * 3), 255);
-    const std::vector<float> expected(3 * 64 * 64, 1.F);
+    const std::vector<float> expected(std::size_t{3} * 64 * 64, 1.F);
     EXPECT_LE(distance(run(view(pixels, size[0], size[1], 3), 64), expected), kTolerance) << size[0] << "x" << size[1];
   }
 }
@@ -101,9 +102,10 @@ TEST(CropResize, HalfTheSizeIsATriangleOverFourPixels) {
 }
 
 TEST(CropResize, GreyFillsThreePlanesAndStridesAreRead) {
-  const auto pixels = hashed_pixels(20 * 30);
-  const Pixels crop{pixels.data() + 4 * 30 + 7, PixelType::u8, 11, 13, 1, 30};  // rows 4 to 14, columns 7 to 19
-  const Pixels flipped{pixels.data() + 14 * 30 + 7, PixelType::u8, 11, 13, 1, -30};
+  const auto pixels = hashed_pixels(std::int64_t{20} * 30);
+  const std::uint8_t *top = pixels.data() + 127, *bottom = pixels.data() + 427;
+  const Pixels crop{top, PixelType::u8, 11, 13, 1, 30};  // rows 4 to 14, columns 7 to 19
+  const Pixels flipped{bottom, PixelType::u8, 11, 13, 1, -30};
   std::vector<std::uint8_t> dense, rgb;
   for (std::int64_t y = 0; y < 11; ++y) {
     for (std::int64_t x = 0; x < 13; ++x) dense.push_back(pixels[static_cast<std::size_t>((4 + y) * 30 + 7 + x)]);
