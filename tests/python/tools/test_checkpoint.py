@@ -89,3 +89,12 @@ def test_batch_norm_counters_are_part_of_the_layout(weights: dict[str, torch.Ten
     altered = {name: value for name, value in weights.items() if not name.endswith("num_batches_tracked")}
     with pytest.raises(ExportError, match=r"missing: .*num_batches_tracked"):
         checkpoint.load_strict(families.get("litemedsam").build(), altered, "litemedsam")
+
+
+def test_weights_of_another_dtype_become_the_models(weights: dict[str, torch.Tensor]) -> None:
+    name = "mask_decoder.iou_token.weight"
+    model = families.get("litemedsam").build()
+    checkpoint.load_strict(model, dict(weights) | {name: weights[name].double() / 3}, "litemedsam")
+    loaded = model.state_dict()[name]
+    assert loaded.dtype == torch.float32
+    assert torch.equal(loaded, (weights[name].double() / 3).float())
