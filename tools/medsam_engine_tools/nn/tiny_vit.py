@@ -9,12 +9,13 @@ tiny_vit_sam.py, ChaoningZhang/MobileSAM mobile_sam/modeling/tiny_vit_sam.py. Wh
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from medsam_engine_tools.nn.layers import ConvBN, LayerNorm2d, to_map, to_tokens
+from medsam_engine_tools.nn.layers import ConvBN, LayerNorm2d, fold_norm, normalise, to_map, to_tokens
 
 
 class PatchEmbed(nn.Module):
@@ -73,10 +74,41 @@ def attention_bias_index(window: int) -> Tensor:
     return (y[:, None] - y).abs() * window + (x[:, None] - x).abs()
 
 
-class WindowAttention(nn.Module):
-    """Multi-head attention inside windows of `window`^2 tokens, with a learned bias for each absolute offset."""
+class Region(NamedTuple):
+    """Windows of one kind on a token grid: whole ones, or what the last row, column or corner of windows has of it."""
 
-    def __init__(self, dim: int, num_heads: int, window: int) -> None:
+    tokens: Tensor  # (windows * count,) i32: numbers of the grid's tokens, window after window
+    inside: Tensor  # (count,) int64, count being the tokens of a window: which positions of a whole window these are
+    outside: Tensor  # (window^2 - count,) int64: the others, which are padding
+
+
+def window_regions(grid: int, window: int) -> list[Region]:
+    """Whole windows first, then the cut ones; a grid that is a multiple of `window` has no cut ones."""
+    whole, rest = grid // window, grid % window
+    numbers = torch.arange(grid * grid, dtype=torch.int32).view(grid, grid)
+    sides = [(slice(whole * window), window), (slice(whole * window, grid), rest)]
+    regions = []
+    for rows, height in sides:
+        for columns, width in sides:
+            part = numbers[rows, columns]
+            if not part.numel():
+                continue
+            tokens = part.reshape(-1, height, part.shape[1] // width, width).transpose(1, 2).flatten()
+            positions = {y * window + x for y in range(height) for x in range(width)}
+            kept, padded = sorted(positions), sorted(set(range(window**2)) - positions)
+            regions.append(Region(tokens, torch.tensor(kept), torch.tensor(padded, dtype=torch.int64)))
+    return regions
+
+
+class WindowAttention(nn.Module):
+    """Multi-head attention inside windows of `window`^2 tokens, with a learned bias for each absolute offset.
+
+    The published code pads the grid with zero tokens, which take part in the attention unmasked. They are all the same
+    token, so only the bias tells them apart, and sum_j exp(q k + bias_j) = exp(q k + log sum_j exp(bias_j)): one
+    constant key stands for all the padding of a cut window. Padding is neither projected nor asked.
+    """
+
+    def __init__(self, dim: int, num_heads: int, window: int, grid: int) -> None:
         super().__init__()
         self.num_heads, self.window = num_heads, window
         self.norm = nn.LayerNorm(dim)
@@ -85,27 +117,64 @@ class WindowAttention(nn.Module):
         self.attention_biases = nn.Parameter(torch.zeros(num_heads, window * window))
         self.bias_index: Tensor
         self.register_buffer("bias_index", attention_bias_index(window), persistent=False)
+        regions = window_regions(grid, window)
+        # The whole windows apart from the cut ones: slices of a common tensor would be copied at run time.
+        self.groups = [group for group in (regions[:1], regions[1:]) if group]
+        self.raster: Tensor
+        self.register_buffer(
+            "raster", torch.cat([region.tokens for region in regions]).argsort().int(), persistent=False
+        )
 
     def projections(self) -> list[tuple[Tensor, Tensor]]:
-        """Weight and bias of the query (scaled), key and value projections.
+        """Weight (in, out) and bias of the query (scaled), key and value projections of the normalised tokens.
 
         The published layer interleaves them by head. Apart they give q, k and v in the layout that attention wants,
         with no transposition at run time; the exporter folds this into constants.
         """
         dim = self.qkv.in_features
-        weight = self.qkv.weight.view(self.num_heads, 3, -1, dim)
-        bias = self.qkv.bias.view(self.num_heads, 3, -1)
+        folded_weight, folded_bias = fold_norm(self.norm, self.qkv)
+        weight = folded_weight.view(self.num_heads, 3, -1, dim)
+        bias = folded_bias.view(self.num_heads, 3, -1)
         scales = ((dim // self.num_heads) ** -0.5, 1.0, 1.0)
-        return [(weight[:, i].reshape(dim, dim) * s, bias[:, i].reshape(dim) * s) for i, s in enumerate(scales)]
+        return [(weight[:, i].reshape(dim, dim).t() * s, bias[:, i].reshape(dim) * s) for i, s in enumerate(scales)]
+
+    def bias(self, region: Region) -> Tensor:
+        """(heads, tokens, keys): what is added to a window's scores; the last key is the padding, if there is any."""
+        bias = self.attention_biases[:, self.bias_index[region.inside]]
+        own = bias.index_select(2, region.inside)
+        if not region.outside.numel():
+            return own
+        return torch.cat([own, bias.index_select(2, region.outside).logsumexp(dim=2, keepdim=True)], dim=2)
+
+    def heads(self, x: Tensor) -> Tensor:
+        """(windows, tokens, dim) -> (windows, heads, tokens, head_dim)."""
+        windows, tokens, dim = x.shape
+        return x.view(windows, tokens, self.num_heads, dim // self.num_heads).transpose(1, 2)
+
+    def attend(self, region: Region, q: Tensor, k: Tensor, v: Tensor, padding: list[Tensor]) -> Tensor:
+        """The attention of a region's windows; q, k, v and the result (B, tokens, dim); padding: its key and value."""
+        batch, _, dim = q.shape
+        query, *rest = (x.reshape(-1, region.inside.numel(), dim) for x in (q, k, v))
+        if region.outside.numel():
+            rest = [torch.cat([x, p.expand(x.shape[0], 1, dim)], dim=1) for x, p in zip(rest, padding, strict=True)]
+        key, value = (self.heads(x) for x in rest)
+        attention = torch.softmax(self.heads(query) @ key.transpose(-2, -1) + self.bias(region), dim=-1)
+        return (attention @ value).transpose(1, 2).reshape(batch, -1, dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(windows, tokens, dim) -> the same shape, before the output projection `proj`."""
-        _, tokens, dim = x.shape
-        x = self.norm(x)
-        heads = (-1, tokens, self.num_heads, dim // self.num_heads)
-        q, k, v = (functional.linear(x, w, b).view(heads).transpose(1, 2) for w, b in self.projections())
-        attention = torch.softmax(q @ k.transpose(-2, -1) + self.attention_biases[:, self.bias_index], dim=-1)
-        return (attention @ v).transpose(1, 2).reshape(-1, tokens, dim)
+        """(B, grid^2, dim) -> the same shape."""
+        x = normalise(self.norm, x)
+        projections = self.projections()
+        padding = [bias for _, bias in projections[1:]]  # a zero token is zero when normalised
+        attended = []
+        for group in self.groups:
+            tokens = x.index_select(1, torch.cat([region.tokens for region in group]))
+            sizes = [region.tokens.numel() for region in group]
+            qkv = (torch.split(tokens @ w + b, sizes, dim=1) for w, b in projections)
+            parts = zip(group, *qkv, strict=True)
+            attended += [self.attend(region, q, k, v, padding) for region, q, k, v in parts]
+        out: Tensor = self.proj(torch.cat(attended, dim=1).index_select(1, self.raster))
+        return out
 
 
 class Feedforward(nn.Module):
@@ -118,7 +187,9 @@ class Feedforward(nn.Module):
         self.fc2 = nn.Linear(dim * expand_ratio, dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.fc2(functional.gelu(self.fc1(self.norm(x))))
+        out: Tensor = self.fc2(
+            functional.gelu(functional.linear(normalise(self.norm, x), *fold_norm(self.norm, self.fc1)))
+        )
         return out
 
 
@@ -127,9 +198,8 @@ class TinyVitBlock(nn.Module):
 
     def __init__(self, dim: int, num_heads: int, window: int, grid: int) -> None:
         super().__init__()
-        self.grid, self.window = grid, window
-        self.padding = -grid % window
-        self.attn = WindowAttention(dim, num_heads, window)
+        self.grid = grid
+        self.attn = WindowAttention(dim, num_heads, window, grid)
         self.mlp = Feedforward(dim)
         self.local_conv = ConvBN(dim, dim, 3, groups=dim)
 
@@ -138,15 +208,8 @@ class TinyVitBlock(nn.Module):
 
         Tokens stay in three axes wherever they can: OpenVINO takes four for a feature map and reorders it.
         """
-        dim, grid, window = x.shape[2], self.grid, self.window
-        # Zero tokens right and below take part in the attention unmasked, as in the published code.
-        y = functional.pad(x.view(-1, grid, grid, dim), (0, 0, 0, self.padding, 0, self.padding))
-        side = (grid + self.padding) // window
-        y = y.view(-1, side, window, side, window, dim).transpose(2, 3).reshape(-1, window * window, dim)
-        y = self.attn(y).view(-1, side, side, window, window, dim).transpose(2, 3)
-        y = y.reshape(-1, side * window, side * window, dim)[:, :grid, :grid].reshape(-1, grid * grid, dim)
-        x = x + self.attn.proj(y)  # here rather than inside: the padding has no use for it
-        x = to_tokens(self.local_conv(to_map(x, grid)))
+        x = x + self.attn(x)
+        x = to_tokens(self.local_conv(to_map(x, self.grid)))
         out: Tensor = x + self.mlp(x)
         return out
 
