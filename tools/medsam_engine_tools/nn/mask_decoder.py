@@ -16,11 +16,21 @@ from medsam_engine_tools.nn.layers import MLP, LayerNorm2d
 from medsam_engine_tools.nn.transformer import TwoWayTransformer
 
 
-def split_tokens(x: Tensor, conv: nn.ConvTranspose2d) -> Tensor:
-    """(..., in) -> (..., 4, out): each token's 2x2 children, row-major, as `conv` (kernel 2, stride 2) makes them."""
+def split_tokens(x: Tensor, conv: nn.ConvTranspose2d, norm: LayerNorm2d | None = None) -> Tensor:
+    """(..., in) -> (..., 4, out): each token's 2x2 children, row-major, as `conv` (kernel 2, stride 2) makes them.
+
+    With the `norm` that follows: its subtraction of the mean over the channels is folded into the weights of `conv`,
+    and OpenVINO has one operator for what is left of it.
+    """
     assert conv.kernel_size == (2, 2) and conv.stride == (2, 2) and conv.bias is not None
-    weight = conv.weight.permute(2, 3, 1, 0).reshape(4 * conv.out_channels, conv.in_channels)
-    return functional.linear(x, weight, conv.bias.repeat(4)).view(*x.shape[:-1], 4, conv.out_channels)
+    weight, bias = conv.weight.permute(2, 3, 1, 0), conv.bias
+    if norm is not None:
+        weight, bias = weight - weight.mean(dim=2, keepdim=True), bias - bias.mean()
+    weight = weight.reshape(4 * conv.out_channels, conv.in_channels)
+    x = functional.linear(x, weight, bias.repeat(4)).view(*x.shape[:-1], 4, conv.out_channels)
+    if norm is None:
+        return x
+    return x * torch.rsqrt(x.pow(2).mean(dim=-1, keepdim=True) + norm.eps) * norm.weight + norm.bias
 
 
 def raster_masks(masks: Tensor, grid: int) -> Tensor:
@@ -82,6 +92,6 @@ class MaskDecoder(nn.Module):
         assert isinstance(first, nn.ConvTranspose2d) and isinstance(second, nn.ConvTranspose2d)
         assert isinstance(norm, LayerNorm2d)
         grid = round(image.shape[1] ** 0.5)
-        x = functional.gelu(norm.tokens(split_tokens(image, first)))
+        x = functional.gelu(split_tokens(image, first, norm))
         x = functional.gelu(split_tokens(x, second)).flatten(1, 3)
         return raster_masks(kernels @ x.transpose(1, 2), grid)
