@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import typer
 
 import medsam_engine
+from medsam_engine.cli import bench, export, fetch, info, segment
 from medsam_engine.cli import eval as eval_command
-from medsam_engine.cli import export, fetch, info, segment
 from medsam_engine.cli import run as run_command
 from medsam_engine.errors import InvalidArgument, ModelError, Unsupported
 
@@ -25,6 +25,7 @@ app = typer.Typer(
 app.command("segment")(segment.segment)
 app.command("run")(run_command.run_cases)
 app.command("info")(info.info)
+app.command("bench")(bench.bench)
 app.command("eval")(eval_command.evaluate)
 app.command("fetch")(fetch.fetch)
 app.command("export")(export.export)

@@ -1,0 +1,101 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""`medsam-engine bench`: what a bundle's stages take on this machine."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from medsam_engine import __version__, find_bundle, simd_target
+from medsam_engine.atomic_file import check_writable, write_atomically
+from medsam_engine.bench import StageTime, available_engines, measure, with_bounds
+from medsam_engine.cli.bench_plot import plot_png
+from medsam_engine.errors import InvalidArgument
+from medsam_engine.io.extras import require
+from medsam_engine.machine import describe_machine
+
+
+def _stage_table(times: Sequence[StageTime], size: int) -> Table:
+    title = f"Milliseconds, one {size} x {size} RGB image"
+    table = Table("stage", "precision", title=title, title_justify="left")
+    for name in ("median", "p95", "calls", "matrix bound", "of the bound"):
+        table.add_column(name, justify="right")
+    stage = None
+    for row in times:
+        if stage not in (None, row.stage):
+            table.add_section()
+        bound = ("-", "-") if row.bound_ms is None else (f"{row.bound_ms:.2f}", f"{row.median_ms / row.bound_ms:.2f}x")
+        numbers = (f"{row.median_ms:.2f}", f"{row.p95_ms:.2f}", str(row.calls))
+        table.add_row("" if stage == row.stage else row.stage, row.precision, *numbers, *bound)
+        stage = row.stage
+    return table
+
+
+def _fact_table(title: str, facts: Mapping[str, str]) -> Table:
+    table = Table(title=title, title_justify="left", show_header=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in facts.items():
+        table.add_row(name, value)
+    return table
+
+
+def _check_outputs(json_file: Path | None, plot: Path | None) -> None:
+    if plot is not None:
+        if plot.suffix.lower() != ".png":
+            raise InvalidArgument(f"--plot: got {plot}, expected a name ending in .png; rename it")
+        require("matplotlib", "eval", "--plot")
+    for output in (json_file, plot):
+        if output is not None:
+            check_writable(output)
+
+
+def bench(
+    bundle: Annotated[
+        Path | None, typer.Argument(help="Model folder; else $MEDSAM_ENGINE_BUNDLE, else the one that was fetched.")
+    ] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Calls of each stage, after one that warms up.")] = 15,
+    size: Annotated[int, typer.Option(min=64, max=8192, help="Side of the image, pixels.")] = 1024,
+    threads: Annotated[int, typer.Option(min=0, help="Inference threads; 0 = all cores.")] = 0,
+    profile: Annotated[str, typer.Option(help="Rules of a published system.")] = "clinical",
+    uncertified: Annotated[
+        bool, typer.Option("--uncertified", help="Also precisions for which the bundle has no certificate.")
+    ] = False,
+    roofline: Annotated[bool, typer.Option(help="Measure the processor's matrix rate and each stage's bound.")] = True,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Everything, to write.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Plot to write, PNG.")] = None,
+) -> None:
+    """Time a bundle's stages on this machine, in every precision that it may run in."""
+    _check_outputs(json_file, plot)
+    folder = find_bundle(bundle)
+    notes = Console(stderr=True)
+    with notes.status("load") as status:
+        engines, refused = available_engines(folder, threads, profile, uncertified)
+        times = measure(engines, size, repeats, status.update)
+        if roofline:
+            status.update("the processor's matrix rate")
+            times = with_bounds(times, folder, engines, threads)
+    info = engines["f32"].info
+    about = {
+        "bundle": str(folder),
+        "family": f"{info.family}, profile {info.profile}",
+        "model hash": info.model_hash,
+        "engine": f"medsam-engine {__version__}, kernels {simd_target()}",
+        "backend": f"{info.backend}, {info.device}",
+        "threads": str(threads or "all"),
+        **{f"not {name}": reason for name, reason in refused.items()},
+    }
+    machine = describe_machine()
+    if json_file is not None:
+        content = {"machine": machine, "model": about, "image": size, "stages": [asdict(row) for row in times]}
+        write_atomically(json_file, (json.dumps(content, indent=1) + "\n").encode())
+    if plot is not None:
+        write_atomically(plot, plot_png(times, f"{info.family} on {info.device}, {size} x {size}"))
+    console = Console()
+    for table in (_fact_table("Machine", machine), _fact_table("Model", about), _stage_table(times, size)):
+        console.print(table)

@@ -1,0 +1,56 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""The machine in words."""
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+_ISA = ("sse4_2", "avx", "avx2", "fma", "f16c", "avx_vnni", "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16")
+_AMX = ("avx512_fp16", "amx_tile", "amx_int8", "amx_bf16", "amx_fp16")
+_PACKAGES = ("openvino", "onnxruntime", "torch", "numpy", "opencv-python-headless")
+
+
+def _cpu_fields() -> dict[str, str]:
+    fields: dict[str, str] = {}
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return fields
+    for line in lines:
+        name, _, value = line.partition(":")
+        fields.setdefault(name.strip(), value.strip())
+    return fields
+
+
+def _read(path: str, otherwise: str) -> str:
+    try:
+        return Path(path).read_text(encoding="ascii").strip()
+    except OSError:
+        return otherwise
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "absent"
+
+
+def describe_machine() -> dict[str, str]:
+    """Processor, instruction sets, cores, governor, memory, system, versions, how busy it is now."""
+    cpu = _cpu_fields()
+    flags = set(cpu.get("flags", "").split())
+    family = "/".join(cpu.get(field, "?") for field in ("cpu family", "model", "stepping"))
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "processor": f"{cpu.get('model name', platform.processor())} (family/model/stepping {family})",
+        "instruction sets": " ".join(flag for flag in (*_ISA, *_AMX) if flag in flags) or platform.machine(),
+        "cores": f"{len(os.sched_getaffinity(0))} usable of {os.cpu_count()}",
+        "virtual": "yes" if "hypervisor" in flags else "no or not told",
+        "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "not readable"),
+        "memory": f"{memory / 2**30:.1f} GiB",
+        "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
+        **{package: _version(package) for package in _PACKAGES},
+        "load average (1 minute)": f"{os.getloadavg()[0]:.2f}",
+    }
