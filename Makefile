@@ -27,7 +27,7 @@ PACKAGE_STAMP := $(STAMPS)/package-$(call digest,CMakeLists.txt cmake cpp kernel
 BUNDLE_STAMP := $(STAMPS)/bundle-$(call digest,tools profiles)
 
 .PHONY: help setup build bundle demo test test-cpp test-python parity test-slow test-all sanitize asan tsan wheel consumer stubs \
-        lint lint-python lint-types lint-cpp analyze format bench clean
+        lint lint-python lint-types lint-cpp analyze format bench bench-build bench-full clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -110,10 +110,19 @@ analyze: | setup  ## clang's static analyzer
 format:  ## rewrite the sources as the linters want them
 	@$(BIN)/ruff check --quiet --fix; $(BIN)/ruff format --quiet; $(BIN)/clang-format -i $(OWN_CPP)
 
-bench: build bundle  ## kernel and engine benchmarks (see benchmarks/README.md)
-	@cmake --preset release >/dev/null && cmake --build --preset release -j $(JOBS)
+bench: build bundle bench-build  ## kernel and engine benchmarks (see benchmarks/README.md)
 	@for program in $$(find build/release -type f -executable -name 'bench_*'); do $$program; done
 	@MEDSAM_ENGINE_BUNDLE=$(BUNDLE) $(PYTHON) -m pytest benchmarks --benchmark-enable --benchmark-only
+
+bench-build: | setup
+	@cmake --preset release >/dev/null && cmake --build --preset release -j $(JOBS)
+
+# COMPARE="--precision auto --name NAME --quick --skip a:brain ..." (python -m benchmarks.compare --help).
+COMPARE ?=
+
+bench-full: build bundle bench-build  ## the engine against the published script, ONNX Runtime and OpenVINO; a report
+	@$(PYTHON) -m pip install --quiet --group bench --group export
+	@PYTHONPATH=. $(PYTHON) -m benchmarks.compare --bundle $(BUNDLE) $(COMPARE)
 
 clean:  ## remove what was built; .venv and the fetched model stay
 	@find build -mindepth 1 -maxdepth 1 -not -name bundles -exec rm -rf {} + 2>/dev/null || true

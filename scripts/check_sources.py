@@ -81,7 +81,9 @@ def include_errors(name: str, number: int, header: str) -> Iterator[str]:
     """Yields what is wrong with one include of a C++ file."""
     where = PurePosixPath(name)
     in_backends = name.startswith("cpp/src/backends/")
-    may_see_vendor = (in_backends and where.suffix == ".cpp") or name.startswith(("kernels/cuda/", "tests/"))
+    may_see_vendor = (in_backends and where.suffix == ".cpp") or name.startswith(
+        ("kernels/cuda/", "tests/", "benchmarks/baselines/")
+    )
     if VENDOR.match(header) and not may_see_vendor:
         yield f"{name}:{number}: only cpp/src/backends/*.cpp includes a vendor's header, got {header}"
     neutral = re.search(r"backends/(backend|registry)\.hpp", header)
