@@ -129,6 +129,7 @@ def _agreements(runs: Path, case: Case, systems: list[str], published: Path | No
     return {title: compare_masks(own, other, case.objects) for title, other in pairs.items()}
 
 
+PACKAGES = ("openvino", "onnxruntime", "torch", "numpy", "opencv-python-headless")
 PUBLISHED = {"cells": "2DBox_Microscopy_stardist_1.npz", "brain": "3DBox_MR_voxelmorph_1.npz"}
 
 
@@ -152,7 +153,7 @@ def main() -> None:
         "left out": ", ".join(skip) or "nothing",
     }
     titles = {key: system.title for key, system in systems.items() if f"{key}:" not in skip}
-    results = Results(arguments.name, describe_machine(), told, _models(settings), titles, cases)
+    results = Results(arguments.name, describe_machine(PACKAGES), told, _models(settings), titles, cases)
     for case in cases.values():
         chosen = _chosen(systems, skip, case.key)
         if case.part_of:  # for (a), and for ours to compare masks with

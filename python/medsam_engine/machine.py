@@ -3,12 +3,12 @@
 
 import os
 import platform
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 _ISA = ("sse4_2", "avx", "avx2", "fma", "f16c", "avx_vnni", "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16")
 _AMX = ("avx512_fp16", "amx_tile", "amx_int8", "amx_bf16", "amx_fp16")
-_PACKAGES = ("openvino", "onnxruntime", "torch", "numpy", "opencv-python-headless")
 
 
 def _cpu_fields() -> dict[str, str]:
@@ -37,8 +37,8 @@ def _version(package: str) -> str:
         return "absent"
 
 
-def describe_machine() -> dict[str, str]:
-    """Processor, instruction sets, cores, governor, memory, system, versions, how busy it is now."""
+def describe_machine(packages: Sequence[str] = ("openvino", "numpy")) -> dict[str, str]:
+    """Processor, instruction sets, cores, governor, memory, system, versions of `packages`, how busy it is now."""
     cpu = _cpu_fields()
     flags = set(cpu.get("flags", "").split())
     family = "/".join(cpu.get(field, "?") for field in ("cpu family", "model", "stepping"))
@@ -51,6 +51,6 @@ def describe_machine() -> dict[str, str]:
         "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "not readable"),
         "memory": f"{memory / 2**30:.1f} GiB",
         "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
-        **{package: _version(package) for package in _PACKAGES},
+        **{package: _version(package) for package in packages},
         "load average (1 minute)": f"{os.getloadavg()[0]:.2f}",
     }
