@@ -121,7 +121,7 @@ bench-build: | setup
 COMPARE ?=
 
 bench-full: build bundle bench-build  ## the engine against the published script, ONNX Runtime and OpenVINO; a report
-	@$(PYTHON) -m pip install --quiet --group bench --group export
+	@$(PYTHON) -m pip install --quiet -r <($(PYTHON) scripts/requirements.py bench)
 	@PYTHONPATH=. $(PYTHON) -m benchmarks.compare --bundle $(BUNDLE) $(COMPARE)
 
 clean:  ## remove what was built; .venv and the fetched model stay
