@@ -99,7 +99,7 @@ def _precisions(s: Settings) -> tuple[str, str]:
 
 def _bounds(s: Settings, precisions: set[str]) -> dict[str, float]:
     """Milliseconds that the matrix products of our encoder take at this processor's rate."""
-    from medsam_engine import roofline
+    from medsam_engine_tools import roofline
 
     graph, _ = roofline.prepare(s.bundle / "encoder.onnx", 1)
     flops = roofline.count(graph).flops

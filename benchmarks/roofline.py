@@ -22,7 +22,7 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from medsam_engine.roofline import LARGE, count, gemm_rate, prepare, settings
+from medsam_engine_tools.roofline import LARGE, count, gemm_rate, prepare, settings
 
 PRECISIONS = ("f32", "bf16", "int8")
 CORE = ov.Core()

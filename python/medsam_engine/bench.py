@@ -118,7 +118,7 @@ def measure(
 
 def with_bounds(times: Sequence[StageTime], bundle: Path, engines: dict[str, Engine], threads: int) -> list[StageTime]:
     """The same with bound_ms, where the stage is one model of the bundle and all its inputs are known (roofline.py)."""
-    from medsam_engine import roofline
+    from medsam_engine_tools import roofline
 
     models = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))["models"]
     if "encoder" not in models or "decoder" not in models:

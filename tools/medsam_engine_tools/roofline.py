@@ -3,7 +3,7 @@
 
 FLOPs are counted from the graph (2 a multiply-add of every matrix product and convolution; nothing else counts). The
 rate is that of one large matrix product through OpenVINO, read from its own profile, hence without the copies around
-it.
+it. The one module here that needs no torch.
 """
 
 from __future__ import annotations
