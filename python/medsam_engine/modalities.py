@@ -1,8 +1,6 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """What a file says about its modality, in the engine's names."""
 
-from pathlib import Path
-
 from medsam_engine._core import canonical_modality
 
 # DICOM's Modality (0008,0060), PS3.3 C.7.3.1.1.1, for the kinds of image the models know. XC (external camera) may be
@@ -35,9 +33,3 @@ def named_modality(word: str | None) -> str | None:
     if not word:
         return None
     return _DICOM.get(word.upper()) or canonical_modality(word)
-
-
-def case_modality(path: Path) -> str | None:
-    """What a challenge case's file name tells: 2DBox_X-Ray_0001.npz is XRay; None when it names none."""
-    fields = path.name.split(".")[0].split("_")
-    return canonical_modality(fields[1]) if len(fields) > 1 else None

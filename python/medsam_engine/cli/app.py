@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import typer
 
 import medsam_engine
-from medsam_engine.cli import bench, export, fetch, info, segment
+from medsam_engine.cli import bench, certify, export, fetch, info, segment
 from medsam_engine.cli import eval as eval_command
 from medsam_engine.cli import run as run_command
 from medsam_engine.errors import InvalidArgument, ModelError, Unsupported
@@ -29,6 +29,7 @@ app.command("bench")(bench.bench)
 app.command("eval")(eval_command.evaluate)
 app.command("fetch")(fetch.fetch)
 app.command("export")(export.export)
+app.command("certify")(certify.certify)
 
 
 def _show_version(asked: bool) -> None:

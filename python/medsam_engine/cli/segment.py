@@ -21,9 +21,10 @@ from medsam_engine.cli.prompt_options import parse_boxes, parse_points
 from medsam_engine.cli.segment_prompts import BoxOptions, LabelledBoxes, resolve_boxes
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.formats import Format, input_format, output_format
+from medsam_engine.io.npz_file import challenge_modality
 from medsam_engine.io.png_file import check_writable as check_png
 from medsam_engine.io.png_file import write_rgb
-from medsam_engine.modalities import case_modality, named_modality
+from medsam_engine.modalities import named_modality
 from medsam_engine.overlay import draw_overlay
 from medsam_engine.preview import contact_sheet
 from medsam_engine.windows import apply_window, check_window, default_window
@@ -226,7 +227,7 @@ def segment(
 def _engine_modality(given: str | None, source: io.MedicalImage) -> str | None:
     if given is not None:
         return named_modality(given) or given  # the engine names those it knows
-    return named_modality(source.modality) or case_modality(source.path)
+    return named_modality(source.modality) or named_modality(challenge_modality(source.path.name))
 
 
 def _check_prompts(options: BoxOptions, points: list[list[float]]) -> None:
