@@ -63,8 +63,8 @@ def _slices(case: Case) -> Iterator[Case]:
     labelled = np.flatnonzero(case.truth.reshape(len(case.truth), -1).any(axis=1))
     if not labelled.size:
         return
-    for part in SLICES:
-        z = int(labelled[0] + part * (labelled[-1] - labelled[0]))
+    # A flat volume has fewer slices than parts.
+    for z in sorted({int(labelled[0] + part * (labelled[-1] - labelled[0])) for part in SLICES}):
         boxes, values = boxes_from_labels(case.truth[z])
         if not len(values):
             continue
@@ -166,8 +166,8 @@ def certify(
     """
     report: Progress = progress or (lambda _: None)
     folder = Path(bundle)
-    # Slices come back within a case only, and two engines share the memory.
-    options: dict[str, Any] = {"profile": profile, "cache_bytes": 64 << 20}
+    # A volume is run object by object: with room for its slices each is encoded once.
+    options: dict[str, Any] = {"profile": profile, "cache_bytes": 1 << 30}
     try:
         exact = Engine(folder, precision="f32", **options)
         approximate = Engine(folder, precision=f"{encoder}/{decoder}", allow_uncertified=True, **options)

@@ -23,7 +23,8 @@ TEXTS = tuple(mcp_medsam.MODALITIES.values())
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return write_clip(tmp_path / "clip", clip_model())
+    made: Path = write_clip(tmp_path / "clip", clip_model())
+    return made
 
 
 def features(answer: Any) -> torch.Tensor:

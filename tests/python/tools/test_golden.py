@@ -95,7 +95,8 @@ def clip_with_golden_texts(folder: Path, golden: Any) -> Path:
     pytest.importorskip("transformers", reason="CLIP needs transformers: pip install 'medsam-engine[export]'")
     from clip_stand_in import write_clip_saying
 
-    return write_clip_saying(folder, torch.from_numpy(golden.fill("clip_text_features", (1, 1, 512)))[0, 0])
+    made: Path = write_clip_saying(folder, torch.from_numpy(golden.fill("clip_text_features", (1, 1, 512)))[0, 0])
+    return made
 
 
 @dataclass(frozen=True)
