@@ -3,7 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <map>
+#include <random>
 #include <thread>
 
 #include "medsam/error.hpp"
@@ -60,6 +63,32 @@ TEST_F(ExpertPoolTest, AnEvictedExpertLivesWhileItIsUsed) {
   static_cast<void>(pool.get("c"));
   EXPECT_EQ(pool.loaded(), Names{"c"});
   EXPECT_EQ(busy->decoder().low_height(), testing::kMaskSide);
+}
+
+// DAFT's ten, three held: whatever the order, no fourth lives, and one that was put out is loaded again.
+TEST_F(ExpertPoolTest, TenExpertsWithThreeHeld) {
+  const Names names{"3D",         "XRay",       "US",          "Fundus", "Endoscopy",
+                    "Dermoscopy", "Microscopy", "Mammography", "OCT",    "general"};
+  ExpertPool pool = this->pool(3);
+  std::map<std::string, std::weak_ptr<Expert>> loaded;
+  Names recent;  // most recent first
+  std::mt19937 random(3);
+  int expected_loads = 0;
+  for (int step = 0; step < 200; ++step) {
+    const std::string& name = names[random() % names.size()];
+    const bool held = std::find(recent.begin(), recent.end(), name) != recent.end();
+    expected_loads += held ? 0 : 1;
+    loaded[name] = pool.get(name);
+    recent.erase(std::remove(recent.begin(), recent.end(), name), recent.end());
+    recent.insert(recent.begin(), name);
+    if (recent.size() > 3) recent.pop_back();
+    ASSERT_EQ(pool.loaded(), recent);
+    ASSERT_EQ(loads_, expected_loads);
+    const auto alive = std::count_if(loaded.begin(), loaded.end(), [](const auto& e) { return !e.second.expired(); });
+    ASSERT_EQ(static_cast<std::size_t>(alive), recent.size());
+  }
+  EXPECT_EQ(loaded.size(), names.size());
+  EXPECT_GT(loads_, 30);  // every expert more than three times, on average
 }
 
 TEST_F(ExpertPoolTest, AFailedLoadIsTriedAgain) {
