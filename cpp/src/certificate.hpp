@@ -45,8 +45,8 @@ struct PrecisionContext {
 };
 
 /// "f32"; "auto": the fastest that is certified and native, else f32; "bf16" or "f16": what its certificate covers, or
-/// every stage when `allow_uncertified`, with which "bf16/f32" names the encoder's and the decoder's. InvalidArgument for another word; Unsupported, saying why, for one that is not
-/// certified or not native.
+/// every stage when `allow_uncertified`, with which "bf16/f32" names the encoder's and the decoder's. InvalidArgument
+/// for another word; Unsupported, saying why, for one that is not certified or not native.
 StagePrecisions choose_precision(const std::string& wanted, bool allow_uncertified, const PrecisionContext& context);
 
 }  // namespace medsam

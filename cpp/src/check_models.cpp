@@ -197,9 +197,9 @@ void check_models(const Bundle& bundle) {
                        " answers in another size than the others'; export the bundle again");
     }
   }
-  std::vector<std::string> named;
-  for (const auto& [modality, expert] : bundle.modality.experts) named.push_back(expert);
-  if (bundle.modality.fallback) named.push_back(*bundle.modality.fallback);
+  std::set<std::string> named;
+  for (const auto& [modality, expert] : bundle.modality.experts) named.insert(expert);
+  if (bundle.modality.fallback) named.insert(*bundle.modality.fallback);
   const bool routed = bundle.experts.count("") == 0;
   if (routed != !named.empty()) {
     throw ModelError("manifest.json: experts and modality's experts must both be there or neither");

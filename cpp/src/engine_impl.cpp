@@ -128,7 +128,7 @@ void Engine::Impl::describe() {
   info.backend = backend->name();
   info.model_hash = bundle.model_hash;
   std::string all;
-  for (const auto& [name, fingerprint] : fingerprints_) all += name + " " + fingerprint + "\n";
+  for (const auto& [name, fingerprint] : fingerprints_) all.append(name).append(" ").append(fingerprint).append("\n");
   info.fingerprint = fingerprints_.size() == 1 ? fingerprints_.begin()->second : sha256_hex(all);
   info.threads = options.threads;
   info.input_size = bundle.input_size;

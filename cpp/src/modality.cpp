@@ -16,7 +16,8 @@ struct Spelling {
   const char* modality;
 };
 
-// The challenge's file names and the published scripts (e.g. dong845/MCP-MedSAM infer.py get_category) spell them so.
+// The challenge's file names and the published scripts spell them so (dong845/MCP-MedSAM infer.py get_category;
+// automl/CVPR24-MedSAM-on-Laptop PerfectMetaOpenVINO.py).
 constexpr Spelling kSpellings[] = {
     {"ct", "CT"},
     {"mr", "MR"},
@@ -25,10 +26,15 @@ constexpr Spelling kSpellings[] = {
     {"us", "US"},
     {"ultrasound", "US"},
     {"xray", "XRay"},
+    {"cxr", "XRay"},
+    {"xr", "XRay"},
     {"mammography", "Mammography"},
     {"mammo", "Mammography"},
+    {"mammogram", "Mammography"},
     {"dermoscopy", "Dermoscopy"},
+    {"dermoscope", "Dermoscopy"},
     {"endoscopy", "Endoscopy"},
+    {"endoscope", "Endoscopy"},
     {"fundus", "Fundus"},
     {"microscopy", "Microscopy"},
     {"microscope", "Microscopy"},
@@ -45,6 +51,7 @@ std::string listed(const Values& values) {
 template <class Map>
 std::vector<std::string> keys(const Map& map) {
   std::vector<std::string> names;
+  names.reserve(map.size());
   for (const auto& [key, value] : map) names.push_back(key);
   return names;
 }

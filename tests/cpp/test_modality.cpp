@@ -10,7 +10,7 @@ namespace medsam {
 namespace {
 
 TEST(Modality, TakesEveryUsualSpelling) {
-  for (const char* word : {"X-Ray", "xray", "XRAY", "XRay"}) EXPECT_EQ(canonical_modality(word), "XRay") << word;
+  for (const char* word : {"X-Ray", "xray", "XRAY", "XRay", "CXR"}) EXPECT_EQ(canonical_modality(word), "XRay") << word;
   EXPECT_EQ(canonical_modality("Microscope"), "Microscopy");
   EXPECT_EQ(canonical_modality("Mammo"), "Mammography");
   for (const std::string& name : modality_names()) EXPECT_EQ(canonical_modality(name), name);
