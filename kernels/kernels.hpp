@@ -26,8 +26,8 @@ struct Pixels {
 };
 
 /// OpenCV's INTER_AREA, INTER_LINEAR, INTER_CUBIC, including their rounding for integer pixels; spline:
-/// skimage.transform.resize of order 3 with antialiasing, in double precision.
-enum class Interpolation : std::uint8_t { area, linear, cubic, spline };
+/// skimage.transform.resize of order 3 with antialiasing, in double precision; antialiased: Pillow's BILINEAR.
+enum class Interpolation : std::uint8_t { area, linear, cubic, spline, antialiased };
 
 enum class Normalize : std::uint8_t {
   min_max,         // (v - min) / max(max - min, min_range), min and max over the resized image, all channels jointly
@@ -37,7 +37,8 @@ enum class Normalize : std::uint8_t {
 
 /// Resize (H, W) to (new_height, new_width), normalise, and pad with zeros right and bottom to (out_size, out_size).
 /// The resized image is rounded to the pixel type as OpenCV does before it is normalised; spline drops the fraction of
-/// u8 pixels and keeps that of all others, which become f32. When the sizes are equal no resampling takes place.
+/// u8 pixels and antialiased rounds it as Pillow does; both keep that of all others, which become f32. When the sizes
+/// are equal no resampling takes place.
 struct ResizeNormalizeParams {
   std::int64_t new_height, new_width;
   std::int64_t out_size;  // >= new_height, new_width

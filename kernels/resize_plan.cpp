@@ -116,6 +116,7 @@ std::size_t pixel_bytes(PixelType type) noexcept {
 ResizePath resize_path(const Pixels& image, const ResizeNormalizeParams& params) noexcept {
   if (image.height == params.new_height && image.width == params.new_width) return ResizePath::copy;
   if (params.interpolation == Interpolation::spline) return ResizePath::spline;
+  if (params.interpolation == Interpolation::antialiased) return ResizePath::antialiased;
   if (params.interpolation == Interpolation::cubic) return ResizePath::cubic;
   const double scale_x = scale_of(image.width, params.new_width), scale_y = scale_of(image.height, params.new_height);
   const bool whole = is_whole(scale_x) && is_whole(scale_y);
@@ -134,6 +135,7 @@ ResizePlan make_resize_plan(const Pixels& image, const ResizeNormalizeParams& pa
   switch (plan.path) {
     case ResizePath::copy:
     case ResizePath::spline:
+    case ResizePath::antialiased:
       break;
     case ResizePath::area_integer:
       plan.factor_x = image.width / params.new_width;

@@ -19,7 +19,8 @@ enum class ResizePath : std::uint8_t {
   linear,         // linear
   area_enlarged,  // area where a direction enlarges: the linear code with other weights
   cubic,
-  spline,  // not OpenCV's: spline_resize.hpp, with a plan of its own
+  spline,       // not OpenCV's: spline_resize.hpp, with a plan of its own
+  antialiased,  // likewise: antialiased_resize.hpp
 };
 
 /// One output cell of an area resize: taps mid_begin - 1 (w_first), mid_begin .. mid_end - 1 (w_mid), mid_end (w_last).

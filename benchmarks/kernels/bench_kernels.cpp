@@ -110,11 +110,11 @@ void bench_opencv_resize(benchmark::State& state, Size size, int channels, int f
 #endif
 
 void register_all() {
-  constexpr const char* kInterpolations[] = {"area", "linear", "cubic", "spline"};
+  constexpr const char* kInterpolations[] = {"area", "linear", "cubic", "spline", "antialiased"};
   for (const Size size : kSizes) {
     const std::string where = "/" + std::to_string(size.width) + "x" + std::to_string(size.height);
     for (const int channels : {3, 1}) {
-      for (int i = 0; i < 4; ++i) {
+      for (int i = 0; i < 5; ++i) {
         const std::string name = "pre/" + std::string(kInterpolations[i]) + where + "x" + std::to_string(channels);
         for (const mk::KernelTable* table : mk::available_tables()) {
           benchmark::RegisterBenchmark((name + "/" + table->name).c_str(), bench_pre, table, size, channels,
@@ -122,7 +122,7 @@ void register_all() {
         }
 #ifdef MEDSAM_BENCH_OPENCV
         constexpr int kFlags[] = {cv::INTER_AREA, cv::INTER_LINEAR, cv::INTER_CUBIC};
-        if (i == 3) continue;  // OpenCV has no spline
+        if (i >= 3) continue;  // OpenCV has neither
         benchmark::RegisterBenchmark((name + "/OpenCV_resize_only").c_str(), bench_opencv_resize, size, channels,
                                      kFlags[i]);
 #endif

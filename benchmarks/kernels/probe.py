@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-INTERPOLATIONS = {"area": 0, "linear": 1, "cubic": 2, "spline": 3}
+INTERPOLATIONS = {"area": 0, "linear": 1, "cubic": 2, "spline": 3, "antialiased": 4}
 NORMALIZE = {"min_max": 0, "min_max_padded": 1, "mean_std": 2}
 PIXEL_TYPES = {"uint8": 0, "uint16": 1, "int16": 2, "float32": 3}
 LABEL_TYPES = {"uint8": 0, "uint16": 1, "uint32": 2}

@@ -1,5 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // The stages of the oracle's pre-processing, and the oracle's table.
+#include "kernels/antialiased_resize.hpp"
 #include "kernels/scalar/scalar.hpp"
 #include "kernels/spline_resize.hpp"
 
@@ -19,6 +20,7 @@ void resize_typed(const Pixels& image, const ResizePlan& plan, const ResizeNorma
   switch (plan.path) {
     case ResizePath::copy:
     case ResizePath::spline:
+    case ResizePath::antialiased:
       break;
     case ResizePath::area:
       resize_area<T>(image, plan, params.new_height, params.new_width, typed);
@@ -41,6 +43,8 @@ std::size_t resize_normalize_scratch(const Pixels& image, const ResizeNormalizeP
   const ResizePlan plan = make_resize_plan(image, params, scratch);
   if (plan.path == ResizePath::spline) {
     spline_resized(image, params, scratch);
+  } else if (plan.path == ResizePath::antialiased) {
+    antialiased_resized(image, params, scratch);
   } else if (plan.path != ResizePath::copy) {
     take_resized(image, params, scratch);
   }
@@ -54,6 +58,9 @@ bool resize_normalize(const Pixels& image, const ResizeNormalizeParams& params, 
   const ResizePlan plan = make_resize_plan(image, params, scratch);
   if (plan.path == ResizePath::copy) return normalize_pad(image, params, out);
   if (plan.path == ResizePath::spline) return normalize_pad(spline_resized(image, params, scratch), params, out);
+  if (plan.path == ResizePath::antialiased) {
+    return normalize_pad(antialiased_resized(image, params, scratch), params, out);
+  }
   std::byte* data = take_resized(image, params, scratch);
   switch (image.type) {
     case PixelType::u8:

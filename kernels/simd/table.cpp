@@ -3,6 +3,7 @@
 // out: there the oracle serves.
 #include "kernels/simd/table.hpp"
 
+#include "kernels/antialiased_resize.hpp"
 #include "kernels/kernels.hpp"
 #include "kernels/scalar/scalar.hpp"
 #include "kernels/spline_resize.hpp"
@@ -52,6 +53,7 @@ ResizeLayout lay_out(const Pixels& image, const ResizeNormalizeParams& params, S
   switch (layout.plan.path) {
     case ResizePath::copy:
     case ResizePath::spline:
+    case ResizePath::antialiased:
       return layout;
     case ResizePath::area:
       layout.area = take_area_buffers(image, params.new_width, scratch);
@@ -78,6 +80,7 @@ bool resize_normalize_typed(const Pixels& image, const ResizeNormalizeParams& pa
   switch (layout.plan.path) {
     case ResizePath::copy:
     case ResizePath::spline:  // resized before
+    case ResizePath::antialiased:
       return normalize_pad<T>(image, params, layout.row, out);
     case ResizePath::area:
       resize_area<T>(image, layout.plan, layout.area, height, width, resized);
@@ -97,10 +100,17 @@ bool resize_normalize_typed(const Pixels& image, const ResizeNormalizeParams& pa
   return normalize_pad<T>({resized, image.type, height, width, image.channels, stride}, params, layout.row, out);
 }
 
+/// What the rest starts from: the resized image where one implementation serves every table, else the image itself.
+Pixels resized_before(const Pixels& image, ResizePath path, const ResizeNormalizeParams& params, Scratch& scratch) {
+  if (path == ResizePath::spline) return spline_resized(image, params, scratch);
+  if (path == ResizePath::antialiased) return antialiased_resized(image, params, scratch);
+  return image;
+}
+
 std::size_t resize_normalize_scratch(const Pixels& image, const ResizeNormalizeParams& params) noexcept {
   Scratch scratch(nullptr);
   const ResizeLayout layout = lay_out(image, params, scratch);
-  if (layout.plan.path == ResizePath::spline) spline_resized(image, params, scratch);
+  resized_before(image, layout.plan.path, params, scratch);
   return scratch.used();
 }
 
@@ -108,7 +118,7 @@ bool resize_normalize(const Pixels& source, const ResizeNormalizeParams& params,
   if (!all_finite(source)) return false;
   Scratch scratch(memory);
   const ResizeLayout layout = lay_out(source, params, scratch);
-  const Pixels image = layout.plan.path == ResizePath::spline ? spline_resized(source, params, scratch) : source;
+  const Pixels image = resized_before(source, layout.plan.path, params, scratch);
   switch (image.type) {
     case PixelType::u8:
       return resize_normalize_typed<std::uint8_t>(image, params, layout, out);

@@ -120,13 +120,13 @@ inline const char* name_of(PixelType type) {
   return kNames[static_cast<int>(type)];
 }
 inline const char* name_of(Interpolation interpolation) {
-  constexpr const char* kNames[] = {"area", "linear", "cubic", "spline"};
+  constexpr const char* kNames[] = {"area", "linear", "cubic", "spline", "antialiased"};
   return kNames[static_cast<int>(interpolation)];
 }
 
 inline constexpr PixelType kPixelTypes[] = {PixelType::u8, PixelType::u16, PixelType::i16, PixelType::f32};
 inline constexpr Interpolation kInterpolations[] = {Interpolation::area, Interpolation::linear, Interpolation::cubic,
-                                                    Interpolation::spline};
+                                                    Interpolation::spline, Interpolation::antialiased};
 inline constexpr Normalize kNormalizations[] = {Normalize::min_max, Normalize::min_max_padded, Normalize::mean_std};
 inline constexpr std::int64_t kTails[] = {1, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64};
 
