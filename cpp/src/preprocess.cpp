@@ -9,7 +9,7 @@ namespace medsam {
 void preprocess(const ImageView& image, const ImageGeometry& geometry, const ImageRules& rules, float* out) {
   // The two enumerations list the same names; the kernels depend on nothing, so they have their own.
   static_assert(static_cast<int>(PixelType::f32) == static_cast<int>(kernels::PixelType::f32));
-  static_assert(static_cast<int>(Interpolation::spline) == static_cast<int>(kernels::Interpolation::spline));
+  static_assert(static_cast<int>(Interpolation::antialiased) == static_cast<int>(kernels::Interpolation::antialiased));
   static_assert(static_cast<int>(NormalizeKind::mean_std) == static_cast<int>(kernels::Normalize::mean_std));
   const kernels::Pixels pixels{image.data,     static_cast<kernels::PixelType>(image.type),
                                image.height,   image.width,

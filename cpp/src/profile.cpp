@@ -16,7 +16,8 @@ ImageRules parse_image(ObjectReader reader) {
   rules.interpolation = reader.choice<Interpolation>("interpolation", {{"area", Interpolation::area},
                                                                        {"linear", Interpolation::linear},
                                                                        {"cubic", Interpolation::cubic},
-                                                                       {"spline", Interpolation::spline}});
+                                                                       {"spline", Interpolation::spline},
+                                                                       {"antialiased", Interpolation::antialiased}});
   ObjectReader normalize = reader.object("normalize");
   rules.normalize = normalize.choice<NormalizeKind>("kind", {{"min_max", NormalizeKind::min_max},
                                                              {"min_max_padded", NormalizeKind::min_max_padded},

@@ -13,7 +13,7 @@
 namespace medsam {
 
 enum class Fit { longest_side, stretch };
-enum class Interpolation { area, linear, cubic, spline };
+enum class Interpolation { area, linear, cubic, spline, antialiased };
 enum class NormalizeKind { min_max, min_max_padded, mean_std };
 /// How a box's ends, pixel indices v of the image, become coordinates of the prompt frame, with s the frame over the
 /// image: none: v s; truncate: int(v s), as most published scripts; containing_pixel: floor((v + 0.5) s), the frame's

@@ -80,6 +80,10 @@ TEST(Profile, TheBuiltinOnesAreThePublishedRules) {
   EXPECT_EQ(builtin_profile("medficientsam").image->interpolation, Interpolation::linear);
   EXPECT_EQ(builtin_profile("medsam").image->interpolation, Interpolation::spline);
   EXPECT_EQ(builtin_profile("medsam").image->fit, Fit::stretch);
+  for (const char* name : {"sam", "mobile_sam", "efficientvit_sam"}) {
+    EXPECT_EQ(builtin_profile(name).image->interpolation, Interpolation::antialiased) << name;
+    EXPECT_EQ(builtin_profile(name).image->normalize, NormalizeKind::mean_std) << name;
+  }
 }
 
 TEST(Profile, ClinicalLeavesTheImageToTheModelAndKeepsTheBox) {
