@@ -84,7 +84,7 @@ def export_family(family: str, folder: Path, litemedsam: dict[str, Tensor]) -> P
 
 
 @pytest.fixture(scope="session")
-def exported(
+def bundle_of(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, weights: dict[str, Tensor]
 ) -> Callable[[str], Exported]:
     """The bundle of a family, exported once."""
@@ -150,9 +150,9 @@ def segs(path: Path) -> Labels:
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_program_and_python_agree(
-    family: str, profile: str | None, exported: Callable[[str], Exported], cases: Path, tmp_path: Path
+    family: str, profile: str | None, bundle_of: Callable[[str], Exported], cases: Path, tmp_path: Path
 ) -> None:
-    bundle, out = exported(family), tmp_path / "out"
+    bundle, out = bundle_of(family), tmp_path / "out"
     run_program(bundle, cases, out, profile)
     assert sorted(path.name for path in out.iterdir()) == sorted(path.name for path in cases.iterdir())
     engine = Engine(bundle.path, profile=profile, cache_dir=bundle.cache)
@@ -167,9 +167,9 @@ def test_the_program_and_python_agree(
 
 @pytest.mark.slow
 def test_each_case_is_answered_by_its_own_expert(
-    exported: Callable[[str], Exported], bundle: Path, cases: Path, tmp_path: Path
+    bundle_of: Callable[[str], Exported], bundle: Path, cases: Path, tmp_path: Path
 ) -> None:
-    daft = exported("daft")
+    daft = bundle_of("daft")
     engine = Engine(daft.path, profile=None, cache_dir=daft.cache)
     assert engine.info.experts == ("3D", "US", "general")
     alone = {
