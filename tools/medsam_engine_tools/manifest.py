@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Container, Mapping, Sequence
 from importlib import metadata
@@ -123,8 +124,27 @@ def build(
         **({} if "" in experts else {"experts": {name: dict(roles) for name, roles in experts.items()}}),
         "provenance": provenance_entry(parts),
         "parity": {key: float(f"{error:.1e}") for key, error in parity.items()},
-        "certificates": [],
+        "certificates": shipped_certificates(models),
     }
+
+
+def content_hash(entry: Mapping[str, Any]) -> str:
+    """The hash of a model with its weights beside it, as cpp/src/bundle.cpp makes it (ModelFile::content_hash)."""
+    parts = [entry["sha256"], *(data["sha256"] for data in entry.get("data", ()))]
+    return parts[0] if len(parts) == 1 else hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def model_hash(models: Mapping[str, Mapping[str, Any]]) -> str:
+    """The hash over all models of a bundle, which EngineInfo and certificates name."""
+    text = "".join(f"{name}:{content_hash(models[name])}\n" for name in sorted(models))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def shipped_certificates(models: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The certificates in certificates.json that were measured on these very models (docs/precision.md)."""
+    known = json.loads(Path(__file__).with_name("certificates.json").read_text(encoding="utf-8"))
+    wanted = model_hash(models)
+    return [certificate for certificate in known if certificate["model_hash"] == wanted]
 
 
 def write(folder: Path, content: Mapping[str, Any]) -> None:

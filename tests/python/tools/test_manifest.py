@@ -11,6 +11,7 @@ import onnx
 import pytest
 import torch
 
+import medsam_engine
 from medsam_engine_tools import manifest, profiles
 from medsam_engine_tools.errors import ExportError
 
@@ -35,10 +36,18 @@ def documented() -> dict[str, Any]:
 
 def test_fields_are_the_documented_ones(content: dict[str, Any], documented: dict[str, Any]) -> None:
     assert set(content) == set(documented)
-    for key in ("schema_version", "family", "image", "prompt", "certificates"):
+    for key in ("schema_version", "family", "image", "prompt"):
         assert content[key] == documented[key]
     assert set(content["models"]) == set(documented["models"]) == set(content["parity"])
     assert set(content["provenance"]) == set(documented["provenance"])
+
+
+def test_certificates_are_those_of_these_models(content: dict[str, Any], bundle: Path) -> None:
+    digest = medsam_engine.Engine(bundle).info.model_hash
+    assert manifest.model_hash(content["models"]) == digest
+    assert content["certificates"] == manifest.shipped_certificates(content["models"])
+    assert all(certificate["model_hash"] == digest for certificate in content["certificates"])
+    assert manifest.shipped_certificates({"encoder": content["models"]["encoder"]}) == []
 
 
 @pytest.mark.parametrize("key", ["encoder", "decoder"])
