@@ -1,11 +1,13 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// The arithmetic of one pixel, shared by the scalar oracle and by device code. Everything is plain single precision or
-// integer arithmetic in a fixed order: a build must not contract a multiply and an add into an FMA of its own accord
-// (-ffp-contract=off), or masks would depend on the processor.
+// The arithmetic of one pixel, shared by the scalar oracle and by device code, as axis_weights.hpp and
+// resized_sample.hpp are. Everything is plain single precision or integer arithmetic in a fixed order: a build must not
+// contract a multiply and an add into an FMA of its own accord (-ffp-contract=off, nvcc: --fmad=false), or masks would
+// depend on the processor.
 #pragma once
 
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <type_traits>
 
@@ -26,6 +28,15 @@ inline constexpr float kWeightOne = 1 << kWeightBits;
 /// on a sample's place; so do ours.
 template <typename T>
 inline constexpr std::int64_t kCubicGroup = std::is_same_v<T, float> ? 4 : 8;
+
+template <typename T>
+MEDSAM_HOST_DEVICE constexpr T lesser(T a, T b) noexcept {
+  return b < a ? b : a;
+}
+template <typename T>
+MEDSAM_HOST_DEVICE constexpr T greater(T a, T b) noexcept {
+  return a < b ? b : a;
+}
 
 /// Nearest integer, halves to even (cvRound, the default rounding mode).
 MEDSAM_HOST_DEVICE inline std::int32_t round_half_even(float v) noexcept {
@@ -116,11 +127,62 @@ MEDSAM_HOST_DEVICE inline BilinearTap bilinear_tap(std::int64_t out_index, float
 /// in torch's AVX2 and AVX-512 builds: this, and only this, multiply and add of ours is an FMA, on every processor.
 MEDSAM_HOST_DEVICE inline float blend(float a, float b, float wa, float wb) noexcept { return std::fma(wa, a, wb * b); }
 
+/// Output sample (x, y) of the bilinear resize whose taps these are; `stride` in floats.
+MEDSAM_HOST_DEVICE inline float upsampled(const float* logits, std::int64_t stride, const BilinearTap& ty,
+                                          const BilinearTap& tx) noexcept {
+  const float *top = logits + ty.i0 * stride, *bottom = logits + ty.i1 * stride;
+  return blend(blend(top[tx.i0], top[tx.i1], tx.w0, tx.w1), blend(bottom[tx.i0], bottom[tx.i1], tx.w0, tx.w1), ty.w0,
+               ty.w1);
+}
+
 /// (v - offset) / divisor in single precision. For integer pixels both operands are exact in f32, so this equals the
 /// published scripts' float64 division rounded to f32 (53 >= 2 * 24 + 1 bits: double rounding is innocuous, Figueroa
 /// 1995).
 MEDSAM_HOST_DEVICE inline float normalized(float v, float offset, float divisor) noexcept {
   return (v - offset) / divisor;
+}
+
+MEDSAM_HOST_DEVICE inline std::uint32_t bits_of(float v) noexcept {
+  std::uint32_t bits = 0;
+  std::memcpy(&bits, &v, sizeof bits);
+  return bits;
+}
+
+MEDSAM_HOST_DEVICE inline float float_of(std::uint32_t bits) noexcept {
+  float v = 0;
+  std::memcpy(&v, &bits, sizeof v);
+  return v;
+}
+
+/// Neither NaN nor an infinity.
+MEDSAM_HOST_DEVICE inline bool is_finite(float v) noexcept { return (bits_of(v) & 0x7FFFFFFF) < 0x7F800000; }
+
+/// IEEE 754 binary32 to binary16 and back, by bits. The smallest magnitude that rounds to infinity is 65520, half way
+/// between 65504 and 65536: a tie that goes to even.
+MEDSAM_HOST_DEVICE inline bool fits_half(float v) noexcept { return (bits_of(v) & 0x7FFFFFFF) < 0x477FF000; }
+
+MEDSAM_HOST_DEVICE inline std::uint16_t half_of(float v) noexcept {
+  const std::uint32_t bits = bits_of(v);
+  const auto sign = static_cast<std::uint16_t>((bits >> 16) & 0x8000);
+  const std::uint32_t magnitude = bits & 0x7FFFFFFF;
+  if (magnitude < 0x38800000) {  // 2^-14, the smallest normal
+    // Adding 0.5 shifts a subnormal's bits into place, and the addition rounds to even.
+    const std::uint32_t shifted = bits_of(float_of(magnitude) + 0.5F) - bits_of(0.5F);
+    return static_cast<std::uint16_t>(sign | shifted);
+  }
+  // Rebias the exponent by 127 - 15 and round the 13 dropped bits to even.
+  const std::uint32_t odd = (magnitude >> 13) & 1;
+  return static_cast<std::uint16_t>(sign | ((magnitude - (112U << 23) + 0xFFF + odd) >> 13));
+}
+
+MEDSAM_HOST_DEVICE inline float float_of_half(std::uint16_t half) noexcept {
+  const std::uint32_t sign = (half & 0x8000U) << 16;
+  const std::uint32_t magnitude = half & 0x7FFFU;
+  if (magnitude < 0x0400) {  // subnormal: m * 2^-24, exact
+    return float_of(sign | bits_of(static_cast<float>(magnitude) * 0x1p-24F));
+  }
+  if (magnitude >= 0x7C00) return float_of(sign | (magnitude << 13) | 0x7F800000U);  // infinity, NaN
+  return float_of(sign | ((magnitude << 13) + (112U << 23)));
 }
 
 }  // namespace medsam::kernels

@@ -50,7 +50,9 @@ std::size_t pixel_bytes(PixelType type) noexcept;
 /// The path alone; nothing is computed.
 ResizePath resize_path(const Pixels& image, const ResizeNormalizeParams& params) noexcept;
 
-/// Lays the plan out in `scratch` and, unless scratch only measures, fills it in.
+/// Lays the plan out in `scratch`, which may be device memory, without writing to it: axis_weights.hpp fills it in.
+ResizePlan lay_out_resize_plan(const Pixels& image, const ResizeNormalizeParams& params, Scratch& scratch) noexcept;
+/// The same, filled in unless scratch only measures.
 ResizePlan make_resize_plan(const Pixels& image, const ResizeNormalizeParams& params, Scratch& scratch) noexcept;
 
 }  // namespace medsam::kernels

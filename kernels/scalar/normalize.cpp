@@ -1,9 +1,9 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // Normalise the resized image into planar floats and pad it right and bottom.
 #include <algorithm>
-#include <cmath>
 
 #include "kernels/normalize_plan.hpp"
+#include "kernels/resized_sample.hpp"
 #include "kernels/scalar/scalar.hpp"
 
 namespace medsam::kernels::scalar {
@@ -11,9 +11,9 @@ namespace {
 
 template <typename T>
 ValueRange range_of(const Pixels& image) noexcept {
-  ValueRange range{static_cast<float>(row_of<T>(image, 0)[0]), static_cast<float>(row_of<T>(image, 0)[0])};
+  ValueRange range{static_cast<float>(image_row<T>(image, 0)[0]), static_cast<float>(image_row<T>(image, 0)[0])};
   for (std::int64_t y = 0; y < image.height; ++y) {
-    const T* row = row_of<T>(image, y);
+    const T* row = image_row<T>(image, y);
     for (std::int64_t i = 0; i < image.width * image.channels; ++i) {
       range.lo = std::min(range.lo, static_cast<float>(row[i]));
       range.hi = std::max(range.hi, static_cast<float>(row[i]));
@@ -32,7 +32,7 @@ bool normalize_typed(const Pixels& image, const ResizeNormalizeParams& params, f
     float* plane = out + c * size * size;
     std::fill(plane, plane + size * size, plan.pad);
     for (std::int64_t y = 0; y < image.height; ++y) {
-      const T* row = row_of<T>(image, y) + (image.channels == 3 ? c : 0);
+      const T* row = image_row<T>(image, y) + (image.channels == 3 ? c : 0);
       for (std::int64_t x = 0; x < image.width; ++x) {
         plane[y * size + x] = normalized(static_cast<float>(row[x * image.channels]), plan.offset[c], plan.divisor[c]);
       }
@@ -46,9 +46,9 @@ bool normalize_typed(const Pixels& image, const ResizeNormalizeParams& params, f
 bool all_finite(const Pixels& image) noexcept {
   if (image.type != PixelType::f32) return true;
   for (std::int64_t y = 0; y < image.height; ++y) {
-    const float* row = row_of<float>(image, y);
+    const float* row = image_row<float>(image, y);
     for (std::int64_t i = 0; i < image.width * image.channels; ++i) {
-      if (!std::isfinite(row[i])) return false;
+      if (!is_finite(row[i])) return false;
     }
   }
   return true;

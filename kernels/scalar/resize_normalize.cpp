@@ -13,29 +13,6 @@ std::byte* take_resized(const Pixels& image, const ResizeNormalizeParams& params
   return scratch.take<std::byte>(samples * pixel_bytes(image.type));
 }
 
-template <typename T>
-void resize_typed(const Pixels& image, const ResizePlan& plan, const ResizeNormalizeParams& params,
-                  void* out) noexcept {
-  auto* typed = static_cast<T*>(out);
-  switch (plan.path) {
-    case ResizePath::copy:
-    case ResizePath::spline:
-    case ResizePath::antialiased:
-      break;
-    case ResizePath::area:
-      resize_area<T>(image, plan, params.new_height, params.new_width, typed);
-      break;
-    case ResizePath::area_integer:
-      resize_area_integer<T>(image, plan, params.new_height, params.new_width, typed);
-      break;
-    case ResizePath::linear:
-    case ResizePath::area_enlarged:
-    case ResizePath::cubic:
-      resize_taps<T>(image, plan, params.new_height, params.new_width, typed);
-      break;
-  }
-}
-
 }  // namespace
 
 std::size_t resize_normalize_scratch(const Pixels& image, const ResizeNormalizeParams& params) noexcept {
@@ -64,16 +41,16 @@ bool resize_normalize(const Pixels& image, const ResizeNormalizeParams& params, 
   std::byte* data = take_resized(image, params, scratch);
   switch (image.type) {
     case PixelType::u8:
-      resize_typed<std::uint8_t>(image, plan, params, data);
+      resize(image, plan, params.new_height, params.new_width, reinterpret_cast<std::uint8_t*>(data));
       break;
     case PixelType::u16:
-      resize_typed<std::uint16_t>(image, plan, params, data);
+      resize(image, plan, params.new_height, params.new_width, reinterpret_cast<std::uint16_t*>(data));
       break;
     case PixelType::i16:
-      resize_typed<std::int16_t>(image, plan, params, data);
+      resize(image, plan, params.new_height, params.new_width, reinterpret_cast<std::int16_t*>(data));
       break;
     case PixelType::f32:
-      resize_typed<float>(image, plan, params, data);
+      resize(image, plan, params.new_height, params.new_width, reinterpret_cast<float*>(data));
       break;
   }
   const std::int64_t stride = params.new_width * image.channels * static_cast<std::int64_t>(pixel_bytes(image.type));

@@ -8,19 +8,9 @@
 
 namespace medsam::kernels::scalar {
 
-template <typename T>
-const T* row_of(const Pixels& image, std::int64_t y) noexcept {
-  return reinterpret_cast<const T*>(static_cast<const std::byte*>(image.data) + y * image.row_stride);
-}
-
 /// The resized image before normalisation, dense, in the pixel type of the source.
 template <typename T>
-void resize_area(const Pixels& image, const ResizePlan& plan, std::int64_t height, std::int64_t width, T* out) noexcept;
-template <typename T>
-void resize_area_integer(const Pixels& image, const ResizePlan& plan, std::int64_t height, std::int64_t width,
-                         T* out) noexcept;
-template <typename T>
-void resize_taps(const Pixels& image, const ResizePlan& plan, std::int64_t height, std::int64_t width, T* out) noexcept;
+void resize(const Pixels& image, const ResizePlan& plan, std::int64_t height, std::int64_t width, T* out) noexcept;
 
 /// True unless the image is f32 and holds a NaN or an infinity.
 bool all_finite(const Pixels& image) noexcept;

@@ -16,13 +16,10 @@ MaskStats upsample_typed(const UpsampleThresholdParams& p) noexcept {
   const float scale_y = static_cast<float>(p.crop_height) / static_cast<float>(p.height);
   for (std::int64_t y = 0; y < p.height; ++y) {
     const BilinearTap ty = bilinear_tap(y, scale_y, p.crop_height);
-    const float *top = p.logits + ty.i0 * p.logits_stride, *bottom = p.logits + ty.i1 * p.logits_stride;
     auto* out = reinterpret_cast<Label*>(static_cast<std::byte*>(p.out) + y * p.out_row_stride);
     for (std::int64_t x = 0; x < p.width; ++x) {
       const BilinearTap tx = bilinear_tap(x, scale_x, p.crop_width);
-      const float value = blend(blend(top[tx.i0], top[tx.i1], tx.w0, tx.w1),
-                                blend(bottom[tx.i0], bottom[tx.i1], tx.w0, tx.w1), ty.w0, ty.w1);
-      if (!(value > p.threshold)) continue;
+      if (!(upsampled(p.logits, p.logits_stride, ty, tx) > p.threshold)) continue;
       out[x] = static_cast<Label>(p.label);
       ++stats.area;
       stats.x0 = std::min(stats.x0, x);

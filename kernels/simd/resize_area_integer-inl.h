@@ -120,11 +120,11 @@ void resize_area_integer(const Pixels& image, const ResizePlan& plan, const Bloc
                          std::int64_t width, T* out) {
   const std::int64_t area = plan.factor_x * plan.factor_y;
   if constexpr (std::is_same_v<T, float>) {
-    scalar::resize_area_integer<T>(image, plan, height, width, out);
+    scalar::resize<T>(image, plan, height, width, out);
   } else {
     constexpr std::int64_t largest = std::numeric_limits<T>::max() + std::int64_t{1};  // covers -32768
     if (area * largest > (std::int64_t{1} << 24)) {
-      scalar::resize_area_integer<T>(image, plan, height, width, out);
+      scalar::resize<T>(image, plan, height, width, out);
       return;
     }
     const std::int64_t n = width * image.channels;
