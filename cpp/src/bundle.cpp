@@ -102,6 +102,32 @@ ModelFile parse_model(ObjectReader reader, const fs::path& folder) {
   return model;
 }
 
+std::optional<QuantizedEncoder> parse_quantized(ObjectReader& manifest, const Bundle& bundle) {
+  if (!manifest.has("quantized")) return std::nullopt;
+  ObjectReader quantized = manifest.object("quantized");
+  ObjectReader encoder = quantized.object("encoder");
+  quantized.finish();
+  QuantizedEncoder parsed;
+  parsed.rest = encoder.string("rest");
+  if (parsed.rest != "f32" && parsed.rest != "bf16") {
+    encoder.fail("rest", "\"" + parsed.rest.substr(0, 20) + "\"", "f32 | bf16");
+  }
+  parsed.model = parse_model(encoder, bundle.folder);
+  parsed.model.role = "encoder";
+  // With experts there would be one an expert, which no tool makes yet.
+  const auto set = bundle.experts.find("");
+  if (set == bundle.experts.end()) {
+    throw ModelError("manifest.json: quantized and experts: this version understands one of them at a time");
+  }
+  const auto exact = set->second.find("encoder");
+  if (exact == set->second.end() || parsed.model.inputs != exact->second.inputs ||
+      parsed.model.outputs != exact->second.outputs) {
+    throw ModelError(
+        "manifest.json: quantized: encoder: its inputs and outputs are not the encoder's; quantize the bundle again");
+  }
+  return parsed;
+}
+
 PromptEncoding parse_prompt(ObjectReader prompt) {
   PromptEncoding encoding;
   encoding.frame = static_cast<double>(prompt.integer("frame", 1, kMaxInputSize));
@@ -244,6 +270,7 @@ Bundle read_bundle(const std::string& folder) {
   }
   bundle.experts = parse_experts(reader, models);
   bundle.model_hash = sha256_hex(hashes);
+  bundle.quantized = parse_quantized(reader, bundle);
   // Read by people and by tools/, not by the runtime.
   for (const char* field : {"provenance", "parity"}) reader.skip(field);
   const Json& certificates = reader.get("certificates");

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,7 @@ struct TensorSpec {
   std::string name;
   DType dtype = DType::f32;
   std::vector<std::int64_t> shape;  // -1 = dynamic
+  bool operator==(const TensorSpec&) const = default;
 };
 
 /// Weights that a model keeps beside its graph (ONNX external data).
@@ -62,6 +64,12 @@ struct PromptEncoding {
   FromBox from_box = FromBox::corners;
 };
 
+/// The encoder again, with large layers in int8 (docs/bundle.md, "The int8 encoder").
+struct QuantizedEncoder {
+  ModelFile model;
+  std::string rest = "f32";  // what its other layers compute in
+};
+
 struct Bundle {
   std::string folder;
   std::string family;
@@ -72,6 +80,7 @@ struct Bundle {
   std::map<std::string, ModelSet> experts;  // by name; a bundle without experts has one, ""
   std::string model_hash;                   // over all models' hashes
   std::vector<Certificate> certificates;
+  std::optional<QuantizedEncoder> quantized;
 
   /// ModelError when the expert has no model of that role.
   [[nodiscard]] const ModelFile& model(const std::string& role, const std::string& expert = "") const;

@@ -15,14 +15,19 @@ constexpr std::int64_t kImages = 40;
 constexpr double kAgreement = 0.98, kAgreementWithoutTruth = 0.99;
 constexpr double kTruthLoss = 0.002, kWorstLoss = 0.05;
 
-bool is_precision(const std::string& name) { return name == "f32" || name == "bf16" || name == "f16"; }
+bool is_decoder_precision(const std::string& name) { return name == "f32" || name == "bf16" || name == "f16"; }
+bool is_encoder_precision(const std::string& name) { return is_decoder_precision(name) || name == "int8"; }
 
-std::string stage(ObjectReader& stages, const char* name) {
-  const std::string precision = stages.string(name);
-  if (!is_precision(precision)) {
-    stages.fail(name, "\"" + precision.substr(0, 20) + "\"", "f32 | bf16 | f16");
+StagePrecisions parse_stages(ObjectReader stages, const std::string& name) {
+  const StagePrecisions parsed{name, stages.string("encoder"), stages.string("decoder")};
+  if (!is_encoder_precision(parsed.encoder)) {
+    stages.fail("encoder", "\"" + parsed.encoder.substr(0, 20) + "\"", "f32 | bf16 | f16 | int8");
   }
-  return precision;
+  if (!is_decoder_precision(parsed.decoder)) {
+    stages.fail("decoder", "\"" + parsed.decoder.substr(0, 20) + "\"", "f32 | bf16 | f16");
+  }
+  stages.finish();
+  return parsed;
 }
 
 std::optional<double> optional_number(ObjectReader& reader, const char* field) {
@@ -34,6 +39,13 @@ bool native(const StagePrecisions& stages, const PrecisionContext& context) {
   return context.native(stages.encoder) && context.native(stages.decoder);
 }
 
+// Why a certificate does not count here; "" when it does.
+std::string obstacle(const Certificate& certificate, const PrecisionContext& context) {
+  std::string fault = fault_of(certificate, context);
+  if (fault.empty() && !native(certificate.stages, context)) fault = "this processor does not compute in it";
+  return fault;
+}
+
 int reduced(const Certificate& c) { return (c.stages.encoder != "f32" ? 2 : 0) + (c.stages.decoder != "f32" ? 1 : 0); }
 
 }  // namespace
@@ -41,11 +53,12 @@ int reduced(const Certificate& c) { return (c.stages.encoder != "f32" ? 2 : 0) +
 Certificate parse_certificate(const Json& json, const std::string& where) {
   ObjectReader reader(json, where);
   Certificate certificate;
-  certificate.stages.name = reader.string("precision");
-  ObjectReader stages = reader.object("stages");
-  certificate.stages.encoder = stage(stages, "encoder");
-  certificate.stages.decoder = stage(stages, "decoder");
-  stages.finish();
+  certificate.stages = parse_stages(reader.object("stages"), reader.string("precision"));
+  if (reader.has("quantized")) {
+    ObjectReader quantized = reader.object("quantized");
+    certificate.quantized_encoder = quantized.string("encoder");
+    quantized.finish();
+  }
   certificate.model_hash = reader.string("model_hash");
   certificate.backend = reader.string("backend");
   certificate.device = reader.string("device");
@@ -63,11 +76,12 @@ Certificate parse_certificate(const Json& json, const std::string& where) {
   return certificate;
 }
 
-std::string fault_of(const Certificate& c, const std::string& model_hash, const std::string& backend,
-                     const std::string& device) {
-  if (c.model_hash != model_hash) return "its certificate is for other model files";
-  if (c.backend != backend) return "its certificate is for " + c.backend + ", this is " + backend;
-  if (c.device != device) return "its certificate is for the device " + c.device;
+std::string fault_of(const Certificate& c, const PrecisionContext& context) {
+  const bool other_int8 =
+      c.stages.encoder == "int8" && (c.quantized_encoder.empty() || c.quantized_encoder != context.quantized_encoder);
+  if (c.model_hash != context.model_hash || other_int8) return "its certificate is for other model files";
+  if (c.backend != context.backend) return "its certificate is for " + c.backend + ", this is " + context.backend;
+  if (c.device != context.device) return "its certificate is for the device " + c.device;
   if (c.images < kImages) return "its certificate covers fewer than " + std::to_string(kImages) + " images";
   const bool truth = c.truth_f32 && c.truth && c.worst_loss;
   // Written so that NaN fails.
@@ -84,14 +98,38 @@ std::optional<StagePrecisions> stage_pair(const std::string& wanted) {
   const std::size_t slash = wanted.find('/');
   if (slash == std::string::npos) return std::nullopt;
   const StagePrecisions stages{wanted, wanted.substr(0, slash), wanted.substr(slash + 1)};
-  return is_precision(stages.encoder) && is_precision(stages.decoder) ? std::optional(stages) : std::nullopt;
+  return is_encoder_precision(stages.encoder) && is_decoder_precision(stages.decoder) ? std::optional(stages)
+                                                                                      : std::nullopt;
 }
 
 }  // namespace
 
+std::optional<StagePrecisions> certified_stages(const std::string& encoder, const std::string& decoder,
+                                                const PrecisionContext& context) {
+  if (encoder == "f32" && decoder == "f32") return StagePrecisions{};
+  for (const Certificate& certificate : context.certificates) {
+    const StagePrecisions& stages = certificate.stages;
+    if (stages.encoder == encoder && stages.decoder == decoder && obstacle(certificate, context).empty()) return stages;
+  }
+  return std::nullopt;
+}
+
+std::vector<std::string> certified_pairs(const PrecisionContext& context) {
+  std::vector<std::string> pairs{"f32/f32"};
+  for (const Certificate& certificate : context.certificates) {
+    const std::string pair = certificate.stages.encoder + "/" + certificate.stages.decoder;
+    const bool known = std::find(pairs.begin(), pairs.end(), pair) != pairs.end();
+    if (!known && obstacle(certificate, context).empty()) pairs.push_back(pair);
+  }
+  return pairs;
+}
+
 StagePrecisions choose_precision(const std::string& wanted, bool allow_uncertified, const PrecisionContext& context) {
   if (wanted == "f32") return {};
-  if (const auto pair = stage_pair(wanted); pair && allow_uncertified && native(*pair, context)) return *pair;
+  if (const auto pair = stage_pair(wanted)) {
+    if (auto certified = certified_stages(pair->encoder, pair->decoder, context)) return *certified;
+    if (allow_uncertified && native(*pair, context)) return *pair;
+  }
   const std::string names = "f32, bf16, f16, int8 or auto";
   if (wanted != "auto" && wanted != "bf16" && wanted != "f16" && wanted != "int8") {
     throw InvalidArgument("precision: got \"" + wanted.substr(0, 20) + "\", expected " + names);
@@ -99,9 +137,9 @@ StagePrecisions choose_precision(const std::string& wanted, bool allow_uncertifi
   const Certificate* best = nullptr;
   std::string why = "this bundle has no certificate for it";
   for (const Certificate& certificate : context.certificates) {
-    if (wanted != "auto" && certificate.stages.name != wanted) continue;
-    std::string fault = fault_of(certificate, context.model_hash, context.backend, context.device);
-    if (fault.empty() && !native(certificate.stages, context)) fault = "this processor does not compute in it";
+    const bool unmeasured = wanted == "auto" && certificate.stages.encoder == "int8";
+    if (unmeasured || (wanted != "auto" && certificate.stages.name != wanted)) continue;
+    std::string fault = obstacle(certificate, context);
     if (!fault.empty()) {
       why = std::move(fault);
     } else if (best == nullptr || reduced(certificate) > reduced(*best)) {
@@ -110,9 +148,13 @@ StagePrecisions choose_precision(const std::string& wanted, bool allow_uncertifi
   }
   if (best != nullptr) return best->stages;
   if (wanted == "auto") return {};
-  const StagePrecisions all{wanted, wanted, wanted};
-  if (allow_uncertified && wanted != "int8" && native(all, context)) return all;
-  if (allow_uncertified) why = "this processor does not compute in it";
+  const StagePrecisions all{wanted, wanted, wanted == "int8" ? "f32" : wanted};  // no decoder comes in int8
+  if (allow_uncertified && native(all, context)) return all;
+  if (wanted == "int8" && context.quantized_encoder.empty()) {
+    why = "this bundle has no int8 encoder, which `medsam-engine quantize` makes";
+  } else if (allow_uncertified) {
+    why = "this processor does not compute in it";
+  }
   throw Unsupported("precision: got \"" + wanted + "\", but " + why +
                     "; use f32 or auto, or measure one with `medsam-engine certify`");
 }

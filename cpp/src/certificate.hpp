@@ -28,25 +28,34 @@ struct Certificate {
   double agreement_mean = 0;               // DSC with the f32 masks, mean over the objects
   std::optional<double> truth_f32, truth;  // mean DSC with the ground truth, where there is one
   std::optional<double> worst_loss;        // of truth DSC, over large objects that f32 gets right
+  std::string quantized_encoder;           // hash of the int8 encoder that was measured; "" where there is none
 };
 
 /// Reads one entry of the manifest's list. ModelError.
 Certificate parse_certificate(const Json& json, const std::string& where);
-
-/// Why a certificate does not hold; "" when it does.
-std::string fault_of(const Certificate& certificate, const std::string& model_hash, const std::string& backend,
-                     const std::string& device);
 
 /// The machine and the bundle that a precision is chosen for.
 struct PrecisionContext {
   const std::vector<Certificate>& certificates;
   std::string model_hash, backend, device;
   std::function<bool(const std::string& precision)> native;  // whether the processor computes in it
+  std::string quantized_encoder;                             // hash of the bundle's int8 encoder; "" = it has none
 };
 
-/// "f32"; "auto": the fastest that is certified and native, else f32; "bf16" or "f16": what its certificate covers, or
-/// every stage when `allow_uncertified`, with which "bf16/f32" names the encoder's and the decoder's. InvalidArgument
-/// for another word; Unsupported, saying why, for one that is not certified or not native.
+/// Why a certificate does not hold; "" when it does.
+std::string fault_of(const Certificate& certificate, const PrecisionContext& context);
+
+/// These stages, if they are f32 or a certificate holds for them here.
+std::optional<StagePrecisions> certified_stages(const std::string& encoder, const std::string& decoder,
+                                                const PrecisionContext& context);
+
+/// Every pair of stages that certified_stages gives, as "encoder/decoder"; "f32/f32" first.
+std::vector<std::string> certified_pairs(const PrecisionContext& context);
+
+/// "f32"; "auto": the fastest that is certified and native, else f32; "bf16", "f16" or "int8": what its certificate
+/// covers, or every stage when `allow_uncertified`; "bf16/f32" names the encoder's and the decoder's. InvalidArgument
+/// for another word; Unsupported, saying why, for one that is not certified or not native. Whether int8 is faster than
+/// bf16 differs by processor and graph: "auto" leaves it to what was measured here (tuning.hpp).
 StagePrecisions choose_precision(const std::string& wanted, bool allow_uncertified, const PrecisionContext& context);
 
 }  // namespace medsam

@@ -35,8 +35,9 @@ constexpr int kEmbeddingRevision = 1;
 std::string embedding_fingerprint(const Bundle& bundle, const std::string& expert, const std::string& precision,
                                   const EngineOptions& options) {
   const ImageRules& rules = *bundle.profile.image;
+  const ModelFile& encoder = precision == "int8" ? bundle.quantized.value().model : bundle.model("encoder", expert);
   const Json text = {{"revision", kEmbeddingRevision},
-                     {"encoder", bundle.model("encoder", expert).content_hash()},
+                     {"encoder", encoder.content_hash()},
                      {"input_size", bundle.input_size},
                      {"prompt_frame", bundle.prompt.frame},
                      {"point_shift", bundle.prompt.point_shift},
@@ -79,9 +80,9 @@ Engine::Impl::Impl(const std::string& folder, EngineOptions opts)
     throw Unsupported(e.what());
   }
   backend = backends::create_backend(options.device);
-  precision = choose_precision(options.precision, options.allow_uncertified,
-                               {bundle.certificates, bundle.model_hash, backend->name(), options.device,
-                                [this](const std::string& p) { return backend->native(p); }});
+  RunChoice run = choose_run(options, bundle, *backend, cache, warnings(options));
+  precision = run.precision;
+  options.threads = run.threads;
   for (const auto& [name, models] : bundle.experts) {
     fingerprints_[name] = embedding_fingerprint(bundle, name, precision.encoder, options);
   }
@@ -93,7 +94,7 @@ Engine::Impl::Impl(const std::string& folder, EngineOptions opts)
   } else if (!options.modality.empty()) {
     static_cast<void>(experts_->get(route_of(options.modality).expert));
   }
-  describe();
+  describe(std::move(run));
 }
 
 std::shared_ptr<Expert> Engine::Impl::load_expert(const std::string& name) const {
@@ -109,15 +110,20 @@ std::shared_ptr<const backends::CompiledModel> Engine::Impl::compile(const Model
     const std::lock_guard lock(compiled_mutex_);
     if (auto shared = compiled_[key].lock()) return shared;
   }
-  verify_model(model, cache, options.verify);
-  const std::string& type = model.role == "encoder" ? precision.encoder : precision.decoder;
-  auto compiled = backend->compile(model, {type, options.threads, std::move(shapes)}, cache);
+  std::string type = model.role == "encoder" ? precision.encoder : precision.decoder;
+  const ModelFile* file = &model;
+  if (type == "int8") {
+    file = &bundle.quantized.value().model;
+    type = bundle.quantized->rest;
+  }
+  verify_model(*file, cache, options.verify);
+  auto compiled = backend->compile(*file, {type, options.threads, std::move(shapes)}, cache);
   const std::lock_guard lock(compiled_mutex_);
   compiled_[key] = compiled;
   return compiled;
 }
 
-void Engine::Impl::describe() {
+void Engine::Impl::describe(RunChoice run) {
   const ModelSet& models = bundle.first();
   info.family = bundle.family;
   info.profile = profile.name;
@@ -131,6 +137,10 @@ void Engine::Impl::describe() {
   for (const auto& [name, fingerprint] : fingerprints_) all.append(name).append(" ").append(fingerprint).append("\n");
   info.fingerprint = fingerprints_.size() == 1 ? fingerprints_.begin()->second : sha256_hex(all);
   info.threads = options.threads;
+  info.tuned = run.tuned;
+  info.certified = std::move(run.certified);
+  info.machine = std::move(run.machine);
+  info.tuning_file = std::move(run.file);
   info.input_size = bundle.input_size;
   info.embedding_shape = models.at("encoder").outputs[0].shape;
   info.embedding_shape[0] = 1;

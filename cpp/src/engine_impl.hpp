@@ -21,6 +21,7 @@
 #include "embedding_file.hpp"
 #include "expert.hpp"
 #include "medsam/engine.hpp"
+#include "tuning.hpp"
 
 namespace medsam {
 
@@ -63,7 +64,7 @@ struct Engine::Impl {
   std::shared_ptr<Expert> load_expert(const std::string& name) const;
   std::shared_ptr<const backends::CompiledModel> compile(const ModelFile& model,
                                                          std::vector<backends::Shape> shapes) const;
-  void describe();
+  void describe(RunChoice run);
 
   std::map<std::string, std::string> fingerprints_;  // expert -> what its embeddings carry
   mutable std::mutex compiled_mutex_;

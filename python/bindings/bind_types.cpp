@@ -67,6 +67,10 @@ void register_info(py::module_& m) {
       .def_readonly("model_hash", &EngineInfo::model_hash)
       .def_readonly("fingerprint", &EngineInfo::fingerprint)
       .def_readonly("threads", &EngineInfo::threads)
+      .def_readonly("tuned", &EngineInfo::tuned)
+      .def_property_readonly("certified", [](const EngineInfo& i) { return py::tuple(py::cast(i.certified)); })
+      .def_readonly("machine", &EngineInfo::machine)
+      .def_readonly("tuning_file", &EngineInfo::tuning_file)
       .def_readonly("input_size", &EngineInfo::input_size)
       .def_property_readonly("embedding_shape",
                              [](const EngineInfo& i) { return py::tuple(py::cast(i.embedding_shape)); })

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <limits>
 #include <map>
 
@@ -131,9 +132,14 @@ class FakeBackend final : public Backend {
   std::string name() const override { return "fake 1"; }
   std::string device() const override { return "fake device"; }
   bool native(const std::string& precision) const override { return precision != "f16"; }
-  std::shared_ptr<const CompiledModel> compile(const ModelFile& model, const CompileOptions&,
+  std::shared_ptr<const CompiledModel> compile(const ModelFile& model, const CompileOptions& options,
                                                const CacheFolder&) const override {
     fake_backend().compiled.fetch_add(1);
+    {
+      const std::lock_guard lock(fake_backend().mutex);
+      fake_backend().compiled_as.insert(std::filesystem::path(model.path).filename().string() + " " +
+                                        options.precision + " " + std::to_string(options.threads));
+    }
     return std::make_shared<FakeModel>(model.role);
   }
 };

@@ -5,6 +5,10 @@
 #pragma once
 
 #include <atomic>
+#include <mutex>
+#include <set>
+#include <string>
+#include <utility>
 
 namespace medsam::testing {
 
@@ -14,6 +18,14 @@ struct FakeBackendCounters {
   std::atomic<int> fail_after{-1};
   /// The next answers hold a NaN.
   std::atomic<bool> answer_nan{false};
+
+  /// What was compiled since the last call, e.g. "encoder.onnx bf16 2" with the precision and the threads asked for.
+  std::set<std::string> take_compiled() {
+    const std::lock_guard lock(mutex);
+    return std::exchange(compiled_as, {});
+  }
+  std::mutex mutex;
+  std::set<std::string> compiled_as;
 };
 
 FakeBackendCounters& fake_backend();

@@ -27,13 +27,32 @@ Certificate good(const std::string& encoder = "bf16", const std::string& decoder
   return c;
 }
 
-std::string fault(const Certificate& c) { return fault_of(c, "hash", "fake 1", "CPU"); }
+Certificate good_int8() {
+  Certificate c = good("int8", "f32");
+  c.stages.name = "int8";
+  c.quantized_encoder = "int8 hash";
+  return c;
+}
+
+std::string fault(const Certificate& c, const std::string& model_hash = "hash", const std::string& backend = "fake 1",
+                  const std::string& device = "CPU", const std::string& int8 = "int8 hash") {
+  return fault_of(c, {{}, model_hash, backend, device, nullptr, int8});
+}
 
 TEST(Certificate, HoldsOnlyForWhatItWasMeasuredOn) {
   EXPECT_EQ(fault(good()), "");
-  EXPECT_NE(fault_of(good(), "other", "fake 1", "CPU"), "");
-  EXPECT_NE(fault_of(good(), "hash", "fake 2", "CPU"), "");
-  EXPECT_NE(fault_of(good(), "hash", "fake 1", "GPU"), "");
+  EXPECT_NE(fault(good(), "other"), "");
+  EXPECT_NE(fault(good(), "hash", "fake 2"), "");
+  EXPECT_NE(fault(good(), "hash", "fake 1", "GPU"), "");
+}
+
+TEST(Certificate, OfInt8NamesTheVeryInt8Encoder) {
+  EXPECT_EQ(fault(good_int8()), "");
+  EXPECT_NE(fault(good_int8(), "hash", "fake 1", "CPU", "another int8 hash"), "");
+  EXPECT_NE(fault(good_int8(), "hash", "fake 1", "CPU", ""), "");
+  Certificate unnamed = good_int8();
+  unnamed.quantized_encoder = "";
+  EXPECT_NE(fault(unnamed, "hash", "fake 1", "CPU", ""), "");
 }
 
 TEST(Certificate, EveryBarCounts) {
@@ -60,10 +79,18 @@ TEST(Certificate, EveryBarCounts) {
 class ChoosePrecision : public ::testing::Test {
  protected:
   StagePrecisions choose(const std::string& wanted, bool allow = false) {
-    return choose_precision(wanted, allow,
-                            {certificates_, "hash", "fake 1", "CPU", [](const std::string& p) { return p != "f16"; }});
+    return choose_precision(wanted, allow, context());
+  }
+  PrecisionContext context() {
+    return {certificates_,
+            "hash",
+            "fake 1",
+            "CPU",
+            [this](const std::string& p) { return p != "f16" && (p != "int8" || !int8_.empty()); },
+            int8_};
   }
   std::vector<Certificate> certificates_;
+  std::string int8_;
 };
 
 TEST_F(ChoosePrecision, NeverApproximatesUnasked) {
@@ -103,6 +130,38 @@ TEST_F(ChoosePrecision, TheOverrideCoversEveryStage) {
   EXPECT_EQ(choose("bf16/f32", true).decoder, "f32");
   EXPECT_THROW(choose("bf16/f32"), InvalidArgument) << "names no certificate";
   EXPECT_THROW(choose("bf16/i4", true), InvalidArgument);
+  EXPECT_THROW(choose("f32/int8", true), InvalidArgument);
+}
+
+TEST_F(ChoosePrecision, APairOfStagesNeedsNoOverrideWhereItIsCertified) {
+  certificates_ = {good("f32", "bf16")};
+  EXPECT_EQ(choose("f32/bf16").decoder, "bf16");
+  EXPECT_THROW(choose("bf16/f32"), InvalidArgument);
+  EXPECT_THROW(choose("bf16/bf16"), InvalidArgument);
+  EXPECT_EQ(choose("f32/f32").name, "f32");
+}
+
+TEST_F(ChoosePrecision, AutoNeverPicksInt8ByItself) {
+  int8_ = "int8 hash";
+  EXPECT_THROW(choose("int8"), Unsupported);
+  EXPECT_EQ(choose("int8", true).encoder, "int8");
+  EXPECT_EQ(choose("int8", true).decoder, "f32");
+  certificates_ = {good_int8(), good("f32", "bf16")};
+  EXPECT_EQ(choose("int8").encoder, "int8");
+  EXPECT_EQ(choose("auto").encoder, "f32");
+  EXPECT_EQ(choose("auto").decoder, "bf16");
+}
+
+TEST_F(ChoosePrecision, ListsWhatIsCertifiedAndNative) {
+  Certificate bad = good("bf16", "bf16");
+  bad.agreement_mean = 0.9;
+  certificates_ = {bad, good("f32", "bf16"), good("f32", "bf16"), good("f16", "f16"), good_int8()};
+  EXPECT_EQ(certified_pairs(context()), (std::vector<std::string>{"f32/f32", "f32/bf16"}));
+  int8_ = "int8 hash";
+  EXPECT_EQ(certified_pairs(context()), (std::vector<std::string>{"f32/f32", "f32/bf16", "int8/f32"}));
+  EXPECT_TRUE(certified_stages("int8", "f32", context()));
+  EXPECT_FALSE(certified_stages("int8", "bf16", context()));
+  EXPECT_FALSE(certified_stages("bf16", "bf16", context()));
 }
 
 TEST_F(EngineTest, ACertificateIsReadFromTheManifest) {

@@ -24,13 +24,14 @@ enum class LogLevel : std::uint8_t { info, warning };
 struct EngineOptions {
   /// "CPU" (OpenVINO). Unsupported when the device is absent.
   std::string device = "CPU";
-  /// "f32", "auto" or an approximation: "bf16", "f16". Always passed to the backend explicitly, never left to its
-  /// default. An approximation runs only with the bundle's certificate that it keeps the masks, and where the processor
-  /// computes in it; "auto" takes the fastest such, else f32. See EngineInfo for what came of it.
+  /// "f32", "auto" or an approximation: "bf16", "f16", "int8", or "bf16/f32" for the encoder and the decoder. Always
+  /// passed to the backend explicitly, never left to its default. An approximation runs only with the bundle's
+  /// certificate that it keeps the masks, and where the processor computes in it; "auto" takes the fastest such, else
+  /// f32: the one that `medsam-engine tune` measured on this machine, where it did. See EngineInfo for what came of it.
   std::string precision = "f32";
   /// Run `precision` without a certificate. For measuring; masks may differ from f32's without a word.
   bool allow_uncertified = false;
-  /// Threads for inference; 0 = all cores the process may use.
+  /// Threads for inference; 0 = all cores the process may use, or with precision "auto" what `tune` found best.
   int threads = 0;
   /// Name of a built-in profile or of the bundle's own; "" = the bundle's own, which reproduces its published script.
   std::string profile = "clinical";
@@ -69,7 +70,11 @@ struct EngineInfo {
   std::string backend;                        ///< e.g. "OpenVINO 2026.4.1".
   std::string model_hash;                     ///< SHA-256 over the bundle's model files, hex.
   std::string fingerprint;                    ///< What an embedding must carry to be accepted; of all experts together.
-  int threads = 0;                            ///< Inference threads asked for; 0 = all.
+  int threads = 0;                            ///< Inference threads asked for, or tuned; 0 = all.
+  bool tuned = false;                         ///< Whether `medsam-engine tune` chose the precision and the threads.
+  std::vector<std::string> certified;         ///< What may run here: "encoder/decoder" precisions, "f32/f32" first.
+  std::string machine;                        ///< The machine, as a tuned choice names it.
+  std::string tuning_file;                    ///< Where a tuned choice is stored; "" without a cache folder.
   int input_size = 0;                         ///< Side of the encoder's square input, pixels.
   std::vector<std::int64_t> embedding_shape;  ///< (1, C, h, w).
   std::vector<std::int64_t> mask_shape;       ///< (h, w) of low_res_logits.
