@@ -7,3 +7,11 @@ function(medsam_engine_warnings target)
     target_compile_options(${target} PRIVATE -Werror)
   endif()
 endfunction()
+
+# The same for nvcc and its host compiler (without -Wpedantic, which nvcc's own line directives offend), and the kernels'
+# rule: a multiply and an add must not become an FMA. The kernels are small and tested as a whole: warnings are errors.
+function(medsam_engine_cuda_options target)
+  target_compile_options(${target} PRIVATE
+    --fmad=false -Werror=all-warnings --threads=0
+    "-Xcompiler=-Wall,-Wextra,-Wshadow,-Wconversion,-Wno-sign-conversion,-Werror,-ffp-contract=off")
+endfunction()

@@ -29,6 +29,12 @@ inline constexpr float kWeightOne = 1 << kWeightBits;
 template <typename T>
 inline constexpr std::int64_t kCubicGroup = std::is_same_v<T, float> ? 4 : 8;
 
+/// Variables, because device code may not call numeric_limits.
+template <typename T>
+inline constexpr std::int32_t kLowest = std::numeric_limits<T>::min();
+template <typename T>
+inline constexpr std::int32_t kHighest = std::numeric_limits<T>::max();
+
 template <typename T>
 MEDSAM_HOST_DEVICE constexpr T lesser(T a, T b) noexcept {
   return b < a ? b : a;
@@ -50,8 +56,7 @@ MEDSAM_HOST_DEVICE inline std::int32_t round_half_even(float v) noexcept {
 /// Clamp an integer to the range of T.
 template <typename T>
 MEDSAM_HOST_DEVICE inline T saturate(std::int32_t v) noexcept {
-  constexpr std::int32_t lo = std::numeric_limits<T>::min(), hi = std::numeric_limits<T>::max();
-  return static_cast<T>(v < lo ? lo : v > hi ? hi : v);
+  return static_cast<T>(v < kLowest<T> ? kLowest<T> : v > kHighest<T> ? kHighest<T> : v);
 }
 
 /// Round to T as cv::saturate_cast does; f32 stays as it is.

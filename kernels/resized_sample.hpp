@@ -110,10 +110,11 @@ MEDSAM_HOST_DEVICE T area_integer_sample(const Pixels& image, const ResizePlan& 
 }
 
 /// Weighted sum of the taps along x of output sample (x, c): an integer for u8.
-template <typename T, typename Sum>
-MEDSAM_HOST_DEVICE Sum taps_sum_x(const T* row, const AxisTaps& taps, std::int64_t x, int channels, int c) noexcept {
+template <typename T, int kCount>
+MEDSAM_HOST_DEVICE auto taps_sum_x(const T* row, const AxisTaps& taps, std::int64_t x, int channels, int c) noexcept {
+  using Sum = std::conditional_t<std::is_same_v<T, std::uint8_t>, std::int32_t, float>;
   Sum sum = static_cast<Sum>(row[taps.index[x] * channels + c]) * static_cast<Sum>(taps.weight[x]);
-  for (std::int32_t k = 1; k < taps.count; ++k) {
+  for (int k = 1; k < kCount; ++k) {
     const std::int64_t at = k * taps.size + x;
     sum += static_cast<Sum>(row[taps.index[at] * channels + c]) * static_cast<Sum>(taps.weight[at]);
   }
@@ -121,40 +122,39 @@ MEDSAM_HOST_DEVICE Sum taps_sum_x(const T* row, const AxisTaps& taps, std::int64
 }
 
 /// Weighted sum along y. `in_group`: the sample is in one of the whole groups of its row, see kCubicGroup.
-template <typename T>
-MEDSAM_HOST_DEVICE T taps_sum_y(const float* s, const float* b, std::int32_t count, bool in_group) noexcept {
+template <typename T, int kCount>
+MEDSAM_HOST_DEVICE T taps_sum_y(const float* s, const float* b, bool in_group) noexcept {
   if constexpr (std::is_same_v<T, std::uint8_t>) {
-    std::int32_t si[4], bi[4];
-    float scaled[4];
-    for (std::int32_t k = 0; k < count; ++k) {
+    std::int32_t si[kCount], bi[kCount];
+    float scaled[kCount];
+    for (int k = 0; k < kCount; ++k) {
       si[k] = static_cast<std::int32_t>(s[k]);
       bi[k] = static_cast<std::int32_t>(b[k]);
       scaled[k] = b[k] * (1.F / (kWeightOne * kWeightOne));
     }
-    if (count == 2) return linear_y_u8(si[0], si[1], bi[0], bi[1]);
-    return in_group ? round_to<std::uint8_t>(cubic_y(s, scaled)) : cubic_y_u8_fixed(si, bi);
+    if constexpr (kCount == 2) return linear_y_u8(si[0], si[1], bi[0], bi[1]);
+    if constexpr (kCount == 4) return in_group ? round_to<T>(cubic_y(s, scaled)) : cubic_y_u8_fixed(si, bi);
   } else {
-    if (count == 2) return round_to<T>(s[0] * b[0] + s[1] * b[1]);
-    return round_to<T>(in_group ? cubic_y(s, b) : cubic_y_tail(s, b));
+    if constexpr (kCount == 2) return round_to<T>(s[0] * b[0] + s[1] * b[1]);
+    if constexpr (kCount == 4) return round_to<T>(in_group ? cubic_y(s, b) : cubic_y_tail(s, b));
   }
 }
 
-/// Linear and cubic resize: a weighted sum of 2 or 4 taps along x, then along y. u8 is fixed point with 11 fractional
+/// Linear (2 taps) and cubic (4) resize: a weighted sum along x, then along y. u8 is fixed point with 11 fractional
 /// bits, the other types are single precision (opencv modules/imgproc/src/resize.cpp HResize*, VResize*).
-template <typename T>
+template <typename T, int kCount>
 MEDSAM_HOST_DEVICE T taps_sample(const Pixels& image, const ResizePlan& plan, std::int64_t y, std::int64_t x,
                                  int c) noexcept {
-  using Sum = std::conditional_t<std::is_same_v<T, std::uint8_t>, std::int32_t, float>;
   const AxisTaps &tx = plan.taps_x, &ty = plan.taps_y;
-  float s[4], b[4];
-  for (std::int32_t k = 0; k < ty.count; ++k) {
+  float s[kCount], b[kCount];
+  for (int k = 0; k < kCount; ++k) {
     // A u8 sum is below 2^24: exact as a float.
     const T* row = image_row<T>(image, ty.index[k * ty.size + y]);
-    s[k] = static_cast<float>(taps_sum_x<T, Sum>(row, tx, x, image.channels, c));
+    s[k] = static_cast<float>(taps_sum_x<T, kCount>(row, tx, x, image.channels, c));
     b[k] = ty.weight[k * ty.size + y];
   }
   const std::int64_t in_groups = tx.size * image.channels / kCubicGroup<T> * kCubicGroup<T>;
-  return taps_sum_y<T>(s, b, ty.count, x * image.channels + c < in_groups);
+  return taps_sum_y<T, kCount>(s, b, x * image.channels + c < in_groups);
 }
 
 /// Sample (y, x, c) of the resized image; for the paths that have no plan, of the image itself.
@@ -168,8 +168,9 @@ MEDSAM_HOST_DEVICE T resized_sample(const Pixels& image, const ResizePlan& plan,
       return area_integer_sample<T>(image, plan, y, x, c);
     case ResizePath::linear:
     case ResizePath::area_enlarged:
+      return taps_sample<T, 2>(image, plan, y, x, c);
     case ResizePath::cubic:
-      return taps_sample<T>(image, plan, y, x, c);
+      return taps_sample<T, 4>(image, plan, y, x, c);
     case ResizePath::copy:
     case ResizePath::spline:
     case ResizePath::antialiased:

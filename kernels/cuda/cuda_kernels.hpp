@@ -1,6 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// The pixel kernels on an NVIDIA GPU: the parameters, semantics and bits of kernels.hpp, over device memory. Callers need
-// no CUDA header: a stream is passed as void*.
+// The pixel kernels on an NVIDIA GPU: the parameters, semantics and bits of kernels.hpp, over device memory. Callers
+// need no CUDA header: a stream is passed as void*.
 //
 // Every function only queues work on the stream given and returns at once: none allocates, synchronises, copies to the
 // host or reads device memory from the host. Pointers inside Pixels and the parameters (data, logits, out) are device

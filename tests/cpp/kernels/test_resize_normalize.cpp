@@ -8,6 +8,7 @@
 #include <cmath>
 #include <limits>
 
+#include "tables_under_test.hpp"
 #include "test_image.hpp"
 
 namespace medsam::kernels {
@@ -23,9 +24,10 @@ void expect_tables_agree(const TestImage& image, std::int64_t new_height, std::i
   const Pixels& p = image.pixels();
   for (const Interpolation interpolation : kInterpolations) {
     const ResizeNormalizeParams params = resize_params(new_height, new_width, interpolation, normalize, padding);
+    if (refused(p, params)) continue;
     const std::vector<float> expected = run_resize(scalar_table(), p, params);
     ASSERT_FALSE(expected.empty());
-    for (const KernelTable* table : available_tables()) {
+    for (const KernelTable* table : tables_under_test()) {
       EXPECT_EQ(count_different(run_resize(*table, p, params), expected), 0U)
           << table->name << " " << name_of(p.type) << " " << name_of(interpolation) << " " << p.channels
           << " channels, " << p.height << "x" << p.width << " to " << new_height << "x" << new_width
@@ -101,7 +103,7 @@ TEST(ResizeNormalize, MinMaxOfU8EqualsFloat64Division) {
 TEST(ResizeNormalize, ConstantImageIsZeroNotNaN) {
   TestImage image(PixelType::i16, 9, 9, 3, RowLayout::dense, 3);
   for (std::int64_t y = 0; y < 9; ++y) std::memset(image.row(y), 0x41, std::size_t{9} * 3 * 2);
-  for (const KernelTable* table : available_tables()) {
+  for (const KernelTable* table : tables_under_test()) {
     const auto out = run_resize(*table, image.pixels(), resize_params(4, 4, Interpolation::area, Normalize::min_max));
     EXPECT_EQ(out, std::vector<float>(out.size(), 0.F)) << table->name;
   }
@@ -111,7 +113,7 @@ TEST(ResizeNormalize, PaddingIsZeroUnlessItTakesPart) {
   TestImage image(PixelType::i16, 2, 2, 1, RowLayout::dense, 1);
   constexpr std::int16_t kValues[4] = {-100, -50, 100, 300};
   std::memcpy(image.row(0), kValues, sizeof kValues);
-  for (const KernelTable* table : available_tables()) {
+  for (const KernelTable* table : tables_under_test()) {
     const auto plain =
         run_resize(*table, image.pixels(), resize_params(2, 2, Interpolation::area, Normalize::min_max, 1));
     EXPECT_EQ(plain[2], 0.F);
@@ -131,7 +133,7 @@ TEST(ResizeNormalize, PaddingIsZeroUnlessItTakesPart) {
 
 TEST(ResizeNormalize, GreyFillsThreeEqualPlanes) {
   const TestImage image(PixelType::u8, 30, 40, 1, RowLayout::padded, 2);
-  for (const KernelTable* table : available_tables()) {
+  for (const KernelTable* table : tables_under_test()) {
     const auto out = run_resize(*table, image.pixels(), resize_params(12, 16, Interpolation::area, Normalize::min_max));
     const auto plane = static_cast<std::ptrdiff_t>(out.size() / 3);
     EXPECT_TRUE(std::equal(out.begin(), out.begin() + plane, out.begin() + plane));
@@ -145,7 +147,7 @@ TEST(ResizeNormalize, NonFiniteSampleIsReportedWhereverItLies) {
     for (std::int64_t i = 0; i < std::int64_t{37} * 3; ++i) {
       TestImage image(PixelType::f32, 2, 37, 3, RowLayout::bottom_up, 4);
       std::memcpy(image.row(1) + i * 4, &bad, 4);
-      for (const KernelTable* table : available_tables()) {
+      for (const KernelTable* table : tables_under_test()) {
         // Linear by a large factor would never look at most samples.
         EXPECT_TRUE(run_resize(*table, image.pixels(), raw_params(1, 3, Interpolation::linear)).empty()) << table->name;
       }
@@ -157,7 +159,7 @@ TEST(ResizeNormalize, RangeThatOverflowsIsReported) {
   TestImage image(PixelType::f32, 1, 2, 1, RowLayout::dense, 4);
   constexpr float kEnds[2] = {-std::numeric_limits<float>::max(), std::numeric_limits<float>::max()};
   std::memcpy(image.row(0), kEnds, sizeof kEnds);
-  for (const KernelTable* table : available_tables()) {
+  for (const KernelTable* table : tables_under_test()) {
     EXPECT_TRUE(
         run_resize(*table, image.pixels(), resize_params(1, 2, Interpolation::area, Normalize::min_max)).empty());
   }

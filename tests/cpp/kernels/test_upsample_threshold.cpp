@@ -9,6 +9,7 @@
 #include <limits>
 #include <string>
 
+#include "tables_under_test.hpp"
 #include "test_image.hpp"
 
 namespace medsam::kernels {
@@ -44,7 +45,7 @@ bool equal(const MaskStats& a, const MaskStats& b) {
 
 void expect_tables_agree(const Case& c, LabelType type, bool bottom_up = false) {
   const Painted expected = paint(scalar_table(), c, type, bottom_up);
-  for (const KernelTable* table : available_tables()) {
+  for (const KernelTable* table : tables_under_test()) {
     const Painted got = paint(*table, c, type, bottom_up);
     EXPECT_EQ(count_different(got.memory, expected.memory), 0U)
         << table->name << " labels of " << label_bytes(type) << " bytes, crop " << c.crop_height << "x" << c.crop_width
@@ -149,7 +150,7 @@ const Recorded kTorch[] = {
 
 TEST(UpsampleThreshold, MatchesMasksRecordedFromTorch) {
   for (const Recorded& r : kTorch) {
-    for (const KernelTable* table : available_tables()) {
+    for (const KernelTable* table : tables_under_test()) {
       const Case c{r.logits, r.crop_width, r.crop_height, r.crop_width, r.height, r.width, r.threshold};
       const Painted got = paint(*table, c, LabelType::u8);
       MaskStats stats{0, r.width, r.height, -1, -1};
@@ -169,7 +170,7 @@ TEST(UpsampleThreshold, MatchesMasksRecordedFromTorch) {
 }
 
 TEST(UpsampleThreshold, EmptyMaskWritesNothing) {
-  for (const KernelTable* table : available_tables()) {
+  for (const KernelTable* table : tables_under_test()) {
     const Case c{std::vector<float>(64, -1.F), 8, 8, 8, 30, 40, 0.F};
     const Painted got = paint(*table, c, LabelType::u16);
     EXPECT_EQ(std::count(got.memory.begin(), got.memory.end(), kOld), static_cast<std::ptrdiff_t>(got.memory.size()));
@@ -178,7 +179,7 @@ TEST(UpsampleThreshold, EmptyMaskWritesNothing) {
 }
 
 TEST(UpsampleThreshold, FullMaskCoversTheImage) {
-  for (const KernelTable* table : available_tables()) {
+  for (const KernelTable* table : tables_under_test()) {
     const Case c{std::vector<float>(64, 1.F), 8, 8, 8, 30, 41, 0.F};
     EXPECT_TRUE(equal(paint(*table, c, LabelType::u16).stats, {std::int64_t{30} * 41, 0, 0, 40, 29})) << table->name;
   }
@@ -187,7 +188,7 @@ TEST(UpsampleThreshold, FullMaskCoversTheImage) {
 TEST(UpsampleThreshold, LargestLabelsAreWrittenWhole) {
   constexpr std::uint32_t kLargest[] = {0xFF, 0xFFFF, 0xFFFFFFFF};
   const std::vector<float> logits(4, 1.F);
-  for (const KernelTable* table : available_tables()) {
+  for (const KernelTable* table : tables_under_test()) {
     for (int i = 0; i < 3; ++i) {
       std::vector<std::uint32_t> out(19, 0);
       run_upsample(*table, {logits.data(), 2, 2, 2, 1, 19, 0.F, out.data(), kLabelTypes[i], 0, kLargest[i]});
