@@ -26,7 +26,7 @@ digest = $(shell find $(1) -type f -not -path '*/__pycache__/*' -print0 2>/dev/n
 PACKAGE_STAMP := $(STAMPS)/package-$(call digest,CMakeLists.txt cmake cpp kernels profiles pyproject.toml build_backend python tools)
 BUNDLE_STAMP := $(STAMPS)/bundle-$(call digest,tools profiles)
 
-.PHONY: help setup build bundle demo test test-cpp test-python parity test-slow test-all sanitize asan tsan wheel consumer stubs \
+.PHONY: help setup build bundle demo test test-cpp test-python parity test-slow test-all sanitize asan tsan cuda wheel consumer stubs \
         lint lint-python lint-types lint-cpp analyze format bench bench-build bench-full clean
 
 help:  ## this list
@@ -71,13 +71,16 @@ parity: | build bundle  ## the published script's volumes, object by object, and
 test-slow: | build bundle  ## the tests that take minutes: every family's export
 	@$(PYTHON) -m pytest -m slow
 
-test-all: test test-slow sanitize analyze wheel consumer  ## everything: test, slow tests, sanitizers, wheel alone, find_package
+test-all: test test-slow sanitize analyze cuda wheel consumer  ## everything: test, slow tests, sanitizers, CUDA, wheel alone, find_package
 
 sanitize: asan tsan  ## the C++ tests under ASan + UBSan, then under TSan
 
 asan tsan: | setup bundle
 	@preset=$(if $(filter asan,$@),asan-ubsan,tsan); \
 	cmake --preset $$preset >/dev/null && cmake --build --preset $$preset -j $(JOBS) && ctest --preset $$preset -j $(JOBS)
+
+cuda: | setup  ## the CUDA kernels for every GPU architecture, where there is nvcc; on a GPU, where there is one
+	@scripts/test_cuda.sh $(JOBS)
 
 wheel: | setup bundle  ## the wheel, built as a user's pip builds it, in an empty environment without torch
 	@scripts/test_wheel.sh $(BUNDLE)

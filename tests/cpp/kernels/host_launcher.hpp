@@ -7,8 +7,12 @@
 #include <thread>
 
 #include "kernels/cuda/table.cuh"
+#include "kernels/kernels.hpp"
 
 namespace medsam::kernels {
+
+/// The bodies in the order `threads`.
+const KernelTable& concurrent_cuda_table();
 
 enum class Order : std::uint8_t {
   forward,

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <barrier>
+#include <cstring>
 #include <limits>
 #include <string>
 #include <thread>
@@ -118,16 +119,50 @@ TEST(Cuda, NoWorkspaceIsAskedForWhereNoneIsNeeded) {
   EXPECT_GT(kTable.resize_normalize_workspace(image.pixels(), raw_params(11, 15, Interpolation::area)), 0U);
 }
 
+std::vector<const KernelTable*> all_orders() {
+  std::vector<const KernelTable*> tables = tables_under_test();
+  tables.push_back(&concurrent_cuda_table());
+  return tables;
+}
+
+TEST(Cuda, ThreadsSideBySideChangeNothing) {
+  for (const PixelType type : kPixelTypes) {
+    for (const Normalize normalize : kNormalizations) {
+      for (const Interpolation interpolation : {Interpolation::area, Interpolation::cubic}) {
+        const TestImage image(type, 90, 131, 3, RowLayout::padded, 9);
+        const auto params = resize_params(45, 66, interpolation, normalize, 5);
+        const auto expected = run_resize(scalar_table(), image.pixels(), params);
+        EXPECT_EQ(count_different(run_resize(concurrent_cuda_table(), image.pixels(), params), expected), 0U)
+            << name_of(type) << " " << name_of(interpolation) << " " << static_cast<int>(normalize);
+      }
+    }
+  }
+}
+
+TEST(Cuda, BadValuesAreSeenByThreadsSideBySide) {
+  TestImage image(PixelType::f32, 40, 300, 1, RowLayout::dense, 2);
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+  for (std::int64_t y = 0; y < 40; ++y) std::memcpy(image.row(y) + y * 4, &kNan, sizeof kNan);
+  const auto params = raw_params(40, 300, Interpolation::area);
+  EXPECT_TRUE(run_resize(concurrent_cuda_table(), image.pixels(), params).empty());
+  std::vector<float> values(3000, 1e9F);
+  std::vector<std::uint16_t> halves(values.size());
+  EXPECT_FALSE(concurrent_cuda_table().to_half(values.data(), halves.data(), 3000));
+}
+
 TEST(Cuda, ImagesLargerThanTheGridAgree) {
   // 1024 blocks of 256 threads are fewer than the samples here.
   for (const Normalize normalize : kNormalizations) {
     const TestImage image(PixelType::u8, 700, 911, 3, RowLayout::bottom_up, 5);
     const auto params = resize_params(787, 1024, Interpolation::linear, normalize);
     const auto expected = run_resize(scalar_table(), image.pixels(), params);
-    for (const KernelTable* table : tables_under_test()) {
+    for (const KernelTable* table : all_orders()) {
       EXPECT_EQ(count_different(run_resize(*table, image.pixels(), params), expected), 0U) << table->name;
     }
   }
+}
+
+TEST(Cuda, MasksLargerThanTheGridAgree) {
   std::vector<float> logits(256 * 256);
   std::mt19937 random(3);
   std::normal_distribution<float> noise;
@@ -135,7 +170,7 @@ TEST(Cuda, ImagesLargerThanTheGridAgree) {
   std::vector<std::uint8_t> expected(std::size_t{1200} * 900, 7);
   UpsampleThresholdParams params{logits.data(), 256, 256, 200, 1200, 900, 0.F, expected.data(), LabelType::u8, 900, 66};
   const MaskStats stats = run_upsample(scalar_table(), params);
-  for (const KernelTable* table : tables_under_test()) {
+  for (const KernelTable* table : all_orders()) {
     std::vector<std::uint8_t> out(expected.size(), 7);
     params.out = out.data();
     const MaskStats got = run_upsample(*table, params);
