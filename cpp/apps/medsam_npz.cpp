@@ -112,8 +112,8 @@ int run(const Arguments& arguments) {
     const auto& engine = *new Engine(bundle_folder(arguments.bundle), engine_options(arguments, terminal));
     phases.end("load bundle, compile encoder and decoder");
     terminal.note(engine.info().family + ", profile " + engine.info().profile + ", " + engine.info().precision +
-                  " on " + engine.info().device + ", " + std::to_string(folder.pending()) + " of " +
-                  std::to_string(folder.size()) + " cases to do");
+                  (engine.info().tuned ? " (tuned)" : "") + " on " + engine.info().device + ", " +
+                  std::to_string(folder.pending()) + " of " + std::to_string(folder.size()) + " cases to do");
     report = folder.run(engine);
     add_first_case(phases, report);
   }

@@ -95,12 +95,19 @@ def available_engines(
 
 
 def measure(
-    engines: dict[str, Engine], size: int, repeats: int, progress: Callable[[str], object] = lambda _: None
+    engines: dict[str, Engine],
+    size: int,
+    repeats: int,
+    progress: Callable[[str], object] = lambda _: None,
+    stages: Sequence[str] | None = None,
 ) -> list[StageTime]:
-    """Every stage in every precision, `repeats` calls each after one that warms up, on a size x size RGB image."""
+    """Every stage, or those named, in every precision, on a size x size RGB image.
+
+    `repeats` calls each after one that warms up.
+    """
     steps = {precision: _Stages(engine, size).steps() for precision, engine in engines.items()}
     seconds: dict[tuple[str, str], list[float]] = {}
-    for stage in next(iter(steps.values())):
+    for stage in stages if stages is not None else next(iter(steps.values())):
         progress(stage)
         for turn in range(repeats + 1):
             for precision, calls in steps.items():

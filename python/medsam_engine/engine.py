@@ -24,9 +24,11 @@ class Engine:
     Args:
         bundle: folder of an exported model (`medsam-engine fetch litemedsam` makes one).
         device: "CPU".
-        precision: "f32"; "bf16" or "f16", which need the bundle's certificate that they keep the masks and a processor
-            that computes in them; or "auto", the fastest such, else f32. `info.precision` says what came of it.
-        threads: inference threads; 0 = all cores the process may use.
+        precision: "f32"; "bf16", "f16" or "int8", which need the bundle's certificate that they keep the masks and a
+            processor that computes in them; "bf16/f32" names the encoder's and the decoder's; or "auto", the fastest
+            such, else f32: as `medsam-engine tune` measured on this machine, where it did (`info.tuned`).
+            `info.precision` says what came of it.
+        threads: inference threads; 0 = all cores the process may use, or with precision "auto" what `tune` found best.
         profile: a name of profile_names(), or None for the bundle's own, which reproduces its published script.
         cache_dir: folder for compiled models; None = $MEDSAM_ENGINE_CACHE, else the user's cache folder;
             "none" = no cache.

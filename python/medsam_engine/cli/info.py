@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from medsam_engine import Engine, __version__, find_bundle, simd_target
+from medsam_engine.cli.tune import in_words
 
 
 def _manifest_rows(manifest: dict[str, Any]) -> list[tuple[str, str]]:
@@ -34,7 +35,7 @@ def info(
     """Show what a bundle is, and check that it loads."""
     folder = find_bundle(bundle)
     # The engine first: it refuses a bundle it does not understand, so the manifest below is known to be well formed.
-    engine = Engine(folder, verify=verify)
+    engine = Engine(folder, precision="auto", verify=verify)
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     about = engine.info
     table = Table(title=str(folder), title_justify="left", show_header=False)
@@ -53,7 +54,8 @@ def info(
         ("model hash", about.model_hash),
         *_manifest_rows(manifest),
         ("engine", f"medsam-engine {__version__}, kernels {simd_target()}"),
-        ("backend", f"{about.backend}, {about.device}, {about.precision}"),
+        ("backend", f"{about.backend}, {about.device}"),
+        ("precision auto", in_words(about)),
     ]
     for name, value in rows:
         table.add_row(name, value)

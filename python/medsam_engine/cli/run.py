@@ -117,8 +117,9 @@ def run_cases(
             cache_dir=cache_dir,
         )
         about = engine.info
+        tuned = " (tuned)" if about.tuned else ""
         screen.note(
-            f"{about.family}, profile {about.profile}, {about.precision} on {about.device}, "
+            f"{about.family}, profile {about.profile}, {about.precision}{tuned} on {about.device}, "
             f"{run.pending} of {run.size} cases to do"
         )
     phases = [("list cases", listed - started), ("load bundle, compile models", time.perf_counter() - listed)]
