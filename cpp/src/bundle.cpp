@@ -206,23 +206,7 @@ std::map<std::string, ModelSet> parse_experts(ObjectReader& manifest, const std:
   return experts;
 }
 
-template <class Tensors>
-std::ptrdiff_t place_of(const Tensors& tensors, const std::string& name) {
-  const auto it = std::find_if(tensors.begin(), tensors.end(), [&](const TensorSpec& t) { return t.name == name; });
-  return it == tensors.end() ? -1 : it - tensors.begin();
-}
-
 }  // namespace
-
-std::string ModelFile::content_hash() const {
-  if (data.empty()) return sha256;
-  std::string hashes = sha256;
-  for (const DataFile& file : data) hashes += "\n" + file.sha256;
-  return sha256_hex(hashes);
-}
-
-std::ptrdiff_t ModelFile::input_index(const std::string& name) const { return place_of(inputs, name); }
-std::ptrdiff_t ModelFile::output_index(const std::string& name) const { return place_of(outputs, name); }
 
 bool Bundle::needs_crops() const {
   return std::any_of(experts.begin(), experts.end(), [](const auto& expert) {

@@ -38,6 +38,7 @@ struct ModelFile {
   std::string sha256;
   std::vector<TensorSpec> inputs, outputs;
   std::vector<DataFile> data;
+  std::string precision = "f32";  // that of the graph's weights
 
   /// Names everything the model computes from: the graph's hash, and its data files'.
   [[nodiscard]] std::string content_hash() const;

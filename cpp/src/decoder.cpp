@@ -13,16 +13,11 @@ namespace medsam {
 
 namespace {
 
-// A prompt's activations take about 25 MB (LiteMedSAM), and a runtime keeps the memory and the prepared primitives of
-// every shape it has seen: 1.3 GB after batches of 1 to 16, 0.3 GB with these. From 4 on a larger batch gains little
-// (measured: 197 ms a box at 4, 189 at 8, 175 at 13; 268 at 1, on a busy machine).
-constexpr std::size_t kBatchSizes[] = {4, 2, 1};
-
-std::size_t next_batch(std::size_t prompts) {
-  for (const std::size_t size : kBatchSizes) {
-    if (size <= prompts) return size;
-  }
-  return prompts;
+// Powers of two, so that a runtime sees few shapes.
+std::size_t next_batch(std::size_t prompts, std::size_t largest) {
+  std::size_t size = largest;
+  while (size > prompts) size /= 2;
+  return size;
 }
 
 void stop_if(const std::function<bool()>& cancelled) {
@@ -117,7 +112,7 @@ void Decoder::decode(const detail::EmbeddingData& image, const std::vector<Promp
     Graph& graph = this->graph(kind.first ? "decoder_mask" : "decoder");
     for (std::size_t first = 0; first < members.size();) {
       stop_if(cancelled);
-      const std::size_t size = next_batch(members.size() - first);
+      const std::size_t size = next_batch(members.size() - first, graph.pool.largest_batch());
       const auto begin = members.begin() + static_cast<std::ptrdiff_t>(first);
       run_batch(graph, call, {begin, begin + static_cast<std::ptrdiff_t>(size)}, sink);
       first += size;
@@ -134,7 +129,7 @@ std::vector<float> Decoder::crop_features(const detail::EmbeddingData& image, co
   backends::Shape expected = models_.at("crop_encoder").outputs.at(0).shape;
   for (std::size_t first = 0; first < prompts.size();) {
     stop_if(cancelled);
-    const std::size_t size = next_batch(prompts.size() - first);
+    const std::size_t size = next_batch(prompts.size() - first, graph.pool.largest_batch());
     expected[0] = static_cast<std::int64_t>(size);
     std::vector<backends::TensorPtr> outputs;
     {

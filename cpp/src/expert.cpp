@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "crop.hpp"
-#include "finite.hpp"
 #include "medsam/error.hpp"
 #include "preprocess.hpp"
 
@@ -46,7 +45,7 @@ std::shared_ptr<detail::EmbeddingData> Expert::encode(const ImageView& image) {
     if (data->outputs.size() != specs.size() || data->outputs[i]->shape() != shape) {
       throw ModelError("encoder: its output has another shape than the manifest says; export the bundle again");
     }
-    if (!all_finite(data->outputs[i]->host(), backends::element_count(shape))) {
+    if (!data->outputs[i]->finite()) {
       throw BackendError(
           "image encoder: got NaN or infinity in the embedding, expected finite values; use precision f32");
     }

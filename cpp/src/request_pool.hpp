@@ -35,6 +35,8 @@ class RequestPool {
     int exceptions_;
   };
 
+  [[nodiscard]] std::size_t largest_batch() const { return model_->largest_batch(); }
+
   Lease acquire() {
     {
       const std::lock_guard lock(mutex_);

@@ -3,13 +3,21 @@
 
 #include <limits>
 
+#include "../finite.hpp"
 #include "medsam/error.hpp"
 
 namespace medsam::backends {
 
 Tensor::~Tensor() = default;
+bool Tensor::finite() const { return all_finite(host(), element_count(shape_)); }
+
 Request::~Request() = default;
 CompiledModel::~CompiledModel() = default;
+// A prompt's activations take about 25 MB (LiteMedSAM), and a CPU runtime keeps the memory and the prepared primitives
+// of every shape it has seen: 1.3 GB after batches of 1 to 16, 0.3 GB with these. From 4 on a larger batch gains little
+// (measured: 197 ms a box at 4, 189 at 8, 175 at 13; 268 at 1, on a busy machine).
+std::size_t CompiledModel::largest_batch() const { return 4; }
+
 Backend::~Backend() = default;
 
 std::int64_t element_count(const Shape& shape) {

@@ -33,6 +33,8 @@ class Tensor {
   }
   /// Row-major f32 in host memory; a device backend copies on the first call. Thread-safe.
   [[nodiscard]] virtual const float* host() const = 0;
+  /// Whether no element is NaN or infinite; a device backend answers without keeping a copy on the host. Thread-safe.
+  [[nodiscard]] virtual bool finite() const;
 
  private:
   Shape shape_;
@@ -68,6 +70,8 @@ class CompiledModel {
  public:
   virtual ~CompiledModel();
   [[nodiscard]] virtual std::unique_ptr<Request> create_request() const = 0;
+  /// Most prompts worth putting into one run; a power of two.
+  [[nodiscard]] virtual std::size_t largest_batch() const;
 };
 
 struct CompileOptions {

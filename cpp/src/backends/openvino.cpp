@@ -127,7 +127,7 @@ class OpenVinoBackend final : public Backend {
   std::string device() const override { return device_name_; }
 
   bool native(const std::string& precision) const override {
-    if (precision == "f32") return true;
+    if (precision == "f32") return !device_.starts_with("NPU");  // an NPU computes in f16 and integers
     const std::vector<std::string> capabilities = core().get_property(device_, ov::device::capabilities);
     const char* name = precision == "bf16"  ? ov::device::capability::BF16
                        : precision == "f16" ? ov::device::capability::FP16
@@ -139,6 +139,10 @@ class OpenVinoBackend final : public Backend {
                                                const CacheFolder& cache) const override {
     return translated("compiling " + model.path, [&] {
       const ov::AnyMap properties = this->properties(options);
+      if (options.precision == "f32" && !native("f32")) {
+        throw Unsupported("precision: got \"f32\", but " + device_name_ +
+                          " does not compute in it; use \"f16\" with its certificate, or device \"CPU\"");
+      }
       const std::string entry = cache_entry(model, options);
       if (auto cached = import_cached(cache, entry, properties)) return cached;
       ov::CompiledModel compiled = core().compile_model(read(model, options), device_, properties);
@@ -152,10 +156,11 @@ class OpenVinoBackend final : public Backend {
     // Precision is always said: OpenVINO would otherwise pick bf16 or f16 by the hardware it finds.
     ov::AnyMap properties{ov::hint::inference_precision(inference_type(options.precision)),
                           ov::hint::execution_mode(ov::hint::ExecutionMode::ACCURACY),
-                          ov::hint::performance_mode(ov::hint::PerformanceMode::LATENCY), ov::num_streams(1),
-                          // Pinned, two models that run at once (a volume's next slice is encoded while this one is
-                          // decoded) are given the same core: 93 s instead of 50 s for a 13-object brain on two cores.
-                          ov::hint::enable_cpu_pinning(false)};
+                          ov::hint::performance_mode(ov::hint::PerformanceMode::LATENCY), ov::num_streams(1)};
+    if (device_ != "CPU") return properties;
+    // Pinned, two models that run at once (a volume's next slice is encoded while this one is decoded) are given the
+    // same core: 93 s instead of 50 s for a 13-object brain on two cores.
+    properties.insert(ov::hint::enable_cpu_pinning(false));
     if (options.threads > 0) properties.insert(ov::inference_num_threads(options.threads));
     return properties;
   }
@@ -257,10 +262,31 @@ class OpenVinoBackend final : public Backend {
 
 }  // namespace
 
+namespace {
+
+// "GPU" is there when "GPU" or "GPU.0" is.
+bool available(const std::vector<std::string>& devices, const std::string& wanted) {
+  return std::any_of(devices.begin(), devices.end(), [&](const std::string& device) {
+    return device == wanted || device.starts_with(wanted + ".");
+  });
+}
+
+}  // namespace
+
 std::unique_ptr<Backend> create_openvino(const std::string& device) {
-  if (device != "CPU") return nullptr;
-  return translated("loading OpenVINO's plugin for " + device,
-                    [&] { return std::make_unique<OpenVinoBackend>(device); });
+  const std::string kind = device.substr(0, device.find('.'));
+  if (device != "CPU" && kind != "GPU" && kind != "NPU" && device != "AUTO") return nullptr;
+  return translated("loading OpenVINO's plugin for " + device, [&]() -> std::unique_ptr<Backend> {
+    if (device == "CPU") return std::make_unique<OpenVinoBackend>(device);
+    const std::vector<std::string> devices = core().get_available_devices();
+    // OpenVINO's own AUTO starts on one device and moves to another while it works: here one engine is on one device.
+    const std::string chosen = device != "AUTO" ? device : available(devices, "GPU") ? "GPU" : "CPU";
+    if (available(devices, chosen)) return std::make_unique<OpenVinoBackend>(chosen);
+    std::string found;
+    for (const std::string& name : devices) found += (found.empty() ? "" : ", ") + name;
+    throw Unsupported("device: got \"" + device + "\", but OpenVINO finds only " + found +
+                      " here; install the device's driver, or use device \"CPU\"");
+  });
 }
 
 }  // namespace medsam::backends

@@ -11,6 +11,7 @@ using Create = std::unique_ptr<Backend> (*)(const std::string& device);
 
 constexpr Create kBackends[] = {
     create_openvino,
+    create_cuda,
 };
 
 }  // namespace
@@ -19,7 +20,8 @@ std::unique_ptr<Backend> create_backend(const std::string& device) {
   for (const Create create : kBackends) {
     if (auto backend = create(device)) return backend;
   }
-  throw Unsupported("device: got \"" + device + "\", expected \"CPU\"; no other backend is built into this library");
+  throw Unsupported("device: got \"" + device.substr(0, 40) +
+                    "\", expected \"CPU\", \"GPU\", \"NPU\" or \"AUTO\" (OpenVINO), or \"cuda:N\" (TensorRT)");
 }
 
 }  // namespace medsam::backends

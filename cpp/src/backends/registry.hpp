@@ -1,5 +1,5 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// The backends built into this library: one line each, here and in registry.cpp.
+// The backends this library knows: one line each, here and in registry.cpp.
 #pragma once
 
 #include <memory>
@@ -11,5 +11,9 @@ namespace medsam::backends {
 
 /// Nothing when `device` is not an OpenVINO device name; Unsupported when it is one that this machine lacks.
 std::unique_ptr<Backend> create_openvino(const std::string& device);
+
+/// "cuda" and "cuda:N", in a plugin that is loaded now (plugin.hpp). Nothing for another name; Unsupported, saying what
+/// is missing, when the plugin, TensorRT, the driver or the device is.
+std::unique_ptr<Backend> create_cuda(const std::string& device);
 
 }  // namespace medsam::backends

@@ -8,6 +8,7 @@
 
 #include "backends/backend.hpp"
 #include "bundle.hpp"
+#include "medsam/error.hpp"
 #include "tiny_bundle.hpp"
 
 namespace medsam::backends {
@@ -77,6 +78,40 @@ TEST_F(CompiledModelCache, ATornOrChangedEntryIsCompiledAgain) {
   flipped[flipped.size() / 2] = static_cast<char>(flipped[flipped.size() / 2] ^ 1);
   testing::write_file(blob.string(), flipped);
   EXPECT_FLOAT_EQ(run(*compile()), 0.5f);
+}
+
+TEST(OpenVinoDevices, AnAbsentOneIsUnsupportedInOneLineThatNamesThoseThatAreThere) {
+  for (const char* device : {"GPU", "NPU", "GPU.7"}) {
+    try {
+      const auto backend = create_backend(device);
+      EXPECT_NE(backend->device(), "") << "this machine has " << device;
+    } catch (const Unsupported& e) {
+      const std::string text = e.what();
+      EXPECT_NE(text.find(device), std::string::npos) << text;
+      EXPECT_NE(text.find("OpenVINO finds only CPU"), std::string::npos) << text;
+      EXPECT_EQ(text.find('\n'), std::string::npos) << text;
+    }
+  }
+}
+
+TEST(OpenVinoDevices, AutoIsOneDeviceForTheEnginesLife) {
+  const auto backend = create_backend("AUTO");
+  const auto cpu = create_backend("CPU");
+  EXPECT_EQ(backend->name(), cpu->name());
+  EXPECT_TRUE(backend->native("f32"));
+  bool gpu = true;
+  try {
+    static_cast<void>(create_backend("GPU"));
+  } catch (const Unsupported&) {
+    gpu = false;
+  }
+  EXPECT_EQ(backend->device() == cpu->device(), !gpu);
+}
+
+TEST(OpenVinoDevices, AnotherNameIsNotOpenVinos) {
+  for (const char* device : {"CPUS", "CPU.0", "GPUS", "cpu", "AUTO:GPU", "HETERO:CPU", ""}) {
+    EXPECT_THROW(static_cast<void>(create_backend(device)), Unsupported) << device;
+  }
 }
 
 }  // namespace

@@ -1,0 +1,53 @@
+# The CUDA plugin, a library of its own beside the engine's: built where NVIDIA's headers and the CUDA toolkit are found.
+# It links the CUDA runtime statically and opens TensorRT and the driver when a CUDA device is asked for.
+#   MEDSAM_ENGINE_TENSORRT = AUTO (where possible), ON (or it is an error), OFF
+#   TENSORRT_ROOT          = a folder with include/NvInfer.h and include/NvOnnxParser.h, of TensorRT 10 or 11
+set(MEDSAM_ENGINE_TENSORRT AUTO CACHE STRING "Build the CUDA plugin: AUTO, ON or OFF")
+set_property(CACHE MEDSAM_ENGINE_TENSORRT PROPERTY STRINGS AUTO ON OFF)
+set(MEDSAM_ENGINE_HAS_TENSORRT OFF)
+if(NOT MEDSAM_ENGINE_TENSORRT)
+  return()
+endif()
+
+find_path(TensorRT_INCLUDE_DIR NvInfer.h
+  HINTS "${TENSORRT_ROOT}" "$ENV{TENSORRT_ROOT}" PATH_SUFFIXES include)
+set(_missing "")
+if(NOT TensorRT_INCLUDE_DIR OR NOT EXISTS "${TensorRT_INCLUDE_DIR}/NvOnnxParser.h")
+  list(APPEND _missing "TensorRT's headers (set TENSORRT_ROOT)")
+endif()
+find_package(CUDAToolkit QUIET)
+if(NOT TARGET CUDA::cudart_static)
+  list(APPEND _missing "the CUDA toolkit")
+endif()
+if(_missing)
+  list(JOIN _missing " and " _missing)
+  if(NOT MEDSAM_ENGINE_TENSORRT STREQUAL "AUTO")
+    message(FATAL_ERROR "MEDSAM_ENGINE_TENSORRT is ON, but ${_missing} were not found (docs/gpu.md)")
+  endif()
+  message(STATUS "CUDA plugin: not built, ${_missing} not found; everything else is (docs/gpu.md)")
+  return()
+endif()
+message(STATUS "CUDA plugin: built with ${TensorRT_INCLUDE_DIR} and CUDA ${CUDAToolkit_VERSION}")
+set(MEDSAM_ENGINE_HAS_TENSORRT ON)
+
+# The errors' types are the engine library's; the few internal sources that both need are compiled into both.
+add_library(medsam_engine_tensorrt MODULE
+  src/backends/backend.cpp
+  src/backends/tensorrt/backend.cpp
+  src/backends/tensorrt/cuda_memory.cpp
+  src/backends/tensorrt/library.cpp
+  src/backends/tensorrt/plan.cpp
+  src/backends/tensorrt/request.cpp
+  src/cache_folder.cpp
+  src/model_file.cpp
+  src/sha256.cpp)
+target_include_directories(medsam_engine_tensorrt PRIVATE src)
+target_include_directories(medsam_engine_tensorrt SYSTEM PRIVATE "${TensorRT_INCLUDE_DIR}")
+target_link_libraries(medsam_engine_tensorrt PRIVATE
+  medsam_engine nlohmann_json::nlohmann_json MbedCrypto::MbedCrypto CUDA::cudart_static Threads::Threads ${CMAKE_DL_LIBS})
+medsam_engine_warnings(medsam_engine_tensorrt)
+set_target_properties(medsam_engine_tensorrt PROPERTIES INSTALL_RPATH "$ORIGIN")
+install(TARGETS medsam_engine_tensorrt LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT Runtime)
+if(MEDSAM_ENGINE_PYTHON)
+  install(TARGETS medsam_engine_tensorrt LIBRARY DESTINATION medsam_engine/lib COMPONENT python)
+endif()

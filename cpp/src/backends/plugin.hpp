@@ -1,0 +1,35 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// A backend in a shared library of its own, so that the engine itself needs none of its vendor's libraries. Both sides
+// are built from one tree by one compiler: a plugin of another version is refused.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "backend.hpp"
+
+namespace medsam::backends {
+
+/// What a plugin exports as `medsam_engine_plugin`: a function without arguments that returns this table.
+struct Plugin {
+  const char* version;  // MEDSAM_ENGINE_VERSION of the tree it was built from
+  /// Unsupported, in one line, where the vendor's library, the driver or the device is missing.
+  std::unique_ptr<Backend> (*create)(int device);
+  /// The vendor's library and its version, loaded without touching a device. Unsupported.
+  std::string (*library)();
+  /// Compiles a model on a machine that may have no device, for every one that the library's ahead-of-time compiler
+  /// knows, and keeps the plan in the cache for the device class `target`, e.g. "sm_89". BackendError, Unsupported.
+  void (*build_plan)(const ModelFile& model, const CompileOptions& options, const std::string& target,
+                     const CacheFolder& cache);
+};
+using PluginEntry = const Plugin* (*)();
+inline constexpr const char* kPluginEntry = "medsam_engine_plugin";
+
+/// Loads the plugin for CUDA devices: from $MEDSAM_ENGINE_PLUGIN_DIR, else from beside this library. Unsupported when
+/// it is not there, BackendError when it cannot be loaded.
+const Plugin& cuda_plugin();
+
+/// What a CUDA device is called: "cuda" or "cuda:N". Its number, or -1 for another device's name.
+int cuda_index(const std::string& device);
+
+}  // namespace medsam::backends

@@ -1,0 +1,83 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// The CUDA plugin: TensorRT for RTX or TensorRT behind backend.hpp. The only library of the project that is linked
+// against CUDA; the core opens it when a CUDA device is asked for (plugin.hpp).
+#include "../backend.hpp"
+
+#include "../plugin.hpp"
+#include "cuda_memory.hpp"
+#include "library.hpp"
+#include "medsam/error.hpp"
+#include "medsam/export.hpp"
+#include "medsam/version.hpp"
+#include "plan.hpp"
+#include "request.hpp"
+
+namespace medsam::backends::tensorrt {
+
+namespace {
+
+class TensorRtBackend final : public Backend {
+ public:
+  TensorRtBackend(const Library& library, Device device) : library_(library), device_(std::move(device)) {}
+
+  std::string name() const override { return library_.name; }
+  std::string device() const override { return device_.name; }
+
+  bool native(const std::string& precision) const override {
+    // Half-precision arithmetic came with compute capability 5.3; graphs in bf16 are not exported.
+    return precision == "f32" || (precision == "f16" && device_.capability >= 53);
+  }
+
+  std::shared_ptr<const CompiledModel> compile(const ModelFile& model, const CompileOptions& options,
+                                               const CacheFolder& cache) const override {
+    if (options.precision != "f32" && options.precision != "f16") {
+      throw Unsupported("precision: got \"" + options.precision + "\", expected f32 or f16 on a GPU; use f32");
+    }
+    device_.use();
+    const std::string fingerprint = plan_fingerprint(model, options, {library_.name, device_.target});
+    std::vector<char> plan = read_plan(cache, fingerprint);
+    if (!plan.empty()) {
+      try {
+        return std::make_shared<Model>(library_, device_, model, plan);
+      } catch (const BackendError&) {  // what another driver wrote; building gives the same model
+        plan.clear();
+      }
+    }
+    plan = tensorrt::build_plan(library_, model, options, cache, device_.target);
+    write_plan(cache, fingerprint, plan.data(), plan.size());
+    return std::make_shared<Model>(library_, device_, model, plan);
+  }
+
+ private:
+  const Library& library_;
+  const Device device_;
+};
+
+std::unique_ptr<Backend> create(int device) {
+  const Library& opened = library();  // before the driver: it is what pip can install
+  return std::make_unique<TensorRtBackend>(opened, find_device(device));
+}
+
+std::string library_name() { return library().name; }
+
+void build_ahead(const ModelFile& model, const CompileOptions& options, const std::string& target,
+                 const CacheFolder& cache) {
+  const Library& opened = library();
+  if (!opened.rtx) {
+    throw Unsupported("build-plan: got " + opened.name +
+                      ", which builds on the device only; install TensorRT for RTX (pip install tensorrt-rtx-cu13)");
+  }
+  const std::vector<char> plan = tensorrt::build_plan(opened, model, options, cache, target);
+  write_plan(cache, plan_fingerprint(model, options, {opened.name, target}), plan.data(), plan.size());
+}
+
+}  // namespace
+
+}  // namespace medsam::backends::tensorrt
+
+extern "C" MEDSAM_ENGINE_EXPORT const medsam::backends::Plugin* medsam_engine_plugin() {
+  static const medsam::backends::Plugin kTable{MEDSAM_ENGINE_VERSION, medsam::backends::tensorrt::create,
+                                               medsam::backends::tensorrt::library_name,
+                                               medsam::backends::tensorrt::build_ahead};
+  return &kTable;
+}

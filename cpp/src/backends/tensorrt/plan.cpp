@@ -1,0 +1,203 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+#include "plan.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <fstream>
+#include <memory>
+#include <sstream>
+
+#include "../../sha256.hpp"
+#include "medsam/error.hpp"
+
+namespace medsam::backends::tensorrt {
+
+namespace {
+
+constexpr std::size_t kHashLine = 7 + 64 + 2;  // "sha256 ", the digits, the end of the line and an empty line
+
+/// What a dimension may be: least, most common, most.
+using Range = std::array<std::int64_t, 3>;
+
+// A plan reserves memory for the largest shapes it takes: about 25 MB a prompt (LiteMedSAM's decoder).
+constexpr Range kBatch{1, 4, 16}, kTokens{1, 2, 64}, kIndices{1, 1, 8};
+
+Range range_of(const Shape& shape, std::size_t dimension) {
+  if (shape[dimension] >= 0) return {shape[dimension], shape[dimension], shape[dimension]};
+  if (shape.size() == 1) return kIndices;
+  return dimension == 0 ? kBatch : kTokens;
+}
+
+// The shape that an input has in this compilation: the caller's where it fixes one.
+const Shape& asked(const ModelFile& model, const CompileOptions& options, std::size_t input) {
+  const bool fixed = input < options.input_shapes.size() && !options.input_shapes[input].empty();
+  return fixed ? options.input_shapes[input] : model.inputs[input].shape;
+}
+
+bool dynamic(const Shape& shape) { return std::find(shape.begin(), shape.end(), -1) != shape.end(); }
+
+nvinfer1::Dims dims(const Shape& shape, std::size_t which) {
+  nvinfer1::Dims made{};
+  made.nbDims = static_cast<std::int32_t>(shape.size());
+  for (std::size_t d = 0; d < shape.size(); ++d) made.d[d] = range_of(shape, d)[which];
+  return made;
+}
+
+[[noreturn]] void fail(const ModelFile& model, const std::string& what) {
+  const std::string words = logger().take_errors();
+  throw BackendError("TensorRT: " + what + " " + model.path + (words.empty() ? "" : ": " + words));
+}
+
+template <class T>
+std::unique_ptr<T> made(T* object, const ModelFile& model, const char* what) {
+  if (object == nullptr) fail(model, what);
+  return std::unique_ptr<T>(object);
+}
+
+std::string parser_errors(const nvonnxparser::IParser& parser) {
+  std::string text;
+  for (int i = 0; i < std::min(parser.getNbErrors(), 3); ++i) {
+    const nvonnxparser::IParserError* error = parser.getError(i);
+    if (error != nullptr) text += (text.empty() ? ": " : "; ") + std::string(error->desc());
+  }
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return text;
+}
+
+// The engine addresses tensors by their place in the manifest.
+void check_tensor(const ModelFile& model, const char* side, std::size_t index, const TensorSpec& spec,
+                  const nvinfer1::ITensor* tensor) {
+  const auto type = spec.dtype == DType::f32 ? nvinfer1::DataType::kFLOAT : nvinfer1::DataType::kINT32;
+  bool same = tensor != nullptr && spec.name == tensor->getName() && tensor->getType() == type;
+  const nvinfer1::Dims shape = same ? tensor->getDimensions() : nvinfer1::Dims{};
+  same = same && static_cast<std::size_t>(std::max(shape.nbDims, 0)) == spec.shape.size();
+  for (std::size_t d = 0; same && d < spec.shape.size(); ++d) {
+    same = spec.shape[d] < 0 || shape.d[d] < 0 || shape.d[d] == spec.shape[d];
+  }
+  if (same) return;
+  throw ModelError(model.path + ": " + side + " " + std::to_string(index) + " is not \"" + spec.name +
+                   "\" as the manifest says; export the bundle again");
+}
+
+void check_network(const ModelFile& model, const nvinfer1::INetworkDefinition& network) {
+  if (network.getNbInputs() != static_cast<std::int32_t>(model.inputs.size()) ||
+      network.getNbOutputs() != static_cast<std::int32_t>(model.outputs.size())) {
+    throw ModelError(model.path + ": the number of inputs or outputs is not the manifest's; export it again");
+  }
+  for (std::size_t i = 0; i < model.inputs.size(); ++i) {
+    check_tensor(model, "input", i, model.inputs[i], network.getInput(static_cast<std::int32_t>(i)));
+  }
+  for (std::size_t i = 0; i < model.outputs.size(); ++i) {
+    check_tensor(model, "output", i, model.outputs[i], network.getOutput(static_cast<std::int32_t>(i)));
+  }
+}
+
+void add_profile(nvinfer1::IBuilder& builder, nvinfer1::INetworkDefinition& network, nvinfer1::IBuilderConfig& config,
+                 const ModelFile& model, const CompileOptions& options) {
+  nvinfer1::IOptimizationProfile* profile = builder.createOptimizationProfile();  // the builder's own
+  bool fits = profile != nullptr;
+  bool any = false;
+  for (std::size_t i = 0; fits && i < model.inputs.size(); ++i) {
+    nvinfer1::ITensor* input = network.getInput(static_cast<std::int32_t>(i));
+    const Shape& shape = asked(model, options, i);
+    if (!dynamic(shape)) {
+      // A shape that the caller fixes is fixed in the network, so that TensorRT optimises for it alone.
+      input->setDimensions(dims(shape, 0));
+      continue;
+    }
+    any = true;
+    fits = profile->setDimensions(input->getName(), nvinfer1::OptProfileSelector::kMIN, dims(shape, 0)) &&
+           profile->setDimensions(input->getName(), nvinfer1::OptProfileSelector::kOPT, dims(shape, 1)) &&
+           profile->setDimensions(input->getName(), nvinfer1::OptProfileSelector::kMAX, dims(shape, 2));
+  }
+  if (!fits || (any && config.addOptimizationProfile(profile) < 0)) fail(model, "describing the shapes of");
+}
+
+// What TensorRT measured of its kernels in earlier builds; TensorRT for RTX measures nothing when it builds.
+std::unique_ptr<nvinfer1::ITimingCache> timing_cache(const Library& library, nvinfer1::IBuilderConfig& config,
+                                                     const CacheFolder& cache, const std::string& entry) {
+  if (library.rtx) return nullptr;
+  const std::string known = cache.read(entry).value_or("");
+  std::unique_ptr<nvinfer1::ITimingCache> timings(config.createTimingCache(known.data(), known.size()));
+  if (timings) static_cast<void>(config.setTimingCache(*timings, false));
+  return timings;
+}
+
+void keep_timings(const nvinfer1::ITimingCache* timings, const CacheFolder& cache, const std::string& entry) {
+  if (timings == nullptr) return;
+  const std::unique_ptr<nvinfer1::IHostMemory> bytes(timings->serialize());
+  if (!bytes) return;
+  cache.write(entry, [&](const std::string& path) {
+    std::ofstream(path, std::ios::binary)
+        .write(static_cast<const char*>(bytes->data()), static_cast<std::streamsize>(bytes->size()));
+  });
+}
+
+std::string entry_of(const std::string& fingerprint) { return "plans/" + sha256_hex(fingerprint) + ".plan"; }
+
+}  // namespace
+
+std::string plan_fingerprint(const ModelFile& model, const CompileOptions& options, const PlanTarget& target) {
+  std::ostringstream text;
+  text << "medsam-engine plan 1\nlibrary " << target.library << "\ntarget " << target.device << "\nprecision "
+       << options.precision << "\nmodel " << model.content_hash() << "\n";
+  for (std::size_t i = 0; i < model.inputs.size(); ++i) {
+    const Shape& shape = asked(model, options, i);
+    text << "input " << model.inputs[i].name;
+    for (std::size_t which = 0; which < 3; ++which) {
+      for (std::size_t d = 0; d < shape.size(); ++d) text << (d == 0 ? " " : "x") << range_of(shape, d)[which];
+    }
+    text << "\n";
+  }
+  return text.str();
+}
+
+std::vector<char> read_plan(const CacheFolder& cache, const std::string& fingerprint) {
+  const std::optional<std::string> file = cache.read(entry_of(fingerprint));
+  const std::size_t header = fingerprint.size() + kHashLine;
+  if (!file || file->size() <= header || !file->starts_with(fingerprint)) return {};
+  const std::string plan = file->substr(header);
+  if (file->compare(fingerprint.size(), kHashLine, "sha256 " + sha256_hex(plan) + "\n\n") != 0) return {};
+  return {plan.begin(), plan.end()};
+}
+
+void write_plan(const CacheFolder& cache, const std::string& fingerprint, const void* plan, std::size_t bytes) {
+  const std::string content(static_cast<const char*>(plan), bytes);
+  cache.write(entry_of(fingerprint), [&](const std::string& path) {
+    std::ofstream file(path, std::ios::binary);
+    file << fingerprint << "sha256 " << sha256_hex(content) << "\n\n" << content;
+    file.close();
+    if (!file) throw std::runtime_error("disk full?");
+  });
+}
+
+std::vector<char> build_plan(const Library& library, const ModelFile& model, const CompileOptions& options,
+                             const CacheFolder& cache, const std::string& target) {
+  if (options.precision != model.precision) {
+    throw Unsupported("precision: got \"" + options.precision + "\", but this bundle has the graph " + model.path +
+                      " in " + model.precision + " only; use that, or export the bundle again with --f16");
+  }
+  static_cast<void>(logger().take_errors());
+  const auto builder = made(library.create_builder(logger()), model, "starting to build");
+  const auto network = made(builder->createNetworkV2(strongly_typed()), model, "starting to build");
+  const auto parser = made(library.create_parser(*network, logger()), model, "starting to read");
+  // By its path: weights may lie in a file beside the graph.
+  if (!parser->parseFromFile(model.path.c_str(), static_cast<int>(nvinfer1::ILogger::Severity::kERROR))) {
+    static_cast<void>(logger().take_errors());  // the same words
+    fail(model, "reading" + parser_errors(*parser) + " in");
+  }
+  check_network(model, *network);
+  const auto config = made(builder->createBuilderConfig(), model, "starting to build");
+  // f32 means f32: TF32's products have f16's 10 bits, and TensorRT turns them on by itself.
+  config->clearFlag(nvinfer1::BuilderFlag::kTF32);
+  add_profile(*builder, *network, *config, model, options);
+  const std::string timings_entry = "plans/timings-" + sha256_hex(library.name + "\n" + target) + ".cache";
+  const auto timings = timing_cache(library, *config, cache, timings_entry);
+  const auto plan = made(builder->buildSerializedNetwork(*network, *config), model, "building a plan of");
+  keep_timings(timings.get(), cache, timings_entry);
+  const auto* bytes = static_cast<const char*>(plan->data());
+  return {bytes, bytes + plan->size()};
+}
+
+}  // namespace medsam::backends::tensorrt

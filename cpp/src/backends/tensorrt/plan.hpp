@@ -1,0 +1,33 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// Plans: what TensorRT compiles a graph to. Kept in the cache with a fingerprint of everything they depend on; one that
+// is torn, changed, or of another fingerprint is refused and built again. Built without a device where TensorRT can.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "../backend.hpp"
+#include "library.hpp"
+
+namespace medsam::backends::tensorrt {
+
+/// What a plan is for: "sm_89", and the library that made it.
+struct PlanTarget {
+  std::string library;
+  std::string device;
+};
+
+/// The text that names all a plan depends on: docs/gpu.md, "Plans", is the contract with medsam_engine_tools/plans.py.
+std::string plan_fingerprint(const ModelFile& model, const CompileOptions& options, const PlanTarget& target);
+
+/// The plan of that fingerprint, or nothing.
+std::vector<char> read_plan(const CacheFolder& cache, const std::string& fingerprint);
+
+void write_plan(const CacheFolder& cache, const std::string& fingerprint, const void* plan, std::size_t bytes);
+
+/// Parses the graph, checks it against the manifest and compiles it. BackendError with TensorRT's words; ModelError
+/// when the graph is not the manifest's; Unsupported for a precision that the graph is not of.
+std::vector<char> build_plan(const Library& library, const ModelFile& model, const CompileOptions& options,
+                             const CacheFolder& cache, const std::string& target);
+
+}  // namespace medsam::backends::tensorrt

@@ -1,0 +1,241 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+#include "request.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "medsam/error.hpp"
+
+namespace medsam::backends::tensorrt {
+
+namespace {
+
+constexpr std::size_t kElement = 4;  // f32 and i32
+
+std::string text_of(const nvinfer1::Dims& shape) {
+  std::string text;
+  for (int d = 0; d < shape.nbDims; ++d) text += (d == 0 ? "" : ", ") + std::to_string(shape.d[d]);
+  return "(" + text + ")";
+}
+
+nvinfer1::Dims to_dims(const Shape& shape) {
+  nvinfer1::Dims dims{};
+  dims.nbDims = static_cast<std::int32_t>(shape.size());
+  if (shape.size() > nvinfer1::Dims::MAX_DIMS) throw InvalidArgument("tensor: got more dimensions than TensorRT knows");
+  std::copy(shape.begin(), shape.end(), dims.d);
+  return dims;
+}
+
+/// The encoder's work as one thing to launch. Recorded at the second run, when TensorRT has done what it does once.
+class RecordedWork {
+ public:
+  ~RecordedWork() {
+    if (graph_ != nullptr) static_cast<void>(cudaGraphExecDestroy(graph_));
+  }
+  /// Queues `enqueue`'s work, recorded when it can be.
+  template <class F>
+  void launch(cudaStream_t stream, F&& enqueue) {
+    if (graph_ == nullptr && state_ == State::warm) record(stream, enqueue);
+    if (graph_ != nullptr) {
+      check(cudaGraphLaunch(graph_, stream), "launching recorded work");
+      return;
+    }
+    enqueue();
+    if (state_ == State::cold) state_ = State::warm;
+  }
+
+ private:
+  enum class State { cold, warm, recorded };
+  template <class F>
+  void record(cudaStream_t stream, F&& enqueue) {
+    state_ = State::recorded;  // tried once: what cannot be recorded is queued every time
+    if (cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal) != cudaSuccess) {
+      static_cast<void>(cudaGetLastError());
+      return;
+    }
+    bool queued = true;
+    try {
+      enqueue();
+    } catch (const BackendError&) {
+      queued = false;
+    }
+    cudaGraph_t graph = nullptr;
+    const cudaError_t ended = cudaStreamEndCapture(stream, &graph);
+    if (queued && ended == cudaSuccess && cudaGraphInstantiate(&graph_, graph, 0) != cudaSuccess) graph_ = nullptr;
+    if (graph != nullptr) static_cast<void>(cudaGraphDestroy(graph));
+    static_cast<void>(cudaGetLastError());
+  }
+  State state_ = State::cold;
+  cudaGraphExec_t graph_ = nullptr;
+};
+
+class PlanRequest final : public Request {
+ public:
+  PlanRequest(std::shared_ptr<const LoadedPlan> plan, std::unique_ptr<nvinfer1::IExecutionContext> context)
+      : plan_(std::move(plan)),
+        context_(std::move(context)),
+        inputs_(plan_->inputs.size()),
+        outputs_(plan_->outputs.size()) {}
+
+  void* input(std::size_t index, const Shape& shape) override {
+    plan_->device.use();
+    Input& in = inputs_.at(index);
+    set_shape(index, shape);
+    in.used = static_cast<std::size_t>(element_count(shape)) * kElement;
+    in.bound.reset();
+    in.given = true;
+    if (!in.staging || in.staging->bytes() < in.used) in.staging = std::make_unique<PinnedBuffer>(in.used);
+    grow(in.device, in.used);
+    set_address(plan_->inputs[index].name, in.device->get());
+    return in.staging->get();
+  }
+
+  void bind(std::size_t index, const TensorPtr& tensor) override {
+    plan_->device.use();
+    const auto* own = dynamic_cast<const DeviceTensor*>(tensor.get());
+    if (own == nullptr || own->device_index() != plan_->device.index) {
+      // An embedding from a file, a store or another device.
+      const std::size_t bytes = static_cast<std::size_t>(element_count(tensor->shape())) * kElement;
+      std::memcpy(input(index, tensor->shape()), tensor->host(), bytes);
+      return;
+    }
+    Input& in = inputs_.at(index);
+    set_shape(index, tensor->shape());
+    in.bound = tensor;
+    in.given = true;
+    // TensorRT only reads an input; its call wants a mutable pointer.
+    set_address(plan_->inputs[index].name, own->device_data());
+  }
+
+  std::vector<TensorPtr> run() override {
+    plan_->device.use();
+    for (Input& in : inputs_) {
+      // What an address of the last run points to may be gone.
+      if (!in.given) throw BackendError("TensorRT: " + plan_->path + ": an input was not given");
+      in.given = false;
+      if (in.bound) continue;
+      check(cudaMemcpyAsync(in.device->get(), in.staging->get(), in.used, cudaMemcpyHostToDevice, stream_.get()),
+            "copying an input to the device");
+    }
+    std::vector<Shape> shapes;
+    shapes.reserve(outputs_.size());
+    for (std::size_t i = 0; i < outputs_.size(); ++i) shapes.push_back(prepare_output(i));
+    const auto enqueue = [this] {
+      if (context_->enqueueV3(stream_.get())) return;
+      throw BackendError("TensorRT: running " + plan_->path + " failed: " + logger().take_errors());
+    };
+    if (plan_->fixed) {
+      recorded_.launch(stream_.get(), enqueue);
+    } else {
+      enqueue();
+    }
+    std::vector<TensorPtr> answers;
+    answers.reserve(outputs_.size());
+    for (std::size_t i = 0; i < outputs_.size(); ++i) {
+      // The buffer is written again by the next run.
+      auto tensor = std::make_shared<DeviceTensor>(shapes[i], plan_->device, stream_);
+      check(cudaMemcpyAsync(tensor->device_data(), outputs_[i]->get(), tensor->bytes(), cudaMemcpyDeviceToDevice,
+                            stream_.get()),
+            "keeping an output");
+      answers.push_back(std::move(tensor));
+    }
+    stream_.wait();
+    for (Input& in : inputs_) in.bound.reset();
+    return answers;
+  }
+
+ private:
+  struct Input {
+    std::unique_ptr<PinnedBuffer> staging;
+    std::unique_ptr<DeviceBuffer> device;
+    std::size_t used = 0;
+    TensorPtr bound;
+    bool given = false;  // for the next run
+  };
+
+  void grow(std::unique_ptr<DeviceBuffer>& buffer, std::size_t bytes) {
+    if (!buffer || buffer->bytes() < bytes) buffer = std::make_unique<DeviceBuffer>(plan_->device, bytes, stream_);
+  }
+
+  void set_shape(std::size_t index, const Shape& shape) {
+    const TensorSpec& spec = plan_->inputs.at(index);
+    const nvinfer1::Dims dims = to_dims(shape);
+    if (context_->setInputShape(spec.name.c_str(), dims)) return;
+    static_cast<void>(logger().take_errors());
+    const nvinfer1::Dims most =
+        plan_->engine->getProfileShape(spec.name.c_str(), 0, nvinfer1::OptProfileSelector::kMAX);
+    throw Unsupported("input \"" + spec.name + "\": got the shape " + text_of(dims) + ", expected at most " +
+                      text_of(most) + " on a GPU; give fewer points at once, or use device \"CPU\"");
+  }
+
+  void set_address(const std::string& name, void* data) {
+    if (context_->setTensorAddress(name.c_str(), data)) return;
+    throw BackendError("TensorRT: " + plan_->path + ": no tensor \"" + name + "\": " + logger().take_errors());
+  }
+
+  // Memory for an output of the shape that follows from the inputs'.
+  Shape prepare_output(std::size_t index) {
+    const std::string& name = plan_->outputs[index].name;
+    const nvinfer1::Dims dims = context_->getTensorShape(name.c_str());
+    if (dims.nbDims < 0 || std::any_of(dims.d, dims.d + dims.nbDims, [](std::int64_t d) { return d < 0; })) {
+      throw BackendError("TensorRT: " + plan_->path + ": the shape of \"" + name +
+                         "\" does not follow: " + logger().take_errors());
+    }
+    Shape shape(dims.d, dims.d + dims.nbDims);
+    grow(outputs_[index], static_cast<std::size_t>(element_count(shape)) * kElement);
+    set_address(name, outputs_[index]->get());
+    return shape;
+  }
+
+  std::shared_ptr<const LoadedPlan> plan_;  // first, so that it outlives the context
+  Stream stream_;
+  std::unique_ptr<nvinfer1::IExecutionContext> context_;
+  std::vector<Input> inputs_;
+  std::vector<std::unique_ptr<DeviceBuffer>> outputs_;
+  RecordedWork recorded_;
+};
+
+}  // namespace
+
+Model::Model(const Library& library, const Device& device, const ModelFile& file, const std::vector<char>& plan)
+    : plan_(std::make_shared<LoadedPlan>()) {
+  plan_->device = device;
+  plan_->path = file.path;
+  plan_->inputs = file.inputs;
+  plan_->outputs = file.outputs;
+  static_cast<void>(logger().take_errors());
+  plan_->runtime.reset(library.create_runtime(logger()));
+  if (plan_->runtime) plan_->engine.reset(plan_->runtime->deserializeCudaEngine(plan.data(), plan.size()));
+  if (!plan_->engine) throw BackendError("TensorRT: loading the plan of " + file.path + ": " + logger().take_errors());
+  for (const TensorSpec& input : file.inputs) {
+    const nvinfer1::Dims shape = plan_->engine->getTensorShape(input.name.c_str());
+    const auto known = [](std::int64_t d) { return d >= 0; };
+    plan_->fixed = plan_->fixed && std::all_of(shape.d, shape.d + std::max(shape.nbDims, 0), known);
+  }
+}
+
+std::unique_ptr<Request> Model::create_request() const {
+  plan_->device.use();
+  std::unique_ptr<nvinfer1::IExecutionContext> context;
+  {
+    const std::lock_guard lock(plan_->mutex);
+    context.reset(plan_->engine->createExecutionContext());
+  }
+  if (!context) {
+    throw BackendError("TensorRT: creating a context of " + plan_->path + ": " + logger().take_errors());
+  }
+  return std::make_unique<PlanRequest>(plan_, std::move(context));
+}
+
+std::size_t Model::largest_batch() const {
+  std::int64_t most = 1;
+  for (const TensorSpec& input : plan_->inputs) {
+    if (input.shape.size() < 2 || input.shape[0] >= 0) continue;
+    const nvinfer1::Dims dims =
+        plan_->engine->getProfileShape(input.name.c_str(), 0, nvinfer1::OptProfileSelector::kMAX);
+    if (dims.nbDims > 0) most = std::max<std::int64_t>(most, dims.d[0]);
+  }
+  return static_cast<std::size_t>(most);
+}
+
+}  // namespace medsam::backends::tensorrt

@@ -1,0 +1,29 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+#include <algorithm>
+
+#include "bundle.hpp"
+#include "sha256.hpp"
+
+namespace medsam {
+
+namespace {
+
+template <class Tensors>
+std::ptrdiff_t place_of(const Tensors& tensors, const std::string& name) {
+  const auto it = std::find_if(tensors.begin(), tensors.end(), [&](const TensorSpec& t) { return t.name == name; });
+  return it == tensors.end() ? -1 : it - tensors.begin();
+}
+
+}  // namespace
+
+std::string ModelFile::content_hash() const {
+  if (data.empty()) return sha256;
+  std::string hashes = sha256;
+  for (const DataFile& file : data) hashes += "\n" + file.sha256;
+  return sha256_hex(hashes);
+}
+
+std::ptrdiff_t ModelFile::input_index(const std::string& name) const { return place_of(inputs, name); }
+std::ptrdiff_t ModelFile::output_index(const std::string& name) const { return place_of(outputs, name); }
+
+}  // namespace medsam

@@ -1,0 +1,54 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// The CUDA plugin of this build and the TensorRT library that CMake found, for the tests of a machine that has them.
+#pragma once
+
+#include <cstdlib>
+#include <string>
+
+namespace medsam::testing {
+
+/// Sets an environment variable for the life of the object.
+class ScopedVariable {
+ public:
+  ScopedVariable(const char* name, const std::string& value) : name_(name) {
+    const char* old = std::getenv(name);
+    had_ = old != nullptr;
+    if (had_) old_ = old;
+    ::setenv(name, value.c_str(), 1);
+  }
+  ~ScopedVariable() {
+    if (had_) {
+      ::setenv(name_, old_.c_str(), 1);
+    } else {
+      ::unsetenv(name_);
+    }
+  }
+  ScopedVariable(const ScopedVariable&) = delete;
+  ScopedVariable& operator=(const ScopedVariable&) = delete;
+
+ private:
+  const char* name_;
+  bool had_;
+  std::string old_;
+};
+
+/// Where the build put the plugin; "" when it was not built.
+inline std::string plugin_folder() {
+#ifdef MEDSAM_ENGINE_TEST_PLUGIN_DIR
+  return MEDSAM_ENGINE_TEST_PLUGIN_DIR;
+#else
+  return "";
+#endif
+}
+
+/// Where the TensorRT libraries are: $TENSORRT_ROOT, else the Python package that CMake found; "" for neither.
+inline std::string tensorrt_folder() {
+  if (const char* named = std::getenv("TENSORRT_ROOT"); named != nullptr) return named;
+#ifdef MEDSAM_ENGINE_TEST_TENSORRT_DIR
+  return MEDSAM_ENGINE_TEST_TENSORRT_DIR;
+#else
+  return "";
+#endif
+}
+
+}  // namespace medsam::testing
