@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import typer
 
 import medsam_engine
-from medsam_engine.cli import bench, certify, export, fetch, info, segment, tune
+from medsam_engine.cli import bench, build_plan, certify, export, fetch, info, segment, tune
 from medsam_engine.cli import eval as eval_command
 from medsam_engine.cli import run as run_command
 from medsam_engine.errors import InvalidArgument, ModelError, Unsupported
@@ -31,6 +31,7 @@ app.command("fetch")(fetch.fetch)
 app.command("export")(export.export)
 app.command("certify")(certify.certify)
 app.command("tune")(tune.tune)
+app.command("build-plan")(build_plan.build_plan)
 
 
 def _show_version(asked: bool) -> None:
