@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-# Builds the CUDA kernels for every architecture with warnings as errors, looks at what nvcc made of their arithmetic, and
-# runs the kernel sweep on the GPU where there is one. Skips, saying why, without nvcc. Usage: scripts/test_cuda.sh [JOBS]
+# Builds the CUDA kernels for every architecture with warnings as errors, runs what nvcc made of them (PTX) on the CPU, and
+# runs them on the GPU where there is one. Skips, saying why, without nvcc. Usage: scripts/test_cuda.sh [JOBS]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 jobs=${1:-$(nproc)}
@@ -17,6 +17,6 @@ cmake --build --preset cuda -j "$jobs" --target medsam_kernels >build/cuda-build
 start=$SECONDS
 cmake --build --preset cuda -j "$jobs" --target medsam_cuda_kernels
 echo "cuda: nvcc took $((SECONDS - start)) s for all architectures"
-cmake --build --preset cuda -j "$jobs" --target test_kernels_cuda medsam_cuda_ptx
+cmake --build --preset cuda -j "$jobs" --target test_kernels_cuda test_kernels_cuda_ptx
 build/cuda/tests/cpp/kernels/test_kernels_cuda --gtest_filter=None | grep '^skipped' || true  # ctest hides the reason
-ctest --preset cuda
+ctest --preset cuda -j "$jobs"

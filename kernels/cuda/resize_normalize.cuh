@@ -113,10 +113,8 @@ struct NormalizePad {
   MEDSAM_HOST_DEVICE void operator()(const Lane& lane) const noexcept {
     ValueRange values{};
     if (range != nullptr) values = {float_of_ordered(range->lo), float_of_ordered(range->hi)};
-    Pixels resized = image;
-    resized.height = params.new_height;
-    resized.width = params.new_width;
-    const NormalizePlan to = make_normalize_plan(resized, params, values);
+    // The size that it looks at, with a range, is that of `image`: then it is the resized one.
+    const NormalizePlan to = make_normalize_plan(image, params, values);
     if (!to.finite && lane.x == 0 && lane.y == 0) write_flag(finite, 0);
     const std::int64_t size = params.out_size, plane = size * size;
     for (std::int64_t y = lane.y; y < size; y += lane.step_y) {

@@ -1,11 +1,8 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // The CUDA kernels' bodies, compiled by the host's compiler. The sweeps run them in two orders of threads; a third,
 // with threads side by side, serves test_cuda.cpp: under ThreadSanitizer a whole sweep of it would take minutes.
-#include <cstring>
-#include <memory>
-#include <new>
-
 #include "cuda_adapter.hpp"
+#include "host_buffer.hpp"
 #include "host_launcher.hpp"
 #include "tables_under_test.hpp"
 
@@ -20,24 +17,7 @@ struct Host {
   }
   static cuda::Stream stream() { return nullptr; }
 
-  class Buffer {
-   public:
-    Buffer(const void* from, std::size_t bytes)
-        : memory_(static_cast<std::byte*>(::operator new[](bytes, std::align_val_t{64}))), bytes_(bytes) {
-      if (bytes > 0) std::memcpy(memory_.get(), from, bytes);
-    }
-    void* data() { return memory_.get(); }
-    void fetch(void* to) const {
-      if (bytes_ > 0) std::memcpy(to, memory_.get(), bytes_);
-    }
-
-   private:
-    struct Deleter {
-      void operator()(std::byte* p) const { ::operator delete[](p, std::align_val_t{64}); }
-    };
-    std::unique_ptr<std::byte, Deleter> memory_;
-    std::size_t bytes_;
-  };
+  using Buffer = HostBuffer;
 };
 
 }  // namespace
