@@ -21,6 +21,7 @@ from medsam_engine.metrics import dice
 from medsam_engine.prompts import box3d_array, box_array
 from medsam_engine_tools import manifest
 from medsam_engine_tools.errors import ExportError
+from medsam_engine_tools.run_apart import run_apart
 
 Progress = Callable[[str], None]
 Labels = NDArray[np.generic]
@@ -149,6 +150,25 @@ def add_certificate(bundle: Path, certificate: Mapping[str, Any]) -> None:
     os.replace(temporary, bundle / manifest.FILE_NAME)
 
 
+def quantized_entry(folder: Path, encoder: str) -> dict[str, Any]:
+    """What a certificate says about the int8 encoder, which is tried in another process first; {} for others."""
+    if encoder != "int8":
+        return {}
+    content = manifest.read(folder) or {}
+    entry = content.get("quantized", {}).get("encoder")
+    if entry is None:
+        raise ExportError(
+            "encoder: got int8, but the bundle has no int8 encoder; make one with `medsam-engine quantize`"
+        )
+    size = content["image"]["input_size"]
+    output, why = run_apart(folder / entry["file"], np.zeros((1, 3, size, size), np.float32), entry["rest"])
+    if output is None:
+        raise ExportError(
+            f"the int8 encoder does not run here ({why}); quantize the bundle again with a smaller budget"
+        )
+    return {"quantized": {"encoder": manifest.content_hash(entry)}}
+
+
 def certify(
     bundle: str | os.PathLike[str],
     images: str | os.PathLike[str],
@@ -168,6 +188,7 @@ def certify(
     folder = Path(bundle)
     # A volume is run object by object: with room for its slices each is encoded once.
     options: dict[str, Any] = {"profile": profile, "cache_bytes": 1 << 30}
+    quantized = quantized_entry(folder, encoder)
     try:
         exact = Engine(folder, precision="f32", **options)
         approximate = Engine(folder, precision=f"{encoder}/{decoder}", allow_uncertified=True, **options)
@@ -188,6 +209,7 @@ def certify(
     certificate = {
         "precision": reduced[0],
         "stages": {"encoder": encoder, "decoder": decoder},
+        **quantized,
         "model_hash": exact.info.model_hash,
         "backend": exact.info.backend,
         "device": "CPU",

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Container, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -59,7 +60,8 @@ def same_model(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 def model_files(content: Mapping[str, Any]) -> set[str]:
     """The names of all files of the models in a manifest."""
-    entries = [entry for model in content.get("models", {}).values() for entry in (model, *model.get("data", ()))]
+    models = [*content.get("models", {}).values(), *content.get("quantized", {}).values()]
+    entries = [entry for model in models for entry in (model, *model.get("data", ()))]
     return {str(entry.get("file")) for entry in entries}
 
 
@@ -150,6 +152,13 @@ def shipped_certificates(models: Mapping[str, Mapping[str, Any]]) -> list[dict[s
 def write(folder: Path, content: Mapping[str, Any]) -> None:
     """Writes manifest.json into `folder`."""
     (folder / FILE_NAME).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def replace(folder: Path, content: Mapping[str, Any]) -> None:
+    """Writes manifest.json into `folder` in place of the one there; at no time is there half of it."""
+    temporary = folder / f".{FILE_NAME}.new"
+    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    os.replace(temporary, folder / FILE_NAME)
 
 
 def read(folder: Path) -> dict[str, Any] | None:

@@ -1,0 +1,31 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""`medsam-engine quantize`: an int8 encoder for a bundle."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medsam_engine.cli.export_tools import ProgressLine, export_tools
+
+
+def quantize(
+    bundle: Annotated[Path, typer.Argument(help="Model folder; it gets a second encoder, in int8.")],
+    images: Annotated[Path, typer.Option(help="Challenge cases, *.npz with imgs and boxes, to calibrate on.")],
+    out: Annotated[Path | None, typer.Option(help="Write a copy of the bundle here instead.")] = None,
+    budget: Annotated[
+        float, typer.Option(help="Error of the embedding that is allowed, relative to its spread.")
+    ] = 0.03,
+    rest: Annotated[str, typer.Option(help="What the other layers compute in: f32 or bf16.")] = "f32",
+) -> None:
+    """Add an int8 encoder to a bundle; it runs once `certify --encoder int8` has measured it (needs nncf and torch)."""
+    report = ProgressLine()
+    with export_tools("quantize"):
+        from medsam_engine_tools import quantize as tool
+
+        done = tool.quantize(bundle, images, out=out, budget=budget, rest=rest, progress=report)
+    report(
+        f"{done.layers} of {done.candidates} large layers in int8, {done.share:.0%} of the work in layers that could be"
+    )
+    report(f"error of the embedding {done.error:.4f}; written to {done.path}")
+    report(f"next: medsam-engine certify {done.path.parent} --images {images} --encoder int8 --decoder f32")
