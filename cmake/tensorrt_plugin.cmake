@@ -37,6 +37,7 @@ add_library(medsam_engine_tensorrt MODULE
   src/backends/tensorrt/cuda_memory.cpp
   src/backends/tensorrt/library.cpp
   src/backends/tensorrt/plan.cpp
+  src/backends/tensorrt/plan_file.cpp
   src/backends/tensorrt/request.cpp
   src/cache_folder.cpp
   src/model_file.cpp

@@ -32,8 +32,10 @@ class ScopedVariable {
   std::string old_;
 };
 
-/// Where the build put the plugin; "" when it was not built.
+/// $MEDSAM_ENGINE_PLUGIN_DIR (the stand-in's, see CMakeLists.txt), else where the build put the plugin; "" when it was
+/// not built.
 inline std::string plugin_folder() {
+  if (const char* named = std::getenv("MEDSAM_ENGINE_PLUGIN_DIR"); named != nullptr) return named;
 #ifdef MEDSAM_ENGINE_TEST_PLUGIN_DIR
   return MEDSAM_ENGINE_TEST_PLUGIN_DIR;
 #else

@@ -2,6 +2,9 @@
 // Asking for a CUDA device where one thing or another is missing: one line that names it, and the CPU goes on.
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <vector>
+
 #include "backends/plugin.hpp"
 #include "built_plugin.hpp"
 #include "bundle.hpp"
@@ -105,6 +108,97 @@ TEST_F(WithTensorRt, WithoutADriverIsUnsupported) {
 }
 
 TEST_F(WithTensorRt, ADeviceBeyondTheLastIsUnsupported) { message_of<Unsupported>("cuda:77"); }
+
+/// A whole engine on a CUDA device, or on the stand-in for one.
+class CudaEngine : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    try {
+      static_cast<void>(create_backend("cuda:0"));
+    } catch (const Unsupported& e) {
+      GTEST_SKIP() << e.what();
+    }
+    bundle_ = testing::write_tiny_bundle(folder_.path("bundle"));
+    for (std::size_t i = 0; i < pixels_.size(); ++i) pixels_[i] = static_cast<std::uint8_t>(i % 251);
+  }
+  [[nodiscard]] Engine engine(const std::string& device) const {
+    EngineOptions options;
+    options.cache_dir = folder_.path("cache-" + device.substr(0, 4));
+    options.profile = "";
+    options.device = device;
+    return Engine(bundle_, options);
+  }
+  [[nodiscard]] ImageView image() const { return {pixels_.data(), PixelType::u8, 40, 50, 1, 50}; }
+  [[nodiscard]] std::size_t plans() const {
+    std::size_t count = 0;
+    for (const auto& file : std::filesystem::directory_iterator(folder_.path("cache-cuda/plans"))) {
+      count += file.path().extension() == ".plan" ? 1 : 0;
+    }
+    return count;
+  }
+
+  const ScopedVariable plugin_{"MEDSAM_ENGINE_PLUGIN_DIR", testing::plugin_folder()};
+  const ScopedVariable root_{"TENSORRT_ROOT", testing::tensorrt_folder()};
+  testing::TemporaryFolder folder_;
+  std::string bundle_;
+  std::vector<std::uint8_t> pixels_ = std::vector<std::uint8_t>(40 * 50);
+};
+
+TEST_F(CudaEngine, GivesTheCpusMasks) {
+  const Engine cuda = engine("cuda:0"), cpu = engine("CPU");
+  std::vector<Prompt> prompts(21);  // a batch of 16, of 4 and of 1
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    const auto x = static_cast<double>(i);
+    prompts[i].box = Box{x, 5, x + 12, 25};
+    if (i % 3 == 0) prompts[i].points = {{x + 4, 20, 1}};
+  }
+  const ImageEmbedding embedding = cuda.encode(image()), other = cpu.encode(image());
+  for (const bool multimask : {false, true}) {
+    PredictOptions options;
+    options.multimask_output = multimask;
+    const Prediction got = cuda.predict(embedding, prompts, options), want = cpu.predict(other, prompts, options);
+    const std::size_t masks = prompts.size() * (multimask ? 3 : 1);
+    for (std::size_t i = 0; i < masks; ++i) {
+      EXPECT_NEAR(got.iou_predictions()[i], want.iou_predictions()[i], 1e-5) << i;
+    }
+    for (std::size_t i = 0; i < masks * 256; ++i) {
+      ASSERT_NEAR(got.low_res_logits()[i], want.low_res_logits()[i], 1e-5) << i;
+    }
+  }
+}
+
+TEST_F(CudaEngine, TakesBackASavedEmbedding) {
+  const Engine cuda = engine("cuda:0");
+  const ImageEmbedding made = cuda.encode(image());
+  const std::string bytes = made.serialize();
+  const ImageEmbedding loaded = ImageEmbedding::deserialize(bytes.data(), bytes.size());
+  Prompt prompt;
+  prompt.box = Box{3, 3, 20, 20};
+  EXPECT_EQ(cuda.predict(loaded, {prompt}).iou_predictions()[0], cuda.predict(made, {prompt}).iou_predictions()[0]);
+}
+
+TEST_F(CudaEngine, KeepsItsPlans) {
+  static_cast<void>(engine("cuda:0").encode(image()));
+  EXPECT_EQ(plans(), 2u) << "encoder and decoder; the decoder with a mask when first needed";
+  static_cast<void>(engine("cuda:0").encode(image()));
+  EXPECT_EQ(plans(), 2u);
+}
+
+TEST_F(CudaEngine, MorePointsThanAPlanTakesIsUnsupportedAndTheNextCallWorks) {
+  const Engine cuda = engine("cuda:0");
+  const ImageEmbedding embedding = cuda.encode(image());
+  Prompt prompt;
+  for (int i = 0; i < 70; ++i) prompt.points.push_back({1.0 * (i % 30), 5, 1});
+  try {
+    static_cast<void>(cuda.predict(embedding, {prompt}));
+    FAIL();
+  } catch (const Unsupported& e) {
+    expect_names(e.what(), "point_coords");
+    expect_names(e.what(), "64");
+  }
+  prompt.points.resize(3);
+  EXPECT_EQ(cuda.predict(embedding, {prompt}).size(), 1);
+}
 
 }  // namespace
 }  // namespace medsam::backends

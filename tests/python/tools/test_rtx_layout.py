@@ -89,4 +89,4 @@ def test_a_call_goes_where_the_headers_say(owner: str, name: str, arguments: tup
 if __name__ == "__main__":
     import ast
 
-    print(slot_of(sys.argv[1], sys.argv[2], ast.literal_eval(sys.argv[3])))
+    sys.stdout.write(str(slot_of(sys.argv[1], sys.argv[2], ast.literal_eval(sys.argv[3]))))

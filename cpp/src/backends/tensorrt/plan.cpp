@@ -2,11 +2,8 @@
 #include "plan.hpp"
 
 #include <algorithm>
-#include <array>
-#include <cstring>
 #include <fstream>
 #include <memory>
-#include <sstream>
 
 #include "../../sha256.hpp"
 #include "medsam/error.hpp"
@@ -15,32 +12,12 @@ namespace medsam::backends::tensorrt {
 
 namespace {
 
-constexpr std::size_t kHashLine = 7 + 64 + 2;  // "sha256 ", the digits, the end of the line and an empty line
-
-/// What a dimension may be: least, most common, most.
-using Range = std::array<std::int64_t, 3>;
-
-// A plan reserves memory for the largest shapes it takes: about 25 MB a prompt (LiteMedSAM's decoder).
-constexpr Range kBatch{1, 4, 16}, kTokens{1, 2, 64}, kIndices{1, 1, 8};
-
-Range range_of(const Shape& shape, std::size_t dimension) {
-  if (shape[dimension] >= 0) return {shape[dimension], shape[dimension], shape[dimension]};
-  if (shape.size() == 1) return kIndices;
-  return dimension == 0 ? kBatch : kTokens;
-}
-
-// The shape that an input has in this compilation: the caller's where it fixes one.
-const Shape& asked(const ModelFile& model, const CompileOptions& options, std::size_t input) {
-  const bool fixed = input < options.input_shapes.size() && !options.input_shapes[input].empty();
-  return fixed ? options.input_shapes[input] : model.inputs[input].shape;
-}
-
 bool dynamic(const Shape& shape) { return std::find(shape.begin(), shape.end(), -1) != shape.end(); }
 
-nvinfer1::Dims dims(const Shape& shape, std::size_t which) {
+nvinfer1::Dims dims(const Shape& shape, Extreme which) {
   nvinfer1::Dims made{};
   made.nbDims = static_cast<std::int32_t>(shape.size());
-  for (std::size_t d = 0; d < shape.size(); ++d) made.d[d] = range_of(shape, d)[which];
+  for (std::size_t d = 0; d < shape.size(); ++d) made.d[d] = extreme(shape, d, which);
   return made;
 }
 
@@ -100,16 +77,16 @@ void add_profile(nvinfer1::IBuilder& builder, nvinfer1::INetworkDefinition& netw
   bool any = false;
   for (std::size_t i = 0; fits && i < model.inputs.size(); ++i) {
     nvinfer1::ITensor* input = network.getInput(static_cast<std::int32_t>(i));
-    const Shape& shape = asked(model, options, i);
+    const Shape& shape = asked_shape(model, options, i);
     if (!dynamic(shape)) {
       // A shape that the caller fixes is fixed in the network, so that TensorRT optimises for it alone.
-      input->setDimensions(dims(shape, 0));
+      input->setDimensions(dims(shape, Extreme::least));
       continue;
     }
     any = true;
-    fits = profile->setDimensions(input->getName(), nvinfer1::OptProfileSelector::kMIN, dims(shape, 0)) &&
-           profile->setDimensions(input->getName(), nvinfer1::OptProfileSelector::kOPT, dims(shape, 1)) &&
-           profile->setDimensions(input->getName(), nvinfer1::OptProfileSelector::kMAX, dims(shape, 2));
+    fits = profile->setDimensions(input->getName(), nvinfer1::OptProfileSelector::kMIN, dims(shape, Extreme::least)) &&
+           profile->setDimensions(input->getName(), nvinfer1::OptProfileSelector::kOPT, dims(shape, Extreme::common)) &&
+           profile->setDimensions(input->getName(), nvinfer1::OptProfileSelector::kMAX, dims(shape, Extreme::most));
   }
   if (!fits || (any && config.addOptimizationProfile(profile) < 0)) fail(model, "describing the shapes of");
 }
@@ -134,43 +111,7 @@ void keep_timings(const nvinfer1::ITimingCache* timings, const CacheFolder& cach
   });
 }
 
-std::string entry_of(const std::string& fingerprint) { return "plans/" + sha256_hex(fingerprint) + ".plan"; }
-
 }  // namespace
-
-std::string plan_fingerprint(const ModelFile& model, const CompileOptions& options, const PlanTarget& target) {
-  std::ostringstream text;
-  text << "medsam-engine plan 1\nlibrary " << target.library << "\ntarget " << target.device << "\nprecision "
-       << options.precision << "\nmodel " << model.content_hash() << "\n";
-  for (std::size_t i = 0; i < model.inputs.size(); ++i) {
-    const Shape& shape = asked(model, options, i);
-    text << "input " << model.inputs[i].name;
-    for (std::size_t which = 0; which < 3; ++which) {
-      for (std::size_t d = 0; d < shape.size(); ++d) text << (d == 0 ? " " : "x") << range_of(shape, d)[which];
-    }
-    text << "\n";
-  }
-  return text.str();
-}
-
-std::vector<char> read_plan(const CacheFolder& cache, const std::string& fingerprint) {
-  const std::optional<std::string> file = cache.read(entry_of(fingerprint));
-  const std::size_t header = fingerprint.size() + kHashLine;
-  if (!file || file->size() <= header || !file->starts_with(fingerprint)) return {};
-  const std::string plan = file->substr(header);
-  if (file->compare(fingerprint.size(), kHashLine, "sha256 " + sha256_hex(plan) + "\n\n") != 0) return {};
-  return {plan.begin(), plan.end()};
-}
-
-void write_plan(const CacheFolder& cache, const std::string& fingerprint, const void* plan, std::size_t bytes) {
-  const std::string content(static_cast<const char*>(plan), bytes);
-  cache.write(entry_of(fingerprint), [&](const std::string& path) {
-    std::ofstream file(path, std::ios::binary);
-    file << fingerprint << "sha256 " << sha256_hex(content) << "\n\n" << content;
-    file.close();
-    if (!file) throw std::runtime_error("disk full?");
-  });
-}
 
 std::vector<char> build_plan(const Library& library, const ModelFile& model, const CompileOptions& options,
                              const CacheFolder& cache, const std::string& target) {

@@ -17,6 +17,14 @@ struct PlanTarget {
   std::string device;
 };
 
+enum class Extreme : std::uint8_t { least, common, most };
+
+/// A dimension of a plan's shapes; of a fixed one itself.
+std::int64_t extreme(const Shape& shape, std::size_t dimension, Extreme which);
+
+/// The shape of an input in this compilation: the caller's where it fixes one.
+const Shape& asked_shape(const ModelFile& model, const CompileOptions& options, std::size_t input);
+
 /// The text that names all a plan depends on: docs/gpu.md, "Plans", is the contract with medsam_engine_tools/plans.py.
 std::string plan_fingerprint(const ModelFile& model, const CompileOptions& options, const PlanTarget& target);
 

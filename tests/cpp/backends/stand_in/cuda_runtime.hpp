@@ -1,0 +1,26 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// A stand-in for the CUDA runtime where there is no GPU. Device memory is host memory, but work is only done when its
+// stream is waited for: what reads too early, or frees what is still to be used, is found by the tests or by ASan.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <functional>
+#include <vector>
+
+namespace medsam::testing {
+
+using Work = std::function<void()>;
+
+/// What a cudaStream_t points to.
+struct StandInStream {
+  std::vector<Work> queued;
+  bool capturing = false;
+};
+
+inline StandInStream& stream_of(cudaStream_t stream) { return *reinterpret_cast<StandInStream*>(stream); }
+
+/// How often recorded work was launched in this process.
+int graph_launches();
+
+}  // namespace medsam::testing

@@ -1,0 +1,200 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// A stand-in for TensorRT: its plans name a model, which OpenVINO computes on the CPU when the stream gets there. The
+// plugin's own code (requests, memory, recorded work, the plan cache) runs as on a GPU. Objects answer through tables
+// of the slots that NvInferImpl.h fixes; a call of any other slot ends the test.
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
+
+#include "backends/registry.hpp"
+#include "backends/tensorrt/library.hpp"
+#include "backends/tensorrt/plan.hpp"
+#include "cuda_runtime.hpp"
+#include "medsam/error.hpp"
+
+namespace medsam::backends::tensorrt {
+
+namespace {
+
+struct Built {
+  ModelFile model;
+  CompileOptions options;
+};
+
+std::mutex g_mutex;
+std::map<std::string, Built>& built() {
+  static auto* map = new std::map<std::string, Built>();
+  return *map;
+}
+
+[[noreturn]] void unexpected() {
+  std::fputs("stand-in for TensorRT: a call that it does not know\n", stderr);
+  std::abort();
+}
+
+template <class F>
+void* slot(F* function) {
+  return reinterpret_cast<void*>(function);
+}
+
+struct Table {
+  void* slots[96];
+  Table(std::initializer_list<std::pair<int, void*>> known) {
+    for (void*& s : slots) s = slot(&unexpected);
+    for (const auto& [index, function] : known) slots[index] = function;
+  }
+};
+
+struct Engine;
+
+struct Context final : nvinfer1::IExecutionContext {
+  struct Impl {
+    void* const* table;
+    Context* self;
+  } impl;
+  explicit Context(const Engine& engine);
+  const Engine& engine;
+  std::map<std::string, nvinfer1::Dims> shapes;
+  std::map<std::string, void*> addresses;
+  std::shared_ptr<Request> request;
+
+  static bool set_shape(Impl* i, const char* name, const nvinfer1::Dims& shape);
+  static nvinfer1::Dims shape(Impl* i, const char* name);
+  static bool set_address(Impl* i, const char* name, void* data) {
+    i->self->addresses[name] = data;
+    return true;
+  }
+  static bool enqueue(Impl* i, cudaStream_t stream);
+};
+
+struct Engine final : nvinfer1::ICudaEngine {
+  struct Impl {
+    void* const* table;
+    Engine* self;
+  } impl;
+  explicit Engine(Built from)
+      : from_(std::move(from)),
+        compiled_(create_openvino("CPU")->compile(from_.model, from_.options, CacheFolder("none", nullptr))) {
+    static const Table kTable{{5, slot(&create_context)}, {15, slot(&tensor_shape)}, {25, slot(&profile_shape)}};
+    impl = {kTable.slots, this};
+    mImpl = reinterpret_cast<nvinfer1::apiv::VCudaEngine*>(&impl);
+  }
+  Built from_;
+  std::shared_ptr<const CompiledModel> compiled_;
+
+  [[nodiscard]] nvinfer1::Dims input_shape(const char* name, int which) const {
+    nvinfer1::Dims dims{};
+    dims.nbDims = -1;
+    for (std::size_t i = 0; i < from_.model.inputs.size(); ++i) {
+      if (from_.model.inputs[i].name != name) continue;
+      const Shape& shape = asked_shape(from_.model, from_.options, i);
+      dims.nbDims = static_cast<int>(shape.size());
+      for (std::size_t d = 0; d < shape.size(); ++d) {
+        dims.d[d] = which < 0 ? shape[d] : extreme(shape, d, static_cast<Extreme>(which));
+      }
+    }
+    return dims;
+  }
+  static nvinfer1::Dims tensor_shape(Impl* i, const char* name) { return i->self->input_shape(name, -1); }
+  static nvinfer1::Dims profile_shape(Impl* i, const char* name, int, nvinfer1::OptProfileSelector which) {
+    return i->self->input_shape(name, static_cast<int>(which));
+  }
+  static nvinfer1::IExecutionContext* create_context(Impl* i, nvinfer1::ExecutionContextAllocationStrategy) {
+    return new Context(*i->self);
+  }
+};
+
+Context::Context(const Engine& of) : engine(of), request(of.compiled_->create_request()) {
+  static const Table kTable{{20, slot(&set_shape)}, {21, slot(&shape)}, {23, slot(&set_address)}, {36, slot(&enqueue)}};
+  impl = {kTable.slots, this};
+  mImpl = reinterpret_cast<nvinfer1::apiv::VExecutionContext*>(&impl);
+}
+
+bool Context::set_shape(Impl* i, const char* name, const nvinfer1::Dims& shape) {
+  const nvinfer1::Dims least = i->self->engine.input_shape(name, 0), most = i->self->engine.input_shape(name, 2);
+  bool fits = shape.nbDims == most.nbDims;
+  for (int d = 0; fits && d < shape.nbDims; ++d) fits = least.d[d] <= shape.d[d] && shape.d[d] <= most.d[d];
+  if (fits) i->self->shapes[name] = shape;
+  return fits;
+}
+
+// A -1 of an output is the number of prompts where it comes first, of masks where it comes second.
+nvinfer1::Dims Context::shape(Impl* i, const char* name) {
+  const ModelFile& model = i->self->engine.from_.model;
+  std::int64_t prompts = 1, masks = 1;
+  for (const TensorSpec& input : model.inputs) {
+    const nvinfer1::Dims given = i->self->shapes.at(input.name);
+    if (input.shape[0] < 0) (input.shape.size() == 1 ? masks : prompts) = given.d[0];
+  }
+  const auto at = model.output_index(name);
+  nvinfer1::Dims dims{};
+  if (at < 0) unexpected();
+  const Shape& shape = model.outputs[static_cast<std::size_t>(at)].shape;
+  dims.nbDims = static_cast<int>(shape.size());
+  for (std::size_t d = 0; d < shape.size(); ++d) dims.d[d] = shape[d] >= 0 ? shape[d] : d == 0 ? prompts : masks;
+  return dims;
+}
+
+bool Context::enqueue(Impl* i, cudaStream_t stream) {
+  // As TensorRT does, addresses and shapes are taken when the work is queued, the numbers when it is done.
+  const auto work = [request = i->self->request, shapes = i->self->shapes, addresses = i->self->addresses,
+                     model = i->self->engine.from_.model] {
+    for (std::size_t n = 0; n < model.inputs.size(); ++n) {
+      const nvinfer1::Dims& dims = shapes.at(model.inputs[n].name);
+      const Shape shape(dims.d, dims.d + dims.nbDims);
+      std::memcpy(request->input(n, shape), addresses.at(model.inputs[n].name),
+                  static_cast<std::size_t>(element_count(shape)) * 4);
+    }
+    const std::vector<TensorPtr> answers = request->run();
+    for (std::size_t n = 0; n < answers.size(); ++n) {
+      std::memcpy(addresses.at(model.outputs[n].name), answers[n]->host(), answers[n]->bytes());
+    }
+  };
+  testing::stream_of(stream).queued.emplace_back(work);
+  return true;
+}
+
+struct Runtime final : nvinfer1::IRuntime {
+  struct Impl {
+    void* const* table;
+  } impl;
+  Runtime() {
+    static const Table kTable{{3, slot(&deserialize)}};
+    impl = {kTable.slots};
+    mImpl = reinterpret_cast<nvinfer1::apiv::VRuntime*>(&impl);
+  }
+  static nvinfer1::ICudaEngine* deserialize(Impl*, const void* plan, std::size_t bytes) {
+    const std::lock_guard lock(g_mutex);
+    const auto found = built().find(std::string(static_cast<const char*>(plan), bytes));
+    if (found == built().end()) return nullptr;  // as a plan of another driver
+    return new Engine(found->second);
+  }
+};
+
+}  // namespace
+
+void Logger::log(Severity, const char*) noexcept {}
+std::string Logger::take_errors() { return "the stand-in's words"; }
+Logger& logger() {
+  static auto* instance = new Logger();
+  return *instance;
+}
+
+const Library& library() {
+  static const Library kLibrary{"TensorRT stand-in 1", true,
+                                [](nvinfer1::ILogger&) -> nvinfer1::IRuntime* { return new Runtime(); }};
+  return kLibrary;
+}
+
+std::vector<char> build_plan(const Library&, const ModelFile& model, const CompileOptions& options, const CacheFolder&,
+                             const std::string& target) {
+  static_cast<void>(create_openvino("CPU")->compile(model, options, CacheFolder("none", nullptr)));  // its errors
+  const std::string plan = "plan of " + plan_fingerprint(model, options, {"stand-in", target});
+  const std::lock_guard lock(g_mutex);
+  built()[plan] = {model, options};
+  return {plan.begin(), plan.end()};
+}
+
+}  // namespace medsam::backends::tensorrt
