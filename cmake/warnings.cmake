@@ -12,6 +12,6 @@ endfunction()
 # rule: a multiply and an add must not become an FMA. The kernels are small and tested as a whole: warnings are errors.
 function(medsam_engine_cuda_options target)
   target_compile_options(${target} PRIVATE
-    --fmad=false -Werror=all-warnings --threads=0
+    --fmad=false -Werror=all-warnings --threads=0 --compress-mode=size
     "-Xcompiler=-Wall,-Wextra,-Wshadow,-Wconversion,-Wno-sign-conversion,-Werror,-ffp-contract=off")
 endfunction()
