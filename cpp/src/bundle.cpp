@@ -128,6 +128,25 @@ std::optional<QuantizedEncoder> parse_quantized(ObjectReader& manifest, const Bu
   return parsed;
 }
 
+// Every model once more in f16; returns the hash over them.
+std::string parse_half(ObjectReader& manifest, std::map<std::string, ModelFile>& models, const fs::path& folder) {
+  if (!manifest.has("f16")) return "";
+  ObjectReader half = manifest.object("f16");
+  std::string hashes;
+  for (auto& [name, model] : models) {
+    ModelFile parsed = parse_model(half.object(name.c_str()), folder);
+    parsed.precision = "f16";
+    if (parsed.inputs != model.inputs || parsed.outputs != model.outputs) {
+      throw ModelError("manifest.json: f16: " + name.substr(0, 60) +
+                       ": its inputs and outputs are not the model's; run `medsam-engine half` again");
+    }
+    hashes += name + ":" + parsed.content_hash() + "\n";
+    model.half = std::make_shared<const ModelFile>(std::move(parsed));
+  }
+  half.finish();
+  return sha256_hex(hashes);
+}
+
 PromptEncoding parse_prompt(ObjectReader prompt) {
   PromptEncoding encoding;
   encoding.frame = static_cast<double>(prompt.integer("frame", 1, kMaxInputSize));
@@ -252,6 +271,7 @@ Bundle read_bundle(const std::string& folder) {
     const ModelFile& model = models[name] = parse_model(list.object(name.c_str()), folder);
     hashes += name + ":" + model.content_hash() + "\n";
   }
+  bundle.half_hash = parse_half(reader, models, folder);
   bundle.experts = parse_experts(reader, models);
   bundle.model_hash = sha256_hex(hashes);
   bundle.quantized = parse_quantized(reader, bundle);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -38,7 +39,8 @@ struct ModelFile {
   std::string sha256;
   std::vector<TensorSpec> inputs, outputs;
   std::vector<DataFile> data;
-  std::string precision = "f32";  // that of the graph's weights
+  std::string precision = "f32";          // that of the graph's weights
+  std::shared_ptr<const ModelFile> half;  // the same in f16, where the bundle has it (docs/bundle.md, "The f16 graphs")
 
   /// Names everything the model computes from: the graph's hash, and its data files'.
   [[nodiscard]] std::string content_hash() const;
@@ -82,6 +84,7 @@ struct Bundle {
   std::string model_hash;                   // over all models' hashes
   std::vector<Certificate> certificates;
   std::optional<QuantizedEncoder> quantized;
+  std::string half_hash;  // over the f16 graphs; "" = the bundle has none
 
   /// ModelError when the expert has no model of that role.
   [[nodiscard]] const ModelFile& model(const std::string& role, const std::string& expert = "") const;

@@ -14,6 +14,7 @@ namespace {
 constexpr std::int64_t kImages = 40;
 constexpr double kAgreement = 0.98, kAgreementWithoutTruth = 0.99;
 constexpr double kTruthLoss = 0.002, kWorstLoss = 0.05;
+constexpr double kLargestHalf = 65504 / 2.0;  // of the magnitudes seen in an f16 graph: an image may hold more
 
 bool is_decoder_precision(const std::string& name) { return name == "f32" || name == "bf16" || name == "f16"; }
 bool is_encoder_precision(const std::string& name) { return is_decoder_precision(name) || name == "int8"; }
@@ -59,6 +60,7 @@ Certificate parse_certificate(const Json& json, const std::string& where) {
     certificate.quantized_encoder = quantized.string("encoder");
     quantized.finish();
   }
+  if (reader.has("f16")) certificate.half_graphs = reader.string("f16");
   certificate.model_hash = reader.string("model_hash");
   certificate.backend = reader.string("backend");
   certificate.device = reader.string("device");
@@ -68,6 +70,7 @@ Certificate parse_certificate(const Json& json, const std::string& where) {
   certificate.truth_f32 = optional_number(measured, "truth_f32");
   certificate.truth = optional_number(measured, "truth");
   certificate.worst_loss = optional_number(measured, "worst_loss");
+  if (measured.has("largest")) certificate.largest = measured.number("largest");
   for (const char* field : {"objects", "agreement_worst", "machine", "profile", "encode_ratio", "prompt_ratio"}) {
     measured.skip(field);
   }
@@ -80,8 +83,15 @@ std::string fault_of(const Certificate& c, const PrecisionContext& context) {
   const bool other_int8 =
       c.stages.encoder == "int8" && (c.quantized_encoder.empty() || c.quantized_encoder != context.quantized_encoder);
   if (c.model_hash != context.model_hash || other_int8) return "its certificate is for other model files";
-  if (c.backend != context.backend) return "its certificate is for " + c.backend + ", this is " + context.backend;
-  if (c.device != context.device) return "its certificate is for the device " + c.device;
+  const bool half = c.stages.encoder == "f16" || c.stages.decoder == "f16";
+  if (half && c.half_graphs != context.half_graphs) return "its certificate is for f16 graphs that are not run here";
+  // What was measured is the rounding that a graph's own types ask for, wherever it runs.
+  const bool anywhere = half && !c.half_graphs.empty();
+  if (!anywhere && c.backend != context.backend) {
+    return "its certificate is for " + c.backend + ", this is " + context.backend;
+  }
+  if (!anywhere && c.device != context.device) return "its certificate is for the device " + c.device;
+  if (anywhere && !(c.largest && *c.largest <= kLargestHalf)) return "its certificate shows values near f16's largest";
   if (c.images < kImages) return "its certificate covers fewer than " + std::to_string(kImages) + " images";
   const bool truth = c.truth_f32 && c.truth && c.worst_loss;
   // Written so that NaN fails.

@@ -29,6 +29,8 @@ struct Certificate {
   std::optional<double> truth_f32, truth;  // mean DSC with the ground truth, where there is one
   std::optional<double> worst_loss;        // of truth DSC, over large objects that f32 gets right
   std::string quantized_encoder;           // hash of the int8 encoder that was measured; "" where there is none
+  std::string half_graphs;                 // hash of the f16 graphs that were measured; "" where there are none
+  std::optional<double> largest;           // magnitude in those graphs
 };
 
 /// Reads one entry of the manifest's list. ModelError.
@@ -39,7 +41,8 @@ struct PrecisionContext {
   const std::vector<Certificate>& certificates;
   std::string model_hash, backend, device;
   std::function<bool(const std::string& precision)> native;  // whether the processor computes in it
-  std::string quantized_encoder;                             // hash of the bundle's int8 encoder; "" = it has none
+  std::string quantized_encoder = {};                        // hash of the bundle's int8 encoder; "" = it has none
+  std::string half_graphs = {};                              // hash of the f16 graphs that the backend would run
 };
 
 /// Why a certificate does not hold; "" when it does.

@@ -27,15 +27,23 @@ Profile choose_profile(const std::string& name, const Bundle& bundle) {
   return name.empty() || name == bundle.profile.name ? bundle.profile : builtin_profile(name);
 }
 
+const ModelFile& half_of(const ModelFile& model) {
+  if (model.half) return *model.half;
+  throw Unsupported(
+      "precision: got \"f16\", but this bundle has no f16 graphs; use f32, or add them with "
+      "`medsam-engine half`");
+}
+
 // To be raised when the pixel kernels or this library's use of the encoder change an embedding's values: embeddings
 // outlive the library's version in stores and files, and must not be taken for new ones.
 constexpr int kEmbeddingRevision = 1;
 
 // Everything that decides an embedding's values, but for rounding noise.
 std::string embedding_fingerprint(const Bundle& bundle, const std::string& expert, const std::string& precision,
-                                  const EngineOptions& options) {
+                                  bool half, const EngineOptions& options) {
   const ImageRules& rules = *bundle.profile.image;
-  const ModelFile& encoder = precision == "int8" ? bundle.quantized.value().model : bundle.model("encoder", expert);
+  const ModelFile& exact = bundle.model("encoder", expert);
+  const ModelFile& encoder = precision == "int8" ? bundle.quantized.value().model : half ? half_of(exact) : exact;
   const Json text = {{"revision", kEmbeddingRevision},
                      {"encoder", encoder.content_hash()},
                      {"input_size", bundle.input_size},
@@ -83,8 +91,9 @@ Engine::Impl::Impl(const std::string& folder, EngineOptions opts)
   RunChoice run = choose_run(options, bundle, *backend, cache, warnings(options));
   precision = run.precision;
   options.threads = run.threads;
+  const bool half = precision.encoder == "f16" && backend->runs_half_graphs();
   for (const auto& [name, models] : bundle.experts) {
-    fingerprints_[name] = embedding_fingerprint(bundle, name, precision.encoder, options);
+    fingerprints_[name] = embedding_fingerprint(bundle, name, precision.encoder, half, options);
   }
   experts_ =
       std::make_unique<ExpertPool>(options.expert_limit, [this](const std::string& name) { return load_expert(name); });
@@ -115,6 +124,8 @@ std::shared_ptr<const backends::CompiledModel> Engine::Impl::compile(const Model
   if (type == "int8") {
     file = &bundle.quantized.value().model;
     type = bundle.quantized->rest;
+  } else if (type == "f16" && backend->runs_half_graphs()) {
+    file = &half_of(model);
   }
   verify_model(*file, cache, options.verify);
   auto compiled = backend->compile(*file, {type, options.threads, std::move(shapes)}, cache);

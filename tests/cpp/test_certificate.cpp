@@ -55,6 +55,37 @@ TEST(Certificate, OfInt8NamesTheVeryInt8Encoder) {
   EXPECT_NE(fault(unnamed, "hash", "fake 1", "CPU", ""), "");
 }
 
+Certificate good_half() {
+  Certificate c = good("f16", "f16");
+  c.stages.name = "f16";
+  c.backend = "the graph's types";
+  c.device = "any";
+  c.half_graphs = "f16 hash";
+  c.largest = 32752;
+  return c;
+}
+
+TEST(Certificate, OfF16GraphsHoldsWhereverTheyAreRun) {
+  const auto fault_on = [](const Certificate& c, const std::string& graphs) {
+    return fault_of(c, {{}, "hash", "TensorRT 1", "cuda:0", nullptr, "", graphs});
+  };
+  EXPECT_EQ(fault_on(good_half(), "f16 hash"), "");
+  EXPECT_NE(fault_on(good_half(), "another f16 hash"), "");
+  EXPECT_NE(fault_on(good_half(), ""), "") << "a backend that runs the exact graph in f16";
+  Certificate close = good_half();
+  close.largest = 32753;
+  EXPECT_NE(fault_on(close, "f16 hash"), "");
+  close.largest = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_NE(fault_on(close, "f16 hash"), "");
+  close.largest.reset();
+  EXPECT_NE(fault_on(close, "f16 hash"), "") << "nobody looked";
+  Certificate hinted = good_half();
+  hinted.half_graphs = "";
+  hinted.backend = "TensorRT 1";
+  hinted.device = "cuda:0";
+  EXPECT_NE(fault_on(hinted, "f16 hash"), "") << "the graphs that would run were not what was measured";
+}
+
 TEST(Certificate, EveryBarCounts) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   const auto broken = [](auto change) {

@@ -28,6 +28,8 @@ class TensorRtBackend final : public Backend {
     return precision == "f32" || (precision == "f16" && device_.capability >= 53);
   }
 
+  bool runs_half_graphs() const override { return true; }
+
   std::shared_ptr<const CompiledModel> compile(const ModelFile& model, const CompileOptions& options,
                                                const CacheFolder& cache) const override {
     if (options.precision != "f32" && options.precision != "f16") {

@@ -47,6 +47,11 @@ struct Table {
   }
 };
 
+CompileOptions in_f32(CompileOptions options) {
+  options.precision = "f32";
+  return options;
+}
+
 struct Engine;
 
 struct Context final : nvinfer1::IExecutionContext {
@@ -76,7 +81,7 @@ struct Engine final : nvinfer1::ICudaEngine {
   } impl;
   explicit Engine(Built from)
       : from_(std::move(from)),
-        compiled_(create_openvino("CPU")->compile(from_.model, from_.options, CacheFolder("none", nullptr))) {
+        compiled_(create_openvino("CPU")->compile(from_.model, in_f32(from_.options), CacheFolder("none", nullptr))) {
     static const Table kTable{{5, slot(&create_context)}, {15, slot(&tensor_shape)}, {25, slot(&profile_shape)}};
     impl = {kTable.slots, this};
     mImpl = reinterpret_cast<nvinfer1::apiv::VCudaEngine*>(&impl);
@@ -190,7 +195,8 @@ const Library& library() {
 
 std::vector<char> build_plan(const Library&, const ModelFile& model, const CompileOptions& options, const CacheFolder&,
                              const std::string& target) {
-  static_cast<void>(create_openvino("CPU")->compile(model, options, CacheFolder("none", nullptr)));  // its errors
+  static_cast<void>(
+      create_openvino("CPU")->compile(model, in_f32(options), CacheFolder("none", nullptr)));  // its errors
   const std::string plan = "plan of " + plan_fingerprint(model, options, {"stand-in", target});
   const std::lock_guard lock(g_mutex);
   built()[plan] = {model, options};
