@@ -17,12 +17,14 @@ constexpr double kTruthLoss = 0.002, kWorstLoss = 0.05;
 constexpr double kLargestHalf = 65504 / 2.0;  // of the magnitudes seen in an f16 graph: an image may hold more
 
 bool is_decoder_precision(const std::string& name) { return name == "f32" || name == "bf16" || name == "f16"; }
-bool is_encoder_precision(const std::string& name) { return is_decoder_precision(name) || name == "int8"; }
+bool is_encoder_precision(const std::string& name) {
+  return is_decoder_precision(name) || name == "bf16_mixed" || name == "int8";
+}
 
 StagePrecisions parse_stages(ObjectReader stages, const std::string& name) {
   const StagePrecisions parsed{name, stages.string("encoder"), stages.string("decoder")};
   if (!is_encoder_precision(parsed.encoder)) {
-    stages.fail("encoder", "\"" + parsed.encoder.substr(0, 20) + "\"", "f32 | bf16 | f16 | int8");
+    stages.fail("encoder", "\"" + parsed.encoder.substr(0, 20) + "\"", "f32 | bf16 | bf16_mixed | f16 | int8");
   }
   if (!is_decoder_precision(parsed.decoder)) {
     stages.fail("decoder", "\"" + parsed.decoder.substr(0, 20) + "\"", "f32 | bf16 | f16");

@@ -138,11 +138,11 @@ def summary(rows: list[Row], images: int) -> dict[str, Any]:
 
 
 def add_certificate(bundle: Path, certificate: Mapping[str, Any]) -> None:
-    """Puts a certificate into the manifest in place of an older one of the same precision, backend and device."""
+    """Puts a certificate into the manifest in place of an older one of the same stages, backend and device."""
     content = manifest.read(bundle)
     if content is None:
         raise ExportError(f"bundle '{bundle}' has no manifest of this version; export it again")
-    key = ("precision", "backend", "device")
+    key = ("stages", "backend", "device")
     others = [c for c in content["certificates"] if any(c.get(k) != certificate[k] for k in key)]
     content["certificates"] = [*others, dict(certificate)]
     temporary = bundle / f".{manifest.FILE_NAME}.new"
@@ -173,7 +173,7 @@ def certify(
     bundle: str | os.PathLike[str],
     images: str | os.PathLike[str],
     *,
-    encoder: str = "bf16",
+    encoder: str = "bf16_mixed",
     decoder: str = "bf16",
     truth: bool = True,
     profile: str = "clinical",
@@ -207,7 +207,7 @@ def certify(
     if not reduced:
         raise ExportError("precision: got f32 for both stages, expected an approximation")
     certificate = {
-        "precision": reduced[0],
+        "precision": reduced[0].removesuffix("_mixed"),
         "stages": {"encoder": encoder, "decoder": decoder},
         **quantized,
         "model_hash": exact.info.model_hash,

@@ -1,5 +1,5 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// OpenVINO backend. Its headers are included here and nowhere else; its exceptions do not leave this file.
+// OpenVINO backend. Its headers are included here and in openvino_mixed.* only; its exceptions do not leave this file.
 #include <xxhash.h>
 #include <openvino/frontend/manager.hpp>
 #include <openvino/openvino.hpp>
@@ -14,6 +14,7 @@
 
 #include "../sha256.hpp"
 #include "medsam/error.hpp"
+#include "openvino_mixed.hpp"
 #include "registry.hpp"
 
 namespace medsam::backends {
@@ -109,10 +110,10 @@ ov::Core& core() {
 }
 
 ov::element::Type inference_type(const std::string& precision) {
-  if (precision == "f32") return ov::element::f32;
+  if (precision == "f32" || precision == "bf16_mixed") return ov::element::f32;
   if (precision == "bf16") return ov::element::bf16;
   if (precision == "f16") return ov::element::f16;
-  throw Unsupported("precision: got \"" + precision + "\", expected f32, bf16 or f16; use f32");
+  throw Unsupported("precision: got \"" + precision + "\", expected f32, bf16, bf16_mixed or f16; use f32");
 }
 
 class OpenVinoBackend final : public Backend {
@@ -128,10 +129,11 @@ class OpenVinoBackend final : public Backend {
 
   bool native(const std::string& precision) const override {
     if (precision == "f32") return !device_.starts_with("NPU");  // an NPU computes in f16 and integers
+    if (precision == "bf16_mixed" && device_ != "CPU") return false;  // other plugins may retype the nodes
     const std::vector<std::string> capabilities = core().get_property(device_, ov::device::capabilities);
-    const char* name = precision == "bf16"  ? ov::device::capability::BF16
-                       : precision == "f16" ? ov::device::capability::FP16
-                                            : "";
+    const char* name = precision == "bf16" || precision == "bf16_mixed" ? ov::device::capability::BF16
+                       : precision == "f16"                             ? ov::device::capability::FP16
+                                                                        : "";
     return std::find(capabilities.begin(), capabilities.end(), name) != capabilities.end();
   }
 
@@ -179,6 +181,7 @@ class OpenVinoBackend final : public Backend {
     if (!shapes.empty()) model->reshape(shapes);
     check_ports(file, model->inputs(), file.inputs, "input");
     check_ports(file, model->outputs(), file.outputs, "output");
+    if (options.precision == "bf16_mixed") retype_to_bf16_mixed(*model);
     return model;
   }
 

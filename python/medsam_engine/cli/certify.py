@@ -16,7 +16,9 @@ def certify(
     images: Annotated[
         Path, typer.Option(help="Challenge cases, *.npz with imgs and boxes, at least 40 images with volumes' slices.")
     ],
-    encoder: Annotated[str, typer.Option(help="What the encoder is to compute in: f32, bf16 or f16.")] = "bf16",
+    encoder: Annotated[
+        str, typer.Option(help="What the encoder is to compute in: f32, bf16, bf16_mixed or f16.")
+    ] = "bf16_mixed",
     decoder: Annotated[str, typer.Option(help="And the decoder.")] = "bf16",
     truth: Annotated[
         bool, typer.Option("--truth/--no-truth", help="Score against the key gts too, where a case has it.")
@@ -37,7 +39,7 @@ def certify(
     for name, value in certificate["measured"].items():
         report(f"{name:16} {value:.4f}" if isinstance(value, float) else f"{name:16} {value}")
     try:
-        Engine(bundle, precision=certificate["precision"])
+        Engine(bundle, precision=f"{encoder}/{decoder}")
     except Unsupported as error:
         report(f"the certificate does not hold: {error}")
         raise typer.Exit(1) from error
