@@ -127,12 +127,15 @@ def _checked_hash(folder: Path, entry: Mapping[str, Any]) -> str:
     return hashes[0] if len(hashes) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
-def _roles(content: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _roles(content: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Role, precision and entry of every graph."""
     experts = content.get("experts")
     parts = experts.values() if experts else [{name: name for name in content["models"]}]
     for part in parts:
         for role, name in part.items():
-            yield role, content["models"][name]
+            yield role, "f32", content["models"][name]
+            if "f16" in content:
+                yield role, "f16", content["f16"][name]
 
 
 def bundle_models(bundle: Path) -> list[PlanModel]:
@@ -143,12 +146,12 @@ def bundle_models(bundle: Path) -> list[PlanModel]:
     except (OSError, ValueError, KeyError) as error:
         raise ExportError(f"bundle '{bundle}' has no manifest of this version; export it again") from error
     models: dict[str, PlanModel] = {}
-    for role, entry in roles:
+    for role, precision, entry in roles:
         shapes = [tuple(tensor["shape"]) for tensor in entry["inputs"]]
         if role == "encoder":
             shapes = [(1, *shape[1:]) for shape in shapes]
         names = tuple(tensor["name"] for tensor in entry["inputs"])
-        found = PlanModel(role, bundle / entry["file"], "f32", _checked_hash(bundle, entry), names, tuple(shapes))
+        found = PlanModel(role, bundle / entry["file"], precision, _checked_hash(bundle, entry), names, tuple(shapes))
         models[found.content_hash] = found
     return list(models.values())
 
@@ -251,10 +254,10 @@ def build_plans(
         for target in wanted:
             text = fingerprint(model, library, target)
             if is_stored(folder, text):
-                report(f"{model.role}, {target}: is there")
+                report(f"{model.role} {model.precision}, {target}: is there")
                 files.append(plan_path(folder, text))
                 continue
             plan = build(model, target)
             files.append(store(folder, text, plan))
-            report(f"{model.role}, {target}: {len(plan) / 1e6:.0f} MB")
+            report(f"{model.role} {model.precision}, {target}: {len(plan) / 1e6:.0f} MB")
     return files

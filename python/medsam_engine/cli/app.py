@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import typer
 
 import medsam_engine
-from medsam_engine.cli import bench, build_plan, certify, export, fetch, info, quantize, segment, tune
+from medsam_engine.cli import bench, build_plan, certify, export, fetch, half, info, quantize, segment, tune
 from medsam_engine.cli import eval as eval_command
 from medsam_engine.cli import run as run_command
 from medsam_engine.errors import InvalidArgument, ModelError, Unsupported
@@ -33,6 +33,7 @@ app.command("certify")(certify.certify)
 app.command("quantize")(quantize.quantize)
 app.command("tune")(tune.tune)
 app.command("build-plan")(build_plan.build_plan)
+app.command("half")(half.half)
 
 
 def _show_version(asked: bool) -> None:
