@@ -60,7 +60,11 @@ def same_model(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 def model_files(content: Mapping[str, Any]) -> set[str]:
     """The names of all files of the models in a manifest."""
-    models = [*content.get("models", {}).values(), *content.get("quantized", {}).values(), *content.get("f16", {}).values()]
+    models = [
+        *content.get("models", {}).values(),
+        *content.get("quantized", {}).values(),
+        *content.get("f16", {}).values(),
+    ]
     entries = [entry for model in models for entry in (model, *model.get("data", ()))]
     return {str(entry.get("file")) for entry in entries}
 
