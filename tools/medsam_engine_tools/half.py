@@ -211,17 +211,16 @@ def emulated(model: onnx.ModelProto, *, largest: bool = False) -> onnx.ModelProt
     """An f32 model that rounds where `model` computes in f16, for runtimes without f16 arithmetic.
 
     Products are summed in f32, as tensor cores do; numbers below f16's normal range are not flushed. A value beyond
-    65504 becomes NaN. With `largest` there is one output more: the largest magnitude of all f16 tensors, unrounded.
+    65504 becomes NaN. With `largest` it stays as it is, since NaN would hide it from a maximum, and there is one output
+    more: the largest magnitude of all f16 tensors.
     """
     made = onnx.ModelProto()
     made.CopyFrom(model)
     computed = set(half_tensors(model))
     graph = made.graph
-    constants = {
-        "half/splitter": SPLITTER,
-        "half/largest": LARGEST,
-        "half/nan": float("nan"),
-    }
+    constants = {"half/splitter": SPLITTER}
+    if not largest:
+        constants |= {"half/largest": LARGEST, "half/nan": float("nan")}
     nodes: list[onnx.NodeProto] = []
     for node in model.graph.node:
         copy = onnx.NodeProto()
@@ -233,7 +232,7 @@ def emulated(model: onnx.ModelProto, *, largest: bool = False) -> onnx.ModelProt
         if rounds:
             exact = f"{node.output[0]}/exact"
             copy.output[0] = exact
-            nodes += _rounding(exact, node.output[0])
+            nodes += _rounding(exact, node.output[0], overflow=not largest)
     graph.ClearField("node")
     graph.node.extend(nodes)
     weights = [
@@ -256,14 +255,18 @@ def emulated(model: onnx.ModelProto, *, largest: bool = False) -> onnx.ModelProt
     return made
 
 
-def _rounding(exact: str, rounded: str) -> list[onnx.NodeProto]:
-    """To f16's 11 bits, in f32 arithmetic."""
+def _rounding(exact: str, rounded: str, overflow: bool) -> list[onnx.NodeProto]:
+    """To f16's 11 bits, in f32 arithmetic; with `overflow` NaN beyond f16's range."""
     t = [f"{rounded}/round{i}" for i in range(5)]
-    return [
+    nodes = [
         helper.make_node("Mul", [exact, "half/splitter"], [t[0]]),
         helper.make_node("Sub", [t[0], exact], [t[1]]),
-        helper.make_node("Sub", [t[0], t[1]], [t[2]]),
-        helper.make_node("Abs", [t[2]], [t[3]]),
-        helper.make_node("Greater", [t[3], "half/largest"], [t[4]]),
-        helper.make_node("Where", [t[4], "half/nan", t[2]], [rounded]),
+        helper.make_node("Sub", [t[0], t[1]], [t[2] if overflow else rounded]),
     ]
+    if overflow:
+        nodes += [
+            helper.make_node("Abs", [t[2]], [t[3]]),
+            helper.make_node("Greater", [t[3], "half/largest"], [t[4]]),
+            helper.make_node("Where", [t[4], "half/nan", t[2]], [rounded]),
+        ]
+    return nodes

@@ -71,9 +71,25 @@ def test_the_emulation_rounds_as_f16_does(tmp_path: Path) -> None:
 def test_an_overflow_is_seen(tmp_path: Path, scale: float, overflows: bool) -> None:
     model = half.to_half(linear(np.eye(8, dtype=np.float32) * 100, helper.make_node("Softplus", ["a"], ["y"])))
     x = np.full((1, 8), scale / 100, np.float32)
-    got, largest = run(half.emulated(model, largest=True), tmp_path / "m.onnx", x)
+    _, largest = run(half.emulated(model, largest=True), tmp_path / "l.onnx", x)
     assert largest == pytest.approx(scale, rel=1e-3)
+    [got] = run(half.emulated(model), tmp_path / "m.onnx", x)
     assert np.isnan(got).all() == overflows
+
+
+def test_an_overflow_is_not_hidden_by_what_comes_after(tmp_path: Path) -> None:
+    model = linear(
+        np.eye(8, dtype=np.float32),
+        helper.make_node("Add", ["a", "a"], ["b"]),
+        helper.make_node("Mul", ["b", "w0"], ["c"]),
+        helper.make_node("Softmax", ["c"], ["y"]),
+    )
+    model.graph.initializer.append(numpy_helper.from_array(np.float32(0.5), "w0"))
+    model.graph.value_info.extend(helper.make_tensor_value_info(n, TensorProto.FLOAT, ["B", 8]) for n in "bc")
+    x = np.full((1, 8), 40000, np.float32)
+    x[0, 1:] = 0
+    _, largest = run(half.emulated(half.to_half(model), largest=True), tmp_path / "l.onnx", x)
+    assert largest == 80000
 
 
 def test_a_weight_that_does_not_fit_stays_and_is_cast() -> None:
