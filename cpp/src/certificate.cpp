@@ -114,6 +114,29 @@ std::optional<StagePrecisions> stage_pair(const std::string& wanted) {
                                                                                       : std::nullopt;
 }
 
+[[noreturn]] void refuse(const std::string& wanted, const std::string& why) {
+  throw Unsupported("precision: got \"" + wanted + "\", but " + why +
+                    "; use f32 or auto, or measure one with `medsam-engine certify`");
+}
+
+std::string lacking(const std::string& encoder, const PrecisionContext& context) {
+  return encoder == "int8" && context.quantized_encoder.empty()
+             ? "this bundle has no int8 encoder, which `medsam-engine quantize` makes"
+             : "this processor does not compute in it";
+}
+
+StagePrecisions choose_pair(const StagePrecisions& wanted, bool allow_uncertified, const PrecisionContext& context) {
+  if (auto certified = certified_stages(wanted.encoder, wanted.decoder, context)) return *certified;
+  if (!native(wanted, context)) refuse(wanted.name, lacking(wanted.encoder, context));
+  if (allow_uncertified) return wanted;
+  std::string why = "this bundle has no certificate for it";
+  for (const Certificate& certificate : context.certificates) {
+    const StagePrecisions& stages = certificate.stages;
+    if (stages.encoder == wanted.encoder && stages.decoder == wanted.decoder) why = fault_of(certificate, context);
+  }
+  refuse(wanted.name, why);
+}
+
 }  // namespace
 
 std::optional<StagePrecisions> certified_stages(const std::string& encoder, const std::string& decoder,
@@ -138,10 +161,7 @@ std::vector<std::string> certified_pairs(const PrecisionContext& context) {
 
 StagePrecisions choose_precision(const std::string& wanted, bool allow_uncertified, const PrecisionContext& context) {
   if (wanted == "f32") return {};
-  if (const auto pair = stage_pair(wanted)) {
-    if (auto certified = certified_stages(pair->encoder, pair->decoder, context)) return *certified;
-    if (allow_uncertified && native(*pair, context)) return *pair;
-  }
+  if (const auto pair = stage_pair(wanted)) return choose_pair(*pair, allow_uncertified, context);
   const std::string names = "f32, bf16, f16, int8 or auto";
   if (wanted != "auto" && wanted != "bf16" && wanted != "f16" && wanted != "int8") {
     throw InvalidArgument("precision: got \"" + wanted.substr(0, 20) + "\", expected " + names);
@@ -162,13 +182,8 @@ StagePrecisions choose_precision(const std::string& wanted, bool allow_uncertifi
   if (wanted == "auto") return {};
   const StagePrecisions all{wanted, wanted, wanted == "int8" ? "f32" : wanted};  // no decoder comes in int8
   if (allow_uncertified && native(all, context)) return all;
-  if (wanted == "int8" && context.quantized_encoder.empty()) {
-    why = "this bundle has no int8 encoder, which `medsam-engine quantize` makes";
-  } else if (allow_uncertified) {
-    why = "this processor does not compute in it";
-  }
-  throw Unsupported("precision: got \"" + wanted + "\", but " + why +
-                    "; use f32 or auto, or measure one with `medsam-engine certify`");
+  if (allow_uncertified || (wanted == "int8" && context.quantized_encoder.empty())) why = lacking(wanted, context);
+  refuse(wanted, why);
 }
 
 }  // namespace medsam

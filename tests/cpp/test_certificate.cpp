@@ -159,7 +159,7 @@ TEST_F(ChoosePrecision, TheOverrideCoversEveryStage) {
   EXPECT_EQ(choose("bf16", true).decoder, "bf16");
   EXPECT_EQ(choose("bf16/f32", true).encoder, "bf16");
   EXPECT_EQ(choose("bf16/f32", true).decoder, "f32");
-  EXPECT_THROW(choose("bf16/f32"), InvalidArgument) << "names no certificate";
+  EXPECT_THROW(choose("bf16/f32"), Unsupported) << "names no certificate";
   EXPECT_THROW(choose("bf16/i4", true), InvalidArgument);
   EXPECT_THROW(choose("f32/int8", true), InvalidArgument);
 }
@@ -167,8 +167,17 @@ TEST_F(ChoosePrecision, TheOverrideCoversEveryStage) {
 TEST_F(ChoosePrecision, APairOfStagesNeedsNoOverrideWhereItIsCertified) {
   certificates_ = {good("f32", "bf16")};
   EXPECT_EQ(choose("f32/bf16").decoder, "bf16");
-  EXPECT_THROW(choose("bf16/f32"), InvalidArgument);
-  EXPECT_THROW(choose("bf16/bf16"), InvalidArgument);
+  EXPECT_THROW(choose("bf16/f32"), Unsupported);
+  EXPECT_THROW(choose("f16/f32", true), Unsupported) << "not native";
+  EXPECT_THROW(choose("int8/f32", true), Unsupported) << "no int8 encoder";
+  certificates_.push_back(good("bf16", "bf16"));
+  certificates_.back().images = 3;
+  try {
+    choose("bf16/bf16");
+    FAIL() << "ran uncertified";
+  } catch (const Unsupported& error) {
+    EXPECT_NE(std::string(error.what()).find("fewer than 40"), std::string::npos) << error.what();
+  }
   EXPECT_EQ(choose("f32/f32").name, "f32");
 }
 
