@@ -23,7 +23,8 @@ class Engine:
 
     Args:
         bundle: folder of an exported model (`medsam-engine fetch litemedsam` makes one).
-        device: "CPU".
+        device: "CPU", "GPU", "NPU" or "AUTO" (OpenVINO), or "cuda:N" (TensorRT; docs/gpu.md). Unsupported, naming what
+            is missing, when it is not there.
         precision: "f32"; "bf16", "f16" or "int8", which need the bundle's certificate that they keep the masks and a
             processor that computes in them; "bf16/f32" names the encoder's and the decoder's; or "auto", the fastest
             such, else f32: as `medsam-engine tune` measured on this machine, where it did (`info.tuned`).

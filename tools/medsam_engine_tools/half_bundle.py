@@ -45,7 +45,7 @@ def _content(bundle: Path) -> dict[str, Any]:
 def add_half(bundle: str | os.PathLike[str], progress: Progress | None = None) -> Path:
     """Writes every graph of a bundle once more in f16 beside it, and the manifest that says so. ExportError.
 
-    Nothing changes for who asks for f32. Certificates of earlier f16 graphs go, as they would not hold for these.
+    Nothing changes for who asks for f32. Certificates of other f16 graphs go, as they would not hold for these.
     """
     report: Progress = progress or (lambda _: None)
     folder = Path(bundle)
@@ -60,7 +60,8 @@ def add_half(bundle: str | os.PathLike[str], progress: Progress | None = None) -
         os.replace(temporary, path)
         entries[name] = {**manifest.file_entry(path), "inputs": entry["inputs"], "outputs": entry["outputs"]}
     content["f16"] = entries
-    content["certificates"] = [c for c in content["certificates"] if "f16" not in c]
+    others = [c for c in content["certificates"] if "f16" not in c]
+    content["certificates"] = others + manifest.shipped_certificates(content["models"], half_hash(content))
     manifest.replace(folder, content)
     return folder
 

@@ -146,11 +146,14 @@ def model_hash(models: Mapping[str, Mapping[str, Any]]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def shipped_certificates(models: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The certificates in certificates.json that were measured on these very models (docs/precision.md)."""
+def shipped_certificates(models: Mapping[str, Mapping[str, Any]], f16: str | None = None) -> list[dict[str, Any]]:
+    """The certificates in certificates.json that were measured on these very models (docs/precision.md).
+
+    Those of f16 graphs only where `f16` is the hash of these, and then no others.
+    """
     known = json.loads(Path(__file__).with_name("certificates.json").read_text(encoding="utf-8"))
     wanted = model_hash(models)
-    return [certificate for certificate in known if certificate["model_hash"] == wanted]
+    return [c for c in known if c["model_hash"] == wanted and c.get("f16") == f16]
 
 
 def write(folder: Path, content: Mapping[str, Any]) -> None:

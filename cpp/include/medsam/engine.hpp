@@ -22,7 +22,8 @@ enum class LogLevel : std::uint8_t { info, warning };
 
 /// How an Engine runs. A plain value; copied at construction.
 struct EngineOptions {
-  /// "CPU" (OpenVINO). Unsupported when the device is absent.
+  /// "CPU", "GPU", "NPU" or "AUTO" (OpenVINO), or "cuda:N" (TensorRT, docs/gpu.md). Unsupported, naming what is
+  /// missing, when it is not there.
   std::string device = "CPU";
   /// "f32", "auto" or an approximation: "bf16", "f16", "int8", or "bf16/f32" for the encoder and the decoder. Always
   /// passed to the backend explicitly, never left to its default. An approximation runs only with the bundle's

@@ -97,6 +97,15 @@ def test_a_weight_that_does_not_fit_stays_and_is_cast() -> None:
     assert [t.data_type for t in made.graph.initializer] == [TensorProto.FLOAT]
 
 
+@pytest.fixture
+def released() -> Path:
+    """The bundle of `make bundle`."""
+    path = Path(__file__).resolve().parents[3] / "build" / "bundles" / "litemedsam"
+    if not (path / "manifest.json").is_file():
+        pytest.skip("no bundle at build/bundles/litemedsam; run `make bundle`")
+    return path
+
+
 @pytest.fixture(scope="module")
 def attention(tmp_path_factory: pytest.TempPathFactory) -> onnx.ModelProto:
     """One linear attention with weights of its own, as ONNX."""
@@ -169,6 +178,18 @@ class TestBundle:
         pytest.importorskip("tensorrt_rtx", reason="no TensorRT for RTX: pip install 'medsam-engine[cuda]'")
         [decoder] = [m for m in plans.bundle_models(halved) if m.precision == "f16" and m.role == "decoder"]
         assert len(plans.build(decoder, "sm_89")) > 1000
+
+
+def test_the_shipped_certificate_reaches_the_graphs_that_were_measured(released: Path, tmp_path: Path) -> None:
+    """LiteMedSAM's released weights, where they are at hand: other bytes would need another measurement."""
+    halved = half_bundle.add_half(shutil.copytree(released, tmp_path / "b"))
+    content = manifest.read(halved)
+    assert content is not None
+    [certificate] = [c for c in content["certificates"] if "f16" in c]
+    assert certificate["f16"] == half_bundle.half_hash(content)
+    assert certificate["measured"]["images"] >= 40
+    assert certificate["measured"]["agreement_mean"] >= 0.98
+    assert certificate["measured"]["largest"] <= half.LARGEST / 2
 
 
 def test_certifying_without_f16_graphs_is_refused(tmp_path: Path) -> None:
