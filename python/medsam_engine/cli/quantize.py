@@ -15,7 +15,7 @@ def quantize(
     out: Annotated[Path | None, typer.Option(help="Write a copy of the bundle here instead.")] = None,
     budget: Annotated[
         float, typer.Option(help="Error of the embedding that is allowed, relative to its spread.")
-    ] = 0.03,
+    ] = 0.02,
     rest: Annotated[str, typer.Option(help="What the other layers compute in: f32 or bf16.")] = "f32",
 ) -> None:
     """Add an int8 encoder to a bundle; it runs once `certify --encoder int8` has measured it (needs nncf and torch)."""
