@@ -41,8 +41,8 @@ struct PrecisionContext {
   const std::vector<Certificate>& certificates;
   std::string model_hash, backend, device;
   std::function<bool(const std::string& precision)> native;  // whether the processor computes in it
-  std::string quantized_encoder = {};                        // hash of the bundle's int8 encoder; "" = it has none
-  std::string half_graphs = {};                              // hash of the f16 graphs that the backend would run
+  std::string quantized_encoder;                             // hash of the bundle's int8 encoder; "" = it has none
+  std::string half_graphs;                                   // hash of the f16 graphs that the backend would run
 };
 
 /// Why a certificate does not hold; "" when it does.

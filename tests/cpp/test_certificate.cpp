@@ -36,7 +36,7 @@ Certificate good_int8() {
 
 std::string fault(const Certificate& c, const std::string& model_hash = "hash", const std::string& backend = "fake 1",
                   const std::string& device = "CPU", const std::string& int8 = "int8 hash") {
-  return fault_of(c, {{}, model_hash, backend, device, nullptr, int8});
+  return fault_of(c, {{}, model_hash, backend, device, nullptr, int8, ""});
 }
 
 TEST(Certificate, HoldsOnlyForWhatItWasMeasuredOn) {
@@ -118,7 +118,8 @@ class ChoosePrecision : public ::testing::Test {
             "fake 1",
             "CPU",
             [this](const std::string& p) { return p != "f16" && (p != "int8" || !int8_.empty()); },
-            int8_};
+            int8_,
+            ""};
   }
   std::vector<Certificate> certificates_;
   std::string int8_;

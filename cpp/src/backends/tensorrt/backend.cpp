@@ -46,11 +46,23 @@ class TensorRtBackend final : public Backend {
       }
     }
     plan = tensorrt::build_plan(library_, model, options, cache, device_.target);
+    auto made = load(model, plan);
     write_plan(cache, fingerprint, plan.data(), plan.size());
-    return std::make_shared<Model>(library_, device_, model, plan);
+    return made;
   }
 
  private:
+  // Its published headers leave it to TensorRT for RTX for which generations a plan is; build-plan can say it.
+  std::shared_ptr<const Model> load(const ModelFile& model, const std::vector<char>& plan) const {
+    try {
+      return std::make_shared<Model>(library_, device_, model, plan);
+    } catch (const BackendError& e) {
+      if (!library_.rtx) throw;
+      throw BackendError(std::string(e.what()) + "; if " + device_.target +
+                         " is not what it builds for, run `medsam-engine build-plan --target " + device_.target + "`");
+    }
+  }
+
   const Library& library_;
   const Device device_;
 };
