@@ -21,7 +21,7 @@ import stand_in
 TARGET = "sm_89"
 
 
-def graphs_of(name: str) -> list[Graph]:
+def graphs_of(name: str, folder: Path) -> list[Graph]:
     family = families.get(name)
     size = next(iter(family.sizes))
     model = family.build(size)
@@ -30,6 +30,10 @@ def graphs_of(name: str) -> list[Graph]:
         for key, value in model.state_dict().items()
     }
     model.load_state_dict(state)
+    if family.companion is not None:
+        from clip_stand_in import clip_model, write_clip
+
+        family.companion.attach(model, write_clip(folder / "clip", clip_model()))
     return list(family.graphs(model.eval().requires_grad_(False)))
 
 
@@ -54,7 +58,7 @@ def test_every_graph_becomes_a_plan_in_both_types(family: str, tmp_path: Path) -
     pytest.importorskip("tensorrt_rtx", reason="no TensorRT for RTX: pip install 'medsam-engine[cuda]'")
     if families.get(family).companion is not None:
         pytest.importorskip("transformers", reason="CLIP needs transformers: pip install 'medsam-engine[export]'")
-    for graph in graphs_of(family):
+    for graph in graphs_of(family, tmp_path):
         path = tmp_path / f"{graph.key}.onnx"
         onnx_export.write_onnx(graph, path, ("test", "0"))
         exact = plans.build(plan_model(graph, path, "f32"), TARGET)
@@ -66,7 +70,7 @@ def test_every_graph_becomes_a_plan_in_both_types(family: str, tmp_path: Path) -
 
 @pytest.mark.slow
 def test_f16_overflows_nowhere_in_an_efficient_vit(tmp_path: Path) -> None:
-    encoder = next(graph for graph in graphs_of("medficientsam") if graph.key == "encoder")
+    encoder = next(graph for graph in graphs_of("medficientsam", tmp_path) if graph.key == "encoder")
     path = tmp_path / "encoder.onnx"
     onnx_export.write_onnx(encoder, path, ("test", "0"))
     image = encoder.cases[0][0][:1].numpy()
