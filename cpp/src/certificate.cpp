@@ -87,13 +87,16 @@ std::string fault_of(const Certificate& c, const PrecisionContext& context) {
   if (c.model_hash != context.model_hash || other_int8) return "its certificate is for other model files";
   const bool half = c.stages.encoder == "f16" || c.stages.decoder == "f16";
   if (half && c.half_graphs != context.half_graphs) return "its certificate is for f16 graphs that are not run here";
-  // What was measured is the rounding that a graph's own types ask for, wherever it runs.
-  const bool anywhere = half && !c.half_graphs.empty();
+  // What was measured is the rounding that a graph's own types ask for, wherever it runs; bf16 and int8 are a
+  // backend's.
+  const auto exact_or_half = [](const std::string& stage) { return stage == "f32" || stage == "f16"; };
+  const bool graphs = half && !c.half_graphs.empty();
+  const bool anywhere = graphs && exact_or_half(c.stages.encoder) && exact_or_half(c.stages.decoder);
   if (!anywhere && c.backend != context.backend) {
     return "its certificate is for " + c.backend + ", this is " + context.backend;
   }
   if (!anywhere && c.device != context.device) return "its certificate is for the device " + c.device;
-  if (anywhere && !(c.largest && *c.largest <= kLargestHalf)) return "its certificate shows values near f16's largest";
+  if (graphs && !(c.largest && *c.largest <= kLargestHalf)) return "its certificate shows values near f16's largest";
   if (c.images < kImages) return "its certificate covers fewer than " + std::to_string(kImages) + " images";
   const bool truth = c.truth_f32 && c.truth && c.worst_loss;
   // Written so that NaN fails.

@@ -72,6 +72,9 @@ TEST(Certificate, OfF16GraphsHoldsWhereverTheyAreRun) {
   EXPECT_EQ(fault_on(good_half(), "f16 hash"), "");
   EXPECT_NE(fault_on(good_half(), "another f16 hash"), "");
   EXPECT_NE(fault_on(good_half(), ""), "") << "a backend that runs the exact graph in f16";
+  Certificate beside_bf16 = good_half();
+  beside_bf16.stages.decoder = "bf16";
+  EXPECT_NE(fault_on(beside_bf16, "f16 hash"), "") << "bf16 is what its backend makes of it";
   Certificate close = good_half();
   close.largest = 32753;
   EXPECT_NE(fault_on(close, "f16 hash"), "");
