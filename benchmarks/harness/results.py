@@ -11,6 +11,11 @@ from benchmarks.harness.cases import STAGE_BOXES, Case
 from benchmarks.harness.process import ProcessRun
 
 
+def _file_name(value: object) -> str:
+    """What goes into a report of a path: not where it lies on the machine that measured."""
+    return value.name if isinstance(value, Path) else str(value)
+
+
 @dataclass(frozen=True)
 class Figure:
     """A duration in seconds."""
@@ -78,7 +83,7 @@ class Results:
 
     def write(self, path: Path) -> None:
         """All of it as JSON."""
-        path.write_text(json.dumps(asdict(self), indent=1, default=str) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(asdict(self), indent=1, default=_file_name) + "\n", encoding="utf-8")
 
 
 def _figure(seconds: list[float]) -> Figure:

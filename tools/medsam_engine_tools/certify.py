@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -122,6 +122,23 @@ def compare(case: Case, exact: Engine, approximate: Engine) -> Iterator[Row]:
         )
 
 
+def compare_all(cases: Iterable[Case], exact: Engine, approximate: Engine, report: Progress) -> tuple[list[Row], int]:
+    """The rows of all cases and how many cases there were. ExportError when an engine fails or there is no object."""
+    rows: list[Row] = []
+    count = 0
+    try:
+        for case in cases:
+            found = list(compare(case, exact, approximate))
+            count += 1
+            rows += found
+            report(f"{case.name}: agreement {min((r.agreement for r in found), default=1.0):.4f} at worst")
+    except Error as error:
+        raise ExportError(str(error)) from error
+    if not rows:
+        raise ExportError("images: got no box in any case, expected cases with objects")
+    return rows, count
+
+
 def summary(rows: list[Row], images: int) -> dict[str, Any]:
     """The certificate's `measured`, without the machine."""
     with_truth = [(r.pixels, r.truth_f32, r.truth) for r in rows if r.truth_f32 is not None and r.truth is not None]
@@ -186,26 +203,18 @@ def certify(
     """
     report: Progress = progress or (lambda _: None)
     folder = Path(bundle)
+    reduced = [p for p in (encoder, decoder) if p != "f32"]
+    if not reduced:
+        raise ExportError("precision: got f32 for both stages, expected an approximation")
     # A volume is run object by object: with room for its slices each is encoded once.
     options: dict[str, Any] = {"profile": profile, "cache_bytes": 1 << 30}
     quantized = quantized_entry(folder, encoder)
     try:
         exact = Engine(folder, precision="f32", **options)
         approximate = Engine(folder, precision=f"{encoder}/{decoder}", allow_uncertified=True, **options)
-        rows: list[Row] = []
-        count = 0
-        for case in read_cases(Path(images), truth):
-            found = list(compare(case, exact, approximate))
-            count += 1
-            rows += found
-            report(f"{case.name}: agreement {min((r.agreement for r in found), default=1.0):.4f} at worst")
     except Error as error:
         raise ExportError(str(error)) from error
-    if not rows:
-        raise ExportError(f"images: got no box in '{images}', expected cases with objects")
-    reduced = [p for p in (encoder, decoder) if p != "f32"]
-    if not reduced:
-        raise ExportError("precision: got f32 for both stages, expected an approximation")
+    rows, count = compare_all(read_cases(Path(images), truth), exact, approximate, report)
     certificate = {
         "precision": reduced[0].removesuffix("_mixed"),
         "stages": {"encoder": encoder, "decoder": decoder},

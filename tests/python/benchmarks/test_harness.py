@@ -134,3 +134,11 @@ def test_pixels_and_boxes_go_into_the_frame_of_256() -> None:
     assert (pixels.min(), pixels.max()) == (0.0, 1.0)
     assert box_256(np.array([10, 20, 199, 99]), (100, 200)).tolist() == [[12, 25, 254, 126]]
     assert box_of_labels(np.zeros((100, 200), np.uint8)) is None
+
+
+def test_a_report_does_not_say_where_the_machine_keeps_its_files(tmp_path: Path) -> None:
+    case = Case("one", "one", tmp_path / "cases" / "one.npz", 1, 1)
+    Results("test", {}, {}, {}, {}, {"one": case}).write(tmp_path / "results.json")
+    text = (tmp_path / "results.json").read_text(encoding="utf-8")
+    assert '"file": "one.npz"' in text
+    assert str(tmp_path) not in text
