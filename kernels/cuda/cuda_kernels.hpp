@@ -51,6 +51,9 @@ struct Table {
   Status (*resize_normalize)(const Pixels&, const ResizeNormalizeParams&, float* out, std::int32_t* finite,
                              void* workspace, Stream) noexcept;
 
+  /// kernels::upsample_square: (height, width) logits to (side, side), for upsample_threshold to go on from.
+  Status (*upsample_square)(const float* in, std::int64_t height, std::int64_t width, std::int64_t side, float* out,
+                            Stream) noexcept;
   std::size_t (*upsample_threshold_workspace)(const UpsampleThresholdParams&) noexcept;
   /// *counts (device, 8-byte aligned) is overwritten; elements of out that are not in the mask are left as they are.
   Status (*upsample_threshold)(const UpsampleThresholdParams&, MaskCounts* counts, void* workspace, Stream) noexcept;
@@ -58,6 +61,9 @@ struct Table {
   /// *fits (device) becomes 1, or 0 when a value is not finite or rounds beyond 65504 (out is then unspecified).
   Status (*to_half)(const float* in, std::uint16_t* out, std::int64_t n, std::int32_t* fits, Stream) noexcept;
   Status (*from_half)(const std::uint16_t* in, float* out, std::int64_t n, Stream) noexcept;
+
+  /// *finite (device) becomes 1, or 0 when one of n values is NaN or infinite.
+  Status (*all_finite)(const float* values, std::int64_t n, std::int32_t* finite, Stream) noexcept;
 };
 
 /// In the library medsam_cuda_kernels, which is built where nvcc is found (CMake: MEDSAM_ENGINE_CUDA).

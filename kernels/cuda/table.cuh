@@ -44,6 +44,14 @@ Status resize_normalize(const Pixels& image, const ResizeNormalizeParams& params
   return launcher.status();
 }
 
+template <class Launcher>
+Status upsample_square(const float* in, std::int64_t height, std::int64_t width, std::int64_t side, float* out,
+                       Stream stream) noexcept {
+  Launcher launcher(stream);
+  launcher.launch(UpsampleSquare{in, height, width, side, out}, {side, side});
+  return launcher.status();
+}
+
 inline std::size_t upsample_threshold_workspace(const UpsampleThresholdParams& params) noexcept {
   Scratch scratch(nullptr);
   take_taps(params, scratch);
@@ -74,15 +82,25 @@ Status from_half(const std::uint16_t* in, float* out, std::int64_t n, Stream str
 }
 
 template <class Launcher>
+Status all_finite(const float* values, std::int64_t n, std::int32_t* finite, Stream stream) noexcept {
+  Launcher launcher(stream);
+  launcher.launch(SetFlag{finite, 1}, {1});
+  launcher.launch(CheckFinite{{values, PixelType::f32, 1, n, 1, 0}, finite}, {n});
+  return launcher.status();
+}
+
+template <class Launcher>
 constexpr Table table_over(const char* name) noexcept {
   return {name,
           resize_normalize_refusal,
           resize_normalize_workspace,
           resize_normalize<Launcher>,
+          upsample_square<Launcher>,
           upsample_threshold_workspace,
           upsample_threshold<Launcher>,
           to_half<Launcher>,
-          from_half<Launcher>};
+          from_half<Launcher>,
+          all_finite<Launcher>};
 }
 
 }  // namespace medsam::kernels::cuda

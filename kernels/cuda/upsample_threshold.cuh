@@ -10,6 +10,7 @@
 #include "kernels/cuda/lane.cuh"
 #include "kernels/pixel_math.hpp"
 #include "kernels/scratch.hpp"
+#include "kernels/square_upsample.hpp"
 
 namespace medsam::kernels::cuda {
 
@@ -66,6 +67,21 @@ struct UpsampleThreshold {
     reduce_min(&counts->y0, mine.y0);
     reduce_max(&counts->x1, mine.x1);
     reduce_max(&counts->y1, mine.y1);
+  }
+};
+
+struct UpsampleSquare {
+  const float* in;
+  std::int64_t height, width, side;
+  float* out;
+
+  MEDSAM_HOST_DEVICE void operator()(const Lane& lane) const noexcept {
+    for (std::int64_t x = lane.x; x < side; x += lane.step_x) {
+      const SquareTap column = square_tap(x, width, side);
+      for (std::int64_t y = lane.y; y < side; y += lane.step_y) {
+        out[y * side + x] = square_sample(in, width, square_tap(y, height, side), column);
+      }
+    }
   }
 };
 

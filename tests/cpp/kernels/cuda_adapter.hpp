@@ -15,6 +15,7 @@
 
 #include "kernels/cuda/cuda_kernels.hpp"
 #include "kernels/resize_plan.hpp"
+#include "tables_under_test.hpp"
 
 namespace medsam::kernels {
 
@@ -36,6 +37,7 @@ class Adapted {
             upsample, to_half,
             from_half};
   }
+  static CudaOnly only(const char* name) { return {name, all_finite, upsample_square}; }
 
  private:
   using Buffer = typename Place::Buffer;
@@ -81,6 +83,24 @@ class Adapted {
     map.fetch(labels);
     result.fetch(&counts);
     return cuda::stats_of(counts);
+  }
+
+  static bool all_finite(const float* values, std::int64_t n) {
+    std::int32_t finite = -1;
+    Buffer from(values, static_cast<std::size_t>(n) * sizeof(float)), flag(&finite, sizeof finite);
+    expect_queued(Place::table().all_finite(static_cast<const float*>(from.data()), n,
+                                            static_cast<std::int32_t*>(flag.data()), Place::stream()));
+    flag.fetch(&finite);
+    EXPECT_TRUE(finite == 0 || finite == 1) << finite;
+    return finite == 1;
+  }
+
+  static void upsample_square(const float* in, std::int64_t height, std::int64_t width, std::int64_t side, float* out) {
+    Buffer from(in, static_cast<std::size_t>(height * width) * sizeof(float));
+    Buffer to(out, static_cast<std::size_t>(side * side) * sizeof(float));
+    expect_queued(Place::table().upsample_square(static_cast<const float*>(from.data()), height, width, side,
+                                                 static_cast<float*>(to.data()), Place::stream()));
+    to.fetch(out);
   }
 
   static bool to_half(const float* in, std::uint16_t* out, std::int64_t n) noexcept {

@@ -58,6 +58,8 @@ std::vector<const KernelTable*> tables_under_test() {
   return {&kTable};
 }
 
+std::vector<CudaOnly> cuda_only_under_test() { return {Adapted<Device>::only("CUDA")}; }
+
 bool refused(const Pixels& image, const ResizeNormalizeParams& params) {
   return cuda::table().resize_normalize_refusal(image, params) != nullptr;
 }

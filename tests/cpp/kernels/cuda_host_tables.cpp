@@ -28,6 +28,12 @@ std::vector<const KernelTable*> tables_under_test() {
   return {&kForward, &kBackward};
 }
 
+std::vector<CudaOnly> cuda_only_under_test() {
+  return {Adapted<Host<Order::forward>>::only("CUDA bodies, forward"),
+          Adapted<Host<Order::backward>>::only("CUDA bodies, backward"),
+          Adapted<Host<Order::threads>>::only("CUDA bodies, threads")};
+}
+
 const KernelTable& concurrent_cuda_table() {
   static const KernelTable kThreads = Adapted<Host<Order::threads>>::table("CUDA bodies, threads");
   return kThreads;

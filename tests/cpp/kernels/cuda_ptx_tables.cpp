@@ -94,6 +94,8 @@ std::vector<const KernelTable*> tables_under_test() {
   return {&kTable};
 }
 
+std::vector<CudaOnly> cuda_only_under_test() { return {Adapted<ptx::Compiled>::only("CUDA, compiled")}; }
+
 bool refused(const Pixels& image, const ResizeNormalizeParams& params) {
   return cuda::resize_normalize_refusal(image, params) != nullptr;
 }

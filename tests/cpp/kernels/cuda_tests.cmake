@@ -13,7 +13,7 @@ add_custom_command(OUTPUT "${_translated}"
           $<TARGET_OBJECTS:medsam_cuda_ptx> "${_translated}"
   DEPENDS medsam_cuda_ptx $<TARGET_OBJECTS:medsam_cuda_ptx> ptx_to_cpp.py
   COMMENT "Translating the kernels' PTX to C++" VERBATIM)
-add_executable(test_kernels_cuda_ptx ${_sweeps} cuda_ptx_tables.cpp "${_translated}")
+add_executable(test_kernels_cuda_ptx ${_sweeps} test_cuda_only.cpp cuda_ptx_tables.cpp "${_translated}")
 target_include_directories(test_kernels_cuda_ptx PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}")
 target_link_libraries(test_kernels_cuda_ptx PRIVATE medsam_kernels GTest::gtest_main)
 target_compile_options(test_kernels_cuda_ptx PRIVATE -ffp-contract=off)
@@ -21,7 +21,7 @@ medsam_engine_warnings(test_kernels_cuda_ptx)
 set_source_files_properties("${_translated}" PROPERTIES COMPILE_OPTIONS "-Wno-unused-label;-O1")
 gtest_discover_tests(test_kernels_cuda_ptx TEST_PREFIX "test_kernels_cuda_ptx." PROPERTIES LABELS cuda)
 
-add_executable(test_kernels_cuda ${_sweeps} cuda_device_tables.cpp)
+add_executable(test_kernels_cuda ${_sweeps} test_cuda_only.cpp cuda_device_tables.cpp)
 target_link_libraries(test_kernels_cuda PRIVATE medsam_kernels medsam_cuda_kernels CUDA::cudart_static GTest::gtest)
 medsam_engine_warnings(test_kernels_cuda)
 add_test(NAME test_kernels_cuda COMMAND test_kernels_cuda --gtest_brief=1)

@@ -120,8 +120,15 @@ std::uint64_t min(std::uint64_t a, std::uint64_t b) {
 }
 template <typename T>
 std::uint64_t max(std::uint64_t a, std::uint64_t b) {
-  static_assert(std::is_integral_v<T>);
-  return put(get<T>(a) < get<T>(b) ? get<T>(b) : get<T>(a));
+  // max.f32: the one that is no NaN, and 0 of 0 and -0.
+  if constexpr (std::is_same_v<T, float>) {
+    const float x = get<float>(a), y = get<float>(b);
+    if (x == y) return std::signbit(x) ? b : a;
+    return put(!(y <= x) && y == y ? y : x == x ? x : y);
+  } else {
+    static_assert(std::is_integral_v<T>);
+    return put(get<T>(a) < get<T>(b) ? get<T>(b) : get<T>(a));
+  }
 }
 template <typename T>
 std::uint64_t neg(std::uint64_t a) {
