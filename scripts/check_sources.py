@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 MAX_LINES = 350
-CPP = {".cpp", ".hpp", ".h", ".cu", ".cuh"}
+CPP = {".c", ".cpp", ".hpp", ".h", ".cu", ".cuh"}
 CODE = CPP | {".py", ".pyi", ".sh", ".cmake"}
 
 STD = r"<[a-z_0-9]+>"  # the standard library's headers have neither a folder nor a suffix
@@ -26,16 +26,23 @@ VENDOR = re.compile(r'[<"](openvino/|NvInfer|NvOnnx|cuda|tensorrt)')
 
 
 class IncludeRule(NamedTuple):
-    """Files under `folder` may include only what one of the patterns matches (fully)."""
+    """Files under `folder` may include only what one of the patterns matches (fully).
+
+    A C header (`.h` under `cpp/include`) has rules of its own, since C cannot read C++'s.
+    """
 
     folder: str
     allowed: tuple[str, ...]
     why: str
+    suffix: str = ""  # of the files it is for; "" = all but C headers
 
 
 # Quoted includes are resolved: an include of a file beside the including one is checked by where it lies (see `local`).
 INCLUDE_RULES = (
     IncludeRule("cpp/include/medsam", (STD, r'"medsam/\w+\.hpp"'), "public headers include only each other and std"),
+    IncludeRule(
+        "cpp/include/medsam", (r"<std(?:def|int)\.h>", r'"medsam/\w+\.h"'), "the C API's headers are plain C", ".h"
+    ),
     IncludeRule(
         "kernels",
         (STD, r"<immintrin\.h>", r"<cuda[\w/]*\.h>", r'["<]hwy/[\w/.-]+[">]', r'"kernels/[\w/.-]+"', "local"),
@@ -77,6 +84,11 @@ def without_comments(line: str) -> str:
     return re.sub(r"//.*", "", re.sub(r'"(?:[^"\\]|\\.)*"', '""', line))
 
 
+def c_header(name: str) -> bool:
+    """Returns whether the file is a header of the C API."""
+    return name.startswith("cpp/include/") and name.endswith(".h")
+
+
 def include_errors(name: str, number: int, header: str) -> Iterator[str]:
     """Yields what is wrong with one include of a C++ file."""
     where = PurePosixPath(name)
@@ -91,7 +103,7 @@ def include_errors(name: str, number: int, header: str) -> Iterator[str]:
     if name.startswith("cpp/src/") and not in_backends and "backends/" in header and not neutral:
         yield f"{name}:{number}: the engine sees backend.hpp and registry.hpp only, got {header}"
     for rule in INCLUDE_RULES:
-        if not name.startswith(rule.folder + "/"):
+        if not name.startswith(rule.folder + "/") or rule.suffix != (".h" if c_header(name) else ""):
             continue
         local = header.startswith('"') and (ROOT / where.parent / header.strip('"')).resolve().is_relative_to(
             ROOT / rule.folder
@@ -108,7 +120,7 @@ def cpp_errors(name: str, lines: list[str]) -> Iterator[str]:
             yield from include_errors(name, number, match[1])
         elif name.startswith(QUIET_FOLDERS) and FORBIDDEN_CALLS.search(without_comments(line)):
             yield f"{name}:{number}: the library neither prints nor ends the process: {line.strip()}"
-    if name.startswith("cpp/include/medsam/") and not name.endswith("export.hpp"):
+    if name.startswith("cpp/include/medsam/") and not name.endswith(("export.h", "export.hpp")):
         for number, line in enumerate(lines, 1):
             if re.match(r"\s*#\s*if", line):
                 yield f"{name}:{number}: a public header holds no #if; what it declares must not depend on the build"
