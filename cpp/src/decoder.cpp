@@ -145,7 +145,7 @@ std::vector<float> Decoder::crop_features(const detail::EmbeddingData& image, co
       throw ModelError("crop encoder: its answer has another shape than the manifest says; export the bundle again");
     }
     const std::int64_t count = backends::element_count(expected);
-    if (!all_finite(outputs[0]->host(), count)) {
+    if (!outputs[0]->finite()) {
       throw BackendError("crop encoder: got NaN or infinity in its answer, expected finite values; use precision f32");
     }
     features.insert(features.end(), outputs[0]->host(), outputs[0]->host() + count);
@@ -204,7 +204,6 @@ struct BatchInputs {
 void Decoder::run_batch(Graph& graph, const Call& call, const std::vector<std::size_t>& batch, const Sink& sink) {
   const auto n = static_cast<std::int64_t>(batch.size());
   const auto masks = static_cast<std::int64_t>(call.mask_index.size());
-  const std::int64_t low = low_height_ * low_width_;
   std::vector<backends::TensorPtr> outputs;
   {
     const RequestPool::Lease request = graph.pool.acquire();
@@ -245,13 +244,12 @@ void Decoder::run_batch(Graph& graph, const Call& call, const std::vector<std::s
   if (outputs.size() != 2 || outputs[0]->shape() != logits_shape || outputs[1]->shape() != iou_shape) {
     throw ModelError("decoder: its answer has another shape than the manifest says; export the bundle again");
   }
-  const float* logits = outputs[0]->host();
-  const float* iou = outputs[1]->host();
-  if (!all_finite(logits, n * masks * low) || !all_finite(iou, n * masks)) {
+  if (!outputs[0]->finite() || !outputs[1]->finite()) {
     throw BackendError("mask decoder: got NaN or infinity in its answer, expected finite logits; use precision f32");
   }
+  const float* iou = outputs[1]->host();
   for (std::int64_t i = 0; i < n; ++i) {
-    sink(batch[static_cast<std::size_t>(i)], logits + i * masks * low, iou + i * masks);
+    sink(batch[static_cast<std::size_t>(i)], {outputs[0], i, iou + i * masks});
   }
 }
 

@@ -20,8 +20,14 @@ namespace medsam {
 class Decoder {
  public:
   using Compile = std::function<std::shared_ptr<const backends::CompiledModel>(const ModelFile& model)>;
-  /// Receives the answer to prompt n: logits (M, h, w) and iou (M), valid during the call.
-  using Sink = std::function<void(std::size_t n, const float* logits, const float* iou)>;
+  /// The answer to one prompt: row `row` of logits (N, M, h, w), wherever the backend keeps them, and iou (M), which is
+  /// valid during the call.
+  struct Answer {
+    const backends::TensorPtr& logits;
+    std::int64_t row;
+    const float* iou;
+  };
+  using Sink = std::function<void(std::size_t n, const Answer& answer)>;
 
   /// `models` must outlive the decoder. `compile` makes the graph that boxes need now, the others when first needed.
   Decoder(const ModelSet& models, FromBox from_box, Compile compile);

@@ -260,15 +260,9 @@ Prediction Engine::Impl::predict(const ImageEmbedding& embedding, const std::vec
   answer->masks = static_cast<std::int64_t>(index.size());
   answer->low_height = decoder.low_height();
   answer->low_width = decoder.low_width();
-  const std::size_t masks = index.size();
-  const auto size = static_cast<std::size_t>(answer->low_height * answer->low_width) * masks;
-  answer->logits.resize(prompts.size() * size);
-  answer->iou.resize(prompts.size() * masks);
+  answer->iou.resize(prompts.size() * index.size());
   decoder.decode(data, tokens, index, predict_options.cancelled,
-                 [&](std::size_t n, const float* logits, const float* iou) {
-                   std::copy(logits, logits + size, answer->logits.data() + n * size);
-                   std::copy(iou, iou + masks, answer->iou.data() + n * masks);
-                 });
+                 [&](std::size_t n, const Decoder::Answer& from) { answer->take(n, from); });
   return Prediction(std::move(answer));
 }
 
@@ -293,11 +287,11 @@ std::vector<MaskStats> Engine::Impl::segment(const ImageEmbedding& embedding, co
   clear_labels(out);
   std::vector<MaskStats> stats(boxes.size());
   // All prompts are of one kind, so the decoder answers in order and what is painted last wins.
-  decoder.decode(data, tokens, {0}, segment_options.cancelled, [&](std::size_t n, const float* logits, const float*) {
+  decoder.decode(data, tokens, {0}, segment_options.cancelled, [&](std::size_t n, const Decoder::Answer& answer) {
     const auto count = static_cast<std::uint32_t>(order[n] + 1);
     const std::uint32_t label = profile.mask.labels == LabelRule::modulo_256 ? count % 256 : count;
-    stats[order[n]] =
-        write_label(logits, decoder.low_height(), decoder.low_width(), data.geometry, profile.mask, out, label);
+    const LogitMap logits{answer.logits, answer.row, decoder.low_height(), decoder.low_width()};
+    stats[order[n]] = write_label(logits, data.geometry, profile.mask, out, label);
   });
   return stats;
 }

@@ -34,8 +34,7 @@ std::shared_ptr<detail::EmbeddingData> Expert::encode(const ImageView& image) {
   if (crops_) data->pixels = keep_pixels(image);
   {
     const RequestPool::Lease request = encoder_->acquire();
-    auto* input = static_cast<float*>(request->input(0, {1, 3, bundle_.input_size, bundle_.input_size}));
-    preprocess(image, data->geometry, *bundle_.profile.image, input);
+    preprocess(image, data->geometry, *bundle_.profile.image, *request.get());
     data->outputs = request->run();
   }
   const std::vector<TensorSpec>& specs = models_.at("encoder").outputs;

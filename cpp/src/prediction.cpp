@@ -7,10 +7,47 @@
 
 #include "edge.hpp"
 #include "kernels/kernels.hpp"
+#include "kernels/square_upsample.hpp"
 #include "medsam/error.hpp"
 #include "scratch.hpp"
 
 namespace medsam {
+
+std::shared_ptr<backends::HostTensor> Prediction::Impl::make_host() const {
+  return std::make_shared<backends::HostTensor>(backends::Shape{prompts, masks, low_height, low_width});
+}
+
+void Prediction::Impl::take(std::size_t n, const Decoder::Answer& answer) {
+  if (answer.logits->writes_masks()) {
+    rows_.resize(static_cast<std::size_t>(prompts));
+    rows_[n] = {answer.logits, answer.row};
+  } else {
+    if (!host_) host_ = make_host();
+    const float* from = answer.logits->host() + answer.row * row_size();
+    std::copy(from, from + row_size(), host_->mutable_host() + static_cast<std::int64_t>(n) * row_size());
+  }
+  std::copy(answer.iou, answer.iou + masks, iou.data() + static_cast<std::int64_t>(n) * masks);
+}
+
+LogitMap Prediction::Impl::map(std::int64_t n, std::int64_t m) const {
+  if (rows_.empty()) return {host_, n * masks + m, low_height, low_width};
+  const Row& row = rows_[static_cast<std::size_t>(n)];
+  return {row.tensor, row.row * masks + m, low_height, low_width};
+}
+
+const float* Prediction::Impl::logits() const {
+  std::call_once(gathered_, [&] {
+    if (host_) return;
+    auto all = make_host();
+    float* to = all->mutable_host();
+    for (const Row& row : rows_) {
+      const float* from = row.tensor->host() + row.row * row_size();
+      to = std::copy(from, from + row_size(), to);
+    }
+    host_ = std::move(all);
+  });
+  return host_->host();
+}
 
 Prediction::Prediction(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
 
@@ -20,7 +57,9 @@ std::int64_t Prediction::low_res_height() const { return impl_->low_height; }
 std::int64_t Prediction::low_res_width() const { return impl_->low_width; }
 std::int64_t Prediction::height() const { return impl_->geometry.height; }
 std::int64_t Prediction::width() const { return impl_->geometry.width; }
-const float* Prediction::low_res_logits() const { return impl_->logits.data(); }
+const float* Prediction::low_res_logits() const {
+  return at_edge("low_res_logits", [&] { return impl_->logits(); });
+}
 const float* Prediction::iou_predictions() const { return impl_->iou.data(); }
 
 MaskStats Prediction::write_mask(std::int64_t n, std::int64_t m, const LabelView& out, std::uint32_t label) const {
@@ -30,44 +69,11 @@ MaskStats Prediction::write_mask(std::int64_t n, std::int64_t m, const LabelView
                             std::to_string(impl_->prompts) + ", " + std::to_string(impl_->masks) + ")");
     }
     check_labels(out, impl_->geometry.height, impl_->geometry.width, label);
-    const std::int64_t size = impl_->low_height * impl_->low_width;
-    const float* logits = impl_->logits.data() + (n * impl_->masks + m) * size;
-    return write_label(logits, impl_->low_height, impl_->low_width, impl_->geometry, impl_->rules, out, label);
+    return write_label(impl_->map(n, m), impl_->geometry, impl_->rules, out, label);
   });
 }
 
 namespace {
-
-// torch's interpolate(mode="bilinear", align_corners=False) of a (height, width) map to a square of `side`.
-std::vector<float> upsampled(const float* in, std::int64_t height, std::int64_t width, std::int64_t side) {
-  struct Tap {
-    std::int64_t at, next;
-    float weight;  // of next
-  };
-  const auto taps = [side](std::int64_t size) {
-    std::vector<Tap> axis;
-    const float scale = static_cast<float>(size) / static_cast<float>(side);
-    for (std::int64_t i = 0; i < side; ++i) {
-      const float source = std::max(0.0f, scale * (static_cast<float>(i) + 0.5f) - 0.5f);
-      const auto at = std::min(static_cast<std::int64_t>(source), size - 1);
-      axis.push_back({at, std::min(at + 1, size - 1), source - static_cast<float>(at)});
-    }
-    return axis;
-  };
-  const std::vector<Tap> columns = taps(width), rows = taps(height);
-  std::vector<float> out(static_cast<std::size_t>(side * side));
-  float* to = out.data();
-  for (const Tap& row : rows) {
-    const float* top = in + row.at * width;
-    const float* bottom = in + row.next * width;
-    for (const Tap& c : columns) {
-      const float upper = (1 - c.weight) * top[c.at] + c.weight * top[c.next];
-      const float lower = (1 - c.weight) * bottom[c.at] + c.weight * bottom[c.next];
-      *to++ = (1 - row.weight) * upper + row.weight * lower;
-    }
-  }
-  return out;
-}
 
 std::vector<float> sigmoids(const float* in, std::int64_t n) {
   std::vector<float> out(in, in + n);
@@ -75,25 +81,43 @@ std::vector<float> sigmoids(const float* in, std::int64_t n) {
   return out;
 }
 
+// The side of the square that the profile upsamples to first; 0 = none.
+std::int64_t square_side(const ImageGeometry& geometry, MaskUpsample upsample) {
+  if (upsample == MaskUpsample::logits_at_input_size) return geometry.input_size;
+  return upsample == MaskUpsample::logits_at_prompt_frame ? std::llround(geometry.prompt_frame) : 0;
+}
+
+kernels::MaskStats run(const LogitMap& logits, std::int64_t square, MaskUpsample upsample,
+                       kernels::UpsampleThresholdParams params) {
+  const std::int64_t size = logits.height * logits.width, offset = logits.index * size;
+  // A device's exp has other bits than the host's.
+  if (logits.tensor->writes_masks() && upsample != MaskUpsample::probabilities) {
+    return logits.tensor->write_mask({offset, logits.height, logits.width, square}, params);
+  }
+  params.logits = logits.tensor->host() + offset;
+  std::vector<float> values;  // what is upsampled, where it is not the logits themselves
+  if (square != 0) {
+    values.resize(static_cast<std::size_t>(square * square));
+    kernels::upsample_square(params.logits, logits.height, logits.width, square, values.data());
+  } else if (upsample == MaskUpsample::probabilities) {
+    values = sigmoids(params.logits, size);
+  }
+  if (!values.empty()) params.logits = values.data();
+  const kernels::KernelTable& table = kernels::table();
+  const Scratch scratch(table.upsample_threshold_scratch(params));
+  return table.upsample_threshold(params, scratch.data());
+}
+
 }  // namespace
 
-MaskStats write_label(const float* logits, std::int64_t low_height, std::int64_t low_width,
-                      const ImageGeometry& geometry, const MaskRules& rules, const LabelView& out,
-                      std::uint32_t label) {
+MaskStats write_label(const LogitMap& logits, const ImageGeometry& geometry, const MaskRules& rules,
+                      const LabelView& out, std::uint32_t label) {
   static_assert(static_cast<int>(LabelType::u32) == static_cast<int>(kernels::LabelType::u32));
-  std::vector<float> values;  // what is upsampled, where it is not the logits themselves
-  if (rules.upsample == MaskUpsample::logits_at_input_size || rules.upsample == MaskUpsample::logits_at_prompt_frame) {
-    const bool at_input = rules.upsample == MaskUpsample::logits_at_input_size;
-    const std::int64_t side = at_input ? geometry.input_size : std::llround(geometry.prompt_frame);
-    values = upsampled(logits, low_height, low_width, side);
-    low_height = low_width = side;
-  } else if (rules.upsample == MaskUpsample::probabilities) {
-    values = sigmoids(logits, low_height * low_width);
-  }
-  const MaskCrop crop = mask_crop(geometry, low_height, low_width);
+  const std::int64_t square = square_side(geometry, rules.upsample);
+  const std::int64_t height = square != 0 ? square : logits.height, width = square != 0 ? square : logits.width;
+  const MaskCrop crop = mask_crop(geometry, height, width);
   kernels::UpsampleThresholdParams params{};
-  params.logits = values.empty() ? logits : values.data();
-  params.logits_stride = low_width;
+  params.logits_stride = width;
   params.crop_height = crop.height;
   params.crop_width = crop.width;
   params.height = geometry.height;
@@ -105,9 +129,7 @@ MaskStats write_label(const float* logits, std::int64_t low_height, std::int64_t
   params.label_type = static_cast<kernels::LabelType>(out.type);
   params.out_row_stride = out.row_stride;
   params.label = label;
-  const kernels::KernelTable& table = kernels::table();
-  const Scratch scratch(table.upsample_threshold_scratch(params));
-  const kernels::MaskStats stats = table.upsample_threshold(params, scratch.data());
+  const kernels::MaskStats stats = run(logits, square, rules.upsample, params);
   return {stats.area, stats.x0, stats.y0, stats.x1, stats.y1};
 }
 

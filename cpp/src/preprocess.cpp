@@ -1,12 +1,14 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 #include "preprocess.hpp"
 
+#include "kernels/kernels.hpp"
 #include "medsam/error.hpp"
 #include "scratch.hpp"
 
 namespace medsam {
 
-void preprocess(const ImageView& image, const ImageGeometry& geometry, const ImageRules& rules, float* out) {
+void preprocess(const ImageView& image, const ImageGeometry& geometry, const ImageRules& rules,
+                backends::Request& request) {
   // The two enumerations list the same names; the kernels depend on nothing, so they have their own.
   static_assert(static_cast<int>(PixelType::f32) == static_cast<int>(kernels::PixelType::f32));
   static_assert(static_cast<int>(Interpolation::antialiased) == static_cast<int>(kernels::Interpolation::antialiased));
@@ -25,10 +27,12 @@ void preprocess(const ImageView& image, const ImageGeometry& geometry, const Ima
     params.mean[c] = static_cast<float>(rules.mean[c]);
     params.stddev[c] = static_cast<float>(rules.std[c]);
   }
+  if (request.input_image(0, pixels, params)) return;
+  auto* out = static_cast<float*>(request.input(0, {1, 3, params.out_size, params.out_size}));
   const kernels::KernelTable& table = kernels::table();
   const Scratch scratch(table.resize_normalize_scratch(pixels, params));
   if (!table.resize_normalize(pixels, params, out, scratch.data())) {
-    throw InvalidArgument("image: got NaN or infinity in f32 pixels, expected finite values; replace them first");
+    throw InvalidArgument(backends::kImageNotFinite);
   }
 }
 

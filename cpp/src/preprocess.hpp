@@ -2,15 +2,16 @@
 // Pixels to the encoder's input tensor: the fused kernel, driven by a profile's image rules.
 #pragma once
 
+#include "backends/backend.hpp"
 #include "geometry.hpp"
-#include "kernels/kernels.hpp"
 #include "medsam/image.hpp"
 #include "profile.hpp"
 
 namespace medsam {
 
-/// Resizes, normalises and pads a checked image into `out`, (3, S, S) planar f32. InvalidArgument when f32 pixels are
-/// not finite.
-void preprocess(const ImageView& image, const ImageGeometry& geometry, const ImageRules& rules, float* out);
+/// Resizes, normalises and pads a checked image into input 0 of an encoder's request, (1, 3, S, S): on its device where
+/// that has the kernel, else here. InvalidArgument when f32 pixels are not finite, now or in run().
+void preprocess(const ImageView& image, const ImageGeometry& geometry, const ImageRules& rules,
+                backends::Request& request);
 
 }  // namespace medsam

@@ -127,15 +127,15 @@ class Propagation {
   void run(const Visit& visit, const detail::EmbeddingData& embedding, const std::function<bool()>& cancelled) {
     const std::vector<PromptTokens> tokens = visit_tokens(visit, expert_.context(embedding, profile_.prompt));
     best_.assign(visit.objects.size(), {});
-    decoder_.decode(embedding, tokens, {0}, cancelled, [&](std::size_t n, const float* logits, const float* iou) {
+    decoder_.decode(embedding, tokens, {0}, cancelled, [&](std::size_t n, const Decoder::Answer& answer) {
       Best& best = best_[owner_[n]];
       // The propagated box is asked first and keeps its place on a tie.
-      if (!best.logits.empty() && iou[0] <= best.iou) return;
-      best.iou = iou[0];
-      best.logits.assign(logits, logits + decoder_.low_height() * decoder_.low_width());
+      if (best.logits.tensor && answer.iou[0] <= best.iou) return;
+      best.iou = answer.iou[0];
+      best.logits = {answer.logits, answer.row, decoder_.low_height(), decoder_.low_width()};
     });
     for (std::size_t i = 0; i < visit.objects.size(); ++i) {
-      write_slice(visit, objects_[visit.objects[i]], best_[i].logits.data(), embedding.geometry);
+      write_slice(visit, objects_[visit.objects[i]], best_[i].logits, embedding.geometry);
     }
   }
 
@@ -149,7 +149,7 @@ class Propagation {
  private:
   struct Best {
     float iou = 0;
-    std::vector<float> logits;
+    LogitMap logits;
   };
 
   static std::size_t side(Direction direction) { return direction == Direction::up ? 0 : 1; }
@@ -175,12 +175,11 @@ class Propagation {
     return tokens;
   }
 
-  void write_slice(const Visit& visit, Object& object, const float* logits, const ImageGeometry& geometry) {
+  void write_slice(const Visit& visit, Object& object, const LogitMap& logits, const ImageGeometry& geometry) {
     const std::int64_t bytes = mask_type_ == LabelType::u16 ? 2 : 1;
     const LabelView mask{mask_.data(), mask_type_, geometry.height, geometry.width, geometry.width * bytes};
     clear_labels(mask);
-    const MaskStats stats = write_label(logits, decoder_.low_height(), decoder_.low_width(), geometry, profile_.mask,
-                                        mask, mask_value(object));
+    const MaskStats stats = write_label(logits, geometry, profile_.mask, mask, mask_value(object));
     std::optional<PromptBox> next = next_box(object, geometry, stats);
     object.next[side(visit.direction)] = next;
     if (visit.z == object.range.middle) object.next[side(Direction::down)] = next;

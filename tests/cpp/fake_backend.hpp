@@ -5,10 +5,15 @@
 #pragma once
 
 #include <atomic>
+#include <memory>
 #include <mutex>
 #include <set>
 #include <string>
 #include <utility>
+
+namespace medsam::backends {
+class Backend;
+}
 
 namespace medsam::testing {
 
@@ -16,6 +21,8 @@ struct FakeBackendCounters {
   std::atomic<int> compiled{0}, runs{0}, largest_batch{0};
   /// Runs left before one throws BackendError; negative = never.
   std::atomic<int> fail_after{-1};
+  /// Serves "cuda:0", given the fake backend itself; nullptr = there is no such device.
+  std::unique_ptr<backends::Backend> (*device)(std::unique_ptr<backends::Backend>) = nullptr;
   /// The next answers hold a NaN.
   std::atomic<bool> answer_nan{false};
 

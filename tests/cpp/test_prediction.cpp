@@ -13,12 +13,13 @@ namespace {
 
 // The mask of 2 x 2 logits whose columns are (left, right), on an 8 x 8 image in a square input: its width in pixels.
 std::int64_t mask_width(float left, float right, MaskUpsample upsample, int input = 4, int frame = 4) {
-  const std::vector<float> logits{left, right, left, right};
+  auto logits = std::make_shared<backends::HostTensor>(backends::Shape{1, 1, 2, 2});
+  for (int i = 0; i < 4; ++i) logits->mutable_host()[i] = i % 2 == 0 ? left : right;
   std::vector<std::uint8_t> out(64, 0);
   MaskRules rules;
   rules.upsample = upsample;
   const ImageGeometry geometry = image_geometry(8, 8, input, frame, Fit::longest_side);
-  const MaskStats stats = write_label(logits.data(), 2, 2, geometry, rules, {out.data(), LabelType::u8, 8, 8, 8}, 1);
+  const MaskStats stats = write_label({logits, 0, 2, 2}, geometry, rules, {out.data(), LabelType::u8, 8, 8, 8}, 1);
   EXPECT_EQ(stats.area, 8 * (stats.x1 + 1));
   return stats.x1 + 1;
 }

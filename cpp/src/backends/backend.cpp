@@ -11,7 +11,13 @@ namespace medsam::backends {
 Tensor::~Tensor() = default;
 bool Tensor::finite() const { return all_finite(host(), element_count(shape_)); }
 
+kernels::MaskStats Tensor::write_mask(const Map&, const kernels::UpsampleThresholdParams&) const {
+  throw BackendError("tensor: it lies in host memory, where the CPU's kernels make its masks");
+}
+
 Request::~Request() = default;
+bool Request::input_image(std::size_t, const kernels::Pixels&, const kernels::ResizeNormalizeParams&) { return false; }
+
 CompiledModel::~CompiledModel() = default;
 // A prompt's activations take about 25 MB (LiteMedSAM), and a CPU runtime keeps the memory and the prepared primitives
 // of every shape it has seen: 1.3 GB after batches of 1 to 16, 0.3 GB with these. From 4 on a larger batch gains little

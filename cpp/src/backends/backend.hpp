@@ -1,7 +1,8 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // What an inference library must do for the engine. Plain tensors in and out; no vendor type leaves a backend's own
 // file. A tensor may live on a device: the engine hands an embedding back to the backend that made it without looking
-// inside, and asks for host memory only where the host needs the numbers.
+// inside, and asks for host memory only where the host needs the numbers. A backend whose device has the pixel kernels
+// takes pixels in and gives masks out (Request::input_image, Tensor::write_mask): then nothing else crosses the bus.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +12,7 @@
 
 #include "../bundle.hpp"
 #include "../cache_folder.hpp"
+#include "kernels/kernels.hpp"
 
 namespace medsam::backends {
 
@@ -36,6 +38,18 @@ class Tensor {
   /// Whether no element is NaN or infinite; a device backend answers without keeping a copy on the host. Thread-safe.
   [[nodiscard]] virtual bool finite() const;
 
+  /// (height, width) of this tensor's elements, from `offset` on; where `square` is not 0, upsampled to that side first
+  /// (kernels::upsample_square).
+  struct Map {
+    std::int64_t offset = 0, height = 0, width = 0, square = 0;
+  };
+  /// Whether write_mask can be called.
+  [[nodiscard]] virtual bool writes_masks() const { return false; }
+  /// upsample_threshold of a map where the tensor lives, with the bits of kernels::table(); `params.logits` is not
+  /// looked at, `params.out` is host memory. Thread-safe. BackendError.
+  [[nodiscard]] virtual kernels::MaskStats write_mask(const Map& map,
+                                                      const kernels::UpsampleThresholdParams& params) const;
+
  private:
   Shape shape_;
 };
@@ -53,15 +67,24 @@ class HostTensor final : public Tensor {
   std::unique_ptr<float[]> data_;
 };
 
+inline constexpr const char* kImageNotFinite =
+    "image: got NaN or infinity in f32 pixels, expected finite values; replace them first";
+
 /// One inference at a time; used by one thread at a time. The engine keeps a pool of them.
 class Request {
  public:
   virtual ~Request();
   /// Host memory of input `index` with this shape, to be written before run(); valid until run() returns.
   virtual void* input(std::size_t index, const Shape& shape) = 0;
+  /// Fills input `index`, (1, 3, S, S), with an image where the input lives, with the bits of kernels::table(). False
+  /// where the engine is to do it, through input(). `image` is read before this returns; whether its pixels are finite
+  /// is for run() to say.
+  virtual bool input_image(std::size_t index, const kernels::Pixels& image,
+                           const kernels::ResizeNormalizeParams& params);
   /// Uses a tensor made by this backend as input `index`, wherever it lives; it must outlive run().
   virtual void bind(std::size_t index, const TensorPtr& tensor) = 0;
-  /// Runs and returns every output as a tensor that nobody else writes to.
+  /// Runs and returns every output as a tensor that nobody else writes to. InvalidArgument, kImageNotFinite, when
+  /// input_image was given NaN or infinity.
   virtual std::vector<TensorPtr> run() = 0;
 };
 
