@@ -19,6 +19,9 @@ find_package(CUDAToolkit QUIET)
 if(NOT TARGET CUDA::cudart_static)
   list(APPEND _missing "the CUDA toolkit")
 endif()
+if(NOT TARGET medsam_cuda_kernels)
+  list(APPEND _missing "nvcc (MEDSAM_ENGINE_CUDA)")
+endif()
 if(_missing)
   list(JOIN _missing " and " _missing)
   if(NOT MEDSAM_ENGINE_TENSORRT STREQUAL "AUTO")
@@ -35,8 +38,10 @@ add_library(medsam_engine_tensorrt MODULE
   src/backends/backend.cpp
   src/backends/tensorrt/backend.cpp
   src/backends/tensorrt/cuda_memory.cpp
+  src/backends/tensorrt/device_tensor.cpp
   src/backends/tensorrt/library.cpp
   src/backends/tensorrt/plan.cpp
+  src/backends/tensorrt/pixels.cpp
   src/backends/tensorrt/plan_file.cpp
   src/backends/tensorrt/request.cpp
   src/cache_folder.cpp
@@ -45,7 +50,7 @@ add_library(medsam_engine_tensorrt MODULE
 target_include_directories(medsam_engine_tensorrt PRIVATE src)
 target_include_directories(medsam_engine_tensorrt SYSTEM PRIVATE "${TensorRT_INCLUDE_DIR}")
 target_link_libraries(medsam_engine_tensorrt PRIVATE
-  medsam_engine nlohmann_json::nlohmann_json MbedCrypto::MbedCrypto CUDA::cudart_static Threads::Threads ${CMAKE_DL_LIBS})
+  medsam_engine medsam_cuda_kernels nlohmann_json::nlohmann_json MbedCrypto::MbedCrypto CUDA::cudart_static Threads::Threads ${CMAKE_DL_LIBS})
 medsam_engine_warnings(medsam_engine_tensorrt)
 set_target_properties(medsam_engine_tensorrt PROPERTIES INSTALL_RPATH "$ORIGIN")
 install(TARGETS medsam_engine_tensorrt LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT Runtime)

@@ -1,8 +1,11 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // Asking for a CUDA device where one thing or another is missing: one line that names it, and the CPU goes on.
+#include <dlfcn.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <limits>
+#include <thread>
 #include <vector>
 
 #include "backends/plugin.hpp"
@@ -11,6 +14,7 @@
 #include "medsam/engine.hpp"
 #include "medsam/error.hpp"
 #include "sha256.hpp"
+#include "stand_in/bus_counts.hpp"
 #include "tiny_bundle.hpp"
 
 namespace medsam::backends {
@@ -138,6 +142,13 @@ class CudaEngine : public ::testing::Test {
     return count;
   }
 
+  /// Null but for the stand-in.
+  [[nodiscard]] static testing::BusCountsEntry bus() {
+    void* plugin = dlopen((testing::plugin_folder() + "/libmedsam_engine_tensorrt.so").c_str(), RTLD_NOW | RTLD_LOCAL);
+    if (plugin == nullptr) return nullptr;
+    return reinterpret_cast<testing::BusCountsEntry>(dlsym(plugin, "medsam_stand_in_bus"));
+  }
+
   const ScopedVariable plugin_{"MEDSAM_ENGINE_PLUGIN_DIR", testing::plugin_folder()};
   const ScopedVariable root_{"TENSORRT_ROOT", testing::tensorrt_folder()};
   testing::TemporaryFolder folder_;
@@ -166,6 +177,82 @@ TEST_F(CudaEngine, GivesTheCpusMasks) {
       ASSERT_NEAR(got.low_res_logits()[i], want.low_res_logits()[i], 1e-5) << i;
     }
   }
+}
+
+TEST_F(CudaEngine, GivesTheCpusVeryBytesWhereTheModelsDo) {
+  // The stand-in computes the models as the CPU does, so that what is left are the pixel kernels, which have its bits.
+  const Engine cuda = engine("cuda:0"), cpu = engine("CPU");
+  if (!bus()) GTEST_SKIP() << "a GPU's models differ in their last bits";
+  const std::vector<Box> boxes{{3, 3, 20, 20}, {8, 1, 49, 39}, {0, 30, 12, 33}};
+  std::vector<std::uint16_t> labels[2];
+  std::vector<MaskStats> stats[2];
+  for (const bool device : {false, true}) {
+    labels[device].assign(40 * 50, 7);
+    stats[device] = (device ? cuda : cpu).segment(image(), boxes, {labels[device].data(), LabelType::u16, 40, 50, 100});
+  }
+  EXPECT_EQ(labels[0], labels[1]);
+  for (std::size_t i = 0; i < boxes.size(); ++i) {
+    EXPECT_EQ(stats[1][i].area, stats[0][i].area);
+    EXPECT_EQ(stats[1][i].x1, stats[0][i].x1);
+  }
+  EXPECT_GT(stats[0][0].area, 0);
+}
+
+TEST_F(CudaEngine, OnlyPixelsAndMasksCrossTheBus) {
+  const Engine cuda = engine("cuda:0");
+  const auto counts = bus();
+  if (!counts) GTEST_SKIP() << "the stand-in counts";
+  const testing::BusCounts start = counts();
+  const ImageEmbedding embedding = cuda.encode(image());
+  const testing::BusCounts encoded = counts();
+  EXPECT_EQ(encoded.to_device - start.to_device, 40 * 50) << "the pixels";
+  EXPECT_EQ(encoded.to_host - start.to_host, 8) << "whether embedding and image are finite";
+  std::vector<Prompt> prompts(4);
+  for (std::size_t i = 0; i < 4; ++i) prompts[i].box = Box{static_cast<double>(i), 5, 30, 25};
+  const Prediction prediction = cuda.predict(embedding, prompts);
+  const testing::BusCounts decoded = counts();
+  EXPECT_EQ(decoded.to_device - encoded.to_device, 4 * (16 + 8) + 4) << "corners, labels, the mask's index";
+  EXPECT_EQ(decoded.to_host - encoded.to_host, 4 * 4 + 12) << "ratings, and whether all is finite";
+  std::vector<std::uint8_t> labels(40 * 50);
+  static_cast<void>(prediction.write_mask(2, 0, {labels.data(), LabelType::u8, 40, 50, 50}, 9));
+  const testing::BusCounts written = counts();
+  EXPECT_EQ(written.to_device, decoded.to_device);
+  EXPECT_EQ(written.to_host - decoded.to_host, 40 * 50 + 64) << "the mask and its counts";
+  static_cast<void>(cuda.segment(embedding, {{3, 3, 20, 20}}, {labels.data(), LabelType::u8, 40, 50, 50}));
+  EXPECT_EQ(counts().to_host - written.to_host, 4 + 12 + 40 * 50 + 64);
+}
+
+TEST_F(CudaEngine, AnImageOfNaNIsRefusedAndTheNextIsNot) {
+  const Engine cuda = engine("cuda:0");
+  std::vector<float> pixels(40 * 50, 1.f);
+  pixels[5] = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_THROW(static_cast<void>(cuda.encode({pixels.data(), PixelType::f32, 40, 50, 1, 200})), InvalidArgument);
+  pixels[5] = 2;
+  EXPECT_TRUE(cuda.encode({pixels.data(), PixelType::f32, 40, 50, 1, 200}).valid());
+}
+
+TEST_F(CudaEngine, MasksAreMadeByManyThreadsAtOnce) {
+  const Engine cuda = engine("cuda:0");
+  std::vector<Prompt> prompts(6);
+  for (std::size_t i = 0; i < prompts.size(); ++i) prompts[i].box = Box{static_cast<double>(2 * i), 5, 40, 25};
+  const Prediction prediction = cuda.predict(cuda.encode(image()), prompts);
+  std::vector<std::vector<std::uint8_t>> once, many(prompts.size());
+  const auto write = [&](std::size_t n) {
+    std::vector<std::uint8_t> labels(40 * 50);
+    static_cast<void>(
+        prediction.write_mask(static_cast<std::int64_t>(n), 0, {labels.data(), LabelType::u8, 40, 50, 50}, 3));
+    return labels;
+  };
+  for (std::size_t n = 0; n < prompts.size(); ++n) once.push_back(write(n));
+  std::vector<std::thread> threads;
+  for (std::size_t n = 0; n < prompts.size(); ++n) {
+    threads.emplace_back([&, n] {
+      for (int i = 0; i < 5; ++i) many[n] = write(n);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(many, once);
+  EXPECT_NE(once[0], once[5]);
 }
 
 TEST_F(CudaEngine, TakesBackASavedEmbedding) {

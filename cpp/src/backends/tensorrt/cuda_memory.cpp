@@ -3,9 +3,9 @@
 
 #include <cstdint>
 #include <map>
+#include <mutex>
 #include <utility>
 
-#include "../../finite.hpp"
 #include "medsam/error.hpp"
 
 namespace medsam::backends::tensorrt {
@@ -13,8 +13,6 @@ namespace medsam::backends::tensorrt {
 namespace {
 
 constexpr std::uint64_t kKeptBytes = std::uint64_t{256} << 20;
-
-std::size_t bytes_of(const Shape& shape) { return static_cast<std::size_t>(element_count(shape)) * sizeof(float); }
 
 // One a device for the life of the process, since tensors may outlive their engine. Not CUDA's default pool, whose
 // settings belong to the host program: memory given back is kept for the next image.
@@ -111,33 +109,12 @@ PinnedBuffer::PinnedBuffer(std::size_t bytes) : bytes_(bytes) {
 
 PinnedBuffer::~PinnedBuffer() { static_cast<void>(cudaFreeHost(data_)); }
 
-DeviceTensor::DeviceTensor(Shape shape, Device device, const Stream& stream)
-    : Tensor(std::move(shape)), device_(std::move(device)), buffer_(device_, bytes_of(this->shape()), stream) {}
-
-const float* DeviceTensor::host() const {
-  const std::lock_guard lock(mutex_);
-  if (!host_) {
-    device_.use();
-    auto copy = std::make_unique<HostTensor>(shape());
-    check(cudaMemcpy(copy->mutable_host(), buffer_.get(), buffer_.bytes(), cudaMemcpyDeviceToHost),
-          "copying a tensor to the host");
-    host_ = std::move(copy);
-  }
-  return host_->host();
+void grow(std::unique_ptr<DeviceBuffer>& buffer, const Device& device, std::size_t bytes, const Stream& stream) {
+  if (!buffer || buffer->bytes() < bytes) buffer = std::make_unique<DeviceBuffer>(device, bytes, stream);
 }
 
-bool DeviceTensor::finite() const {
-  {
-    const std::lock_guard lock(mutex_);
-    if (host_) return all_finite(host_->host(), element_count(shape()));
-  }
-  // Through memory that is used again: an embedding is to stay on the device.
-  thread_local std::unique_ptr<PinnedBuffer> staging;
-  device_.use();
-  if (!staging || staging->bytes() < buffer_.bytes()) staging = std::make_unique<PinnedBuffer>(buffer_.bytes());
-  check(cudaMemcpy(staging->get(), buffer_.get(), buffer_.bytes(), cudaMemcpyDeviceToHost),
-        "copying a tensor to the host");
-  return all_finite(static_cast<const float*>(staging->get()), element_count(shape()));
+void grow(std::unique_ptr<PinnedBuffer>& buffer, std::size_t bytes) {
+  if (!buffer || buffer->bytes() < bytes) buffer = std::make_unique<PinnedBuffer>(bytes);
 }
 
 }  // namespace medsam::backends::tensorrt

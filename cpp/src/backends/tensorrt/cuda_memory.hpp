@@ -6,7 +6,6 @@
 
 #include <cstddef>
 #include <memory>
-#include <mutex>
 #include <string>
 
 #include "../backend.hpp"
@@ -76,21 +75,8 @@ class PinnedBuffer {
   void* data_ = nullptr;
 };
 
-/// A tensor on the device; the host's copy is made at the first call of host() and kept.
-class DeviceTensor final : public Tensor {
- public:
-  /// Uninitialised; filled on `stream` before sharing.
-  DeviceTensor(Shape shape, Device device, const Stream& stream);
-  [[nodiscard]] const float* host() const override;
-  [[nodiscard]] bool finite() const override;
-  [[nodiscard]] void* device_data() const { return buffer_.get(); }
-  [[nodiscard]] int device_index() const { return device_.index; }
-
- private:
-  const Device device_;
-  DeviceBuffer buffer_;
-  mutable std::mutex mutex_;
-  mutable std::unique_ptr<HostTensor> host_;
-};
+/// Makes `buffer` at least `bytes` large; what it held is lost. Whoever used it has waited.
+void grow(std::unique_ptr<DeviceBuffer>& buffer, const Device& device, std::size_t bytes, const Stream& stream);
+void grow(std::unique_ptr<PinnedBuffer>& buffer, std::size_t bytes);
 
 }  // namespace medsam::backends::tensorrt

@@ -11,6 +11,10 @@ namespace medsam::backends::tensorrt {
 namespace {
 
 constexpr std::size_t kElement = 4;  // f32 and i32
+constexpr std::size_t kFewNumbers = 4096;
+
+// Whether an output is a few numbers, such as the ratings of masks, which come to the host with the run; maps stay.
+bool is_few_numbers(const Tensor& output) { return output.shape().size() <= 2 && output.bytes() <= kFewNumbers; }
 
 std::string text_of(const nvinfer1::Dims& shape) {
   std::string text;
@@ -75,19 +79,21 @@ class PlanRequest final : public Request {
       : plan_(std::move(plan)),
         context_(std::move(context)),
         inputs_(plan_->inputs.size()),
-        outputs_(plan_->outputs.size()) {}
+        outputs_(plan_->outputs.size()),
+        flags_(plan_->device, plan_->outputs.size() + 1, stream_) {}
 
   void* input(std::size_t index, const Shape& shape) override {
-    plan_->device.use();
-    Input& in = inputs_.at(index);
-    set_shape(index, shape);
-    in.used = static_cast<std::size_t>(element_count(shape)) * kElement;
-    in.bound.reset();
-    in.given = true;
-    if (!in.staging || in.staging->bytes() < in.used) in.staging = std::make_unique<PinnedBuffer>(in.used);
-    grow(in.device, in.used);
-    set_address(plan_->inputs[index].name, in.device->get());
+    Input& in = prepare_input(index, shape, Source::host);
+    grow(in.staging, in.used);
     return in.staging->get();
+  }
+
+  bool input_image(std::size_t index, const kernels::Pixels& image,
+                   const kernels::ResizeNormalizeParams& params) override {
+    plan_->device.use();
+    if (!image_.take(image, params)) return false;
+    prepare_input(index, {1, 3, params.out_size, params.out_size}, Source::image);
+    return true;
   }
 
   void bind(std::size_t index, const TensorPtr& tensor) override {
@@ -102,20 +108,18 @@ class PlanRequest final : public Request {
     Input& in = inputs_.at(index);
     set_shape(index, tensor->shape());
     in.bound = tensor;
-    in.given = true;
+    in.source = Source::bound;
     // TensorRT only reads an input; its call wants a mutable pointer.
     set_address(plan_->inputs[index].name, own->device_data());
   }
 
   std::vector<TensorPtr> run() override {
     plan_->device.use();
+    bool image = false, bound = false;
     for (Input& in : inputs_) {
-      // What an address of the last run points to may be gone.
-      if (!in.given) throw BackendError("TensorRT: " + plan_->path + ": an input was not given");
-      in.given = false;
-      if (in.bound) continue;
-      check(cudaMemcpyAsync(in.device->get(), in.staging->get(), in.used, cudaMemcpyHostToDevice, stream_.get()),
-            "copying an input to the device");
+      image = image || in.source == Source::image;
+      bound = bound || in.source == Source::bound;
+      queue_input(in);
     }
     std::vector<Shape> shapes;
     shapes.reserve(outputs_.size());
@@ -124,37 +128,80 @@ class PlanRequest final : public Request {
       if (context_->enqueueV3(stream_.get())) return;
       throw BackendError("TensorRT: running " + plan_->path + " failed: " + logger().take_errors());
     };
-    if (plan_->fixed) {
+    if (plan_->fixed && !bound) {  // recorded work has its addresses fixed
       recorded_.launch(stream_.get(), enqueue);
     } else {
       enqueue();
     }
-    std::vector<TensorPtr> answers;
+    std::vector<std::shared_ptr<DeviceTensor>> answers;
     answers.reserve(outputs_.size());
-    for (std::size_t i = 0; i < outputs_.size(); ++i) {
-      // The buffer is written again by the next run.
-      auto tensor = std::make_shared<DeviceTensor>(shapes[i], plan_->device, stream_);
-      check(cudaMemcpyAsync(tensor->device_data(), outputs_[i]->get(), tensor->bytes(), cudaMemcpyDeviceToDevice,
-                            stream_.get()),
-            "keeping an output");
-      answers.push_back(std::move(tensor));
-    }
+    for (std::size_t i = 0; i < outputs_.size(); ++i) answers.push_back(keep_output(i, shapes[i]));
+    flags_.fetch(stream_);
     stream_.wait();
     for (Input& in : inputs_) in.bound.reset();
-    return answers;
+    if (image && !flags_.get(outputs_.size())) throw InvalidArgument(kImageNotFinite);
+    for (std::size_t i = 0; i < answers.size(); ++i) {
+      answers[i]->set_finite(flags_.get(i));
+      if (is_few_numbers(*answers[i])) answers[i]->set_host(outputs_[i].staging->get());
+    }
+    return {answers.begin(), answers.end()};
   }
 
  private:
+  enum class Source { none, host, image, bound };  // of the next run's numbers
   struct Input {
     std::unique_ptr<PinnedBuffer> staging;
     std::unique_ptr<DeviceBuffer> device;
     std::size_t used = 0;
     TensorPtr bound;
-    bool given = false;  // for the next run
+    Source source = Source::none;
+  };
+  struct Output {
+    std::unique_ptr<DeviceBuffer> device;
+    std::unique_ptr<PinnedBuffer> staging;  // of a small one
   };
 
-  void grow(std::unique_ptr<DeviceBuffer>& buffer, std::size_t bytes) {
-    if (!buffer || buffer->bytes() < bytes) buffer = std::make_unique<DeviceBuffer>(plan_->device, bytes, stream_);
+  // Memory for an input on the device.
+  Input& prepare_input(std::size_t index, const Shape& shape, Source source) {
+    plan_->device.use();
+    Input& in = inputs_.at(index);
+    set_shape(index, shape);
+    in.used = static_cast<std::size_t>(element_count(shape)) * kElement;
+    in.bound.reset();
+    in.source = source;
+    grow(in.device, plan_->device, in.used, stream_);
+    set_address(plan_->inputs[index].name, in.device->get());
+    return in;
+  }
+
+  void queue_input(Input& in) {
+    // What an address of the last run points to may be gone.
+    if (in.source == Source::none) throw BackendError("TensorRT: " + plan_->path + ": an input was not given");
+    if (in.source == Source::image) {
+      image_.queue(plan_->device, stream_, static_cast<float*>(in.device->get()), flags_.slot(outputs_.size()));
+    } else if (in.source == Source::host) {
+      check(cudaMemcpyAsync(in.device->get(), in.staging->get(), in.used, cudaMemcpyHostToDevice, stream_.get()),
+            "copying an input to the device");
+    }
+    in.source = Source::none;
+  }
+
+  // A tensor with what an output's buffer will hold, which the next run writes again.
+  std::shared_ptr<DeviceTensor> keep_output(std::size_t index, const Shape& shape) {
+    Output& out = outputs_[index];
+    auto tensor = std::make_shared<DeviceTensor>(shape, plan_->device, stream_, plan_->masks);
+    check(cudaMemcpyAsync(tensor->device_data(), out.device->get(), tensor->bytes(), cudaMemcpyDeviceToDevice,
+                          stream_.get()),
+          "keeping an output");
+    check_queued(kernels::cuda::table().all_finite(static_cast<const float*>(out.device->get()), element_count(shape),
+                                                   flags_.slot(index), stream_.get()),
+                 "looking for NaN");
+    if (!is_few_numbers(*tensor)) return tensor;
+    grow(out.staging, kFewNumbers);
+    check(
+        cudaMemcpyAsync(out.staging->get(), out.device->get(), tensor->bytes(), cudaMemcpyDeviceToHost, stream_.get()),
+        "copying an output to the host");
+    return tensor;
   }
 
   void set_shape(std::size_t index, const Shape& shape) {
@@ -182,8 +229,8 @@ class PlanRequest final : public Request {
                          "\" does not follow: " + logger().take_errors());
     }
     Shape shape(dims.d, dims.d + dims.nbDims);
-    grow(outputs_[index], static_cast<std::size_t>(element_count(shape)) * kElement);
-    set_address(name, outputs_[index]->get());
+    grow(outputs_[index].device, plan_->device, static_cast<std::size_t>(element_count(shape)) * kElement, stream_);
+    set_address(name, outputs_[index].device->get());
     return shape;
   }
 
@@ -191,7 +238,9 @@ class PlanRequest final : public Request {
   Stream stream_;
   std::unique_ptr<nvinfer1::IExecutionContext> context_;
   std::vector<Input> inputs_;
-  std::vector<std::unique_ptr<DeviceBuffer>> outputs_;
+  std::vector<Output> outputs_;
+  Flags flags_;  // whether each output is finite; last, whether the image is
+  ImageUpload image_;
   RecordedWork recorded_;
 };
 
@@ -203,6 +252,7 @@ Model::Model(const Library& library, const Device& device, const ModelFile& file
   plan_->path = file.path;
   plan_->inputs = file.inputs;
   plan_->outputs = file.outputs;
+  plan_->masks = std::make_shared<MaskWriters>(device);
   static_cast<void>(logger().take_errors());
   plan_->runtime.reset(library.create_runtime(logger()));
   if (plan_->runtime) plan_->engine.reset(plan_->runtime->deserializeCudaEngine(plan.data(), plan.size()));

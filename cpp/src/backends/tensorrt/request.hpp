@@ -9,6 +9,7 @@
 
 #include "../backend.hpp"
 #include "cuda_memory.hpp"
+#include "device_tensor.hpp"
 #include "library.hpp"
 
 namespace medsam::backends::tensorrt {
@@ -20,6 +21,7 @@ struct LoadedPlan {
   std::vector<TensorSpec> inputs, outputs;
   std::unique_ptr<nvinfer1::IRuntime> runtime;  // outlives the engine, as TensorRT demands
   std::unique_ptr<nvinfer1::ICudaEngine> engine;
+  std::shared_ptr<MaskWriters> masks;
   bool fixed = true;         // every input has one shape
   mutable std::mutex mutex;  // guards the creation of contexts
 };

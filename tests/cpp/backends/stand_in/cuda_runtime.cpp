@@ -1,6 +1,7 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 #include "cuda_runtime.hpp"
 
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 
@@ -13,25 +14,31 @@ using medsam::testing::Work;
 struct Graph {
   std::vector<Work> recorded;
 };
-int g_launches = 0;
+std::atomic<int> g_launches{0};
+std::atomic<std::int64_t> g_to_host{0}, g_to_device{0};
 thread_local int current_device = -1;
 
 cudaError_t allocate(void** out, std::size_t bytes) {
   if (current_device != 0) return cudaErrorInvalidDevice;  // an entry that forgot to choose the device
-  *out = std::malloc(bytes > 0 ? bytes : 1);
+  *out = std::aligned_alloc(256, (bytes / 256 + 1) * 256);
   std::memset(*out, 0xff, bytes);  // NaN, so that memory nobody filled is seen
   return cudaSuccess;
+}
+
+void count(std::size_t bytes, cudaMemcpyKind kind) {
+  if (kind == cudaMemcpyDeviceToHost) g_to_host += static_cast<std::int64_t>(bytes);
+  if (kind == cudaMemcpyHostToDevice) g_to_device += static_cast<std::int64_t>(bytes);
 }
 
 void free_now(void* data) { std::free(data); }
 
 }  // namespace
 
-namespace medsam::testing {
-int graph_launches() { return g_launches; }
-}  // namespace medsam::testing
-
 extern "C" {
+
+__attribute__((visibility("default"))) medsam::testing::BusCounts medsam_stand_in_bus() {
+  return {g_to_host.load(), g_to_device.load(), g_launches.load()};
+}
 
 cudaError_t cudaGetDeviceCount(int* count) {
   *count = 1;
@@ -77,12 +84,18 @@ cudaError_t cudaFreeHost(void* data) {
   free_now(data);
   return cudaSuccess;
 }
-cudaError_t cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind) {
+cudaError_t cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind) {
+  count(bytes, kind);
   std::memcpy(to, from, bytes);
   return cudaSuccess;
 }
-cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind, cudaStream_t stream) {
+cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
+  count(bytes, kind);
   stream_of(stream).queued.emplace_back([=] { std::memcpy(to, from, bytes); });
+  return cudaSuccess;
+}
+cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaStream_t stream) {
+  stream_of(stream).queued.emplace_back([=] { std::memset(to, value, bytes); });
   return cudaSuccess;
 }
 

@@ -8,6 +8,8 @@
 #include <functional>
 #include <vector>
 
+#include "bus_counts.hpp"
+
 namespace medsam::testing {
 
 using Work = std::function<void()>;
@@ -19,8 +21,5 @@ struct StandInStream {
 };
 
 inline StandInStream& stream_of(cudaStream_t stream) { return *reinterpret_cast<StandInStream*>(stream); }
-
-/// How often recorded work was launched in this process.
-int graph_launches();
 
 }  // namespace medsam::testing
