@@ -1,8 +1,10 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // Uses every public header as C++17 and segments a bright disc. Usage: consumer BUNDLE
+#include <medsam/medsam.h>
 #include <medsam/embedding.hpp>
 #include <medsam/engine.hpp>
 #include <medsam/error.hpp>
+#include <medsam/folder.hpp>
 #include <medsam/image.hpp>
 #include <medsam/prompt.hpp>
 #include <medsam/version.hpp>

@@ -17,7 +17,10 @@ struct EmbeddingData;
 
 /// How an engine keeps embeddings. f16 halves their memory; values are rounded to half precision once, at encode time,
 /// so an answer does not depend on whether the embedding came from the cache.
-enum class EmbeddingStorage : std::uint8_t { f32, f16 };
+enum class EmbeddingStorage : std::uint8_t {
+  f32,  ///< As the encoder gives them.
+  f16,  ///< Half the memory.
+};
 
 /// One encoded image: the encoder's outputs, the geometry that maps prompts to it, and the fingerprint of the model and
 /// image rules that made it. Immutable and cheap to copy (shared); safe to use from many threads and to outlive its
@@ -25,13 +28,13 @@ enum class EmbeddingStorage : std::uint8_t { f32, f16 };
 class MEDSAM_ENGINE_EXPORT ImageEmbedding {
  public:
   ImageEmbedding() = default;
+  /// For the library itself.
   explicit ImageEmbedding(std::shared_ptr<const detail::EmbeddingData> data);
 
   /// False for a default-constructed embedding, which every call rejects with InvalidArgument.
   [[nodiscard]] bool valid() const noexcept { return data_ != nullptr; }
-  /// Size of the original image in pixels.
-  [[nodiscard]] std::int64_t height() const;
-  [[nodiscard]] std::int64_t width() const;
+  [[nodiscard]] std::int64_t height() const;  ///< Rows of the original image.
+  [[nodiscard]] std::int64_t width() const;   ///< Columns of the original image.
   /// The image embedding's shape, (1, C, h, w).
   [[nodiscard]] std::vector<std::int64_t> shape() const;
   /// The image embedding, row-major f32 of shape(); valid as long as any copy of this object lives.
@@ -48,6 +51,7 @@ class MEDSAM_ENGINE_EXPORT ImageEmbedding {
   /// checked when it is used.
   static ImageEmbedding deserialize(const void* data, std::size_t size);
 
+  /// For the library itself.
   [[nodiscard]] const std::shared_ptr<const detail::EmbeddingData>& impl() const noexcept { return data_; }
 
  private:

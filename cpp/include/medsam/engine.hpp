@@ -18,7 +18,11 @@
 
 namespace medsam {
 
-enum class LogLevel : std::uint8_t { info, warning };
+/// Kinds of messages.
+enum class LogLevel : std::uint8_t {
+  info,     ///< Worth knowing.
+  warning,  ///< Something asked for was not possible; the engine goes on without it.
+};
 
 /// How an Engine runs. A plain value; copied at construction.
 struct EngineOptions {
@@ -79,12 +83,12 @@ struct EngineInfo {
   int input_size = 0;                         ///< Side of the encoder's square input, pixels.
   std::vector<std::int64_t> embedding_shape;  ///< (1, C, h, w).
   std::vector<std::int64_t> mask_shape;       ///< (h, w) of low_res_logits.
-  bool accepts_points = false;
-  bool accepts_mask = false;
-  bool accepts_scribble = false;
-  std::vector<std::string> modalities;  ///< That the model tells apart; empty: it does not ask.
-  bool needs_modality = false;          ///< Whether an image without one of them is refused.
-  std::vector<std::string> experts;     ///< Names of the bundle's experts; empty: one model for all.
+  bool accepts_points = false;                ///< Whether prompts may have points.
+  bool accepts_mask = false;                  ///< Whether prompts may have an earlier mask.
+  bool accepts_scribble = false;              ///< Whether prompts may have a scribble.
+  std::vector<std::string> modalities;        ///< That the model tells apart; empty: it does not ask.
+  bool needs_modality = false;                ///< Whether an image without one of them is refused.
+  std::vector<std::string> experts;           ///< Names of the bundle's experts; empty: one model for all.
 };
 
 /// The embedding cache's counters since the engine was made.
@@ -128,14 +132,15 @@ struct SegmentOptions {
 class MEDSAM_ENGINE_EXPORT Prediction {
  public:
   struct Impl;
+  /// For the library itself.
   explicit Prediction(std::shared_ptr<const Impl> impl);
 
   [[nodiscard]] std::int64_t size() const;              ///< N, the number of prompts.
   [[nodiscard]] std::int64_t masks_per_prompt() const;  ///< M, 1 or 3.
-  [[nodiscard]] std::int64_t low_res_height() const;
-  [[nodiscard]] std::int64_t low_res_width() const;
-  [[nodiscard]] std::int64_t height() const;  ///< H of the original image.
-  [[nodiscard]] std::int64_t width() const;   ///< W of the original image.
+  [[nodiscard]] std::int64_t low_res_height() const;    ///< h of the logits.
+  [[nodiscard]] std::int64_t low_res_width() const;     ///< w of the logits.
+  [[nodiscard]] std::int64_t height() const;            ///< H of the original image.
+  [[nodiscard]] std::int64_t width() const;             ///< W of the original image.
   /// (N, M, h, w) row-major f32 logits in the model's frame (padding included); > 0 is object. Lives with this object.
   [[nodiscard]] const float* low_res_logits() const;
   /// (N, M) row-major f32, the model's own estimate of each mask's IoU. Lives with this object.
@@ -157,11 +162,12 @@ class MEDSAM_ENGINE_EXPORT Engine {
   /// ModelError, Unsupported, BackendError, InvalidArgument (options).
   explicit Engine(const std::string& bundle, EngineOptions options = {});
   ~Engine();
-  Engine(Engine&&) noexcept;
-  Engine& operator=(Engine&&) noexcept;
+  Engine(Engine&&) noexcept;             ///< Leaves the other without a model: it may only be assigned to or destroyed.
+  Engine& operator=(Engine&&) noexcept;  ///< Likewise.
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
+  /// What the engine runs. Lives with the engine.
   [[nodiscard]] const EngineInfo& info() const;
 
   /// Resizes, normalises, pads and encodes one image: the expensive step (0.1 to 1 s on a CPU).

@@ -22,11 +22,11 @@ enum class ErrorCode : int {
 /// Base of all errors. Immutable, so safe to read from any thread.
 class MEDSAM_ENGINE_EXPORT Error : public std::runtime_error {
  public:
-  Error(ErrorCode code, const std::string& message);
+  Error(ErrorCode code, const std::string& message);  ///< `message`: one line, what, got, expected, remedy.
   ~Error() override;
-  Error(const Error&) = default;
-  Error& operator=(const Error&) = default;
-  [[nodiscard]] ErrorCode code() const noexcept { return code_; }
+  Error(const Error&) = default;                                   ///< Shares the message.
+  Error& operator=(const Error&) = default;                        ///< Likewise.
+  [[nodiscard]] ErrorCode code() const noexcept { return code_; }  ///< The kind of error, as a number.
 
  private:
   ErrorCode code_;
@@ -35,42 +35,42 @@ class MEDSAM_ENGINE_EXPORT Error : public std::runtime_error {
 /// The caller's input is out of its documented range.
 class MEDSAM_ENGINE_EXPORT InvalidArgument : public Error {
  public:
-  explicit InvalidArgument(const std::string& message);
+  explicit InvalidArgument(const std::string& message);  ///< As Error.
   ~InvalidArgument() override;
 };
 
 /// The bundle is missing, corrupt, of an unknown version, or does not belong to the embedding at hand.
 class MEDSAM_ENGINE_EXPORT ModelError : public Error {
  public:
-  explicit ModelError(const std::string& message);
+  explicit ModelError(const std::string& message);  ///< As Error.
   ~ModelError() override;
 };
 
 /// The inference library failed.
 class MEDSAM_ENGINE_EXPORT BackendError : public Error {
  public:
-  explicit BackendError(const std::string& message);
+  explicit BackendError(const std::string& message);  ///< As Error.
   ~BackendError() override;
 };
 
 /// An allocation failed.
 class MEDSAM_ENGINE_EXPORT OutOfMemory : public Error {
  public:
-  explicit OutOfMemory(const std::string& message);
+  explicit OutOfMemory(const std::string& message);  ///< As Error.
   ~OutOfMemory() override;
 };
 
 /// Not possible on this machine or with this bundle.
 class MEDSAM_ENGINE_EXPORT Unsupported : public Error {
  public:
-  explicit Unsupported(const std::string& message);
+  explicit Unsupported(const std::string& message);  ///< As Error.
   ~Unsupported() override;
 };
 
 /// The caller's cancellation callback asked to stop.
 class MEDSAM_ENGINE_EXPORT Cancelled : public Error {
  public:
-  explicit Cancelled(const std::string& message);
+  explicit Cancelled(const std::string& message);  ///< As Error.
   ~Cancelled() override;
 };
 

@@ -13,6 +13,7 @@
 
 namespace medsam {
 
+/// What became of a case.
 enum class CaseStatus : std::uint8_t {
   done,     ///< Segmented and written.
   skipped,  ///< Was there already; see FolderOptions::overwrite.
@@ -21,15 +22,15 @@ enum class CaseStatus : std::uint8_t {
 
 /// What became of one case. Times are in seconds; reading and writing overlap with other cases' segmentation.
 struct CaseReport {
-  std::string name;  ///< File name, e.g. "2DBox_US_busi_1.npz".
-  CaseStatus status = CaseStatus::done;
-  std::string message;             ///< One line when failed, else empty.
-  std::int64_t objects = 0;        ///< Boxes.
-  std::int64_t empty_objects = 0;  ///< Of these, how many got no pixel.
-  std::int64_t slices = 0;         ///< D of a volume, 1 for an image, 0 when skipped or unreadable.
-  double read_s = 0;
-  double segment_s = 0;  ///< Encoding and decoding.
-  double write_s = 0;
+  std::string name;                      ///< File name, e.g. "2DBox_US_busi_1.npz".
+  CaseStatus status = CaseStatus::done;  ///< What became of it.
+  std::string message;                   ///< One line when failed, else empty.
+  std::int64_t objects = 0;              ///< Boxes.
+  std::int64_t empty_objects = 0;        ///< Of these, how many got no pixel.
+  std::int64_t slices = 0;               ///< D of a volume, 1 for an image, 0 when skipped or unreadable.
+  double read_s = 0;                     ///< Reading the file.
+  double segment_s = 0;                  ///< Encoding and decoding.
+  double write_s = 0;                    ///< Writing the answer.
 };
 
 /// How far a run is.
@@ -41,6 +42,7 @@ struct FolderProgress {
   std::int64_t steps = 0;       ///< Steps of this case in all, 0 before it is known.
 };
 
+/// What a run over a folder reads, writes and calls.
 struct FolderOptions {
   /// Folder of *.npz. A name that starts with 2DBox_ is an image: imgs (H, W) or (H, W, 3) and boxes (N, 4); one that
   /// starts with 3DBox_ a volume: imgs (D, H, W) or (D, H, W, 3) and boxes (N, 6); any other goes by the width of its
@@ -71,10 +73,12 @@ struct FolderOptions {
 /// What became of all cases.
 struct FolderReport {
   std::vector<CaseReport> cases;  ///< Sorted by name. Those that a cancelled run did not come to are absent.
-  std::int64_t done = 0, skipped = 0, failed = 0;
-  bool cancelled = false;
-  double wall_s = 0;      ///< Of run().
-  std::string csv_fault;  ///< Why the table of times is not complete; "" when it is.
+  std::int64_t done = 0;          ///< Cases segmented and written.
+  std::int64_t skipped = 0;       ///< Cases whose answer was there already.
+  std::int64_t failed = 0;        ///< Cases with a fault.
+  bool cancelled = false;         ///< Whether FolderOptions::cancelled ended the run.
+  double wall_s = 0;              ///< Of run().
+  std::string csv_fault;          ///< Why the table of times is not complete; "" when it is.
 };
 
 /// One run over a folder. Construct it before the Engine: the first case is then read while the model loads.
@@ -84,14 +88,13 @@ class MEDSAM_ENGINE_EXPORT FolderRun {
   /// written, holds no *.npz, is given twice, or the table of times cannot be written.
   explicit FolderRun(FolderOptions options);
   ~FolderRun();
-  FolderRun(FolderRun&&) noexcept;
-  FolderRun& operator=(FolderRun&&) noexcept;
+  FolderRun(FolderRun&&) noexcept;             ///< Leaves the other to be assigned to or destroyed only.
+  FolderRun& operator=(FolderRun&&) noexcept;  ///< Likewise.
   FolderRun(const FolderRun&) = delete;
   FolderRun& operator=(const FolderRun&) = delete;
 
-  /// Cases in the folder, and those of them that are not finished. With none pending no Engine is needed.
-  [[nodiscard]] std::int64_t size() const;
-  [[nodiscard]] std::int64_t pending() const;
+  [[nodiscard]] std::int64_t size() const;     ///< Cases in the folder.
+  [[nodiscard]] std::int64_t pending() const;  ///< Those that are not finished. With none no Engine is needed.
 
   /// Segments every pending case. One that fails is reported and the rest go on. Call it once (InvalidArgument).
   FolderReport run(const Engine& engine);

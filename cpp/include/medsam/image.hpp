@@ -7,7 +7,12 @@
 namespace medsam {
 
 /// The type of one channel of one pixel.
-enum class PixelType : std::uint8_t { u8, u16, i16, f32 };
+enum class PixelType : std::uint8_t {
+  u8,   ///< std::uint8_t
+  u16,  ///< std::uint16_t
+  i16,  ///< std::int16_t
+  f32,  ///< float, finite
+};
 
 /// A borrowed image, rows top to bottom, channels interleaved: the sample of channel c at column x of row y lies at
 /// `data + y * row_stride + (x * channels + c) * size of type` (bytes).
@@ -23,7 +28,11 @@ struct ImageView {
 };
 
 /// The type of a label in a label map.
-enum class LabelType : std::uint8_t { u8, u16, u32 };
+enum class LabelType : std::uint8_t {
+  u8,   ///< std::uint8_t
+  u16,  ///< std::uint16_t
+  u32,  ///< std::uint32_t
+};
 
 /// A borrowed, writable label map (H, W): 0 is background, k the k-th object.
 /// `data` is owned by the caller; the engine writes only inside it.
@@ -38,8 +47,11 @@ struct LabelView {
 /// What was written for one mask. Coordinates are inclusive pixel indices; an empty mask has area 0 and the box
 /// (0, 0, -1, -1).
 struct MaskStats {
-  std::int64_t area = 0;                          ///< Pixels in the mask.
-  std::int64_t x0 = 0, y0 = 0, x1 = -1, y1 = -1;  ///< Tight bounding box, ends inclusive.
+  std::int64_t area = 0;  ///< Pixels in the mask.
+  std::int64_t x0 = 0;    ///< First column.
+  std::int64_t y0 = 0;    ///< First row.
+  std::int64_t x1 = -1;   ///< Last column.
+  std::int64_t y1 = -1;   ///< Last row.
 };
 
 }  // namespace medsam

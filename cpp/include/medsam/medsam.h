@@ -33,6 +33,7 @@ MEDSAM_API const char* medsam_last_error(void);
 /// Each of these fills a struct with its defaults. `size` is sizeof the struct, so that a caller with an older header
 /// stays within its own. MEDSAM_INVALID_ARGUMENT: NULL, or a size that no version of the struct has.
 /// @{
+
 /// Fills a medsam_engine_options with its defaults.
 MEDSAM_API medsam_status medsam_engine_options_init(medsam_engine_options* options, size_t size);
 /// Fills a medsam_engine_info with its defaults.

@@ -19,21 +19,25 @@ struct Point {
 /// wide. An end equal to the image's size (x1 == W or y1 == H) is clamped to the last index. Reversed (x1 < x0),
 /// non-finite or further outside is InvalidArgument.
 struct Box {
-  double x0 = 0, y0 = 0, x1 = 0, y1 = 0;
+  double x0 = 0;  ///< First column.
+  double y0 = 0;  ///< First row.
+  double x1 = 0;  ///< Last column.
+  double y1 = 0;  ///< Last row.
 };
 
 /// Strokes drawn on an object, in pixels of the original image: (H, W) bytes, not 0 where drawn. Borrowed.
 struct ScribbleView {
-  const std::uint8_t* data = nullptr;
-  std::int64_t height = 0, width = 0;
-  std::int64_t row_stride = 0;  ///< Bytes from a row to the next, at least the width.
+  const std::uint8_t* data = nullptr;  ///< First byte of the top row.
+  std::int64_t height = 0;             ///< H of the image.
+  std::int64_t width = 0;              ///< W of the image.
+  std::int64_t row_stride = 0;         ///< Bytes from a row to the next, at least the width.
 };
 
 /// One object to segment: a box, points, or both; optionally a mask or a scribble to start from. At least one of them.
 /// What a model does not take (EngineInfo::accepts_*) is Unsupported.
 struct Prompt {
-  std::optional<Box> box;
-  std::vector<Point> points;
+  std::optional<Box> box;     ///< A box around the object.
+  std::vector<Point> points;  ///< Clicks, in any order.
   /// Low-resolution logits (h, w) row-major f32 as in Prediction::low_res_logits, of an earlier prediction on the same
   /// image; nullptr = none. Borrowed for the call. Of a model that takes scribbles: the strokes in the frame of
   /// low_res_logits, 1 where drawn and 0 elsewhere.
