@@ -26,7 +26,7 @@ digest = $(shell find $(1) -type f -not -path '*/__pycache__/*' -print0 2>/dev/n
 PACKAGE_STAMP := $(STAMPS)/package-$(call digest,CMakeLists.txt cmake cpp kernels profiles pyproject.toml build_backend python tools)
 BUNDLE_STAMP := $(STAMPS)/bundle-$(call digest,tools profiles)
 
-.PHONY: help setup build bundle demo test test-cpp test-python parity test-slow test-all sanitize asan tsan cuda wheel consumer stubs \
+.PHONY: help setup build bundle demo test test-cpp test-python parity test-slow test-all sanitize asan tsan fuzz soak cuda wheel consumer stubs \
         lint lint-python lint-types lint-cpp analyze format bench bench-build bench-full clean
 
 help:  ## this list
@@ -71,13 +71,26 @@ parity: | build bundle  ## the published script's volumes, object by object, and
 test-slow: | build bundle  ## the tests that take minutes: every family's export
 	@$(PYTHON) -m pytest -m slow
 
-test-all: test test-slow sanitize analyze cuda wheel consumer  ## everything: test, slow tests, sanitizers, CUDA, wheel alone, find_package
+test-all: test test-slow sanitize fuzz analyze cuda wheel consumer  ## everything: test, slow tests, sanitizers, fuzzing, CUDA, wheel alone, find_package
 
 sanitize: asan tsan  ## the C++ tests under ASan + UBSan, then under TSan
 
 asan tsan: | setup bundle
 	@preset=$(if $(filter asan,$@),asan-ubsan,tsan); \
 	cmake --preset $$preset >/dev/null && cmake --build --preset $$preset -j $(JOBS) && ctest --preset $$preset -j $(JOBS)
+
+# Of each target; docs/robustness.md has the longer runs.
+FUZZ_SECONDS ?= 20
+
+fuzz: | setup  ## the libFuzzer targets, FUZZ_SECONDS each (clang 16 or newer)
+	@scripts/fuzz.sh $(JOBS) $(FUZZ_SECONDS)
+
+# SOAK="--cores 0.5 --out report.json" (python -m benchmarks.soak --help).
+MINUTES ?= 60
+SOAK ?=
+
+soak: build bundle  ## a mixed load for MINUTES: is memory flat, does anything fail, do answers stay the same
+	@PYTHONPATH=. $(PYTHON) -m benchmarks.soak --bundle $(BUNDLE) --minutes $(MINUTES) $(SOAK)
 
 cuda: | setup  ## the CUDA kernels for every GPU architecture, where there is nvcc; on a GPU, where there is one
 	@scripts/test_cuda.sh $(JOBS)
@@ -97,7 +110,7 @@ lint-python: | setup
 
 lint-types:
 	@$(BIN)/mypy --no-error-summary $(wildcard python/medsam_engine tools/medsam_engine_tools scripts build_backend \
-	  benchmarks tests) && echo "mypy: clean"
+	  benchmarks tests fuzz) && echo "mypy: clean"
 
 OWN_CPP = $(shell git ls-files --cached --others --exclude-standard '*.cpp' '*.hpp' '*.h' '*.cu' '*.cuh')
 

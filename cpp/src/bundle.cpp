@@ -21,6 +21,20 @@ constexpr std::uintmax_t kMaxManifestBytes = 16u << 20;
 constexpr std::int64_t kMaxInputSize = 4096;
 constexpr std::int64_t kMaxDimension = 1 << 24;
 
+// A bundle may come from anywhere: what it names must be in its folder, also after links are followed.
+void check_inside(const fs::path& path, const fs::path& folder) {
+  std::error_code error;
+  const fs::path real = fs::canonical(path, error);
+  if (error) throw ModelError(path.string() + ": missing; the manifest names it, export or fetch the bundle again");
+  const fs::path root = fs::canonical(folder, error);
+  const auto [end, unused] = std::mismatch(root.begin(), root.end(), real.begin(), real.end());
+  if (error || end != root.end()) {
+    throw ModelError(path.string() + ": got a link to " + real.string() +
+                     ", outside the bundle's folder; expected a file in it, copy it there");
+  }
+  if (!fs::is_regular_file(real, error)) throw ModelError(path.string() + ": got no regular file; fetch it again");
+}
+
 std::string read_manifest(const std::string& folder) {
   const fs::path path = fs::path(folder) / "manifest.json";
   std::error_code error;
@@ -29,6 +43,7 @@ std::string read_manifest(const std::string& folder) {
   }
   const std::uintmax_t size = fs::file_size(path, error);
   if (error) throw ModelError(path.string() + ": missing; expected a bundle folder made by `medsam-engine export`");
+  check_inside(path, folder);
   if (size > kMaxManifestBytes) {
     throw ModelError(path.string() + ": got " + std::to_string(size) + " bytes, expected a manifest of at most 16 MiB");
   }
@@ -71,6 +86,7 @@ DataFile parse_file(ObjectReader& reader, const fs::path& folder) {
   if (file.sha256.size() != 64 || file.sha256.find_first_not_of("0123456789abcdef") != std::string::npos) {
     reader.fail("sha256", "\"" + file.sha256.substr(0, 70) + "\"", "64 lower-case hex digits");
   }
+  check_inside(file.path, folder);
   std::error_code error;
   const std::uintmax_t size = fs::file_size(file.path, error);
   if (error) throw ModelError(file.path + ": missing; the manifest names it, export or fetch the bundle again");

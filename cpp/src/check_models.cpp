@@ -13,6 +13,8 @@ namespace {
 using Shape = std::vector<std::int64_t>;
 
 constexpr std::int64_t kMaxCrop = 1024;
+constexpr std::int64_t kMaxElements = std::int64_t{1} << 28;  // of a tensor, dynamic dimensions counted as 1: 1 GiB
+constexpr std::int64_t kMaxMaskSide = 4096;
 
 // A dimension of a pattern: -1 must be dynamic or 1 (a batch), 0 may be any fixed size, another number itself.
 bool fits(const Shape& shape, const Shape& pattern) {
@@ -131,8 +133,10 @@ void check_decoder(const Bundle& bundle, const ModelSet& set, const ModelFile& m
   expect_names(model, "outputs", model.outputs, {"low_res_logits", "iou_predictions"});
   if (model.outputs.size() > 2) not_understood(model, "outputs", model.outputs[2]);
   const Shape& logits = model.outputs[0].shape;
-  if (logits.size() != 4 || logits[2] < 1 || logits[3] < 1) {
-    throw ModelError("manifest.json: models: " + model.role + ": the logits' size must be fixed; export it again");
+  const auto side = [](std::int64_t d) { return d >= 1 && d <= kMaxMaskSide; };
+  if (logits.size() != 4 || !side(logits[2]) || !side(logits[3])) {
+    throw ModelError("manifest.json: models: " + model.role + ": the logits' sides must be fixed, 1 to " +
+                     std::to_string(kMaxMaskSide) + "; export it again");
   }
   expect(model, "outputs", model.outputs[0], DType::f32, {-1, -1, 0, 0});
   expect(model, "outputs", model.outputs[1], DType::f32, {-1, -1});
@@ -164,9 +168,24 @@ void check_prompting(const Bundle& bundle, const ModelSet& set) {
   }
 }
 
+// The engine makes room by these figures, so a few bytes of JSON must not ask for all memory.
+void check_sizes(const ModelFile& model) {
+  for (const auto* tensors : {&model.inputs, &model.outputs}) {
+    for (const TensorSpec& tensor : *tensors) {
+      std::int64_t count = 1;
+      for (const std::int64_t d : tensor.shape)
+        count = std::min(kMaxElements + 1, count * std::max<std::int64_t>(1, d));
+      if (count <= kMaxElements) continue;
+      throw ModelError(place(model, tensors == &model.inputs ? "inputs" : "outputs", tensor) +
+                       ": got more than 2^28 elements, expected at most those of a 1 GiB tensor; export it again");
+    }
+  }
+}
+
 void check_set(const Bundle& bundle, const std::string& expert, const ModelSet& set) {
   static_cast<void>(bundle.model("encoder", expert));
   static_cast<void>(bundle.model("decoder", expert));
+  for (const auto& [role, model] : set) check_sizes(model);
   check_encoder(set.at("encoder"), bundle.input_size);
   for (const auto& [role, model] : set) {
     if (role == "encoder") continue;

@@ -14,8 +14,10 @@ namespace medsam {
 
 namespace {
 
-// A side beyond this is a mistake, and bounds every product of sides below 2^63.
+// A side or a stride beyond these is a mistake, and they bound every product of sides, and of a side and a stride,
+// below 2^63.
 constexpr std::int64_t kMaxSide = std::int64_t{1} << 20;
+constexpr std::int64_t kMaxStride = std::int64_t{1} << 42;
 
 std::string number(double value) {
   char text[32];
@@ -58,6 +60,10 @@ std::int64_t label_bytes(LabelType type) {
 
 void check_rows(const char* what, const void* data, std::int64_t stride, std::int64_t row_bytes, std::int64_t align) {
   const std::string name(what);
+  if (stride > kMaxStride || stride < -kMaxStride) {
+    throw InvalidArgument(name + ": got a stride of " + std::to_string(stride) + " bytes, expected at most " +
+                          std::to_string(kMaxStride) + " in either direction; pass the distance between two rows");
+  }
   if (std::abs(stride) < row_bytes) {
     throw InvalidArgument(name + ": got row_stride " + std::to_string(stride) + ", expected at least the " +
                           std::to_string(row_bytes) + " bytes of a row");

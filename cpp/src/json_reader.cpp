@@ -1,11 +1,26 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 #include "json_reader.hpp"
 
+#include <limits>
+
 #include "medsam/error.hpp"
 
 namespace medsam {
 
 namespace {
+
+constexpr int kMaxDepth = 32;  // a manifest has 7
+
+// Of any integer type of JSON, without wrapping.
+bool lies_between(const Json& value, std::int64_t low, std::int64_t high) {
+  if (!value.is_number_integer()) return false;
+  if (value.is_number_unsigned() &&
+      value.get<std::uint64_t>() > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
+    return false;
+  }
+  const auto number = value.get<std::int64_t>();
+  return number >= low && number <= high;
+}
 
 std::string shown(const Json& json) {
   std::string text = json.dump(-1, ' ', true, Json::error_handler_t::replace);
@@ -16,7 +31,13 @@ std::string shown(const Json& json) {
 }  // namespace
 
 Json parse_json(const std::string& text, const std::string& where) {
-  Json json = Json::parse(text, nullptr, false);
+  // A value is shown in errors by a recursive function of the JSON library: thousands of brackets would end the stack.
+  const auto shallow = [&](int depth, Json::parse_event_t, const Json&) {
+    if (depth <= kMaxDepth) return true;
+    throw ModelError(where + ": got JSON nested deeper than " + std::to_string(kMaxDepth) +
+                     " levels, expected a file of this version; export or fetch the bundle again");
+  };
+  Json json = Json::parse(text, shallow, false);
   if (json.is_discarded()) throw ModelError(where + ": not valid JSON; export or fetch the bundle again");
   return json;
 }
@@ -46,13 +67,8 @@ std::string ObjectReader::string(const char* field) {
 std::int64_t ObjectReader::integer(const char* field, std::int64_t low, std::int64_t high) {
   const Json& value = get(field);
   const std::string range = "an integer from " + std::to_string(low) + " to " + std::to_string(high);
-  if (!value.is_number_integer()) fail(field, shown(value), range);
-  if (value.is_number_unsigned() && value.get<std::uint64_t>() > static_cast<std::uint64_t>(high)) {
-    fail(field, shown(value), range);
-  }
-  const auto number = value.get<std::int64_t>();
-  if (number < low || number > high) fail(field, shown(value), range);
-  return number;
+  if (!lies_between(value, low, high)) fail(field, shown(value), range);
+  return value.get<std::int64_t>();
 }
 
 double ObjectReader::number(const char* field) {
@@ -73,9 +89,7 @@ std::vector<std::int64_t> ObjectReader::integers(const char* field, std::int64_t
   const std::string range = "a list of integers from " + std::to_string(low) + " to " + std::to_string(high);
   if (!value.is_array() || value.size() > 8) fail(field, shown(value), range);
   for (const Json& item : value) {
-    if (!item.is_number_integer() || item.get<std::int64_t>() < low || item.get<std::int64_t>() > high) {
-      fail(field, shown(value), range);
-    }
+    if (!lies_between(item, low, high)) fail(field, shown(value), range);
     numbers.push_back(item.get<std::int64_t>());
   }
   return numbers;

@@ -2,6 +2,7 @@
 #include "profile.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "builtin_profiles.hpp"
 #include "medsam/engine.hpp"
@@ -26,9 +27,14 @@ ImageRules parse_image(ObjectReader reader) {
     rules.mean = normalize.numbers("mean");
     rules.std = normalize.numbers("std");
     if (rules.mean.size() != 3) normalize.fail("mean", std::to_string(rules.mean.size()) + " numbers", "3");
-    const bool usable =
-        rules.std.size() == 3 && std::all_of(rules.std.begin(), rules.std.end(), [](double s) { return s > 0; });
-    if (!usable) normalize.fail("std", "a list", "3 numbers above 0");
+    // The kernels compute with them in f32, where a number too small is 0 and one too large infinite.
+    const auto sane = [](double v) { return v >= 1e-30 && v <= 1e30; };
+    const auto zero_or_sane = [&](double v) { return v == 0 || sane(std::abs(v)); };
+    if (!std::all_of(rules.mean.begin(), rules.mean.end(), zero_or_sane)) {
+      normalize.fail("mean", "a number beyond f32", "numbers of at most 1e30");
+    }
+    const bool usable = rules.std.size() == 3 && std::all_of(rules.std.begin(), rules.std.end(), sane);
+    if (!usable) normalize.fail("std", "a list", "3 numbers from 1e-30 to 1e30");
   } else {
     rules.min_range = normalize.number("min_range");
     if (!(rules.min_range > 0)) normalize.fail("min_range", std::to_string(rules.min_range), "a number above 0");

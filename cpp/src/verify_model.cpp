@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "bundle.hpp"
+#include "external_data.hpp"
 #include "medsam/error.hpp"
 #include "sha256.hpp"
 
@@ -38,6 +39,7 @@ void verify_file(const DataFile& file, const CacheFolder& cache, bool force) {
 void verify_model(const ModelFile& model, const CacheFolder& cache, bool force) {
   verify_file({model.path, model.bytes, model.sha256}, cache, force);
   for (const DataFile& file : model.data) verify_file(file, cache, force);
+  check_external_data(model);
 }
 
 }  // namespace medsam

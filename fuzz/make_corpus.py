@@ -1,0 +1,113 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""Writes fuzz/corpus: the seeds that the targets start from, a few small files each.
+
+``python fuzz/make_corpus.py``; the files are in git, and the same on every run.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+HERE = Path(__file__).resolve().parent
+DATA = HERE.parent / "tests" / "data"
+CORPUS = HERE / "corpus"
+
+
+def write(target: str, name: str, content: bytes) -> None:
+    """One seed."""
+    folder = CORPUS / target
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(content)
+
+
+def manifests() -> None:
+    """The tiny bundle's manifest, plain, with certificates, and with the optional fields."""
+    manifest = json.loads((DATA / "tiny_bundle" / "manifest.json").read_text(encoding="ascii"))
+    write("fuzz_manifest", "tiny", json.dumps(manifest).encode())
+    measured = {"machine": "m", "profile": "clinical", "images": 43, "objects": 154, "agreement_mean": 0.99}
+    measured |= {"agreement_worst": 0.9, "truth_f32": 0.8, "truth": 0.8, "worst_loss": 0.01}
+    measured |= {"encode_ratio": 2.0, "prompt_ratio": 1.5}
+    certificate = {"precision": "bf16", "stages": {"encoder": "bf16", "decoder": "f32"}, "model_hash": "0" * 64}
+    certificate |= {"backend": "fake 1", "device": "CPU", "measured": measured}
+    write("fuzz_manifest", "certified", json.dumps(manifest | {"certificates": [certificate]}).encode())
+    encoder = manifest["models"]["encoder"]
+    quantized = {"encoder": encoder | {"rest": "f32"}}
+    write("fuzz_manifest", "quantized", json.dumps(manifest | {"quantized": quantized}).encode())
+    write("fuzz_manifest", "half", json.dumps(manifest | {"f16": manifest["models"]}).encode())
+    experts = {"a": {role: role for role in manifest["models"]}}
+    modality = {"index": {"CT": 0, "MR": 1}, "experts": {"CT": "a"}, "fallback": "a"}
+    write("fuzz_manifest", "experts", json.dumps(manifest | {"experts": experts, "modality": modality}).encode())
+
+
+def graphs() -> None:
+    """The tiny bundle's graphs, and one whose initializer lies in another file."""
+    for name in ("encoder", "decoder_mask"):
+        write("fuzz_onnx", name, (DATA / "tiny_bundle" / f"{name}.onnx").read_bytes())
+
+    def field(number: int, content: bytes) -> bytes:
+        return bytes([number << 3 | 2, len(content)]) + content
+
+    entry = field(13, field(1, b"location") + field(2, b"../secret"))
+    write("fuzz_onnx", "external", field(7, field(5, b"\x08\x01" + entry + b"\x70\x01")))
+
+
+def npy(array: NDArray[np.generic]) -> bytes:
+    """An array as an .npy file."""
+    out = io.BytesIO()
+    np.save(out, array)
+    return out.getvalue()
+
+
+def cases() -> None:
+    """ZIPs of NumPy's as they are (first byte 0), and pairs of arrays to be packed (the others, see fuzz_npz.cpp)."""
+    for name in ("2DBox_deflated", "2DBox_big_endian", "3DBox_fortran", "3DBox_no_boxes", "2DBox_objects"):
+        write("fuzz_npz", name, b"\0" + (DATA / "npz" / f"{name}.npz").read_bytes())
+    pairs = {
+        "image": (np.arange(30, dtype=np.uint8).reshape(6, 5), np.array([[0, 0, 4, 5]])),
+        "volume": (np.arange(60, dtype=">u2").reshape(3, 4, 5), np.array([[0, 0, 0, 4, 3, 2]], np.float32)),
+        "colour": (np.asfortranarray(np.arange(54, dtype=np.float32).reshape(3, 6, 3)), np.zeros((0, 4), np.int16)),
+    }
+    for name, (imgs, boxes) in pairs.items():
+        first, second = npy(imgs), npy(boxes)
+        how = round(256 * len(first) / (len(first) + len(second)))
+        # Padded so that the split, in 256ths, falls between the two.
+        total = len(first) * 256 // how
+        while total * how // 256 < len(first):
+            total += 1
+        body = first + second
+        body += b"\0" * max(0, total - len(body))
+        write("fuzz_npz", name, bytes([how]) + body)
+
+
+def embeddings() -> None:
+    """What write_embedding writes for the tiny model, without the digest (cpp/src/embedding_file.hpp)."""
+    for storage, dtype in ((0, np.float32), (1, np.float16)):
+        head = b"MEDSAMEB" + struct.pack("<II", 2, storage) + struct.pack("<5q", 48, 64, 32, 24, 32)
+        head += struct.pack("<4d", 32, 0.5, 0.5, 0.5) + b"0" * 64 + struct.pack("<i", -1) + struct.pack("<I", 0)
+        values = np.linspace(0, 1, 4 * 8 * 8).astype(dtype).tobytes()
+        tensor = struct.pack("<I", 4) + struct.pack("<4q", 1, 4, 8, 8) + values
+        write("fuzz_embedding", f"storage{storage}", head + struct.pack("<I", 1) + tensor)
+
+
+def numbers() -> None:
+    """Bytes for the targets that draw their arguments from them."""
+    draw = np.random.default_rng(1)
+    for target in ("fuzz_prompts", "fuzz_kernels"):
+        for i, size in enumerate((16, 64, 256, 1024)):
+            write(target, f"random{i}", draw.integers(0, 256, size, np.uint8).tobytes() + b"\0")
+        write(target, "zeros", bytes(128))
+        write(target, "ones", b"\xff" * 127 + b"\0")
+
+
+if __name__ == "__main__":
+    manifests()
+    graphs()
+    cases()
+    embeddings()
+    numbers()

@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+# Builds the fuzz targets (preset `fuzz`) and runs each for some seconds: fuzz.sh JOBS SECONDS [TARGET...]. New inputs go to
+# build/fuzz/corpus, which later runs start from; what breaks a target goes to build/fuzz/findings. Ends with a line a
+# target, and with 1 when one found something. Without clang's libFuzzer nothing is run, and it says so.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+jobs=$1 seconds=$2
+shift 2
+targets=("$@")
+[ ${#targets[@]} -gt 0 ] || targets=(fuzz_manifest fuzz_onnx fuzz_npz fuzz_embedding fuzz_prompts fuzz_kernels)
+
+# The newest that has libFuzzer; the core captures structured bindings, which clang knows from 16 on.
+compiler=
+for candidate in clang++ clang++-{22,21,20,19,18,17,16}; do
+  command -v "$candidate" >/dev/null || continue
+  version=$("$candidate" -dumpversion)
+  [ "${version%%.*}" -ge 16 ] || continue
+  if echo 'extern "C" int LLVMFuzzerTestOneInput(const char*, unsigned long) { return 0; }' |
+    "$candidate" -x c++ - -fsanitize=fuzzer,address,undefined -o /dev/null 2>/dev/null; then
+    compiler=$candidate
+    break
+  fi
+done
+if [ -z "$compiler" ]; then
+  echo "fuzz: skipped, no clang++ 16 or newer with libFuzzer (apt: clang-16 libclang-rt-16-dev)"
+  exit 0
+fi
+
+mkdir -p build/fuzz/findings
+cmake --preset fuzz -DCMAKE_CXX_COMPILER="$compiler" >build/fuzz/configure.log 2>&1 || { cat build/fuzz/configure.log; exit 1; }
+cmake --build --preset fuzz -j "$jobs" >build/fuzz/build.log 2>&1 || { tail -n 40 build/fuzz/build.log; exit 1; }
+
+# Each input becomes a file: in memory where there is such a folder.
+if [ -w /dev/shm ]; then export TMPDIR=/dev/shm; fi
+export ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=0:max_allocation_size_mb=2048
+export UBSAN_OPTIONS=print_stacktrace=1
+status=0
+for target in "${targets[@]}"; do
+  corpus=build/fuzz/corpus/$target dictionary=()
+  mkdir -p "$corpus"
+  [ -f "fuzz/$target.dict" ] && dictionary=(-dict="fuzz/$target.dict")
+  outcome="no findings"
+  build/fuzz/fuzz/"$target" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=4096 -max_len=65536 -print_final_stats=1 \
+    -artifact_prefix="build/fuzz/findings/$target-" "${dictionary[@]}" "$corpus" "fuzz/corpus/$target" \
+    >"build/fuzz/$target.log" 2>&1 || { outcome=FINDING status=1; tail -n 40 "build/fuzz/$target.log"; }
+  executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "build/fuzz/$target.log")
+  coverage=$(grep -oE 'cov: [0-9]+' "build/fuzz/$target.log" | tail -n 1)
+  echo "fuzz: $target: ${executions:-0} executions in $seconds s, ${coverage:-no coverage}, $outcome"
+done
+exit $status
