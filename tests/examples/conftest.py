@@ -1,0 +1,67 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""The built examples (scripts/test_examples.sh), the bundle and what the examples read."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from medsam_engine import Engine
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "python" / "io"))  # dicom_builder
+
+Program = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def bundle() -> Path:
+    """$MEDSAM_ENGINE_BUNDLE, else the one that `make bundle` writes."""
+    path = Path(os.environ.get("MEDSAM_ENGINE_BUNDLE", ROOT / "build" / "bundles" / "litemedsam"))
+    if not (path / "manifest.json").is_file():
+        pytest.skip(f"no bundle at {path}; run `make bundle`")
+    return path
+
+
+@pytest.fixture(scope="session")
+def engine(bundle: Path) -> Engine:
+    return Engine(bundle)
+
+
+@pytest.fixture(scope="session")
+def program() -> Program:
+    """Runs a built example, named first, with the arguments that follow."""
+    built = Path(os.environ.get("MEDSAM_ENGINE_EXAMPLES", ROOT / "build" / "examples"))
+
+    def run(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+        path = built / name / name
+        if not path.is_file():
+            pytest.skip(f"{path} is not built; run `make examples`")
+        command = [str(path), *map(str, arguments)]
+        environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def image() -> NDArray[np.uint8]:
+    """A bright ellipse inside the box (30, 20, 90, 70) on noise, (96, 128) uint8."""
+    y, x = np.mgrid[:96, :128]
+    ellipse = ((x - 60) / 28) ** 2 + ((y - 45) / 23) ** 2 < 1
+    noise = np.random.default_rng(7).integers(0, 40, ellipse.shape)
+    pixels: NDArray[np.uint8] = (np.where(ellipse, 190, 40) + noise).astype(np.uint8)
+    return pixels
+
+
+BOX = (30, 20, 90, 70)
+
+
+@pytest.fixture(scope="session")
+def box() -> tuple[int, int, int, int]:
+    return BOX
