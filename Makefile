@@ -26,7 +26,7 @@ digest = $(shell find $(1) -type f -not -path '*/__pycache__/*' -print0 2>/dev/n
 PACKAGE_STAMP := $(STAMPS)/package-$(call digest,CMakeLists.txt cmake cpp kernels profiles pyproject.toml build_backend python tools)
 BUNDLE_STAMP := $(STAMPS)/bundle-$(call digest,tools profiles)
 
-.PHONY: help setup build bundle demo test test-cpp test-python parity test-slow test-all sanitize asan tsan fuzz soak cuda wheel consumer stubs \
+.PHONY: help setup build bundle demo test test-cpp test-python parity test-slow test-all sanitize asan tsan fuzz soak cuda wheel consumer stubs examples docs-cpp \
         lint lint-python lint-types lint-cpp analyze format bench bench-build bench-full clean
 
 help:  ## this list
@@ -71,7 +71,7 @@ parity: | build bundle  ## the published script's volumes, object by object, and
 test-slow: | build bundle  ## the tests that take minutes: every family's export
 	@$(PYTHON) -m pytest -m slow
 
-test-all: test test-slow sanitize fuzz analyze cuda wheel consumer  ## everything: test, slow tests, sanitizers, fuzzing, CUDA, wheel alone, find_package
+test-all: test test-slow sanitize fuzz analyze cuda wheel consumer examples docs-cpp  ## everything: test, slow tests, sanitizers, fuzzing, CUDA, wheel alone, find_package, examples
 
 sanitize: asan tsan  ## the C++ tests under ASan + UBSan, then under TSan
 
@@ -101,6 +101,16 @@ wheel: | setup bundle  ## the wheel, built as a user's pip builds it, in an empt
 consumer: | setup bundle  ## a C++17 project that finds the installed library with find_package
 	@scripts/test_consumer.sh $(BUNDLE)
 
+examples: build bundle  ## build and run the examples (installs ITK and Qt with apt)
+	@scripts/setup.sh examples
+	@scripts/test_examples.sh $(BUNDLE)
+
+docs-cpp: | setup  ## the reference of the C++ and C headers: build/docs-cpp/html (installs doxygen with apt)
+	@scripts/setup.sh docs
+	@rm -rf build/docs-cpp && mkdir -p build/docs-cpp
+	@MEDSAM_ENGINE_VERSION=$$(sed -nE 's/^project\(.* VERSION ([0-9.]+).*/\1/p' CMakeLists.txt) doxygen docs/Doxyfile
+	@echo "docs-cpp: every public symbol is documented; see build/docs-cpp/html/index.html"
+
 lint: lint-python lint-cpp  ## formatting, types, clang-tidy, dependency rules
 
 lint-python: | setup
@@ -110,9 +120,9 @@ lint-python: | setup
 
 lint-types:
 	@$(BIN)/mypy --no-error-summary $(wildcard python/medsam_engine tools/medsam_engine_tools scripts build_backend \
-	  benchmarks tests fuzz) && echo "mypy: clean"
+	  benchmarks tests fuzz examples) && echo "mypy: clean"
 
-OWN_CPP = $(shell git ls-files --cached --others --exclude-standard '*.cpp' '*.hpp' '*.h' '*.cu' '*.cuh')
+OWN_CPP = $(shell git ls-files --cached --others --exclude-standard '*.c' '*.cpp' '*.hpp' '*.h' '*.cu' '*.cuh')
 
 lint-cpp: | setup
 	@$(BIN)/clang-format --dry-run -Werror $(OWN_CPP) && echo "clang-format: clean"

@@ -5,6 +5,8 @@
 #   MEDSAM_NO_APT=1     never call apt; name what is missing and stop
 #   MEDSAM_TORCH_ANY=1  accept torch's CUDA build (several GB) where no index offers the CPU build
 #   PYTHON=python3.12   the interpreter for .venv
+# setup.sh examples     also what examples/ is built with: ITK and Qt 6 (about 0.5 GB)
+# setup.sh docs         also doxygen
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -28,6 +30,13 @@ python=$(find_python)
 # ---- System packages -------------------------------------------------------------------------------------------------
 required=(cmake ninja-build g++ pkg-config nlohmann-json3-dev libhwy-dev libxxhash-dev libdeflate-dev libmbedtls-dev
           libgtest-dev libbenchmark-dev)
+for group in "$@"; do
+  case $group in
+    examples) required+=(libinsighttoolkit5-dev qt6-base-dev zlib1g-dev fonts-dejavu-core) ;;
+    docs) required+=(doxygen) ;;
+    *) fail "no such group: $group; expected examples or docs" ;;
+  esac
+done
 optional=(ccache libopencv-core-dev libopencv-imgproc-dev)  # faster rebuilds; the kernel tests' OpenCV oracle
 if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then required+=(python3-venv); fi
 if ! "$python" -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))'; then
