@@ -28,10 +28,12 @@ Window::Window(Session* session)
   connect(slider_, &QSlider::valueChanged, this, &Window::show_slice);
   connect(canvas_, &Canvas::box_changed, session_, &Session::ask);
   connect(session_, &Session::encoded, this, [this](double ms) {
-    encode_text_->setText(
-        QString("%1, %2: encoded in %3 ms")
-            .arg(QString::fromStdString(session_->info().family), QString::fromStdString(session_->info().precision))
-            .arg(ms, 0, 'f', 1));
+    const QString slice =
+        picture_->depth > 1 ? QString("slice %1 of %2, ").arg(slider_->value() + 1).arg(picture_->depth) : QString();
+    encode_text_->setText(QString("%1 in %2: %3encoded in %4 ms; ")
+                              .arg(QString::fromStdString(session_->info().family),
+                                   QString::fromStdString(session_->info().precision), slice)
+                              .arg(ms, 0, 'f', 1));
   });
   connect(session_, &Session::masked, this, [this](const Mask& mask) {
     canvas_->set_mask(mask);
