@@ -97,11 +97,11 @@ RunChoice choose_run(const EngineOptions& options, const Bundle& bundle, const b
   const std::string int8 = bundle.quantized ? bundle.quantized->model.content_hash() : "";
   const std::string half = backend.runs_half_graphs() ? bundle.half_hash : "";
   const PrecisionContext context{
-      bundle.certificates, bundle.model_hash, backend.name(), options.device, native, int8, half};
+      bundle.certificates, bundle.model_hash, backend.name(), backend.place(), native, int8, half};
   RunChoice choice;
   choice.machine = machine_name(backend);
   choice.certified = certified_pairs(context);
-  const TuningKey key{bundle.model_hash, version(), backend.name(), options.device, choice.machine};
+  const TuningKey key{bundle.model_hash, version(), backend.name(), backend.place(), choice.machine};
   choice.file = cache.path(tuning_entry(key));
   choice.threads = options.threads;
   if (options.precision == "auto") {

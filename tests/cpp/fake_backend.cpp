@@ -129,8 +129,10 @@ class FakeModel final : public CompiledModel {
 
 class FakeBackend final : public Backend {
  public:
+  explicit FakeBackend(std::string place) : place_(std::move(place)) {}
   std::string name() const override { return "fake 1"; }
   std::string device() const override { return "fake device"; }
+  std::string place() const override { return place_; }
   bool native(const std::string& precision) const override { return precision != "f16"; }
   std::shared_ptr<const CompiledModel> compile(const ModelFile& model, const CompileOptions& options,
                                                const CacheFolder&) const override {
@@ -142,16 +144,20 @@ class FakeBackend final : public Backend {
     }
     return std::make_shared<FakeModel>(model.role);
   }
+
+ private:
+  std::string place_;
 };
 
 }  // namespace
 
 std::unique_ptr<Backend> create_backend(const std::string& device) {
   if (device == "cuda:0" && fake_backend().device != nullptr) {
-    return fake_backend().device(std::make_unique<FakeBackend>());
+    return fake_backend().device(std::make_unique<FakeBackend>(device));
   }
+  if (device == "AUTO") return std::make_unique<FakeBackend>(fake_backend().finds_gpu ? "GPU" : "CPU");
   if (device != "CPU") throw Unsupported("device: got \"" + device + "\", expected \"CPU\"");
-  return std::make_unique<FakeBackend>();
+  return std::make_unique<FakeBackend>(device);
 }
 
 }  // namespace medsam::backends

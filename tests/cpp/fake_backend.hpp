@@ -23,6 +23,8 @@ struct FakeBackendCounters {
   std::atomic<int> fail_after{-1};
   /// Serves "cuda:0", given the fake backend itself; nullptr = there is no such device.
   std::unique_ptr<backends::Backend> (*device)(std::unique_ptr<backends::Backend>) = nullptr;
+  /// Whether "AUTO" comes to "GPU", and not to "CPU".
+  std::atomic<bool> finds_gpu{false};
   /// The next answers hold a NaN.
   std::atomic<bool> answer_nan{false};
 

@@ -122,6 +122,7 @@ class Backend final : public backends::Backend {
   explicit Backend(std::unique_ptr<backends::Backend> inside) : inside_(std::move(inside)) {}
   [[nodiscard]] std::string name() const override { return inside_->name(); }
   [[nodiscard]] std::string device() const override { return inside_->device(); }
+  [[nodiscard]] std::string place() const override { return inside_->place(); }
   [[nodiscard]] bool native(const std::string& precision) const override { return inside_->native(precision); }
   [[nodiscard]] std::shared_ptr<const backends::CompiledModel> compile(const ModelFile& model,
                                                                        const backends::CompileOptions& options,

@@ -85,6 +85,26 @@ TEST_F(TuningTest, TheStoredChoiceIsUsed) {
   EXPECT_EQ(compiled.count("encoder.onnx f32 3"), 1u);
 }
 
+TEST_F(TuningTest, AutoIsTheDeviceItComesTo) {
+  store(choice("f32", "bf16", 3).dump());
+  options_.device = "AUTO";
+  EXPECT_TRUE(info().tuned) << "the CPU's choice";
+  std::filesystem::remove(info().tuning_file);
+  EXPECT_EQ(info().encoder_precision, "bf16") << "the CPU's certificate";
+  testing::fake_backend().finds_gpu = true;
+  EXPECT_EQ(info().encoder_precision, "f32") << "nobody measured on the GPU";
+  manifest_["certificates"].push_back(certificate(hash_, "f32", "bf16"));
+  manifest_["certificates"].back()["device"] = "GPU";
+  testing::write_tiny_bundle(bundle_, manifest_);
+  EXPECT_EQ(info().decoder_precision, "bf16");
+  testing::fake_backend().finds_gpu = false;
+  manifest_["certificates"].back()["device"] = "AUTO";
+  manifest_["certificates"].erase(0);
+  manifest_["certificates"].erase(0);
+  testing::write_tiny_bundle(bundle_, manifest_);
+  EXPECT_EQ(info().decoder_precision, "f32") << "a measurement is of one device";
+}
+
 TEST_F(TuningTest, F32CanBeTheChoice) {
   store(choice("f32", "f32", 0).dump());
   EXPECT_TRUE(info().tuned);

@@ -112,6 +112,9 @@ class Backend {
   [[nodiscard]] virtual std::string name() const = 0;
   /// The device's own name, e.g. "Intel(R) Xeon(R) Processor".
   [[nodiscard]] virtual std::string device() const = 0;
+  /// Which device it is in the words of EngineOptions::device, "CPU", "GPU", "cuda:0": what "AUTO" came to. What was
+  /// measured names it, so that nothing measured holds for a backend that does not say.
+  [[nodiscard]] virtual std::string place() const { return ""; }
   /// Whether the device computes in "f32", "bf16" or "f16" by instructions of its own.
   [[nodiscard]] virtual bool native(const std::string& precision) const = 0;
   /// Whether f16 is a matter of the graph's types, so that f16 runs the bundle's f16 graphs.

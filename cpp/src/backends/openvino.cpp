@@ -133,6 +133,7 @@ class OpenVinoBackend final : public Backend {
 
   std::string name() const override { return "OpenVINO " + build_.substr(0, build_.find('-')); }
   std::string device() const override { return device_name_; }
+  std::string place() const override { return device_; }
 
   bool native(const std::string& precision) const override {
     if (precision == "f32") return !device_.starts_with("NPU");       // an NPU computes in f16 and integers

@@ -96,6 +96,8 @@ TEST(OpenVinoDevices, AnAbsentOneIsUnsupportedInOneLineThatNamesThoseThatAreTher
 
 TEST(OpenVinoDevices, AutoIsOneDeviceForTheEnginesLife) {
   const auto backend = create_backend("AUTO");
+  EXPECT_TRUE(backend->place() == "CPU" || backend->place() == "GPU") << backend->place();
+  EXPECT_EQ(create_backend("CPU")->place(), "CPU");
   const auto cpu = create_backend("CPU");
   EXPECT_EQ(backend->name(), cpu->name());
   EXPECT_TRUE(backend->native("f32"));

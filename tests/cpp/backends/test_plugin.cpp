@@ -142,13 +142,6 @@ class CudaEngine : public ::testing::Test {
     return count;
   }
 
-  /// Null but for the stand-in.
-  [[nodiscard]] static testing::BusCountsEntry bus() {
-    void* plugin = dlopen((testing::plugin_folder() + "/libmedsam_engine_tensorrt.so").c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (plugin == nullptr) return nullptr;
-    return reinterpret_cast<testing::BusCountsEntry>(dlsym(plugin, "medsam_stand_in_bus"));
-  }
-
   const ScopedVariable plugin_{"MEDSAM_ENGINE_PLUGIN_DIR", testing::plugin_folder()};
   const ScopedVariable root_{"TENSORRT_ROOT", testing::tensorrt_folder()};
   testing::TemporaryFolder folder_;
@@ -179,10 +172,22 @@ TEST_F(CudaEngine, GivesTheCpusMasks) {
   }
 }
 
-TEST_F(CudaEngine, GivesTheCpusVeryBytesWhereTheModelsDo) {
-  // The stand-in computes the models as the CPU does, so that what is left are the pixel kernels, which have its bits.
+/// The stand-in computes the models as the CPU does, so that what is left are the pixel kernels, which have its bits;
+/// and it counts what crosses the bus.
+class CudaEngineOnStandIn : public CudaEngine {
+ protected:
+  void SetUp() override {
+    CudaEngine::SetUp();
+    if (IsSkipped()) return;
+    void* plugin = dlopen((testing::plugin_folder() + "/libmedsam_engine_tensorrt.so").c_str(), RTLD_NOW | RTLD_LOCAL);
+    bus = plugin == nullptr ? nullptr : reinterpret_cast<testing::BusCountsEntry>(dlsym(plugin, "medsam_stand_in_bus"));
+    if (bus == nullptr) GTEST_SKIP() << "a GPU counts nothing, and its models differ in their last bits";
+  }
+  testing::BusCountsEntry bus = nullptr;
+};
+
+TEST_F(CudaEngineOnStandIn, GivesTheCpusVeryBytes) {
   const Engine cuda = engine("cuda:0"), cpu = engine("CPU");
-  if (!bus()) GTEST_SKIP() << "a GPU's models differ in their last bits";
   const std::vector<Box> boxes{{3, 3, 20, 20}, {8, 1, 49, 39}, {0, 30, 12, 33}};
   std::vector<std::uint16_t> labels[2];
   std::vector<MaskStats> stats[2];
@@ -198,28 +203,26 @@ TEST_F(CudaEngine, GivesTheCpusVeryBytesWhereTheModelsDo) {
   EXPECT_GT(stats[0][0].area, 0);
 }
 
-TEST_F(CudaEngine, OnlyPixelsAndMasksCrossTheBus) {
+TEST_F(CudaEngineOnStandIn, OnlyPixelsAndMasksCrossTheBus) {
   const Engine cuda = engine("cuda:0");
-  const auto counts = bus();
-  if (!counts) GTEST_SKIP() << "the stand-in counts";
-  const testing::BusCounts start = counts();
+  const testing::BusCounts start = bus();
   const ImageEmbedding embedding = cuda.encode(image());
-  const testing::BusCounts encoded = counts();
+  const testing::BusCounts encoded = bus();
   EXPECT_EQ(encoded.to_device - start.to_device, 40 * 50) << "the pixels";
   EXPECT_EQ(encoded.to_host - start.to_host, 8) << "whether embedding and image are finite";
   std::vector<Prompt> prompts(4);
   for (std::size_t i = 0; i < 4; ++i) prompts[i].box = Box{static_cast<double>(i), 5, 30, 25};
   const Prediction prediction = cuda.predict(embedding, prompts);
-  const testing::BusCounts decoded = counts();
+  const testing::BusCounts decoded = bus();
   EXPECT_EQ(decoded.to_device - encoded.to_device, 4 * (16 + 8) + 4) << "corners, labels, the mask's index";
   EXPECT_EQ(decoded.to_host - encoded.to_host, 4 * 4 + 12) << "ratings, and whether all is finite";
   std::vector<std::uint8_t> labels(40 * 50);
   static_cast<void>(prediction.write_mask(2, 0, {labels.data(), LabelType::u8, 40, 50, 50}, 9));
-  const testing::BusCounts written = counts();
+  const testing::BusCounts written = bus();
   EXPECT_EQ(written.to_device, decoded.to_device);
   EXPECT_EQ(written.to_host - decoded.to_host, 40 * 50 + 64) << "the mask and its counts";
   static_cast<void>(cuda.segment(embedding, {{3, 3, 20, 20}}, {labels.data(), LabelType::u8, 40, 50, 50}));
-  EXPECT_EQ(counts().to_host - written.to_host, 4 + 12 + 40 * 50 + 64);
+  EXPECT_EQ(bus().to_host - written.to_host, 4 + 12 + 40 * 50 + 64);
 }
 
 TEST_F(CudaEngine, AnImageOfNaNIsRefusedAndTheNextIsNot) {
@@ -263,6 +266,11 @@ TEST_F(CudaEngine, TakesBackASavedEmbedding) {
   Prompt prompt;
   prompt.box = Box{3, 3, 20, 20};
   EXPECT_EQ(cuda.predict(loaded, {prompt}).iou_predictions()[0], cuda.predict(made, {prompt}).iou_predictions()[0]);
+}
+
+TEST_F(CudaEngine, IsTheFirstWhereNoneIsNamed) {
+  EXPECT_EQ(create_backend("cuda")->place(), "cuda:0");
+  EXPECT_EQ(create_backend("cuda:0")->place(), "cuda:0");
 }
 
 TEST_F(CudaEngine, KeepsItsPlans) {

@@ -22,6 +22,7 @@ class TensorRtBackend final : public Backend {
 
   std::string name() const override { return library_.name; }
   std::string device() const override { return device_.name; }
+  std::string place() const override { return "cuda:" + std::to_string(device_.index); }
 
   bool native(const std::string& precision) const override {
     // Half-precision arithmetic came with compute capability 5.3; graphs in bf16 are not exported.
