@@ -3,7 +3,6 @@
 // answers or raises medsam::Error, writes nothing but labels of the call into the label map and nothing outside it.
 #include <fuzzer/FuzzedDataProvider.h>
 
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -51,13 +50,14 @@ double coordinate(Data& data) {
   }
 }
 
-/// A stride: mostly right, sometimes anything.
+/// A stride: mostly right, sometimes one that no memory has. (Others may only be used by a host that has the memory.)
 std::int64_t stride(Data& data, std::int64_t right) {
-  switch (data.ConsumeIntegralInRange(0, 15)) {
+  constexpr std::int64_t kBeyond = std::int64_t{1} << 43;
+  switch (data.ConsumeIntegralInRange(0, 31)) {
     case 0:
-      return data.ConsumeIntegral<std::int64_t>();
+      return data.ConsumeIntegralInRange(kBeyond, std::numeric_limits<std::int64_t>::max());
     case 1:
-      return data.ConsumeBool() ? std::numeric_limits<std::int64_t>::min() : std::numeric_limits<std::int64_t>::max();
+      return data.ConsumeIntegralInRange(std::numeric_limits<std::int64_t>::min(), -kBeyond);
     default:
       return right;
   }
@@ -100,27 +100,6 @@ Scene scene(Data& data) {
            stride(data, s.width * 2),
            stride(data, s.height * s.width * 2)};
   return s;
-}
-
-/// A view that the engine cannot know to be wrong reads outside: only those that fit the memory are passed, and those
-/// that it must refuse.
-bool fits(const Scene& s) {
-  const std::int64_t row = s.width * s.channels *
-                           (s.type == medsam::PixelType::u8    ? 1
-                            : s.type == medsam::PixelType::f32 ? 4
-                                                               : 2);
-  const auto lies = [](std::int64_t got, std::int64_t right) { return got == right; };
-  return lies(s.volume.row_stride, row) && lies(s.volume.slice_stride, s.height * row) &&
-         lies(s.out.row_stride, s.width * 2) && lies(s.out.slice_stride, s.height * s.width * 2);
-}
-
-/// Strides no view may have: shorter than a row, beyond any memory, or not whole samples.
-bool must_be_refused(const Scene& s) {
-  constexpr double kMost = 1e15;
-  for (const std::int64_t v : {s.volume.row_stride, s.volume.slice_stride, s.out.row_stride, s.out.slice_stride}) {
-    if (std::abs(static_cast<double>(v)) > kMost) return true;
-  }
-  return false;
 }
 
 void expect_labels(const Scene& s, std::size_t objects) {
@@ -192,7 +171,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
   const medsam::Engine& e = engine(data.ConsumeBool());
   const int what = data.ConsumeIntegralInRange(0, 2);
   Scene s = scene(data);
-  if (!fits(s) && !must_be_refused(s)) return 0;
   try {
     if (what == 0) volumes(data, e, s);
     if (what == 1) images(data, e, s);

@@ -9,6 +9,7 @@
 #include "medsam/error.hpp"
 #include "prediction.hpp"
 #include "sha256.hpp"
+#include "trial.hpp"
 #include "volume.hpp"
 
 namespace medsam {
@@ -91,6 +92,7 @@ Engine::Impl::Impl(const std::string& folder, EngineOptions opts)
   RunChoice run = choose_run(options, bundle, *backend, cache, warnings(options));
   precision = run.precision;
   options.threads = run.threads;
+  if (needs_trial(precision, run.certified)) try_apart(bundle, precision, options, *backend, cache);
   const bool half = precision.encoder == "f16" && backend->runs_half_graphs();
   for (const auto& [name, models] : bundle.experts) {
     fingerprints_[name] = embedding_fingerprint(bundle, name, precision.encoder, half, options);

@@ -7,6 +7,7 @@
 #include "engine_test.hpp"
 #include "fake_backend.hpp"
 #include "medsam/error.hpp"
+#include "stand_in_trial.hpp"
 
 namespace medsam {
 namespace {
@@ -240,6 +241,7 @@ TEST_F(Int8Test, ACertificateOfAnotherInt8EncoderDoesNotCount) {
   options_.precision = "int8";
   EXPECT_THROW(info(), Unsupported);
   options_.allow_uncertified = true;
+  const testing::StandInTrial trial;
   EXPECT_EQ(info().encoder_precision, "int8");
 }
 
