@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 
 #include "json_reader.hpp"
 #include "medsam/error.hpp"
@@ -47,11 +46,13 @@ std::string read_manifest(const std::string& folder) {
   if (size > kMaxManifestBytes) {
     throw ModelError(path.string() + ": got " + std::to_string(size) + " bytes, expected a manifest of at most 16 MiB");
   }
+  // Not through a stringstream, which takes an allocation that fails for the end of the text.
+  std::string content(static_cast<std::size_t>(size), '\0');
   std::ifstream file(path, std::ios::binary);
-  std::ostringstream content;
-  content << file.rdbuf();
-  if (!file) throw ModelError(path.string() + ": cannot be read; check its permissions");
-  return content.str();
+  if (!file.read(content.data(), static_cast<std::streamsize>(size))) {
+    throw ModelError(path.string() + ": cannot be read; check its permissions");
+  }
+  return content;
 }
 
 std::vector<TensorSpec> parse_tensors(ObjectReader& model, const char* field) {

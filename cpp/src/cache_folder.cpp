@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <stdexcept>
 
 namespace medsam {
 
@@ -69,6 +70,15 @@ void CacheFolder::write(const std::string& entry, const std::function<void(const
     fs::remove(temporary, error);
     if (log_) log_("cache entry " + target.string() + " could not be written (" + e.what() + "); going on without it");
   }
+}
+
+void CacheFolder::write(const std::string& entry, const std::string& content) const {
+  write(entry, [&](const std::string& path) {
+    std::ofstream file(path, std::ios::binary);
+    file << content;
+    file.close();
+    if (!file) throw std::runtime_error("disk full?");
+  });
 }
 
 }  // namespace medsam

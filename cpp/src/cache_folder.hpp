@@ -24,6 +24,8 @@ class CacheFolder {
   [[nodiscard]] std::optional<std::string> read(const std::string& entry) const;
   /// Writes an entry through `fill`, which gets the temporary file's path; failure is logged, not thrown.
   void write(const std::string& entry, const std::function<void(const std::string& path)>& fill) const;
+  /// The same, of a small entry's whole content.
+  void write(const std::string& entry, const std::string& content) const;
 
  private:
   std::string root_;

@@ -3,7 +3,6 @@
 #include <sys/stat.h>
 
 #include <filesystem>
-#include <fstream>
 
 #include "bundle.hpp"
 #include "external_data.hpp"
@@ -31,7 +30,7 @@ void verify_file(const DataFile& file, const CacheFolder& cache, bool force) {
     throw ModelError(file.path + ": got SHA-256 " + got.substr(0, 16) + "..., expected " + file.sha256.substr(0, 16) +
                      "...; the file is damaged or was changed, export or fetch the bundle again");
   }
-  cache.write(entry, [&](const std::string& to) { std::ofstream(to, std::ios::binary) << stamp; });
+  cache.write(entry, stamp);
 }
 
 }  // namespace
