@@ -1,6 +1,7 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """NRRD and MetaImage files, through SimpleITK."""
 
+import math
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.extras import require
 from medsam_engine.io.medical_image import ItkSource, MedicalImage, chosen_volume, engine_values
 
+_LARGEST_RATIO = 1032  # of deflate: 258 bytes for two bits
+_SMALL = 1 << 28  # bytes that any file may ask for
+
 
 def _reason(error: RuntimeError) -> str:
     """What ITK says happened, out of the many lines in which it says where."""
@@ -22,11 +26,30 @@ def _reason(error: RuntimeError) -> str:
     )
 
 
+def _check_claim(path: Path) -> None:
+    """ITK asks for all the memory that a header claims, and clears it, before it looks whether there is data."""
+    sitk = require("SimpleITK", "medical", f"reading {path}")
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    # Of no sample type more than 8 bytes; a header of its own (.mhd, .nhdr) has its data beside it.
+    claimed = math.prod(reader.GetSize()) * reader.GetNumberOfComponents() * 8
+    there = path.stat().st_size
+    if path.suffix.lower() in (".mhd", ".nhdr"):
+        there = sum(file.stat().st_size for file in path.parent.iterdir() if file.is_file())
+    if claimed > max(_SMALL, 8 * _LARGEST_RATIO * there):
+        raise InvalidArgument(
+            f"image: got {path}, whose header claims {'x'.join(map(str, reader.GetSize()))} voxels for {there} bytes, "
+            "expected a whole file; its data is missing"
+        )
+
+
 def _read(path: Path) -> Any:
     sitk = require("SimpleITK", "medical", f"reading {path}")
     before = sitk.ProcessObject.GetGlobalWarningDisplay()
     sitk.ProcessObject.SetGlobalWarningDisplay(False)  # ITK prints; what matters is checked below
     try:
+        _check_claim(path)
         return sitk.ReadImage(str(path))
     except RuntimeError as error:
         if "Bad direction" in str(error) or "determinant" in str(error):

@@ -6,6 +6,7 @@ the image it belongs to may have two; only a copy of the header lies right in ev
 """
 
 import gzip
+import math
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,12 +44,37 @@ class NiftiVolume:
     colour: bool
 
 
-def _content(path: Path) -> bytes:
-    content = path.read_bytes()
-    if content[:2] != b"\x1f\x8b":
-        return content
+_CHUNK = 1 << 20
+
+
+def _end(header: NDArray[np.void], sizes: list[int]) -> int:
+    """The byte after the last voxel, as the header has it; 0 when it makes no sense."""
+    dtype = _TYPES.get(int(header["datatype"]))
+    start = float(header["vox_offset"])
+    if dtype is None or not 1 <= sizes[0] <= 7 or min(sizes[1 : sizes[0] + 1]) < 1 or not np.isfinite(start):
+        return 0
+    channels = 3 if int(header["datatype"]) == _RGB24 else 1
+    return max(0, int(start)) + math.prod(sizes[1 : sizes[0] + 1]) * channels * np.dtype(dtype).itemsize
+
+
+def _content(path: Path) -> tuple[bytes, NDArray[np.void]]:
+    """The file's bytes as far as its header says that there are voxels, decompressed; and that header."""
+    with path.open("rb") as file:
+        compressed = file.read(2) == b"\x1f\x8b"
+    if not compressed:
+        content = path.read_bytes()
+        return content, parse_header(content, path)
     try:
-        return gzip.decompress(content)
+        with gzip.open(path) as unpacked:
+            content = unpacked.read(max(SIZES))
+            header = parse_header(content, path)
+            end = _end(header, [int(n) for n in header["dim"]])
+            kept = bytearray(content)
+            # A chunk at a time, so that memory follows what is there and not what is claimed; and to the end, where the
+            # checksum is, but without keeping what no voxel is.
+            while chunk := unpacked.read(_CHUNK):
+                kept += chunk[: max(0, end - len(kept))]
+            return bytes(kept), header
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InvalidArgument(
             f"image: got {path}, expected a whole file; its compressed data is damaged: {error}"
@@ -57,8 +83,7 @@ def _content(path: Path) -> bytes:
 
 def load_volume(path: Path, volume: int | None) -> NiftiVolume:
     """One volume of the file, rescaled. InvalidArgument: damaged, 4D and not told which, or of an odd type."""
-    content = _content(path)
-    header = parse_header(content, path)
+    content, header = _content(path)
     sizes = [int(n) for n in header["dim"]]
     axes = sizes[0]
     if not 1 <= axes <= 7 or min(sizes[1 : axes + 1]) < 1:
@@ -75,6 +100,10 @@ def load_volume(path: Path, volume: int | None) -> NiftiVolume:
     colour = code == _RGB24
     dtype = np.dtype(_TYPES[code]).newbyteorder(header.dtype["dim"].base.byteorder)
     count = width * height * depth * (3 if colour else 1)
+    if not np.isfinite(header["vox_offset"]):
+        raise InvalidArgument(
+            f"image: got a vox_offset of {header['vox_offset']} in {path}, expected a number of bytes"
+        )
     start = int(header["vox_offset"])
     if start < header.dtype.itemsize or start + volumes * count * dtype.itemsize > len(content):
         raise InvalidArgument(

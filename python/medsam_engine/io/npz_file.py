@@ -2,6 +2,7 @@
 """NPZ files as the MedSAM-on-laptop challenge has them: `imgs`, 3D also `spacing`; masks under `segs` or `gts`."""
 
 import io
+import math
 import zipfile
 import zlib
 from pathlib import Path
@@ -25,6 +26,27 @@ def challenge_modality(name: str) -> str:
     return words[1] if len(words) > 2 and words[0] in ("2DBox", "3DBox", "2D", "3D") else ""
 
 
+_LARGEST = 8 << 30  # bytes of an array, as the engine's own reader (docs/folders.md)
+_LARGEST_RATIO = 1032  # of deflate: 258 bytes for two bits
+
+
+def _check_claim(archive: zipfile.ZipFile, key: str, path: Path) -> None:
+    """NumPy asks for all the memory that a header claims before it looks whether there is data."""
+    entry = next(info for info in archive.infolist() if info.filename in (f"{key}.npy", key))
+    with archive.open(entry) as content:
+        version = np.lib.format.read_magic(content)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(content)
+        start = content.tell()
+    claimed = start + math.prod(shape) * dtype.itemsize
+    possible = min(_LARGEST, entry.file_size, (entry.compress_size + 1) * _LARGEST_RATIO)
+    if claimed > possible and not dtype.hasobject:
+        raise InvalidArgument(
+            f"image: got {key} of shape {shape} in {path}, expected its {claimed} bytes, of which there are at most "
+            f"{possible}; the file is cut off"
+        )
+
+
 def load_arrays(path: Path, required: str, optional: tuple[str, ...] = ()) -> dict[str, NDArray[np.generic]]:
     """The named arrays of an NPZ file; nothing is ever unpickled.
 
@@ -44,7 +66,10 @@ def load_arrays(path: Path, required: str, optional: tuple[str, ...] = ()) -> di
                     f"image: got keys {', '.join(file.files) or 'none'} in {path}, expected {required}; "
                     "it is the challenge's key"
                 )
-            return {key: file[key] for key in (required, *optional) if key in file.files}
+            keys = [key for key in (required, *optional) if key in file.files]
+            for key in keys:
+                _check_claim(file.zip, key, path)
+            return {key: file[key] for key in keys}
     except InvalidArgument:
         raise
     except (ValueError, zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:

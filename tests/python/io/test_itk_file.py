@@ -124,3 +124,21 @@ def test_damaged_and_not_finite(tmp_path: Path) -> None:
     sitk.WriteImage(sitk.GetImageFromArray(values), str(tmp_path / "n.nrrd"))
     with pytest.raises(InvalidArgument, match="1 voxels that are NaN"):
         io.read(tmp_path / "n.nrrd")
+
+
+@pytest.mark.parametrize(
+    ("name", "header"),
+    [
+        ("a.nrrd", "NRRD0004\ntype: uint8\ndimension: 3\nsizes: 100000 100000 2\nencoding: raw\n\n"),
+        ("a.nrrd", "NRRD0004\ntype: uint8\ndimension: 3\nsizes: 100000 100000 2\nencoding: gzip\n\n"),
+        (
+            "a.mha",
+            "ObjectType = Image\nNDims = 3\nBinaryData = True\nDimSize = 100000 100000 2\n"
+            "ElementType = MET_UCHAR\nElementDataFile = LOCAL\n",
+        ),
+    ],
+)
+def test_a_small_file_cannot_ask_for_much_memory(tmp_path: Path, name: str, header: str) -> None:
+    (tmp_path / name).write_bytes(header.encode() + bytes(1000))
+    with pytest.raises(InvalidArgument, match="its data is missing"):
+        io.read(tmp_path / name)

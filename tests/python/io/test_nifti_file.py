@@ -3,6 +3,7 @@
 
 import gzip
 import struct
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from medsam_engine import InvalidArgument, io
-from medsam_engine.io.nifti_header import matrix_quaternion, quaternion_matrix
+from medsam_engine.io.nifti_header import DTYPES, matrix_quaternion, quaternion_matrix
 
 nib = pytest.importorskip("nibabel", reason="nibabel is a test dependency")
 RNG = np.random.default_rng(11)
@@ -225,3 +226,36 @@ def test_quaternions(seed: int) -> None:
     np.testing.assert_allclose(quaternion_matrix(*matrix_quaternion(matrix)), matrix, atol=1e-7)
     half_turn = np.diag([-1.0, -1.0, 1.0])
     np.testing.assert_allclose(quaternion_matrix(*matrix_quaternion(half_turn)), half_turn, atol=1e-7)
+
+
+def test_a_small_file_cannot_ask_for_much_memory(tmp_path: Path) -> None:
+    """Ten times as much as its header needs, in a thousandth of the bytes: only what the header needs is kept."""
+    header = np.zeros((), DTYPES[1])
+    header["sizeof_hdr"], header["magic"], header["datatype"], header["vox_offset"] = 348, b"n+1", 2, 352
+    header["dim"], header["pixdim"], header["bitpix"] = [3, 500, 400, 10, 1, 1, 1, 1], 1, 8
+    zeros = header.tobytes() + bytes(4 + 20_000_000)
+    (tmp_path / "bomb.nii.gz").write_bytes(gzip.compress(zeros))
+    tracemalloc.start()
+    image = io.read(tmp_path / "bomb.nii.gz")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert image.array.shape == (10, 400, 500)
+    assert peak < 16_000_000
+    header["dim"] = [3, 30000, 30000, 30, 1, 1, 1, 1]
+    (tmp_path / "a.nii").write_bytes(header.tobytes() + bytes(200))
+    (tmp_path / "a.nii.gz").write_bytes(gzip.compress(header.tobytes() + bytes(200)))
+    for name in ("a.nii", "a.nii.gz"):
+        with pytest.raises(InvalidArgument, match="cut off"):
+            io.read(tmp_path / name)
+
+
+@pytest.mark.parametrize("offset", [np.inf, -np.inf, np.nan, -1e30, 1e30])
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_an_offset_that_is_none(tmp_path: Path, offset: float, suffix: str) -> None:
+    header = np.zeros((), DTYPES[1])
+    header["sizeof_hdr"], header["magic"], header["datatype"], header["vox_offset"] = 348, b"n+1", 2, offset
+    header["dim"], header["pixdim"] = [3, 5, 4, 3, 1, 1, 1, 1], 1
+    content = header.tobytes() + bytes(200)
+    (tmp_path / f"a{suffix}").write_bytes(gzip.compress(content) if suffix == ".nii.gz" else content)
+    with pytest.raises(InvalidArgument, match="vox_offset|cut off"):
+        io.read(tmp_path / f"a{suffix}")

@@ -1,6 +1,7 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """The challenge's NPZ files: what is flat and what is a volume, and what is refused."""
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -65,3 +66,14 @@ def test_refusals(tmp_path: Path) -> None:
         with pytest.raises(InvalidArgument, match=message) as caught:
             io.read(path)
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("shape", ["(100000, 100000, 3)", "(1000000000, 1000000000, 3)", "(4611686018427387904, 16)"])
+def test_a_small_file_cannot_ask_for_much_memory(tmp_path: Path, shape: str) -> None:
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    array = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(1000)
+    path = tmp_path / "2DBox_US_a.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("imgs.npy", array)
+    with pytest.raises(InvalidArgument, match="the file is cut off"):
+        io.read(path)
