@@ -102,7 +102,7 @@ def load_volume(path: Path, volume: int | None) -> NiftiVolume:
     count = width * height * depth * (3 if colour else 1)
     if not np.isfinite(header["vox_offset"]):
         raise InvalidArgument(
-            f"image: got a vox_offset of {header['vox_offset']} in {path}, expected a number of bytes"
+            f"image: got a vox_offset of {header['vox_offset']} in {path}, expected bytes; the header is damaged"
         )
     start = int(header["vox_offset"])
     if start < header.dtype.itemsize or start + volumes * count * dtype.itemsize > len(content):

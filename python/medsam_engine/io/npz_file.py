@@ -30,8 +30,10 @@ _LARGEST = 8 << 30  # bytes of an array, as the engine's own reader (docs/folder
 _LARGEST_RATIO = 1032  # of deflate: 258 bytes for two bits
 
 
-def _check_claim(archive: zipfile.ZipFile, key: str, path: Path) -> None:
+def _check_claim(archive: zipfile.ZipFile | None, key: str, path: Path) -> None:
     """NumPy asks for all the memory that a header claims before it looks whether there is data."""
+    if archive is None:
+        raise ValueError("its archive is closed")
     entry = next(info for info in archive.infolist() if info.filename in (f"{key}.npy", key))
     with archive.open(entry) as content:
         version = np.lib.format.read_magic(content)

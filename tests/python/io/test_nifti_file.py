@@ -257,5 +257,5 @@ def test_an_offset_that_is_none(tmp_path: Path, offset: float, suffix: str) -> N
     header["dim"], header["pixdim"] = [3, 5, 4, 3, 1, 1, 1, 1], 1
     content = header.tobytes() + bytes(200)
     (tmp_path / f"a{suffix}").write_bytes(gzip.compress(content) if suffix == ".nii.gz" else content)
-    with pytest.raises(InvalidArgument, match="vox_offset|cut off"):
+    with pytest.raises(InvalidArgument, match=r"vox_offset|cut off"):
         io.read(tmp_path / f"a{suffix}")
