@@ -1,15 +1,20 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """Everything that has to be seen on a real GPU, in one go: build, conformance, parity, latency, memory; a JSON report.
 
-    python -m benchmarks.gpu_check --bundle build/bundles/litemedsam --tensorrt TENSORRT_ROOT --out report.json
+    python -m benchmarks.gpu_check --bundle BUNDLE --families all --tensorrt TENSORRT_ROOT --out report.json
 
-Exits 1 when a check fails. Parity and latency need the installed package and its CUDA plugin only; docs/gpu.md tells
-how to build that. `--skip-build` leaves the first two out.
+Exits 1 when a check fails. `--families` adds bundles with stand-in weights (benchmarks.gpu_families makes them, minutes
+the first time) and, beside their times, those of PyTorch with the same weights. Parity and latency need the installed
+package and its CUDA plugin only; docs/gpu.md tells how to build that. `--skip-build` leaves the first two out.
+
+`--dry-run` does all of it that a machine without a GPU can: the CPU stands for the device, f16 is emulated, and the
+tests run over the stand-in for CUDA where they are built. What it reports is no measurement.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -17,13 +22,16 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from benchmarks.gpu_times import timed
 from numpy.typing import NDArray
 
 from medsam_engine import Engine
@@ -67,6 +75,43 @@ def run(words: Sequence[str | Path], variables: dict[str, str] | None = None) ->
     return done.stdout + done.stderr
 
 
+@dataclass(frozen=True)
+class Subject:
+    """A bundle under test; `weights`: the checkpoint it was made of, where PyTorch is to run it too."""
+
+    bundle: Path
+    device: str
+    modality: str | None = None
+    real: bool = True  # weights that were trained: masks of stand-in weights turn on the last bits
+    weights: Path | None = None
+
+    def engine(self, device: str, precision: str = "f32", **options: Any) -> Engine:
+        """An engine of the bundle's own profile."""
+        uncertified = precision != "f32"
+        return Engine(
+            self.bundle, profile="", device=device, precision=precision, allow_uncertified=uncertified, **options
+        )
+
+    def modality_of(self, engine: Engine) -> str | None:
+        """What to call the images."""
+        if self.modality is None and engine.info.needs_modality:
+            return engine.info.modalities[0]
+        return self.modality
+
+
+@contextlib.contextmanager
+def in_precision(subject: Subject, precision: str) -> Iterator[tuple[Subject, str]]:
+    """The subject to run and its precision: on the CPU, f16 is a copy of the bundle that rounds as f16 does."""
+    if precision == "f32" or subject.device != "CPU":
+        yield subject, precision
+        return
+    from medsam_engine_tools.half_bundle import write_emulation
+
+    with tempfile.TemporaryDirectory(prefix="medsam-engine-") as folder:
+        write_emulation(subject.bundle, Path(folder))
+        yield replace(subject, bundle=Path(folder)), "f32"
+
+
 def build(tensorrt: Path) -> Report:
     """Builds the library, the plugin and the tests."""
     started = time.perf_counter()
@@ -77,13 +122,24 @@ def build(tensorrt: Path) -> Report:
     return {"passed": True, "seconds": time.perf_counter() - started}
 
 
-def conformance() -> Report:
-    """The backends' suite and an engine's on the device; a skipped test is a failed check."""
-    words: list[str | Path] = [BUILD / "tests/cpp/test_openvino", "--gtest_filter=*Conformance*:CudaEngine.*"]
+def conformance(tests: Path, dry: bool) -> Report:
+    """The backends' suite and an engine's on the device; a skipped test is a failed check.
+
+    A dry run has them over the stand-in for CUDA, and is content where that was not built.
+    """
+    words: list[str | Path] = [tests / "tests/cpp/test_openvino", "--gtest_filter=*Conformance*:CudaEngine.*"]
+    stand_in = tests / "tests/cpp/stand_in"
+    if dry and not (stand_in / "libmedsam_engine_tensorrt.so").is_file():
+        return {"passed": True, "left_out": f"no stand-in for CUDA in {stand_in}: no TensorRT headers"}
     try:
-        text = run(words)
+        text = run(words, {"MEDSAM_ENGINE_PLUGIN_DIR": str(stand_in)} if dry else None)
     except subprocess.CalledProcessError as error:
         text = error.stdout + error.stderr
+    return read_tests(text)
+
+
+def read_tests(text: str) -> Report:
+    """What a run of the tests said."""
     found = {
         word: len(set(re.findall(rf"\[ +{word} +\] (\S+cuda\S*|CudaEngine\S+)", text))) for word in ("OK", "FAILED")
     }
@@ -98,106 +154,152 @@ def dice(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
     return 1.0 if total == 0 else 2 * int((one & other).sum()) / total
 
 
-def parity(bundle: Path, device: str, precision: str, modality: str | None) -> Report:
+def parity(subject: Subject, precision: str) -> Report:
     """The device's logits and masks against the CPU's in f32, on three images of eight boxes and one box."""
-    cpu = Engine(bundle, profile="")
-    other = Engine(bundle, profile="", device=device, precision=precision, allow_uncertified=precision != "f32")
+    cpu = subject.engine("CPU")
+    modality = subject.modality_of(cpu)
     errors, agreements = [], []
-    for seed, count in ((1, 8), (2, 8), (3, 1)):
-        image, boxes = image_of(seed), boxes_of(count, seed)
-        want, got = (e.predict(e.encode(image, modality=modality), box=boxes) for e in (cpu, other))
-        reference = want.low_res_logits
-        errors.append(float(np.abs(got.low_res_logits - reference).max() / np.abs(reference).max()))
-        agreements += [dice(got.mask(n), want.mask(n)) for n in range(count)]
-    passed = max(errors) <= BARS[precision] and float(np.mean(agreements)) >= MASK_BARS[precision]
-    found = {"family": cpu.info.family, "precision": precision, "backend": other.info.backend}
-    return {"passed": passed, **found, "error": max(errors), "agreement": float(np.mean(agreements))}
+    with in_precision(subject, precision) as (run_as, named):
+        other = run_as.engine(subject.device, named)
+        for seed, count in ((1, 8), (2, 8), (3, 1)):
+            image, boxes = image_of(seed), boxes_of(count, seed)
+            want, got = (e.predict(e.encode(image, modality=modality), box=boxes) for e in (cpu, other))
+            reference = want.low_res_logits
+            errors.append(float(np.abs(got.low_res_logits - reference).max() / np.abs(reference).max()))
+            agreements += [dice(got.mask(n), want.mask(n)) for n in range(count)]
+    agreement = float(np.mean(agreements))
+    passed = max(errors) <= BARS[precision] and (agreement >= MASK_BARS[precision] or not subject.real)
+    found = {"family": cpu.info.family, "precision": precision, "backend": other.info.backend, "real": subject.real}
+    return {"passed": passed, **found, "error": max(errors), "agreement": agreement}
 
 
-def timed(work: Callable[[], object], repeats: int) -> Report:
-    """Median and 95th percentile, milliseconds, after three calls that do not count."""
-    for _ in range(3):
-        work()
-    times = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        work()
-        times.append((time.perf_counter() - started) * 1e3)
-    return {"median_ms": float(np.median(times)), "p95_ms": float(np.percentile(times, 95)), "n": repeats}
-
-
-def latency(bundle: Path, device: str, precision: str, modality: str | None, repeats: int) -> Report:
+def latency(subject: Subject, precision: str, repeats: int) -> Report:
     """Encode, prompts in batches, and an image with one box from pixels to mask."""
-    started = time.perf_counter()
-    uncertified = precision != "f32"
-    engine = Engine(
-        bundle, profile="", device=device, precision=precision, allow_uncertified=uncertified, cache_bytes=0
-    )
-    load = time.perf_counter() - started
     image = image_of(1)
-    embedding = engine.encode(image, modality=modality)
-    report: Report = {"precision": precision, "load_s": load}
-    report["encode"] = timed(lambda: engine.encode(image, modality=modality), repeats)
-    for count in BATCHES:
-        boxes = boxes_of(count, 5)
-        report[f"prompt_{count}"] = timed(partial(engine.predict, embedding, box=boxes), repeats)
-    box = boxes_of(1, 5)
-    end = timed(lambda: engine.predict(engine.encode(image, modality=modality), box=box).mask(0), repeats)
+    with in_precision(subject, precision) as (run_as, named):
+        before, started = memory_mb(), time.perf_counter()
+        engine = run_as.engine(subject.device, named, cache_bytes=0)
+        report: Report = {"precision": precision, "load_s": time.perf_counter() - started}
+        modality = subject.modality_of(engine)
+        embedding = engine.encode(image, modality=modality)
+        report["encode"] = timed(lambda: engine.encode(image, modality=modality), repeats)
+        for count in BATCHES:
+            boxes = boxes_of(count, 5)
+            report[f"prompt_{count}"] = timed(partial(engine.predict, embedding, box=boxes), repeats)
+        box = boxes_of(1, 5)
+        end = timed(lambda: engine.predict(engine.encode(image, modality=modality), box=box).mask(0), repeats)
+        after = memory_mb()
     report["end_to_end"] = end
-    report["memory_mb"] = memory_mb()
+    report["memory_mb"] = None if before is None or after is None else after - before
     return report
 
 
 def memory_mb() -> float | None:
-    """Device memory of this process, as nvidia-smi counts it; None where there is none."""
+    """Memory in use on the first GPU, by everyone, as nvidia-smi counts it; None where there is none.
+
+    Not by process: in a container nvidia-smi knows processes by other numbers.
+    """
     if shutil.which("nvidia-smi") is None:
         return None
-    listed = run(["nvidia-smi", "--query-compute-apps=pid,used_memory", "--format=csv,noheader,nounits"])
-    rows = [line.split(",") for line in listed.splitlines() if line.count(",") == 1]
-    own = [float(used) for pid, used in rows if int(pid) == os.getpid() and used.strip().isdigit()]
-    return sum(own) if own else None
+    used = run(["nvidia-smi", "--id=0", "--query-gpu=memory.used", "--format=csv,noheader,nounits"]).strip()
+    return float(used) if used.isdigit() else None
 
 
-def machine(engine: Engine) -> Report:
+def machine(subject: Subject) -> Report:
     """What the numbers were measured on."""
     driver = None
     if shutil.which("nvidia-smi") is not None:
         driver = run(["nvidia-smi", "--query-gpu=driver_version,name", "--format=csv,noheader"]).strip()
-    return {"device": engine.info.device, "backend": engine.info.backend, "driver": driver, "host": platform.machine()}
+    info = subject.engine(subject.device).info
+    return {"device": info.device, "backend": info.backend, "driver": driver, "host": platform.machine()}
 
 
-def check(bundles: Sequence[Path], device: str, modality: str | None, repeats: int) -> Report:
-    """Parity and latency of every bundle, in f32 and, where a bundle has its graphs, f16."""
-    report: Report = {"parity": [], "latency": {}}
-    for bundle in bundles:
-        halved = "f16" in json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
+def in_torch(subject: Subject, repeats: int) -> Report:
+    """PyTorch's times with the bundle's weights."""
+    from benchmarks import gpu_families, gpu_torch
+
+    from medsam_engine_tools import families
+
+    if subject.weights is None:
+        return {"failed": "the bundle's checkpoint is not known"}
+    name = json.loads((subject.bundle / "manifest.json").read_text(encoding="utf-8"))["family"]
+    model = gpu_families.model_of(name, subject.weights, subject.bundle.parent)
+    place = "cpu" if subject.device == "CPU" else subject.device
+    return gpu_torch.measure_graphs(families.get(name).graphs(model), place, BATCHES, repeats)
+
+
+def check(subjects: Sequence[Subject], repeats: int) -> Report:
+    """Parity and latency of every bundle, in f32 and, where a bundle has its graphs, f16; PyTorch beside them.
+
+    A bundle that cannot be run is a failed check, and the next one has its turn.
+    """
+    report: Report = {"parity": [], "latency": {}, "torch": {}}
+    for subject in subjects:
+        name = subject.bundle.name
+        halved = "f16" in json.loads((subject.bundle / "manifest.json").read_text(encoding="utf-8"))
         for precision in ("f32", "f16") if halved else ("f32",):
-            report["parity"].append(parity(bundle, device, precision, modality))
-            times = latency(bundle, device, precision, modality, repeats)
-            report["latency"].setdefault(bundle.name, []).append(times)
-    report["machine"] = machine(Engine(bundles[0], profile="", device=device))
+            try:
+                report["parity"].append(parity(subject, precision))
+                report["latency"].setdefault(name, []).append(latency(subject, precision, repeats))
+                report["machine"] = report.get("machine") or machine(subject)
+            except Error as error:
+                report["parity"].append({"passed": False, "bundle": name, "precision": precision, "failed": str(error)})
+        if subject.weights is not None:
+            report["torch"][name] = in_torch(subject, repeats)
     return report
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the checks, writes the report; 0 when all passed."""
+def subjects_of(options: argparse.Namespace) -> list[Subject]:
+    """What the command line names."""
+    device = "CPU" if options.dry_run else options.device
+    chosen = [Subject(bundle, device, options.modality, weights=options.checkpoint) for bundle in options.bundle]
+    if not options.families:
+        return chosen
+    from benchmarks import gpu_families
+
+    from medsam_engine_tools import families
+
+    names = sorted(families.REGISTRY) if options.families == "all" else options.families.split(",")
+    made = gpu_families.prepare(options.families_dir, names, print)
+    return chosen + [
+        Subject(bundle, device, None, real=False, weights=gpu_families.weights_path(options.families_dir, name))
+        for name, bundle in made.items()
+    ]
+
+
+def arguments_of(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--bundle", type=Path, action="append", required=True, help="model folder; repeatable")
+    parser.add_argument("--bundle", type=Path, action="append", default=[], help="model folder; repeatable")
+    parser.add_argument("--checkpoint", type=Path, help="what --bundle was made of, for PyTorch's times")
+    parser.add_argument("--families", help='"all" or names, with commas: bundles with stand-in weights')
+    parser.add_argument("--families-dir", type=Path, default=BUILD / "families", help="where they are kept")
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
     parser.add_argument("--device", default="cuda:0")
     parser.add_argument("--modality", help="of the images, for a model that asks")
     parser.add_argument("--tensorrt", type=Path, help="folder with TensorRT's include/, to build the plugin")
+    parser.add_argument("--tests", type=Path, default=BUILD, help="build tree with the tests, in a dry run")
     parser.add_argument("--skip-build", action="store_true", help="only parity, latency and memory")
+    parser.add_argument("--dry-run", action="store_true", help="what can be seen without a GPU; no measurement")
     parser.add_argument("--repeats", type=int, default=REPEATS)
     options = parser.parse_args(arguments)
-    report: Report = {}
+    if not options.bundle and not options.families:
+        parser.error("got no model; name one with --bundle or --families")
+    if options.tensorrt is None and not options.skip_build and not options.dry_run:
+        parser.error("--tensorrt is needed to build; or give --skip-build")
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the checks, writes the report; 0 when all passed."""
+    options = arguments_of(arguments)
+    report: Report = {"dry_run": True} if options.dry_run else {}
     try:
         if not options.skip_build:
-            if options.tensorrt is None:
-                parser.error("--tensorrt is needed to build; or give --skip-build")
-            report["build"] = build(options.tensorrt)
-            report["conformance"] = conformance()
-        report |= check(options.bundle, options.device, options.modality, options.repeats)
+            if not options.dry_run:
+                report["build"] = build(options.tensorrt)
+            report["conformance"] = conformance(options.tests if options.dry_run else BUILD, options.dry_run)
+        report |= check(subjects_of(options), options.repeats)
     except (Error, subprocess.CalledProcessError) as error:
         detail = getattr(error, "stdout", None) or ""
         report["failed"] = f"{error} {str(detail)[-2000:]}".strip()
