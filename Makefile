@@ -26,7 +26,7 @@ digest = $(shell find $(1) -type f -not -path '*/__pycache__/*' -print0 2>/dev/n
 PACKAGE_STAMP := $(STAMPS)/package-$(call digest,CMakeLists.txt cmake cpp kernels profiles pyproject.toml build_backend python tools)
 BUNDLE_STAMP := $(STAMPS)/bundle-$(call digest,tools profiles)
 
-.PHONY: help setup build bundle demo test test-cpp test-python parity test-slow test-all sanitize asan tsan fuzz soak cuda wheel consumer stubs examples docs-cpp \
+.PHONY: help setup build bundle demo test test-cpp test-python parity test-slow test-all sanitize asan tsan fuzz soak throws cuda wheel consumer stubs examples docs-cpp \
         lint lint-python lint-types lint-cpp analyze format bench bench-build bench-full clean
 
 help:  ## this list
@@ -84,6 +84,11 @@ FUZZ_SECONDS ?= 20
 
 fuzz: | setup  ## the libFuzzer targets, FUZZ_SECONDS each (clang 16 or newer)
 	@scripts/fuzz.sh $(JOBS) $(FUZZ_SECONDS)
+
+throws: | setup bundle  ## which places that raise an error no C++ test reaches (gcov)
+	@cmake --preset dev -B build/throws -DCMAKE_BUILD_TYPE=Debug "-DCMAKE_CXX_FLAGS=--coverage -O0" >/dev/null
+	@cmake --build build/throws -j $(JOBS) >/dev/null && ctest --test-dir build/throws -j $(JOBS) --quiet -LE single_threaded
+	@$(PYTHON) scripts/throw_coverage.py build/throws
 
 # SOAK="--cores 0.5 --out report.json" (python -m benchmarks.soak --help).
 MINUTES ?= 60

@@ -17,7 +17,7 @@ void load_and_encode(char** words) {
   medsam::EngineOptions options;
   options.device = words[2];
   options.precision = words[3];
-  options.threads = std::atoi(words[4]);
+  options.threads = static_cast<int>(std::strtol(words[4], nullptr, 10));
   options.cache_dir = words[5];
   options.allow_uncertified = true;
   options.profile = "";

@@ -89,6 +89,7 @@ class Descriptor {
   ::posix_spawn_file_actions_adddup2(&actions, pipe[1], STDOUT_FILENO);
   ::posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
   std::vector<char*> arguments;
+  arguments.reserve(words.size() + 2);
   words.insert(words.begin(), program.string());
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);

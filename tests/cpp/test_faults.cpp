@@ -2,16 +2,15 @@
 // A backend that throws in mid-volume, a disk that is full, a cache that cannot be read: what was finished is not lost,
 // nothing half is left, and the engine goes on.
 #include <gtest/gtest.h>
-#include <sys/resource.h>
 
 #include <atomic>
-#include <csignal>
 #include <filesystem>
 #include <mutex>
 #include <thread>
 
 #include "engine_test.hpp"
 #include "fake_backend.hpp"
+#include "file_size_limit.hpp"
 #include "medsam/error.hpp"
 #include "medsam/folder.hpp"
 #include "npz/segs_file.hpp"
@@ -21,26 +20,7 @@ namespace medsam {
 namespace {
 
 namespace fs = std::filesystem;
-
-// No file may grow beyond `bytes`, as on a full disk.
-class FileSizeLimit {
- public:
-  explicit FileSizeLimit(::rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
-    ::getrlimit(RLIMIT_FSIZE, &before_);
-    const ::rlimit now{bytes, before_.rlim_max};
-    ::setrlimit(RLIMIT_FSIZE, &now);
-  }
-  ~FileSizeLimit() {
-    ::setrlimit(RLIMIT_FSIZE, &before_);
-    std::signal(SIGXFSZ, handler_);
-  }
-  FileSizeLimit(const FileSizeLimit&) = delete;
-  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
-
- private:
-  ::rlimit before_{};
-  void (*handler_)(int);
-};
+using testing::FileSizeLimit;
 
 class Faults : public EngineTest {
  protected:

@@ -5,7 +5,6 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,6 +14,7 @@
 #include <random>
 #include <sstream>
 
+#include "file_size_limit.hpp"
 #include "medsam/error.hpp"
 #include "npz/output_file.hpp"
 #include "npz/zip_reader.hpp"
@@ -25,6 +25,7 @@ namespace medsam::npz {
 namespace {
 
 namespace fs = std::filesystem;
+using medsam::testing::FileSizeLimit;
 using medsam::testing::TemporaryFolder;
 using medsam::testing::write_file;
 
@@ -59,26 +60,6 @@ Segs random_segs(std::size_t boxes = 1) {
   }
   return segs;
 }
-
-/// A limit on the size of files, as a full disk, for as long as it lives.
-class FileSizeLimit {
- public:
-  explicit FileSizeLimit(::rlim_t bytes) : handler_(::signal(SIGXFSZ, SIG_IGN)) {
-    ::getrlimit(RLIMIT_FSIZE, &before_);
-    const ::rlimit limit{bytes, before_.rlim_max};
-    ::setrlimit(RLIMIT_FSIZE, &limit);
-  }
-  ~FileSizeLimit() {
-    ::setrlimit(RLIMIT_FSIZE, &before_);
-    ::signal(SIGXFSZ, handler_);
-  }
-  FileSizeLimit(const FileSizeLimit&) = delete;
-  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
-
- private:
-  ::rlimit before_{};
-  ::sighandler_t handler_;
-};
 
 TEST(SegsFile, IsReadBackAsWritten) {
   const TemporaryFolder folder;

@@ -8,6 +8,7 @@
 
 #include "backends/backend.hpp"
 #include "bundle.hpp"
+#include "file_size_limit.hpp"
 #include "medsam/error.hpp"
 #include "tiny_bundle.hpp"
 
@@ -78,6 +79,16 @@ TEST_F(CompiledModelCache, ATornOrChangedEntryIsCompiledAgain) {
   flipped[flipped.size() / 2] = static_cast<char>(flipped[flipped.size() / 2] ^ 1);
   testing::write_file(blob.string(), flipped);
   EXPECT_FLOAT_EQ(run(*compile()), 0.5f);
+}
+
+TEST_F(CompiledModelCache, AFullDiskLeavesNoHalfEntry) {
+  {
+    const testing::FileSizeLimit limit(5000);
+    EXPECT_FLOAT_EQ(run(*compile()), 0.5f);
+  }
+  EXPECT_TRUE(blobs().empty());
+  EXPECT_FLOAT_EQ(run(*compile()), 0.5f);
+  EXPECT_EQ(blobs().size(), 1u);
 }
 
 TEST(OpenVinoDevices, AnAbsentOneIsUnsupportedInOneLineThatNamesThoseThatAreThere) {
