@@ -45,7 +45,7 @@ INCLUDE_RULES = (
     ),
     IncludeRule(
         "kernels",
-        (STD, r"<immintrin\.h>", r"<cuda[\w/]*\.h>", r'["<]hwy/[\w/.-]+[">]', r'"kernels/[\w/.-]+"', "local"),
+        (STD, r"<(?:immintrin|cpuid|unistd|sys/syscall)\.h>", r"<cuda[\w/]*\.h>", r'["<]hwy/[\w/.-]+[">]', r'"kernels/[\w/.-]+"', "local"),
         "kernels depend on std (and Highway) only",
     ),
     IncludeRule(
