@@ -119,6 +119,23 @@ ModelFile parse_model(ObjectReader reader, const fs::path& folder) {
   return model;
 }
 
+// The encoder once more, in another form: `section` of the manifest, of which `encoder` is the entry.
+ModelFile parse_second_encoder(ObjectReader encoder, const char* section, const Bundle& bundle) {
+  ModelFile model = parse_model(std::move(encoder), bundle.folder);
+  model.role = "encoder";
+  const std::string where = std::string("manifest.json: ") + section;
+  // With experts there would be one an expert, which no tool makes yet.
+  const auto set = bundle.experts.find("");
+  if (set == bundle.experts.end()) {
+    throw ModelError(where + " and experts: this version understands one of them at a time");
+  }
+  const auto exact = set->second.find("encoder");
+  if (exact == set->second.end() || model.inputs != exact->second.inputs || model.outputs != exact->second.outputs) {
+    throw ModelError(where + ": encoder: its inputs and outputs are not the encoder's; make it again");
+  }
+  return model;
+}
+
 std::optional<QuantizedEncoder> parse_quantized(ObjectReader& manifest, const Bundle& bundle) {
   if (!manifest.has("quantized")) return std::nullopt;
   ObjectReader quantized = manifest.object("quantized");
@@ -129,20 +146,17 @@ std::optional<QuantizedEncoder> parse_quantized(ObjectReader& manifest, const Bu
   if (parsed.rest != "f32" && parsed.rest != "bf16") {
     encoder.fail("rest", "\"" + parsed.rest.substr(0, 20) + "\"", "f32 | bf16");
   }
-  parsed.model = parse_model(encoder, bundle.folder);
-  parsed.model.role = "encoder";
-  // With experts there would be one an expert, which no tool makes yet.
-  const auto set = bundle.experts.find("");
-  if (set == bundle.experts.end()) {
-    throw ModelError("manifest.json: quantized and experts: this version understands one of them at a time");
-  }
-  const auto exact = set->second.find("encoder");
-  if (exact == set->second.end() || parsed.model.inputs != exact->second.inputs ||
-      parsed.model.outputs != exact->second.outputs) {
-    throw ModelError(
-        "manifest.json: quantized: encoder: its inputs and outputs are not the encoder's; quantize the bundle again");
-  }
+  parsed.model = parse_second_encoder(std::move(encoder), "quantized", bundle);
   return parsed;
+}
+
+std::optional<ModelFile> parse_fused(ObjectReader& manifest, const Bundle& bundle) {
+  if (!manifest.has("fused")) return std::nullopt;
+  ObjectReader fused = manifest.object("fused");
+  ModelFile model = parse_second_encoder(fused.object("encoder"), "fused", bundle);
+  fused.finish();
+  model.onnx = false;
+  return model;
 }
 
 // Every model once more in f16; returns the hash over them.
@@ -292,6 +306,7 @@ Bundle read_bundle(const std::string& folder) {
   bundle.experts = parse_experts(reader, models);
   bundle.model_hash = sha256_hex(hashes);
   bundle.quantized = parse_quantized(reader, bundle);
+  bundle.fused = parse_fused(reader, bundle);
   // Read by people and by tools/, not by the runtime.
   for (const char* field : {"provenance", "parity"}) reader.skip(field);
   const Json& certificates = reader.get("certificates");

@@ -39,6 +39,7 @@ struct ModelFile {
   std::string sha256;
   std::vector<TensorSpec> inputs, outputs;
   std::vector<DataFile> data;
+  bool onnx = true;                       // false: safetensors
   std::string precision = "f32";          // that of the graph's weights
   std::shared_ptr<const ModelFile> half;  // the same in f16, where the bundle has it (docs/bundle.md, "The f16 graphs")
 
@@ -84,6 +85,7 @@ struct Bundle {
   std::string model_hash;                   // over all models' hashes
   std::vector<Certificate> certificates;
   std::optional<QuantizedEncoder> quantized;
+  std::optional<ModelFile> fused;  // the encoder's weights for this library's own kernels ("The fused encoder")
   std::string half_hash;  // over the f16 graphs; "" = the bundle has none
 
   /// ModelError when the expert has no model of that role.

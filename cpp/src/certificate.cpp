@@ -18,13 +18,14 @@ constexpr double kLargestHalf = 65504 / 2.0;  // of the magnitudes seen in an f1
 
 bool is_decoder_precision(const std::string& name) { return name == "f32" || name == "bf16" || name == "f16"; }
 bool is_encoder_precision(const std::string& name) {
-  return is_decoder_precision(name) || name == "bf16_mixed" || name == "int8";
+  return is_decoder_precision(name) || name == "bf16_mixed" || name == "bf16_fused" || name == "int8";
 }
 
 StagePrecisions parse_stages(ObjectReader stages, const std::string& name) {
   const StagePrecisions parsed{name, stages.string("encoder"), stages.string("decoder")};
   if (!is_encoder_precision(parsed.encoder)) {
-    stages.fail("encoder", "\"" + parsed.encoder.substr(0, 20) + "\"", "f32 | bf16 | bf16_mixed | f16 | int8");
+    stages.fail("encoder", "\"" + parsed.encoder.substr(0, 20) + "\"",
+                "f32 | bf16 | bf16_mixed | bf16_fused | f16 | int8");
   }
   if (!is_decoder_precision(parsed.decoder)) {
     stages.fail("decoder", "\"" + parsed.decoder.substr(0, 20) + "\"", "f32 | bf16 | f16");
@@ -49,9 +50,17 @@ std::string obstacle(const Certificate& certificate, const PrecisionContext& con
   return fault;
 }
 
-int reduced(const Certificate& c) { return (c.stages.encoder != "f32" ? 2 : 0) + (c.stages.decoder != "f32" ? 1 : 0); }
+// How much of the work an approximation makes faster: which of two certified ones "auto" takes.
+int reduced(const Certificate& c) {
+  return (c.stages.encoder == "bf16_fused" ? 4
+          : c.stages.encoder != "f32"      ? 2
+                                           : 0) +
+         (c.stages.decoder != "f32" ? 1 : 0);
+}
 
 }  // namespace
+
+std::string fused_identity(const std::string& hash, const std::string& backend) { return hash + " " + backend; }
 
 Certificate parse_certificate(const Json& json, const std::string& where) {
   ObjectReader reader(json, where);
@@ -61,6 +70,11 @@ Certificate parse_certificate(const Json& json, const std::string& where) {
     ObjectReader quantized = reader.object("quantized");
     certificate.quantized_encoder = quantized.string("encoder");
     quantized.finish();
+  }
+  if (reader.has("fused")) {
+    ObjectReader fused = reader.object("fused");
+    certificate.fused_encoder = fused_identity(fused.string("encoder"), fused.string("backend"));
+    fused.finish();
   }
   if (reader.has("f16")) certificate.half_graphs = reader.string("f16");
   certificate.model_hash = reader.string("model_hash");
@@ -84,7 +98,10 @@ Certificate parse_certificate(const Json& json, const std::string& where) {
 std::string fault_of(const Certificate& c, const PrecisionContext& context) {
   const bool other_int8 =
       c.stages.encoder == "int8" && (c.quantized_encoder.empty() || c.quantized_encoder != context.quantized_encoder);
+  const bool other_fused =
+      c.stages.encoder == "bf16_fused" && (c.fused_encoder.empty() || c.fused_encoder != context.fused_encoder);
   if (c.model_hash != context.model_hash || other_int8) return "its certificate is for other model files";
+  if (other_fused) return "its certificate is for another fused encoder or other kernels";
   const bool half = c.stages.encoder == "f16" || c.stages.decoder == "f16";
   if (half && c.half_graphs != context.half_graphs) return "its certificate is for f16 graphs that are not run here";
   // What was measured is the rounding that a graph's own types ask for, wherever it runs; bf16 and int8 are a
@@ -123,9 +140,13 @@ std::optional<StagePrecisions> stage_pair(const std::string& wanted) {
 }
 
 std::string lacking(const std::string& encoder, const PrecisionContext& context) {
-  return encoder == "int8" && context.quantized_encoder.empty()
-             ? "this bundle has no int8 encoder, which `medsam-engine quantize` makes"
-             : "this processor does not compute in it";
+  if (encoder == "int8" && context.quantized_encoder.empty()) {
+    return "this bundle has no int8 encoder, which `medsam-engine quantize` makes";
+  }
+  if (encoder == "bf16_fused" && context.fused_encoder.empty()) {
+    return "there is no fused encoder in this bundle, or no bf16 products on this device";
+  }
+  return "this processor does not compute in it";
 }
 
 StagePrecisions choose_pair(const StagePrecisions& wanted, bool allow_uncertified, const PrecisionContext& context) {

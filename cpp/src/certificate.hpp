@@ -29,9 +29,13 @@ struct Certificate {
   std::optional<double> truth_f32, truth;  // mean DSC with the ground truth, where there is one
   std::optional<double> worst_loss;        // of truth DSC, over large objects that f32 gets right
   std::string quantized_encoder;           // hash of the int8 encoder that was measured; "" where there is none
+  std::string fused_encoder;               // hash and backend of the fused encoder that was measured; "" likewise
   std::string half_graphs;                 // hash of the f16 graphs that were measured; "" where there are none
   std::optional<double> largest;           // magnitude in those graphs
 };
+
+/// What a certificate and a bundle name a fused encoder by: its file's hash and the backend that computes it.
+std::string fused_identity(const std::string& hash, const std::string& backend);
 
 /// Reads one entry of the manifest's list. ModelError.
 Certificate parse_certificate(const Json& json, const std::string& where);
@@ -42,6 +46,7 @@ struct PrecisionContext {
   std::string model_hash, backend, device;
   std::function<bool(const std::string& precision)> native;  // whether the processor computes in it
   std::string quantized_encoder;                             // hash of the bundle's int8 encoder; "" = it has none
+  std::string fused_encoder;                                 // hash and backend of the fused one
   std::string half_graphs;                                   // hash of the f16 graphs that the backend would run
 };
 

@@ -40,11 +40,9 @@ const ModelFile& half_of(const ModelFile& model) {
 constexpr int kEmbeddingRevision = 1;
 
 // Everything that decides an embedding's values, but for rounding noise.
-std::string embedding_fingerprint(const Bundle& bundle, const std::string& expert, const std::string& precision,
-                                  bool half, const EngineOptions& options) {
+std::string embedding_fingerprint(const Bundle& bundle, const ModelFile& encoder, const std::string& precision,
+                                  const EngineOptions& options) {
   const ImageRules& rules = *bundle.profile.image;
-  const ModelFile& exact = bundle.model("encoder", expert);
-  const ModelFile& encoder = precision == "int8" ? bundle.quantized.value().model : half ? half_of(exact) : exact;
   const Json text = {{"revision", kEmbeddingRevision},
                      {"encoder", encoder.content_hash()},
                      {"input_size", bundle.input_size},
@@ -89,13 +87,14 @@ Engine::Impl::Impl(const std::string& folder, EngineOptions opts)
     throw Unsupported(e.what());
   }
   backend = backends::create_backend(options.device);
-  RunChoice run = choose_run(options, bundle, *backend, cache, warnings(options));
+  if (bundle.fused) fused = backends::create_fused(options.device);
+  RunChoice run = choose_run(options, bundle, *backend, fused.get(), cache, warnings(options));
   precision = run.precision;
   options.threads = run.threads;
   if (needs_trial(precision, run.certified)) try_apart(bundle, precision, options, *backend, cache);
-  const bool half = precision.encoder == "f16" && backend->runs_half_graphs();
+  const std::string computed = precision.encoder == "bf16_fused" ? fused->name() : precision.encoder;
   for (const auto& [name, models] : bundle.experts) {
-    fingerprints_[name] = embedding_fingerprint(bundle, name, precision.encoder, half, options);
+    fingerprints_[name] = embedding_fingerprint(bundle, run_file(models.at("encoder")), computed, options);
   }
   experts_ =
       std::make_unique<ExpertPool>(options.expert_limit, [this](const std::string& name) { return load_expert(name); });
@@ -114,6 +113,13 @@ std::shared_ptr<Expert> Engine::Impl::load_expert(const std::string& name) const
       [this](const ModelFile& model, std::vector<Shape> shapes) { return compile(model, std::move(shapes)); });
 }
 
+const ModelFile& Engine::Impl::run_file(const ModelFile& model) const {
+  const std::string& type = model.role == "encoder" ? precision.encoder : precision.decoder;
+  if (type == "int8") return bundle.quantized.value().model;
+  if (type == "bf16_fused") return bundle.fused.value();
+  return type == "f16" && backend->runs_half_graphs() ? half_of(model) : model;
+}
+
 std::shared_ptr<const backends::CompiledModel> Engine::Impl::compile(const ModelFile& model,
                                                                      std::vector<Shape> shapes) const {
   const std::string key = model.role + " " + model.content_hash();
@@ -122,15 +128,11 @@ std::shared_ptr<const backends::CompiledModel> Engine::Impl::compile(const Model
     if (auto shared = compiled_[key].lock()) return shared;
   }
   std::string type = model.role == "encoder" ? precision.encoder : precision.decoder;
-  const ModelFile* file = &model;
-  if (type == "int8") {
-    file = &bundle.quantized.value().model;
-    type = bundle.quantized->rest;
-  } else if (type == "f16" && backend->runs_half_graphs()) {
-    file = &half_of(model);
-  }
-  verify_model(*file, cache, options.verify);
-  auto compiled = backend->compile(*file, {type, options.threads, std::move(shapes)}, cache);
+  const ModelFile& file = run_file(model);
+  verify_model(file, cache, options.verify);
+  const backends::Backend& runs = type == "bf16_fused" ? *fused : *backend;
+  if (type == "int8") type = bundle.quantized->rest;
+  auto compiled = runs.compile(file, {type, options.threads, std::move(shapes)}, cache);
   const std::lock_guard lock(compiled_mutex_);
   compiled_[key] = compiled;
   return compiled;
@@ -145,6 +147,7 @@ void Engine::Impl::describe(RunChoice run) {
   info.encoder_precision = precision.encoder;
   info.decoder_precision = precision.decoder;
   info.backend = backend->name();
+  info.encoder_backend = (precision.encoder == "bf16_fused" ? *fused : *backend).name();
   info.model_hash = bundle.model_hash;
   std::string all;
   for (const auto& [name, fingerprint] : fingerprints_) all.append(name).append(" ").append(fingerprint).append("\n");

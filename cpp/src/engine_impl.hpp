@@ -45,6 +45,7 @@ struct Engine::Impl {
   Profile profile;
   StagePrecisions precision;
   std::unique_ptr<backends::Backend> backend;
+  std::unique_ptr<backends::Backend> fused;  // of fused encoders; null where this machine or bundle has none
   mutable EmbeddingCache embeddings;  // locks itself
   EmbeddingStore store;
   mutable std::atomic<std::uint64_t> store_hits{0};
@@ -64,6 +65,8 @@ struct Engine::Impl {
   std::shared_ptr<Expert> load_expert(const std::string& name) const;
   std::shared_ptr<const backends::CompiledModel> compile(const ModelFile& model,
                                                          std::vector<backends::Shape> shapes) const;
+  /// The file that is run for a model, in the precision of its stage.
+  [[nodiscard]] const ModelFile& run_file(const ModelFile& model) const;
   void describe(RunChoice run);
 
   std::map<std::string, std::string> fingerprints_;  // expert -> what its embeddings carry

@@ -88,16 +88,19 @@ std::optional<Tuning> read_tuning(const CacheFolder& cache, const TuningKey& key
 }
 
 RunChoice choose_run(const EngineOptions& options, const Bundle& bundle, const backends::Backend& backend,
-                     const CacheFolder& cache, const CacheFolder::Log& log) {
+                     const backends::Backend* fused, const CacheFolder& cache, const CacheFolder::Log& log) {
   const auto native = [&](const std::string& precision) {
     if (precision == "f16" && backend.runs_half_graphs() && bundle.half_hash.empty()) return false;
+    if (precision == "bf16_fused") return fused != nullptr && bundle.fused.has_value();
     if (precision != "int8") return backend.native(precision);
     return bundle.quantized.has_value() && backend.native(bundle.quantized->rest);
   };
   const std::string int8 = bundle.quantized ? bundle.quantized->model.content_hash() : "";
+  const std::string own =
+      fused != nullptr && bundle.fused ? fused_identity(bundle.fused->content_hash(), fused->name()) : "";
   const std::string half = backend.runs_half_graphs() ? bundle.half_hash : "";
   const PrecisionContext context{
-      bundle.certificates, bundle.model_hash, backend.name(), backend.place(), native, int8, half};
+      bundle.certificates, bundle.model_hash, backend.name(), backend.place(), native, int8, own, half};
   RunChoice choice;
   choice.machine = machine_name(backend);
   choice.certified = certified_pairs(context);

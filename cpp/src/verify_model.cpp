@@ -38,7 +38,7 @@ void verify_file(const DataFile& file, const CacheFolder& cache, bool force) {
 void verify_model(const ModelFile& model, const CacheFolder& cache, bool force) {
   verify_file({model.path, model.bytes, model.sha256}, cache, force);
   for (const DataFile& file : model.data) verify_file(file, cache, force);
-  check_external_data(model);
+  if (model.onnx) check_external_data(model);
 }
 
 }  // namespace medsam

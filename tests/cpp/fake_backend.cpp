@@ -149,6 +149,18 @@ class FakeBackend final : public Backend {
   std::string place_;
 };
 
+/// The same arithmetic under another name.
+class FakeFused final : public Backend {
+ public:
+  std::string name() const override { return "fake fused 1"; }
+  std::string device() const override { return "fake device"; }
+  bool native(const std::string& precision) const override { return precision == "bf16_fused"; }
+  std::shared_ptr<const CompiledModel> compile(const ModelFile& model, const CompileOptions& options,
+                                               const CacheFolder& cache) const override {
+    return FakeBackend("CPU").compile(model, options, cache);
+  }
+};
+
 }  // namespace
 
 std::unique_ptr<Backend> create_backend(const std::string& device) {
@@ -158,6 +170,11 @@ std::unique_ptr<Backend> create_backend(const std::string& device) {
   if (device == "AUTO") return std::make_unique<FakeBackend>(fake_backend().finds_gpu ? "GPU" : "CPU");
   if (device != "CPU") throw Unsupported("device: got \"" + device + "\", expected \"CPU\"");
   return std::make_unique<FakeBackend>(device);
+}
+
+std::unique_ptr<Backend> create_fused(const std::string& device) {
+  if (device != "CPU" || !fake_backend().fused) return nullptr;
+  return std::make_unique<FakeFused>();
 }
 
 }  // namespace medsam::backends

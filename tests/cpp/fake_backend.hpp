@@ -25,6 +25,8 @@ struct FakeBackendCounters {
   std::unique_ptr<backends::Backend> (*device)(std::unique_ptr<backends::Backend>) = nullptr;
   /// Whether "AUTO" comes to "GPU", and not to "CPU".
   std::atomic<bool> finds_gpu{false};
+  /// Whether there is a backend for fused encoders.
+  std::atomic<bool> fused{false};
   /// The next answers hold a NaN.
   std::atomic<bool> answer_nan{false};
 

@@ -7,8 +7,10 @@
 
 #include "bundle.hpp"
 #include "engine_test.hpp"
+#include "fake_backend.hpp"
 #include "medsam/engine.hpp"
 #include "medsam/error.hpp"
+#include "sha256.hpp"
 
 namespace medsam {
 namespace {
@@ -36,7 +38,7 @@ Certificate good_int8() {
 
 std::string fault(const Certificate& c, const std::string& model_hash = "hash", const std::string& backend = "fake 1",
                   const std::string& device = "CPU", const std::string& int8 = "int8 hash") {
-  return fault_of(c, {{}, model_hash, backend, device, nullptr, int8, ""});
+  return fault_of(c, {{}, model_hash, backend, device, nullptr, int8, "", ""});
 }
 
 TEST(Certificate, HoldsOnlyForWhatItWasMeasuredOn) {
@@ -67,7 +69,7 @@ Certificate good_half() {
 
 TEST(Certificate, OfF16GraphsHoldsWhereverTheyAreRun) {
   const auto fault_on = [](const Certificate& c, const std::string& graphs) {
-    return fault_of(c, {{}, "hash", "TensorRT 1", "cuda:0", nullptr, "", graphs});
+    return fault_of(c, {{}, "hash", "TensorRT 1", "cuda:0", nullptr, "", "", graphs});
   };
   EXPECT_EQ(fault_on(good_half(), "f16 hash"), "");
   EXPECT_NE(fault_on(good_half(), "another f16 hash"), "");
@@ -122,10 +124,11 @@ class ChoosePrecision : public ::testing::Test {
             "CPU",
             [this](const std::string& p) { return p != "f16" && (p != "int8" || !int8_.empty()); },
             int8_,
+            fused_,
             ""};
   }
   std::vector<Certificate> certificates_;
-  std::string int8_;
+  std::string int8_, fused_;
 };
 
 TEST_F(ChoosePrecision, NeverApproximatesUnasked) {
@@ -206,6 +209,54 @@ TEST_F(ChoosePrecision, ListsWhatIsCertifiedAndNative) {
   EXPECT_TRUE(certified_stages("int8", "f32", context()));
   EXPECT_FALSE(certified_stages("int8", "bf16", context()));
   EXPECT_FALSE(certified_stages("bf16", "bf16", context()));
+}
+
+TEST_F(ChoosePrecision, TakesAFusedEncoderOnlyOfTheMeasuredFileAndKernels) {
+  Certificate fused = good("bf16_fused", "f32");
+  fused.fused_encoder = fused_identity("hash", "fused 1");
+  certificates_ = {fused, good("bf16", "bf16")};
+  EXPECT_EQ(choose("auto").encoder, "bf16") << "there is no fused encoder here";
+  for (const std::string& other : {fused_identity("other", "fused 1"), fused_identity("hash", "fused 2")}) {
+    fused_ = other;
+    EXPECT_EQ(choose("auto").encoder, "bf16") << other;
+    EXPECT_THROW(choose("bf16_fused/f32"), Unsupported);
+  }
+  fused_ = fused.fused_encoder;
+  EXPECT_EQ(choose("auto").encoder, "bf16_fused") << "the faster one";
+  EXPECT_EQ(choose("bf16_fused/f32").encoder, "bf16_fused");
+  certificates_ = {good("bf16_fused", "f32")};  // names no fused encoder
+  EXPECT_EQ(choose("auto").name, "f32");
+}
+
+TEST_F(EngineTest, RunsAFusedEncoderOnItsOwnBackend) {
+  nlohmann::json manifest = testing::tiny_manifest();
+  const std::string exact = Engine(testing::write_tiny_bundle(bundle_, manifest), options_).info().fingerprint;
+  testing::write_file(bundle_ + "/fused.safetensors", "weights");
+  nlohmann::json encoder = manifest["models"]["encoder"];
+  encoder["file"] = "fused.safetensors";
+  encoder["bytes"] = 7;
+  encoder["sha256"] = sha256_hex("weights");
+  manifest["fused"] = {{"encoder", encoder}};
+  testing::write_tiny_bundle(bundle_, manifest);
+  options_.precision = "bf16_fused/f32";
+  options_.allow_uncertified = true;
+  EXPECT_THROW(Engine(bundle_, options_), Unsupported) << "nothing here runs it";
+
+  testing::fake_backend().fused = true;
+  testing::fake_backend().take_compiled();
+  const EngineInfo info = Engine(bundle_, options_).info();
+  EXPECT_EQ(info.encoder_precision, "bf16_fused");
+  EXPECT_EQ(info.encoder_backend, "fake fused 1");
+  EXPECT_EQ(info.backend, "fake 1");
+  EXPECT_NE(info.fingerprint, exact);
+  EXPECT_EQ(testing::fake_backend().take_compiled().count("fused.safetensors bf16_fused 0"), 1);
+
+  testing::write_file(bundle_ + "/fused.safetensors", "weightz");
+  EXPECT_THROW(Engine(bundle_, options_), ModelError) << "another file";
+  manifest["fused"]["encoder"]["outputs"][0]["name"] = "other";
+  testing::write_tiny_bundle(bundle_, manifest);
+  EXPECT_THROW(Engine(bundle_, options_), ModelError);
+  testing::fake_backend().fused = false;
 }
 
 TEST_F(EngineTest, ACertificateIsReadFromTheManifest) {

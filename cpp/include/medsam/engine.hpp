@@ -73,6 +73,7 @@ struct EngineInfo {
   std::string encoder_precision;              ///< Of it, what the encoder computes in.
   std::string decoder_precision;              ///< And the decoder.
   std::string backend;                        ///< e.g. "OpenVINO 2026.4.1".
+  std::string encoder_backend;                ///< The encoder's, e.g. "fused 1" (docs/precision.md); else the same.
   std::string model_hash;                     ///< SHA-256 over the bundle's model files, hex.
   std::string fingerprint;                    ///< What an embedding must carry to be accepted; of all experts together.
   int threads = 0;                            ///< Inference threads asked for, or tuned; 0 = all.

@@ -129,4 +129,8 @@ class Backend {
 /// The backend that serves `device`. Unsupported, naming what there is, when none does.
 std::unique_ptr<Backend> create_backend(const std::string& device);
 
+/// The backend that runs fused encoders (docs/bundle.md, "The fused encoder") beside the one of `device`; nothing where
+/// this processor is not fast at them.
+std::unique_ptr<Backend> create_fused(const std::string& device);
+
 }  // namespace medsam::backends

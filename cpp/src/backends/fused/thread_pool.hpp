@@ -1,0 +1,41 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace medsam::backends::fused {
+
+/// Threads that share loops. Several callers may run loops at once; a caller works on its own loop until it is done.
+class ThreadPool {
+ public:
+  /// `threads` work on a loop, the caller among them; 0: as many as this process may run on.
+  explicit ThreadPool(int threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  /// The most threads that work on one loop.
+  [[nodiscard]] std::size_t size() const { return workers_.size() + 1; }
+
+  /// Calls body(i, slot) for every i below `count`, in any order. No two calls at the same time have the same slot,
+  /// which is below size(). `body` must not throw. Thread-safe.
+  void run(std::size_t count, const std::function<void(std::size_t i, std::size_t slot)>& body);
+
+ private:
+  struct Loop;
+  void work();
+  static void take_part(Loop& loop, std::size_t slot, std::unique_lock<std::mutex>& lock);
+
+  std::mutex mutex_;
+  std::condition_variable wake_, done_;
+  std::vector<Loop*> loops_;  // with calls left to start
+  bool stop_ = false;
+  std::vector<std::thread> workers_;
+};
+
+}  // namespace medsam::backends::fused

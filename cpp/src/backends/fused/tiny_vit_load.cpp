@@ -1,0 +1,190 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "tiny_vit.hpp"
+
+namespace medsam::backends::fused {
+
+namespace {
+
+using kernels::kBlock;
+
+// Windows are projected together until they have this many tokens: 49 alone would fill 64 rows of a product.
+constexpr std::int64_t kGroupTokens = 196;
+
+std::int64_t columns(const Weights& weights, const std::string& name) {
+  const auto& shape = weights.shape(name + ".weight");
+  if (shape.size() != 2 || shape[1] % kBlock != 0)
+    weights.refuse("\"" + name + "\" has a number of channels that is no multiple of 32");
+  return shape[1];
+}
+
+std::vector<float> values(const Weights& weights, const std::string& name, const std::vector<std::int64_t>& shape) {
+  const float* data = weights.tensor(name, shape);
+  std::int64_t count = 1;
+  for (const std::int64_t d : shape) count *= d;
+  return {data, data + count};
+}
+
+Linear load_linear(const Weights& weights, const std::string& name, std::int64_t in, Terms terms) {
+  Linear linear;
+  linear.in = in;
+  linear.out = columns(weights, name);
+  linear.low_offset = terms == Terms::two ? in : 0;
+  linear.matrix = kernels::pack_matrix(weights.tensor(name + ".weight", {in, linear.out}), in, linear.out, terms, {0},
+                                       linear.low_offset);
+  if (weights.has(name + ".bias")) linear.bias = values(weights, name + ".bias", {linear.out});
+  return linear;
+}
+
+Depthwise load_depthwise(const Weights& weights, const std::string& name, std::int64_t channels) {
+  return {values(weights, name + ".weight", {9, channels}), values(weights, name + ".bias", {channels})};
+}
+
+Bottleneck load_bottleneck(const Weights& weights, const std::string& name, std::int64_t in, Terms terms) {
+  Bottleneck layer;
+  layer.expand = load_linear(weights, name + ".expand", in, terms);
+  layer.depthwise = load_depthwise(weights, name + ".depthwise", layer.expand.out);
+  layer.project = load_linear(weights, name + ".project", layer.expand.out, terms);
+  return layer;
+}
+
+/// What is added to the scores of a kind of window. Padding is one key: its tokens are all the same, and
+/// sum_j exp(q k + bias_j) = exp(q k + log sum_j exp(bias_j)).
+void fill_bias(const float* biases, std::int64_t heads, std::int64_t window, WindowKind& kind) {
+  const std::int64_t tokens = kind.height * kind.width;
+  kind.bias.assign(static_cast<std::size_t>(heads * tokens * kind.key_stride), -std::numeric_limits<float>::infinity());
+  for (std::int64_t head = 0; head < heads; ++head) {
+    for (std::int64_t query = 0; query < tokens; ++query) {
+      float* row = kind.bias.data() + (head * tokens + query) * kind.key_stride;
+      double padding = 0;
+      for (std::int64_t y = 0; y < window; ++y) {
+        for (std::int64_t x = 0; x < window; ++x) {
+          const std::int64_t offset = std::abs(query / kind.width - y) * window + std::abs(query % kind.width - x);
+          const float bias = biases[head * window * window + offset];
+          if (y < kind.height && x < kind.width) {
+            row[y * kind.width + x] = bias;
+          } else {
+            padding += std::exp(static_cast<double>(bias));
+          }
+        }
+      }
+      if (kind.cut) row[tokens] = static_cast<float>(std::log(padding));
+    }
+  }
+}
+
+void load_windows(const float* biases, std::int64_t window, std::int64_t grid, Block& block) {
+  const std::int64_t rest = grid % window;
+  for (const std::int64_t height : {window, rest}) {
+    for (const std::int64_t width : {window, rest}) {
+      WindowKind kind{height, width, 0, height * width < window * window, {}};
+      kind.key_stride = (height * width + (kind.cut ? 1 : 0) + kBlock - 1) / kBlock * kBlock;
+      if (height > 0 && width > 0) fill_bias(biases, block.heads, window, kind);
+      block.kinds.push_back(std::move(kind));
+    }
+  }
+  std::int64_t tokens = kGroupTokens;
+  for (std::int64_t y = 0; y < grid; y += window) {
+    for (std::int64_t x = 0; x < grid; x += window) {
+      const std::size_t kind = (grid - y < window ? 2U : 0U) + (grid - x < window ? 1U : 0U);
+      const std::int64_t own = block.kinds[kind].height * block.kinds[kind].width;
+      if (tokens + own > kGroupTokens) {
+        block.groups.emplace_back();
+        tokens = 0;
+      }
+      block.groups.back().push_back({y, x, kind});
+      tokens += own;
+    }
+  }
+}
+
+Block load_block(const Weights& weights, const std::string& name, std::int64_t channels, std::int64_t window,
+                 std::int64_t grid, const Precision& precision) {
+  Block block;
+  block.heads = channels / kBlock;
+  block.qkv = load_linear(weights, name + ".qkv", channels, precision.attention);
+  // Queries, keys, values and weighted values are always rounded.
+  block.proj = load_linear(weights, name + ".proj", channels, Terms::one);
+  block.fc1 = load_linear(weights, name + ".fc1", channels, precision.perceptron);
+  block.fc2 = load_linear(weights, name + ".fc2", block.fc1.out, precision.perceptron);
+  block.depthwise = load_depthwise(weights, name + ".depthwise", channels);
+  if (block.qkv.out != 3 * channels || block.proj.out != channels || block.fc2.out != channels) {
+    weights.refuse("\"" + name + "\" changes the number of channels");
+  }
+  // A token of zeros stays one when it is normalised: its key and value are the biases.
+  block.padding.resize(static_cast<std::size_t>(2 * channels));
+  kernels::available_encoder_kernels().back()->round(block.qkv.bias.data() + channels, block.padding.data(), 0,
+                                                     2 * channels);
+  load_windows(weights.tensor(name + ".attention_biases", {block.heads, window * window}), window, grid, block);
+  return block;
+}
+
+Neck load_neck(const Weights& weights, std::int64_t in, std::int64_t grid, Terms terms) {
+  Neck neck;
+  neck.reduce = load_linear(weights, "neck.0", in, terms);
+  neck.smooth.in = neck.reduce.out;
+  neck.smooth.out = columns(weights, "neck.1");
+  neck.smooth.low_offset = terms == Terms::two ? neck.smooth.in : 0;
+  std::vector<std::int64_t> taps;
+  for (std::int64_t y = 0; y < 3; ++y) {
+    for (std::int64_t x = 0; x < 3; ++x) taps.push_back((y * (grid + 2) + x) * neck.smooth.stride());
+  }
+  neck.smooth.matrix = kernels::pack_matrix(weights.tensor("neck.1.weight", {9 * neck.smooth.in, neck.smooth.out}),
+                                            neck.smooth.in, neck.smooth.out, terms, taps, neck.smooth.low_offset);
+  for (int i = 0; i < 2; ++i) {
+    const std::string norm = "neck." + std::to_string(i) + ".norm";
+    const std::int64_t channels = i == 0 ? neck.reduce.out : neck.smooth.out;
+    neck.weight[i] = values(weights, norm + ".weight", {channels});
+    neck.bias[i] = values(weights, norm + ".bias", {channels});
+  }
+  return neck;
+}
+
+}  // namespace
+
+TinyVitModel load_tiny_vit(const Weights& weights, const Precision& precision) {
+  TinyVitModel model;
+  const std::vector<std::int64_t> sizes = weights.numbers("input_size"), strides = weights.numbers("strides"),
+                                  windows = weights.numbers("windows");
+  if (sizes.size() != 1 || strides.size() < 2 || strides.size() != windows.size() + 2 ||
+      std::any_of(strides.begin(), strides.end(), [](std::int64_t s) { return s > 2; }) || strides[0] != 1 ||
+      strides[1] != 1 || sizes[0] % 32 != 0) {
+    weights.refuse("is a TinyViT of another shape than this version computes");
+  }
+  model.input_size = sizes[0];
+  std::int64_t channels = columns(weights, "patch_embed.0");
+  model.planes_weight = values(weights, "patch_embed.0.weight", {3, channels});
+  model.planes_bias = values(weights, "patch_embed.0.bias", {channels});
+  model.patch_embed = load_linear(weights, "patch_embed.1", channels, precision.patch_embed);
+  channels = model.patch_embed.out;
+  model.grid = model.input_size;
+  for (std::size_t i = 0; i <= windows.size(); ++i) {
+    Stage stage;
+    const std::string name = "stages." + std::to_string(i);
+    for (std::size_t j = 0;; ++j) {
+      const std::string block = name + ".blocks." + std::to_string(j);
+      if (i == 0 && weights.has(block + ".expand.weight")) {
+        stage.bottlenecks.push_back(load_bottleneck(weights, block, channels, precision.bottleneck));
+        stage.bottlenecks.back().residual = true;
+      } else if (i > 0 && weights.has(block + ".qkv.weight")) {
+        stage.blocks.push_back(load_block(weights, block, channels, windows[i - 1], model.grid, precision));
+      } else {
+        break;
+      }
+    }
+    if (i < windows.size()) {
+      stage.merge.push_back(load_bottleneck(weights, name + ".merge", channels, precision.merge));
+      stage.merge[0].stride = strides[i + 2];
+      channels = stage.merge[0].project.out;
+      model.grid /= strides[i + 2];
+    }
+    model.stages.push_back(std::move(stage));
+  }
+  model.neck = load_neck(weights, channels, model.grid, precision.neck);
+  return model;
+}
+
+}  // namespace medsam::backends::fused

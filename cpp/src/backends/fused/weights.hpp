@@ -1,0 +1,48 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// Weights in a safetensors file, as tools/medsam_engine_tools/fused.py writes it (docs/bundle.md, "The fused encoder").
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "../mapped_file.hpp"
+
+namespace medsam::backends::fused {
+
+/// A file mapped into memory and checked: every tensor is f32, inside the file, and what it is asked to be.
+class Weights {
+ public:
+  /// ModelError where the file is not one of this format.
+  explicit Weights(std::string path);
+
+  /// Row-major; valid while this lives. ModelError where there is no such tensor or it has another shape.
+  [[nodiscard]] const float* tensor(const std::string& name, const std::vector<std::int64_t>& shape) const;
+  /// ModelError where there is no such tensor.
+  [[nodiscard]] const std::vector<std::int64_t>& shape(const std::string& name) const;
+  [[nodiscard]] bool has(const std::string& name) const { return tensors_.count(name) != 0; }
+  /// Integers of the header, 1 to 65536 each. ModelError.
+  [[nodiscard]] std::vector<std::int64_t> numbers(const std::string& name) const;
+  [[nodiscard]] std::string architecture() const { return text("architecture"); }
+  [[nodiscard]] const std::string& path() const { return path_; }
+  /// Once what was read has been copied.
+  void release_pages() const { file_.release_pages(); }
+  [[noreturn]] void refuse(const std::string& what) const;
+
+ private:
+  struct Entry {
+    std::vector<std::int64_t> shape;
+    const float* data;
+  };
+  [[nodiscard]] std::string text(const std::string& name) const;
+  [[nodiscard]] const Entry& entry(const std::string& name) const;
+
+  std::string path_;
+  MappedFile file_;
+  nlohmann::json header_;
+  std::map<std::string, Entry> tensors_;
+};
+
+}  // namespace medsam::backends::fused
