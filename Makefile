@@ -26,8 +26,8 @@ digest = $(shell find $(1) -type f -not -path '*/__pycache__/*' -print0 2>/dev/n
 PACKAGE_STAMP := $(STAMPS)/package-$(call digest,CMakeLists.txt cmake cpp kernels profiles pyproject.toml build_backend python tools)
 BUNDLE_STAMP := $(STAMPS)/bundle-$(call digest,tools profiles)
 
-.PHONY: help setup build bundle demo test test-cpp test-python parity test-slow test-all sanitize asan tsan fuzz soak throws cuda wheel consumer stubs examples docs-cpp \
-        lint lint-python lint-types lint-cpp analyze format bench bench-build bench-full clean
+.PHONY: help setup build bundle demo test test-cpp test-python parity plans test-slow test-all sanitize asan tsan fuzz soak throws cuda wheel consumer \
+        examples docs-cpp stubs lint lint-python lint-types lint-cpp analyze format bench bench-build bench-full clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -67,6 +67,9 @@ test-python: | build bundle
 
 parity: | build bundle  ## the published script's volumes, object by object, and their peak memory
 	@$(PYTHON) -m pytest -m slow tests/python/parity
+
+plans: | build  ## every family's graphs as TensorRT plans, f32 and f16; needs no GPU
+	@$(PYTHON) -m pytest -m slow -k "not decoder_with_a_mask" tests/python/tools/test_family_plans.py
 
 test-slow: | build bundle  ## the tests that take minutes: every family's export
 	@$(PYTHON) -m pytest -m slow

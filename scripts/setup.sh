@@ -4,6 +4,7 @@
 # Every step looks first whether it is done, so a second run takes a second or two.
 #   MEDSAM_NO_APT=1     never call apt; name what is missing and stop
 #   MEDSAM_TORCH_ANY=1  accept torch's CUDA build (several GB) where no index offers the CPU build
+#   MEDSAM_NO_CUDA=1    leave TensorRT for RTX out
 #   PYTHON=python3.12   the interpreter for .venv
 # setup.sh examples     also what examples/ is built with: ITK and Qt 6 (about 0.5 GB)
 # setup.sh docs         also doxygen
@@ -124,5 +125,16 @@ if ! done_already export "$export_tools"; then
   fi
   pip_install -r <(printf '%s\n' "$export_tools" | grep -v '^torch==')
   mark_done export "$export_tools"
+fi
+
+# TensorRT for RTX builds plans for GPUs that are not here: its tests need no GPU. Without it they are skipped.
+cuda=$("$python" scripts/requirements.py cuda)
+if [ -z "${MEDSAM_NO_CUDA:-}" ] && ! done_already cuda "$cuda"; then
+  say "installing $cuda into .venv (95 MB; 235 MB of disk), which builds plans for NVIDIA GPUs; MEDSAM_NO_CUDA=1 leaves it out"
+  if pip_install "$cuda" 2>/dev/null; then
+    mark_done cuda "$cuda"
+  else
+    say "going on without $cuda, which pip cannot get here: the tests that build plans are skipped"
+  fi
 fi
 say "ready ($("$venv_python" --version), $(cmake --version | head -n 1), $("${CXX:-g++}" --version | head -n 1))"

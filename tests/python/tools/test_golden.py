@@ -1,17 +1,19 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """Every family against the outputs of its published code: 1e-4 in PyTorch, 1e-3 as ONNX under OpenVINO f32."""
 
+import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from numpy.typing import NDArray
 
-from medsam_engine_tools import checkpoint, families, parity
+from medsam_engine_tools import checkpoint, families, half, parity, plans
 from medsam_engine_tools.export import export
 
 Array = NDArray[np.generic]
@@ -163,19 +165,48 @@ def test_pytorch_agrees_with_the_published_code(case: Case, golden_case: Callabl
     check(case.outputs(run, golden), golden.arrays, 1e-4)
 
 
+@pytest.fixture(scope="module")
+def bundle_of_case(
+    golden_case: Callable[[str], Any], tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Callable[[Case], Path]:
+    """The bundle of a case's weights, exported once."""
+
+    @functools.cache
+    def of(case: Case) -> Path:
+        if case.family == "litemedsam":  # is there for the other tests too
+            made: Path = request.getfixturevalue("bundle")
+            return made
+        return export_as_published(case, golden_case(case.folder), tmp_path_factory.mktemp(case.folder))
+
+    return of
+
+
 @pytest.mark.parametrize("case", EXPORTS)
 def test_onnx_agrees_with_the_published_code(
-    case: Case, golden_case: Callable[[str], Any], tmp_path: Path, request: pytest.FixtureRequest
+    case: Case, golden_case: Callable[[str], Any], bundle_of_case: Callable[[Case], Path]
 ) -> None:
     golden = golden_case(case.folder)
-    # LiteMedSAM's is there for the other tests too.
-    own = case.family != "litemedsam"
-    bundle = export_as_published(case, golden, tmp_path) if own else request.getfixturevalue("bundle")
+    bundle = bundle_of_case(case)
 
     def run(key: str, inputs: list[Array]) -> list[NDArray[np.float32]]:
         return parity.run_openvino(bundle / f"{case.graphs}{key}.onnx", [inputs])[0]
 
     check(case.outputs(run, golden), golden.arrays, 1e-3)
+
+
+# The export takes most of the time, so it is here; families without a quick one are in test_family_plans.py.
+@pytest.mark.parametrize("case", EXPORTS)
+def test_tensorrt_compiles_encoder_and_decoder_in_both_types(
+    case: Case, bundle_of_case: Callable[[Case], Path], tmp_path: Path
+) -> None:
+    pytest.importorskip("tensorrt_rtx", reason="no TensorRT for RTX: pip install 'medsam-engine[cuda]'")
+    models = [model for model in plans.bundle_models(bundle_of_case(case)) if model.role in {"encoder", "decoder"}]
+    assert sorted(model.role for model in models) == ["decoder", "encoder"]
+    for model in models:
+        halved = replace(model, path=tmp_path / f"{model.role}.onnx", precision="f16")
+        onnx.save(half.to_half(onnx.load(model.path)), halved.path)
+        exact, smaller = plans.build(model, "sm_89"), plans.build(halved, "sm_89")
+        assert 0 < len(smaller) < len(exact), model.role
 
 
 def export_as_published(case: Case, golden: Any, folder: Path) -> Path:
