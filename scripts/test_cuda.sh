@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 # Builds the CUDA kernels for every architecture with warnings as errors, runs what nvcc made of them (PTX) on the CPU, and
-# runs them on the GPU where there is one. Skips, saying why, without nvcc. Usage: scripts/test_cuda.sh [JOBS]
+# runs them on the GPU where there is one. Where TensorRT's headers are ($TENSORRT_ROOT/include), the CUDA plugin is built,
+# warnings as errors, and tested as far as this machine goes. Skips, saying why, without nvcc. Usage: test_cuda.sh [JOBS]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 jobs=${1:-$(nproc)}
@@ -18,5 +19,9 @@ start=$SECONDS
 cmake --build --preset cuda -j "$jobs" --target medsam_cuda_kernels
 echo "cuda: nvcc took $((SECONDS - start)) s for all architectures"
 cmake --build --preset cuda -j "$jobs" --target test_kernels_cuda test_kernels_cuda_ptx
+grep 'CUDA plugin:' build/cuda-configure.log
+if grep -q 'CUDA plugin: built' build/cuda-configure.log; then
+  cmake --build --preset cuda -j "$jobs" --target medsam_engine_tensorrt stand_in_plugin test_openvino test_plan
+fi
 build/cuda/tests/cpp/kernels/test_kernels_cuda --gtest_filter=None | grep '^skipped' || true  # ctest hides the reason
 ctest --preset cuda -j "$jobs"
