@@ -51,13 +51,7 @@ def test_a_dry_run_emulates_f16_and_says_what_it_leaves_out(tmp_path: Path, monk
     pytest.importorskip("onnx", reason="the f16 graphs need onnx: pip install 'medsam-engine[export]'")
     from medsam_engine_tools import half_bundle
 
-    bundle = Path(shutil.copytree(TINY, tmp_path / "bundle"))
-    manifest = json.loads((bundle / "manifest.json").read_text())
-    manifest["f16"] = {}
-    for name, entry in manifest["models"].items():  # the exact ones under other names: nothing runs them here
-        shutil.copyfile(bundle / entry["file"], bundle / f"{name}.f16.onnx")
-        manifest["f16"][name] = entry | {"file": f"{name}.f16.onnx"}
-    (bundle / "manifest.json").write_text(json.dumps(manifest))
+    bundle = with_named_f16_graphs(tmp_path / "bundle")
     emulated = []
 
     def write_emulation(_: Path, folder: Path) -> None:
@@ -74,6 +68,37 @@ def test_a_dry_run_emulates_f16_and_says_what_it_leaves_out(tmp_path: Path, monk
     assert [found["precision"] for found in report["parity"]] == ["f32", "f16"]
     assert [times["precision"] for times in report["latency"]["bundle"]] == ["f32", "f16"]
     assert len(emulated) == 2
+
+
+def with_named_f16_graphs(folder: Path) -> Path:
+    """The tiny bundle; its f16 graphs are the exact ones under other names: nothing runs them here."""
+    bundle = Path(shutil.copytree(TINY, folder))
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    manifest["f16"] = {}
+    for name, entry in manifest["models"].items():
+        shutil.copyfile(bundle / entry["file"], bundle / f"{name}.f16.onnx")
+        manifest["f16"][name] = entry | {"file": f"{name}.f16.onnx"}
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+    return bundle
+
+
+def test_stand_in_weights_beyond_f16_are_left_out_and_real_ones_fail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnx", reason="the f16 graphs need onnx: pip install 'medsam-engine[export]'")
+    from medsam_engine_tools import half_bundle
+
+    def broken(_: Path, folder: Path) -> None:
+        shutil.copytree(TINY, folder, dirs_exist_ok=True)
+        (folder / "encoder.onnx").write_bytes(b"no model")
+
+    monkeypatch.setattr(half_bundle, "write_emulation", broken)
+    bundle = with_named_f16_graphs(tmp_path / "bundle")
+    stand_in = gpu_check.check([gpu_check.Subject(bundle, "CPU", real=False)], 1)["parity"]
+    assert [found["passed"] for found in stand_in] == [True, True]
+    assert "encoder.onnx" in stand_in[1]["left_out"]
+    real = gpu_check.check([gpu_check.Subject(bundle, "CPU")], 1)["parity"]
+    assert [found["passed"] for found in real] == [True, False]
 
 
 def test_one_bundle_that_fails_leaves_the_others_their_turn(tmp_path: Path) -> None:
