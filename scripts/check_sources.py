@@ -45,8 +45,15 @@ INCLUDE_RULES = (
     ),
     IncludeRule(
         "kernels",
-        (STD, r"<(?:immintrin|cpuid|unistd|sys/syscall)\.h>", r"<cuda[\w/]*\.h>", r'["<]hwy/[\w/.-]+[">]', r'"kernels/[\w/.-]+"', "local"),
-        "kernels depend on std (and Highway) only",
+        (
+            STD,
+            r"<(?:immintrin|cpuid|unistd|sys/syscall)\.h>",
+            r"<cuda[\w/]*\.h>",
+            r'["<]hwy/[\w/.-]+[">]',
+            r'"kernels/[\w/.-]+"',
+            "local",
+        ),
+        "kernels depend on std, Highway and the processor only",
     ),
     IncludeRule(
         "python/bindings",

@@ -186,6 +186,16 @@ def quantized_entry(folder: Path, encoder: str) -> dict[str, Any]:
     return {"quantized": {"encoder": manifest.content_hash(entry)}}
 
 
+def fused_entry(folder: Path, encoder: str, backend: str) -> dict[str, Any]:
+    """What a certificate says about the fused encoder; {} for others."""
+    if encoder != "bf16_fused":
+        return {}
+    entry = (manifest.read(folder) or {}).get("fused", {}).get("encoder")
+    if entry is None:
+        raise ExportError("encoder: got bf16_fused, but the bundle has no fused encoder; export it again")
+    return {"fused": {"encoder": manifest.content_hash(entry), "backend": backend}}
+
+
 def certify(
     bundle: str | os.PathLike[str],
     images: str | os.PathLike[str],
@@ -216,9 +226,10 @@ def certify(
         raise ExportError(str(error)) from error
     rows, count = compare_all(read_cases(Path(images), truth), exact, approximate, report)
     certificate = {
-        "precision": reduced[0].removesuffix("_mixed"),
+        "precision": reduced[0].removesuffix("_mixed").removesuffix("_fused"),
         "stages": {"encoder": encoder, "decoder": decoder},
         **quantized,
+        **fused_entry(folder, encoder, approximate.info.encoder_backend),
         "model_hash": exact.info.model_hash,
         "backend": exact.info.backend,
         "device": "CPU",

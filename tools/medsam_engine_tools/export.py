@@ -15,7 +15,7 @@ from torch import nn
 
 from medsam_engine_tools import checkpoint as checkpoints
 from medsam_engine_tools import experts as expert_parts
-from medsam_engine_tools import families, manifest, onnx_export, parity, recognition
+from medsam_engine_tools import families, fused, manifest, onnx_export, parity, recognition
 from medsam_engine_tools.errors import ExportError
 from medsam_engine_tools.experts import Part
 from medsam_engine_tools.family import Family
@@ -106,6 +106,15 @@ def write_graphs(part: Part, model: nn.Module, written: Written, folder: Path, p
     return roles
 
 
+def write_fused(part: Part, encoder: nn.Module, written: Written, folder: Path, progress: Progress) -> dict[str, Any]:
+    """Writes the fused encoder of `part` into `folder`; what the manifest says about it."""
+    path = folder / "encoder.fused.safetensors"
+    progress(f"exporting {path.name}")
+    fused.write(encoder, part.family.of_size(part.size).input_size, path)
+    exact = written.models["encoder"]
+    return {**manifest.file_entry(path), "inputs": exact["inputs"], "outputs": exact["outputs"]}
+
+
 def write_bundle(
     family: Family, parts: Sequence[Part], folder: Path, progress: Progress, companion: Path | None = None
 ) -> None:
@@ -124,7 +133,10 @@ def write_bundle(
             progress(f"reading {companion.name}, {family.companion.what}")
             extra["companion_sha256"] = family.companion.attach(model, companion)
         experts[part.expert] = write_graphs(part, model, written, folder, progress)
-    content = manifest.build(family, parts, written.models, written.parity, experts)
+    fused_entry = None
+    if family.fused_encoder is not None and len(parts) == 1:
+        fused_entry = write_fused(parts[0], family.fused_encoder(model), written, folder, progress)
+    content = manifest.build(family, parts, written.models, written.parity, experts, fused_entry)
     content["provenance"] |= extra
     manifest.write(folder, content)
 

@@ -60,7 +60,8 @@ class Family:
     sizes, each with what makes the architecture with untrained weights; the checkpoint's tensors tell which it is;
     point_shift, accepts, mask_input, from_box and modality_index: as docs/bundle.md words `prompt` and `modality`;
     companion: what else the bundle is made of; input_sizes: by size, where they differ; experts, fallback: where a
-    checkpoint is one of several experts, which of them answers a modality, and which any other.
+    checkpoint is one of several experts, which of them answers a modality, and which any other; fused_encoder: the part
+    of the model that the engine's own kernels compute too (fused.py).
     """
 
     name: str
@@ -78,6 +79,7 @@ class Family:
     input_sizes: Mapping[str, int] | None = None
     experts: Mapping[str, str] | None = None
     fallback: str | None = None
+    fused_encoder: Callable[[nn.Module], nn.Module] | None = None
 
     def build(self, size: str | None = None) -> nn.Module:
         """The architecture with untrained weights, of the first size unless another is named."""

@@ -64,6 +64,7 @@ def model_files(content: Mapping[str, Any]) -> set[str]:
         *content.get("models", {}).values(),
         *content.get("quantized", {}).values(),
         *content.get("f16", {}).values(),
+        *content.get("fused", {}).values(),
     ]
     entries = [entry for model in models for entry in (model, *model.get("data", ()))]
     return {str(entry.get("file")) for entry in entries}
@@ -111,8 +112,9 @@ def build(
     models: Mapping[str, dict[str, Any]],
     parity: Mapping[str, float],
     experts: Mapping[str, Mapping[str, str]],
+    fused: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The manifest of a bundle.
+    """The manifest of a bundle; `fused` is what it says about the fused encoder.
 
     `models` and `parity` are keyed by the model's name; parity is kept to two digits. `experts` says which model plays
     which role for each part, under "" where the family has no experts.
@@ -127,6 +129,7 @@ def build(
         "prompt": prompt_entry(family),
         **modality_entry(family, experts),
         "models": dict(models),
+        **({} if fused is None else {"fused": {"encoder": dict(fused)}}),
         **({} if "" in experts else {"experts": {name: dict(roles) for name, roles in experts.items()}}),
         "provenance": provenance_entry(parts),
         "parity": {key: float(f"{error:.1e}") for key, error in parity.items()},

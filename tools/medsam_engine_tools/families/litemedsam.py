@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from functools import partial
+from operator import attrgetter
 
 from medsam_engine_tools.family import Family
 from medsam_engine_tools.nn.mask_decoder import MaskDecoder
@@ -27,4 +28,5 @@ FAMILY = Family(
     profile="litemedsam",
     sizes={"tiny_vit": build},
     graphs=partial(sam_graphs, input_size=INPUT_SIZE, frame=INPUT_SIZE),
+    fused_encoder=attrgetter("image_encoder"),
 )

@@ -1,0 +1,71 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// Every SIMD target of the encoder's kernels with every way to multiply that this processor has.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <random>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "kernels/encoder/encoder_kernels.hpp"
+
+namespace medsam::kernels {
+using Floats = std::vector<float>;
+
+inline double value_of(Bf16 bits) { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
+inline double exact_gelu(double x) { return x * 0.5 * std::erfc(-x / std::sqrt(2.0)); }
+
+/// 64-byte aligned memory of `count` elements.
+template <class T>
+class Aligned {
+ public:
+  explicit Aligned(std::int64_t count) : memory_(static_cast<std::size_t>(count) * sizeof(T) + 64) {}
+  T* data() {
+    const auto at = reinterpret_cast<std::uintptr_t>(memory_.data());
+    return reinterpret_cast<T*>((at + 63) / 64 * 64);
+  }
+  T& operator[](std::int64_t i) { return data()[i]; }
+
+ private:
+  std::vector<std::byte> memory_;
+};
+
+class EncoderKernelsTest : public ::testing::TestWithParam<std::tuple<const EncoderKernels*, const BlockProduct*>> {
+ protected:
+  const EncoderKernels& kernels() { return *std::get<0>(GetParam()); }
+  const BlockProduct& blocks() { return *std::get<1>(GetParam()); }
+
+  Floats random(std::int64_t count, float scale = 1.F) {
+    std::normal_distribution<float> normal(0.F, scale);
+    Floats values(static_cast<std::size_t>(count));
+    for (float& v : values) v = normal(generator_);
+    return values;
+  }
+
+  /// Rows of `values` as the left operand of a product; NaN in the rows past the last, which must not matter.
+  Aligned<Bf16> operand(const Floats& values, std::int64_t rows, std::int64_t in, Terms terms) {
+    const std::int64_t low = terms == Terms::two ? in : 0, stride = in + low;
+    Aligned<Bf16> out((rows + 32) * stride);
+    for (std::int64_t i = 0; i < (rows + 32) * stride; ++i) out[i] = 0x7FC0;
+    for (std::int64_t r = 0; r < rows; ++r) kernels().round(&values[r * in], &out[r * stride], low, in);
+    return out;
+  }
+
+  std::mt19937 generator_{7};
+};
+
+inline std::string target_name(const ::testing::TestParamInfo<EncoderKernelsTest::ParamType>& param) {
+  return std::string(std::get<0>(param.param)->name) + "_" + std::get<1>(param.param)->name;
+}
+
+inline auto every_target() {
+  return ::testing::Combine(::testing::ValuesIn(available_encoder_kernels()),
+                            ::testing::ValuesIn(available_products()));
+}
+
+}  // namespace medsam::kernels
