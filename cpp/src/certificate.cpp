@@ -193,7 +193,9 @@ StagePrecisions choose_precision(const std::string& wanted, bool allow_uncertifi
   const Certificate* best = nullptr;
   std::string why = "this bundle has no certificate for it";
   for (const Certificate& certificate : context.certificates) {
-    const bool unmeasured = wanted == "auto" && certificate.stages.encoder == "int8";
+    const std::string& encoder = certificate.stages.encoder;
+    const bool unmeasured =
+        wanted == "auto" && (encoder == "int8" || (encoder == "bf16_fused" && !context.fused_unmeasured));
     if (unmeasured || (wanted != "auto" && certificate.stages.name != wanted)) continue;
     std::string fault = obstacle(certificate, context);
     if (!fault.empty()) {

@@ -48,6 +48,7 @@ struct PrecisionContext {
   std::string quantized_encoder;                             // hash of the bundle's int8 encoder; "" = it has none
   std::string fused_encoder;                                 // hash and backend of the fused one
   std::string half_graphs;                                   // hash of the f16 graphs that the backend would run
+  bool fused_unmeasured = true;                              // whether "auto" may take the fused encoder without `tune`
 };
 
 /// Why a certificate does not hold; "" when it does.
@@ -63,7 +64,8 @@ std::vector<std::string> certified_pairs(const PrecisionContext& context);
 /// "f32"; "auto": the fastest that is certified and native, else f32; "bf16", "f16" or "int8": what its certificate
 /// covers, or every stage when `allow_uncertified`; "bf16/f32" names the encoder's and the decoder's. InvalidArgument
 /// for another word; Unsupported, saying why, for one that is not certified or not native. Whether int8 is faster than
-/// bf16 differs by processor and graph: "auto" leaves it to what was measured here (tuning.hpp).
+/// bf16 differs by processor and graph, and so does the fused encoder without AMX: "auto" leaves these to what was
+/// measured here (tuning.hpp).
 StagePrecisions choose_precision(const std::string& wanted, bool allow_uncertified, const PrecisionContext& context);
 
 }  // namespace medsam

@@ -87,7 +87,7 @@ Engine::Impl::Impl(const std::string& folder, EngineOptions opts)
     throw Unsupported(e.what());
   }
   backend = backends::create_backend(options.device);
-  if (bundle.fused) fused = backends::create_fused(options.device);
+  if (bundle.fused) fused = backends::create_fused(backend->place());
   RunChoice run = choose_run(options, bundle, *backend, fused.get(), cache, warnings(options));
   precision = run.precision;
   options.threads = run.threads;

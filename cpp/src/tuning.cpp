@@ -99,8 +99,10 @@ RunChoice choose_run(const EngineOptions& options, const Bundle& bundle, const b
   const std::string own =
       fused != nullptr && bundle.fused ? fused_identity(bundle.fused->content_hash(), fused->name()) : "";
   const std::string half = backend.runs_half_graphs() ? bundle.half_hash : "";
+  const bool fused_unmeasured = fused != nullptr && fused->fast("bf16_fused");
   const PrecisionContext context{
-      bundle.certificates, bundle.model_hash, backend.name(), backend.place(), native, int8, own, half};
+      bundle.certificates, bundle.model_hash, backend.name(), backend.place(), native, int8, own, half,
+      fused_unmeasured};
   RunChoice choice;
   choice.machine = machine_name(backend);
   choice.certified = certified_pairs(context);

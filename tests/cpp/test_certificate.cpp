@@ -125,10 +125,12 @@ class ChoosePrecision : public ::testing::Test {
             [this](const std::string& p) { return p != "f16" && (p != "int8" || !int8_.empty()); },
             int8_,
             fused_,
-            ""};
+            "",
+            fused_unmeasured_};
   }
   std::vector<Certificate> certificates_;
   std::string int8_, fused_;
+  bool fused_unmeasured_ = true;
 };
 
 TEST_F(ChoosePrecision, NeverApproximatesUnasked) {
@@ -224,6 +226,10 @@ TEST_F(ChoosePrecision, TakesAFusedEncoderOnlyOfTheMeasuredFileAndKernels) {
   fused_ = fused.fused_encoder;
   EXPECT_EQ(choose("auto").encoder, "bf16_fused") << "the faster one";
   EXPECT_EQ(choose("bf16_fused/f32").encoder, "bf16_fused");
+  fused_unmeasured_ = false;
+  EXPECT_EQ(choose("auto").encoder, "bf16") << "it may be slow here";
+  EXPECT_EQ(choose("bf16_fused/f32").encoder, "bf16_fused");
+  EXPECT_TRUE(certified_stages("bf16_fused", "f32", context())) << "for `tune` to measure";
   certificates_ = {good("bf16_fused", "f32")};  // names no fused encoder
   EXPECT_EQ(choose("auto").name, "f32");
 }

@@ -191,6 +191,7 @@ typedef struct medsam_engine_info {
   const char* encoder_precision;   ///< Of it, what the encoder computes in.
   const char* decoder_precision;   ///< And the decoder.
   const char* backend;             ///< e.g. "OpenVINO 2026.4.1".
+  const char* encoder_backend;     ///< The encoder's, e.g. "fused 1"; else the same.
   const char* model_hash;          ///< SHA-256 over the bundle's model files, hex.
   const char* fingerprint;         ///< What an embedding must carry to be accepted.
   const char* const* certified;    ///< What may run here: "encoder/decoder" precisions; certified_count of them.

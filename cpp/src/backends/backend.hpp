@@ -117,6 +117,8 @@ class Backend {
   [[nodiscard]] virtual std::string place() const { return ""; }
   /// Whether the device computes in "f32", "bf16" or "f16" by instructions of its own.
   [[nodiscard]] virtual bool native(const std::string& precision) const = 0;
+  /// Whether "auto" may take a certified precision here without a measurement (`medsam-engine tune`).
+  [[nodiscard]] virtual bool fast(const std::string& /*precision*/) const { return true; }
   /// Whether f16 is a matter of the graph's types, so that f16 runs the bundle's f16 graphs.
   [[nodiscard]] virtual bool runs_half_graphs() const { return false; }
   /// Compiles, or takes from the cache what this very library, device, precision and model gave before. The model file

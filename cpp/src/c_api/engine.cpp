@@ -101,6 +101,7 @@ medsam_status medsam_engine_get_info(const medsam_engine* engine, medsam_engine_
     out.encoder_precision = from.encoder_precision.c_str();
     out.decoder_precision = from.decoder_precision.c_str();
     out.backend = from.backend.c_str();
+    out.encoder_backend = from.encoder_backend.c_str();
     out.model_hash = from.model_hash.c_str();
     out.fingerprint = from.fingerprint.c_str();
     out.certified = engine->certified.data();
