@@ -6,103 +6,162 @@ import numpy as np
 from numpy.typing import NDArray
 
 class Error(Exception):
+    """Base of every error the engine raises. `code` is stable across versions."""
+
     code: int
 
-class InvalidArgument(Error, ValueError): ...
-class ModelError(Error): ...
-class BackendError(Error): ...
-class OutOfMemory(Error, MemoryError): ...
-class Unsupported(Error): ...
-class Cancelled(Error): ...
+class InvalidArgument(Error, ValueError):
+    """The caller's input is out of its documented range. Also a ValueError."""
+
+class ModelError(Error):
+    """The bundle is missing, corrupt, of an unknown version, or does not belong to the embedding at hand."""
+
+class BackendError(Error):
+    """The inference library failed; its own text is in the message."""
+
+class OutOfMemory(Error, MemoryError):
+    """An allocation failed. Also a MemoryError."""
+
+class Unsupported(Error):
+    """Not possible on this machine, in this process, or with this bundle."""
+
+class Cancelled(Error):
+    """The caller's cancellation callback asked to stop."""
 
 class EngineInfo:
+    """What an engine runs."""
+
     @property
-    def family(self) -> str: ...
+    def family(self) -> str:
+        """E.g. "litemedsam"."""
     @property
-    def profile(self) -> str: ...
+    def profile(self) -> str:
+        """The profile in force."""
     @property
-    def device(self) -> str: ...
+    def device(self) -> str:
+        """As the backend names it."""
     @property
-    def precision(self) -> str: ...
+    def precision(self) -> str:
+        """The precision in force: "f32", or that of the certificate used."""
     @property
-    def encoder_precision(self) -> str: ...
+    def encoder_precision(self) -> str:
+        """Of it, what the encoder computes in."""
     @property
-    def decoder_precision(self) -> str: ...
+    def decoder_precision(self) -> str:
+        """And the decoder."""
     @property
-    def encoder_backend(self) -> str: ...
+    def encoder_backend(self) -> str:
+        """The encoder's, e.g. "fused 1" (docs/precision.md); else the same."""
     @property
-    def backend(self) -> str: ...
+    def backend(self) -> str:
+        """E.g. "OpenVINO 2026.4.1"."""
     @property
-    def model_hash(self) -> str: ...
+    def model_hash(self) -> str:
+        """SHA-256 over the bundle's model files, hex."""
     @property
-    def fingerprint(self) -> str: ...
+    def fingerprint(self) -> str:
+        """What an embedding must carry to be accepted; of all experts together."""
     @property
-    def threads(self) -> int: ...
+    def threads(self) -> int:
+        """Inference threads asked for, or tuned; 0 = all."""
     @property
-    def tuned(self) -> bool: ...
+    def tuned(self) -> bool:
+        """Whether `medsam-engine tune` chose the precision and the threads."""
     @property
-    def certified(self) -> tuple[str, ...]: ...
+    def certified(self) -> tuple[str, ...]:
+        """What may run here: "encoder/decoder" precisions, "f32/f32" first."""
     @property
-    def machine(self) -> str: ...
+    def machine(self) -> str:
+        """The machine, as a tuned choice names it."""
     @property
-    def tuning_file(self) -> str: ...
+    def tuning_file(self) -> str:
+        """Where a tuned choice is stored; "" without a cache folder."""
     @property
-    def input_size(self) -> int: ...
+    def input_size(self) -> int:
+        """Side of the encoder's square input, pixels."""
     @property
-    def embedding_shape(self) -> tuple[int, ...]: ...
+    def embedding_shape(self) -> tuple[int, ...]:
+        """(1, C, h, w)."""
     @property
-    def mask_shape(self) -> tuple[int, ...]: ...
+    def mask_shape(self) -> tuple[int, ...]:
+        """(h, w) of `low_res_logits`."""
     @property
-    def accepts_points(self) -> bool: ...
+    def accepts_points(self) -> bool:
+        """Whether prompts may have points."""
     @property
-    def accepts_mask(self) -> bool: ...
+    def accepts_mask(self) -> bool:
+        """Whether prompts may have an earlier mask."""
     @property
-    def accepts_scribble(self) -> bool: ...
+    def accepts_scribble(self) -> bool:
+        """Whether prompts may have a scribble."""
     @property
-    def modalities(self) -> tuple[str, ...]: ...
+    def modalities(self) -> tuple[str, ...]:
+        """That the model tells apart; empty: it does not ask."""
     @property
-    def needs_modality(self) -> bool: ...
+    def needs_modality(self) -> bool:
+        """Whether an image without one of them is refused."""
     @property
-    def experts(self) -> tuple[str, ...]: ...
+    def experts(self) -> tuple[str, ...]:
+        """Names of the bundle's experts; empty: one model for all."""
 
 class ImageEmbedding:
+    """One encoded image; immutable, and may outlive its Engine."""
+
     @property
-    def height(self) -> int: ...
+    def height(self) -> int:
+        """Rows of the original image."""
     @property
-    def width(self) -> int: ...
+    def width(self) -> int:
+        """Columns of the original image."""
     @property
-    def original_size(self) -> tuple[int, int]: ...
+    def original_size(self) -> tuple[int, int]:
+        """(H, W) of the image, pixels."""
     @property
-    def shape(self) -> tuple[int, ...]: ...
+    def shape(self) -> tuple[int, ...]:
+        """The image embedding's shape, (1, C, h, w)."""
     @property
-    def nbytes(self) -> int: ...
+    def nbytes(self) -> int:
+        """Bytes held: all encoder outputs, and the image's pixels where the model looks at them again."""
     @property
-    def fingerprint(self) -> str: ...
+    def fingerprint(self) -> str:
+        """Hex digest naming the encoder, its precision, its image rules and the storage."""
     @property
-    def array(self) -> NDArray[np.float32]: ...
-    def to_bytes(self) -> bytes: ...
+    def array(self) -> NDArray[np.float32]:
+        """The image embedding, (1, C, h, w) float32, read-only; it keeps the embedding alive."""
+    def to_bytes(self) -> bytes:
+        """The embedding as bytes, portable between machines and guarded by a digest."""
     @staticmethod
-    def from_bytes(data: bytes) -> ImageEmbedding: ...
+    def from_bytes(data: bytes) -> ImageEmbedding:
+        """The opposite of to_bytes. ModelError when the bytes are not what that wrote."""
     def __getstate__(self) -> bytes: ...
     def __setstate__(self, state: bytes, /) -> None: ...
     def __copy__(self, *args: object) -> ImageEmbedding: ...
     def __deepcopy__(self, *args: object) -> ImageEmbedding: ...
 
 class CacheStats:
+    """The embedding cache's counters since the engine was made."""
+
     @property
-    def hits(self) -> int: ...
+    def hits(self) -> int:
+        """Images whose embedding was there, or being made by another thread."""
     @property
-    def misses(self) -> int: ...
+    def misses(self) -> int:
+        """Images encoded, or read from the store."""
     @property
-    def store_hits(self) -> int: ...
+    def store_hits(self) -> int:
+        """Of the misses, those read from the store."""
     @property
-    def evictions(self) -> int: ...
+    def evictions(self) -> int:
+        """Embeddings dropped to stay within the budget."""
     @property
-    def entries(self) -> int: ...
+    def entries(self) -> int:
+        """Embeddings held now."""
     @property
-    def bytes(self) -> int: ...
+    def bytes(self) -> int:
+        """Bytes they hold."""
     @property
-    def budget(self) -> int: ...
+    def budget(self) -> int:
+        """`cache_bytes` of the engine."""
 
 class Prediction:
     @property
@@ -178,38 +237,57 @@ class Engine:
     def take_messages(self) -> list[tuple[bool, str]]: ...
 
 class CaseReport:
+    """What became of one case; times in seconds."""
+
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """File name, e.g. "2DBox_US_busi_1.npz"."""
     @property
-    def status(self) -> Literal["done", "skipped", "failed"]: ...
+    def status(self) -> Literal["done", "skipped", "failed"]:
+        """What became of it: "done", "skipped" (its answer was there) or "failed"."""
     @property
-    def message(self) -> str: ...
+    def message(self) -> str:
+        """One line when failed, else empty."""
     @property
-    def objects(self) -> int: ...
+    def objects(self) -> int:
+        """Boxes."""
     @property
-    def empty_objects(self) -> int: ...
+    def empty_objects(self) -> int:
+        """Of these, how many got no pixel."""
     @property
-    def slices(self) -> int: ...
+    def slices(self) -> int:
+        """D of a volume, 1 for an image, 0 when skipped or unreadable."""
     @property
-    def read_s(self) -> float: ...
+    def read_s(self) -> float:
+        """Reading the file, seconds."""
     @property
-    def segment_s(self) -> float: ...
+    def segment_s(self) -> float:
+        """Encoding and decoding, seconds."""
     @property
-    def write_s(self) -> float: ...
+    def write_s(self) -> float:
+        """Writing the answer, seconds."""
 
 class FolderReport:
+    """What became of all cases of a folder."""
+
     @property
-    def cases(self) -> list[CaseReport]: ...
+    def cases(self) -> list[CaseReport]:
+        """Sorted by name. Those that a cancelled run did not come to are absent."""
     @property
-    def done(self) -> int: ...
+    def done(self) -> int:
+        """Cases segmented and written."""
     @property
-    def skipped(self) -> int: ...
+    def skipped(self) -> int:
+        """Cases whose answer was there already."""
     @property
-    def failed(self) -> int: ...
+    def failed(self) -> int:
+        """Cases with a fault."""
     @property
-    def wall_s(self) -> float: ...
+    def wall_s(self) -> float:
+        """The whole run, seconds."""
     @property
-    def csv_fault(self) -> str: ...
+    def csv_fault(self) -> str:
+        """Why the table of times is not complete; "" when it is."""
 
 class FolderRun:
     def __init__(
@@ -228,8 +306,15 @@ class FolderRun:
         cancelled: Callable[[], bool] | None,
     ) -> FolderReport: ...
 
-def profile_names() -> list[str]: ...
-def modality_names() -> list[str]: ...
+def profile_names() -> list[str]:
+    """Names of the built-in profiles, sorted."""
+
+def modality_names() -> list[str]:
+    """The modalities the engine knows, sorted."""
+
 def canonical_modality(word: str) -> str | None: ...
-def simd_target() -> str: ...
-def version() -> str: ...
+def simd_target() -> str:
+    """The instruction set the pixel kernels run on in this process."""
+
+def version() -> str:
+    """The library's version."""

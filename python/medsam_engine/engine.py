@@ -111,7 +111,8 @@ class Engine:
         Raises:
             InvalidArgument: another type, dtype or shape, or a value that is not finite; a modality that is unknown,
                 or missing where the model needs one.
-            BackendError, OutOfMemory, Unsupported (after fork).
+            BackendError, OutOfMemory: the inference library failed, or memory ran out.
+            Unsupported: after fork.
         """
         embedding = self._core.encode(image, modality=modality or "")
         self._forward_messages()
@@ -150,7 +151,8 @@ class Engine:
             InvalidArgument: a wrong type, shape or value, or a coordinate outside the image.
             ModelError: the embedding belongs to another model.
             Unsupported: the bundle lacks this kind of prompt; after fork.
-            BackendError, OutOfMemory, Cancelled.
+            BackendError, OutOfMemory: the inference library failed, or memory ran out.
+            Cancelled: `cancelled` said so.
         """
         if not isinstance(embedding, ImageEmbedding):
             raise InvalidArgument(
@@ -191,7 +193,7 @@ class Engine:
             label map (H, W) uint16, or uint32 when N > 65535; the caller's own.
 
         Raises:
-            As encode and predict.
+            Error: as encode and predict.
         """
         labels = self._core.segment(image, box_array(boxes), modality=modality or "", cancelled=cancelled)
         self._forward_messages()
@@ -225,7 +227,8 @@ class Engine:
             overlap, the profile decides (the later box wins, in `clinical` the smaller). The caller's own.
 
         Raises:
-            As encode and predict; whatever `progress` or `cancel` raise.
+            Error: as encode and predict.
+            Exception: whatever `progress` or `cancel` raise.
         """
         labels = self._core.segment_volume(
             volume,

@@ -80,7 +80,8 @@ class FolderRun:
 
         Raises:
             InvalidArgument: a second call, or no engine where one is needed.
-            Cancelled, KeyboardInterrupt, and whatever the callbacks raise.
+            Cancelled, KeyboardInterrupt: the caller asked to stop.
+            Exception: whatever the callbacks raise.
         """
         core = None if engine is None else engine._core
         report = self._core.run(core, progress=progress, finished=finished, cancelled=cancelled)
