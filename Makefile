@@ -27,7 +27,7 @@ PACKAGE_STAMP := $(STAMPS)/package-$(call digest,CMakeLists.txt cmake cpp kernel
 BUNDLE_STAMP := $(STAMPS)/bundle-$(call digest,tools profiles)
 
 .PHONY: help setup build bundle demo test test-cpp test-python parity plans test-slow test-all sanitize asan tsan fuzz soak throws cuda wheel consumer \
-        examples docs-cpp stubs lint lint-python lint-types lint-cpp analyze format bench bench-build bench-full clean
+        examples docs docs-cpp stubs lint lint-python lint-types lint-cpp analyze format bench bench-build bench-full clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -74,7 +74,7 @@ plans: | build  ## every family's graphs as TensorRT plans, f32 and f16; needs n
 test-slow: | build bundle  ## the tests that take minutes: every family's export
 	@$(PYTHON) -m pytest -m slow
 
-test-all: test test-slow sanitize fuzz analyze cuda wheel consumer examples docs-cpp  ## everything: test, slow tests, sanitizers, fuzzing, CUDA, wheel alone, find_package, examples
+test-all: test test-slow sanitize fuzz analyze cuda wheel consumer examples docs  ## everything: test, slow tests, sanitizers, fuzzing, CUDA, wheel alone, find_package, examples
 
 sanitize: asan tsan  ## the C++ tests under ASan + UBSan, then under TSan
 
@@ -118,6 +118,10 @@ docs-cpp: | setup  ## the reference of the C++ and C headers: build/docs-cpp/htm
 	@rm -rf build/docs-cpp && mkdir -p build/docs-cpp
 	@MEDSAM_ENGINE_VERSION=$$(sed -nE 's/^project\(.* VERSION ([0-9.]+).*/\1/p' CMakeLists.txt) doxygen docs/Doxyfile
 	@echo "docs-cpp: every public symbol is documented; see build/docs-cpp/html/index.html"
+
+docs: build docs-cpp  ## the documentation site, build/site, without a warning
+	@NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --quiet --strict
+	@echo "docs: see build/site/index.html; for its search: $(PYTHON) -m http.server --directory build/site"
 
 lint: lint-python lint-cpp  ## formatting, types, clang-tidy, dependency rules
 

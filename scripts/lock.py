@@ -21,7 +21,7 @@ from packaging.utils import canonicalize_name
 
 LOCK = Path(__file__).resolve().parent.parent / "requirements.lock"
 # What a user runs with, then the extras, then what only builds and tests.
-SETS = ("dependencies", "cli", "medical", "eval", "export", "build", "test", "lint")
+SETS = ("dependencies", "cli", "medical", "eval", "export", "build", "test", "lint", "docs")
 HEADER = """\
 # Exact versions that were tested (CPython 3.11, Linux x86_64), written by scripts/lock.py: do not edit.
 # pip install -c requirements.lock 'medsam-engine[cli,medical]'

@@ -7,7 +7,7 @@
 #   MEDSAM_NO_CUDA=1    leave TensorRT for RTX out
 #   PYTHON=python3.12   the interpreter for .venv
 # setup.sh examples     also what examples/ is built with: ITK and Qt 6 (about 0.5 GB)
-# setup.sh docs         also doxygen
+# setup.sh docs         also doxygen, and MkDocs into .venv
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -135,6 +135,14 @@ if [ -z "${MEDSAM_NO_CUDA:-}" ] && ! done_already cuda "$cuda"; then
     mark_done cuda "$cuda"
   else
     say "going on without $cuda, which pip cannot get here: the tests that build plans are skipped"
+  fi
+fi
+if [[ " $* " == *" docs "* ]]; then
+  site=$("$python" scripts/requirements.py docs)
+  if ! done_already docs "$site"; then
+    say "installing the site's tools into .venv: $(tr '\n' ' ' <<<"$site")"
+    pip_install -r <(printf '%s\n' "$site")
+    mark_done docs "$site"
   fi
 fi
 say "ready ($("$venv_python" --version), $(cmake --version | head -n 1), $("${CXX:-g++}" --version | head -n 1))"
