@@ -135,15 +135,23 @@ def test_bad_bundles(bundle: Path, tmp_path: Path) -> None:
         Engine(corrupt, verify=True)
 
 
-def test_a_model_the_backend_cannot_read(bundle: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "error", "message"),
+    [
+        (b"not an ONNX file", ModelError, r"encoder\.onnx: got bytes that are no protobuf message"),
+        (b"\x0a\x03abc", BackendError, r"OpenVINO.*encoder\.onnx"),  # a message, whose field is not a model's
+    ],
+)
+def test_a_model_the_backend_cannot_read(
+    content: bytes, error: type[Exception], message: str, bundle: Path, tmp_path: Path
+) -> None:
     broken = tmp_path / "broken"
     shutil.copytree(bundle, broken)
-    content = b"not an ONNX file"
     (broken / "encoder.onnx").write_bytes(content)
     manifest = json.loads((broken / "manifest.json").read_text())
     manifest["models"]["encoder"] |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     (broken / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(BackendError, match=r"OpenVINO.*encoder\.onnx"):
+    with pytest.raises(error, match=message):
         Engine(broken)
 
 

@@ -77,7 +77,8 @@ def write_emulation(bundle: Path, folder: Path) -> None:
             "inputs": entry["inputs"],
             "outputs": entry["outputs"],
         }
-    content.pop("quantized", None)
+    for other in ("quantized", "fused"):
+        content.pop(other, None)
     content["certificates"] = []
     manifest.write(folder, content)
 

@@ -35,7 +35,7 @@ def documented() -> dict[str, Any]:
 
 
 def test_fields_are_the_documented_ones(content: dict[str, Any], documented: dict[str, Any]) -> None:
-    assert set(content) == set(documented)
+    assert set(content) == {*documented, "fused"}
     for key in ("schema_version", "family", "image", "prompt"):
         assert content[key] == documented[key]
     assert set(content["models"]) == set(documented["models"]) == set(content["parity"])
@@ -80,7 +80,7 @@ def test_files_are_as_stated(key: str, content: dict[str, Any], bundle: Path) ->
 
 
 def test_folder_holds_nothing_else(content: dict[str, Any], bundle: Path) -> None:
-    named = {model["file"] for model in content["models"].values()}
+    named = {model["file"] for part in ("models", "fused") for model in content[part].values()}
     assert {entry.name for entry in bundle.iterdir()} == named | {"manifest.json"}
 
 
