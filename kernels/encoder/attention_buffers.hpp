@@ -7,22 +7,22 @@
 
 namespace medsam::kernels {
 
+template <class T>
 struct AttentionBuffers {
-  Bf16 *keys, *values;   // packed as right operands
+  T *keys, *values;      // packed as right operands
   float* blocks;         // (key_stride / 32, 32, 32): scores
-  float* scores;         // (key_stride): a row of them
-  Bf16* weights;         // (32, key_stride)
+  T* weights;            // (32, key_stride)
   std::int64_t* chunks;  // (key_stride / 32)
 };
 
-inline AttentionBuffers take_attention_buffers(std::int64_t key_stride, Scratch& scratch) noexcept {
+template <class T>
+AttentionBuffers<T> take_attention_buffers(std::int64_t key_stride, Scratch& scratch) noexcept {
   const auto keys = static_cast<std::size_t>(key_stride), block = static_cast<std::size_t>(kBlock);
-  AttentionBuffers buffers{};
-  buffers.keys = scratch.take<Bf16>(keys * block);
-  buffers.values = scratch.take<Bf16>(keys * block);
+  AttentionBuffers<T> buffers{};
+  buffers.keys = scratch.take<T>(keys * block);
+  buffers.values = scratch.take<T>(keys * block);
   buffers.blocks = scratch.take<float>(keys * block);
-  buffers.scores = scratch.take<float>(keys);
-  buffers.weights = scratch.take<Bf16>(keys * block);
+  buffers.weights = scratch.take<T>(keys * block);
   buffers.chunks = scratch.take<std::int64_t>(keys / block);
   return buffers;
 }

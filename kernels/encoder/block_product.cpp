@@ -1,9 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // Products of blocks. The instructions are asked for function by function, so that the rest of this file runs anywhere.
-#include <algorithm>
-#include <bit>
-
-#include "kernels/encoder/encoder_kernels.hpp"
+#include "kernels/encoder/block_layout.hpp"
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -15,22 +12,9 @@
 namespace medsam::kernels {
 namespace {
 
-// A chunk of a packed block: two tiles of 16 columns, each 16 pairs of rows with the pair's elements side by side,
-// which is what both AMX's tiles and the dot products of AVX-512 read.
-constexpr std::int64_t kTile = 16;
-constexpr std::int64_t kTileElements = 2 * kTile * kTile;
-constexpr std::int64_t kChunkElements = 2 * kTileElements;
-
-float widened(Bf16 value) noexcept { return std::bit_cast<float>(static_cast<std::uint32_t>(value) << 16); }
-
-Bf16 rounded(float value) noexcept {
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  return static_cast<Bf16>((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
-}
-
 void nothing() noexcept {}
 
-void multiply_scalar(const BlockParams& p) noexcept {
+void multiply_scalar(const BlockParams<Bf16>& p) noexcept {
   for (std::int64_t row = 0; row < p.rows; ++row) {
     for (std::int64_t column = 0; column < kBlock; ++column) {
       float sum = 0;
@@ -44,12 +28,13 @@ void multiply_scalar(const BlockParams& p) noexcept {
   }
 }
 
-constexpr BlockProduct kScalar = {"SCALAR", nothing, multiply_scalar, nothing};
+constexpr BlockProduct kScalar = {"SCALAR", nothing, multiply_scalar, nothing, false};
 
 #if defined(__x86_64__)
 
 template <int kRows>
-__attribute__((target("avx512f,avx512bf16"))) void multiply_rows(const BlockParams& p, std::int64_t row) noexcept {
+__attribute__((target("avx512f,avx512bf16"))) void multiply_rows(const BlockParams<Bf16>& p,
+                                                                 std::int64_t row) noexcept {
   __m512 sums[kRows][2];
 #pragma GCC unroll 12
   for (int r = 0; r < kRows; ++r) sums[r][0] = sums[r][1] = _mm512_setzero_ps();
@@ -76,13 +61,30 @@ __attribute__((target("avx512f,avx512bf16"))) void multiply_rows(const BlockPara
   }
 }
 
-__attribute__((target("avx512f,avx512bf16"))) void multiply_avx512(const BlockParams& p) noexcept {
-  std::int64_t row = 0;
-  for (; row + 8 <= p.rows; row += 8) multiply_rows<8>(p, row);
-  for (; row < p.rows; ++row) multiply_rows<1>(p, row);
+__attribute__((target("avx512f,avx512bf16"))) void multiply_avx512(const BlockParams<Bf16>& p) noexcept {
+  for_row_pieces(p.rows, 8, [&p](std::int64_t row, std::int64_t count) {
+    switch (count) {
+      case 8:
+        return multiply_rows<8>(p, row);
+      case 7:
+        return multiply_rows<7>(p, row);
+      case 6:
+        return multiply_rows<6>(p, row);
+      case 5:
+        return multiply_rows<5>(p, row);
+      case 4:
+        return multiply_rows<4>(p, row);
+      case 3:
+        return multiply_rows<3>(p, row);
+      case 2:
+        return multiply_rows<2>(p, row);
+      default:
+        return multiply_rows<1>(p, row);
+    }
+  });
 }
 
-constexpr BlockProduct kAvx512 = {"AVX512_BF16", nothing, multiply_avx512, nothing};
+constexpr BlockProduct kAvx512 = {"AVX512_BF16", nothing, multiply_avx512, nothing, true};
 
 __attribute__((target("amx-tile"))) void begin_amx() noexcept {
   struct alignas(64) Config {
@@ -100,7 +102,7 @@ __attribute__((target("amx-tile"))) void begin_amx() noexcept {
 
 __attribute__((target("amx-tile"))) void end_amx() noexcept { _tile_release(); }
 
-__attribute__((target("amx-tile,amx-bf16"))) void multiply_amx(const BlockParams& p) noexcept {
+__attribute__((target("amx-tile,amx-bf16"))) void multiply_amx(const BlockParams<Bf16>& p) noexcept {
   const std::int64_t stride = p.a_stride * static_cast<std::int64_t>(sizeof(Bf16));
   constexpr int kStride = kBlock * sizeof(float);
   _tile_zero(0);
@@ -136,7 +138,7 @@ __attribute__((target("amx-tile,amx-bf16"))) void multiply_amx(const BlockParams
   _tile_stored(1, p.c + kTile, kStride);
 }
 
-constexpr BlockProduct kAmx = {"AMX", begin_amx, multiply_amx, end_amx};
+constexpr BlockProduct kAmx = {"AMX", begin_amx, multiply_amx, end_amx, false};
 
 bool has_avx512_bf16() noexcept {
   std::uint32_t a = 0, b = 0, c = 0, d = 0;
@@ -166,51 +168,6 @@ std::vector<const BlockProduct*> available_products() {
     return products;
   }();
   return kProducts;
-}
-
-PackedMatrix pack_matrix(const float* matrix, std::int64_t in, std::int64_t out, Terms terms,
-                         const std::vector<std::int64_t>& tap_offsets, std::int64_t low_offset) {
-  PackedMatrix packed;
-  packed.in = in;
-  packed.out = (out + kBlock - 1) / kBlock * kBlock;
-  const auto taps = static_cast<std::int64_t>(tap_offsets.size());
-  struct Source {
-    std::int64_t row;
-    bool low;
-  };
-  std::vector<Source> sources;
-  const auto add = [&](bool a_low, bool b_low) {
-    for (std::int64_t t = 0; t < taps; ++t) {
-      for (std::int64_t i = 0; i < in; i += kBlock) {
-        packed.chunks.push_back(tap_offsets[static_cast<std::size_t>(t)] + i + (a_low ? low_offset : 0));
-        sources.push_back({t * in + i, b_low});
-      }
-    }
-  };
-  // The small products first, so that their sum is not lost in the large one's rounding.
-  if (terms == Terms::two) {
-    add(true, false);
-    add(false, true);
-  }
-  add(false, false);
-  packed.data.resize(sources.size() * static_cast<std::size_t>(kBlock * packed.out));
-  Bf16* to = packed.data.data();
-  for (std::int64_t block = 0; block < packed.out; block += kBlock) {
-    for (const Source& source : sources) {
-      for (std::int64_t tile = block; tile < block + kBlock; tile += kTile) {
-        for (std::int64_t pair = 0; pair < kTile; ++pair) {
-          for (std::int64_t column = tile; column < tile + kTile; ++column) {
-            for (std::int64_t k = 0; k < 2; ++k) {
-              const float value = column < out ? matrix[(source.row + 2 * pair + k) * out + column] : 0.F;
-              const Bf16 high = rounded(value);
-              *to++ = source.low ? rounded(value - widened(high)) : high;
-            }
-          }
-        }
-      }
-    }
-  }
-  return packed;
 }
 
 }  // namespace medsam::kernels

@@ -1,7 +1,12 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // One table a Highway target, all from the same source, Highway's fallback without vectors included: it is the oracle.
+#include <algorithm>
+#include <array>
+#include <string>
+
 #include "kernels/encoder/attention_buffers.hpp"
 #include "kernels/encoder/encoder_kernels.hpp"
+#include "kernels/kernels.hpp"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/encoder/table.cpp"
@@ -9,16 +14,36 @@
 #include "hwy/highway.h"
 #include "kernels/encoder/attention-inl.h"
 #include "kernels/encoder/pointwise-inl.h"
+#include "kernels/encoder/product-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 // NOLINTNEXTLINE(modernize-concat-nested-namespaces): HWY_NAMESPACE names one namespace a target
 namespace medsam::kernels {
 namespace HWY_NAMESPACE {
 
-const EncoderKernels* encoder_table() {
-  static const EncoderKernels kTable = {
-      hwy::TargetName(HWY_TARGET), product, depthwise, normalize_rows, attention, round, add, expand_planes};
-  return &kTable;
+template <class Rounding>
+EncoderKernels table_of(const char* name) {
+  return {name,
+          HWY_NATIVE_FMA != 0,
+          product<Rounding>,
+          depthwise<Rounding>,
+          normalize_rows<Rounding>,
+          attention<Rounding>,
+          attention_exact,
+          round<Rounding>,
+          add,
+          expand_planes};
+}
+
+/// The target's own, and the one that rounds to bf16 by the processor's instruction, where there can be one.
+std::array<const EncoderKernels*, 2> encoder_tables() {
+  static const EncoderKernels kArithmetic = table_of<Arithmetic>(hwy::TargetName(HWY_TARGET));
+#if MEDSAM_ENCODER_AVX512
+  static const EncoderKernels kNative = table_of<Native>("AVX3_BF16");
+  return {&kArithmetic, &kNative};
+#else
+  return {&kArithmetic, nullptr};
+#endif
 }
 
 }  // namespace HWY_NAMESPACE
@@ -28,24 +53,48 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace medsam::kernels {
 
-HWY_EXPORT(encoder_table);
+HWY_EXPORT(encoder_tables);
+
+namespace {
+
+bool has_product(const std::string& name) {
+  const std::vector<const BlockProduct*> products = available_products();
+  return std::any_of(products.begin(), products.end(), [&](const BlockProduct* p) { return name == p->name; });
+}
+
+}  // namespace
 
 std::size_t attention_scratch(std::int64_t key_stride) noexcept {
   Scratch scratch(nullptr);
-  take_attention_buffers(key_stride, scratch);
+  take_attention_buffers<float>(key_stride, scratch);
   return scratch.used();
 }
 
 std::vector<const EncoderKernels*> available_encoder_kernels() {
   std::vector<const EncoderKernels*> tables;
+  const bool native = has_product("AVX512_BF16");
   for (const std::int64_t target : hwy::SupportedAndGeneratedTargets()) {
     hwy::ChosenTarget chosen;  // ours alone: Highway's global choice is left as it is
     chosen.Update(target);
-    const std::size_t count = sizeof(HWY_DISPATCH_TABLE(encoder_table)) / sizeof(HWY_DISPATCH_TABLE(encoder_table)[0]);
-    const std::size_t index = count == 1 ? 0 : chosen.GetIndex();
-    tables.insert(tables.begin(), HWY_DISPATCH_TABLE(encoder_table)[index]());  // Highway lists the best target first
+    constexpr std::size_t kCount =
+        sizeof(HWY_DISPATCH_TABLE(encoder_tables)) / sizeof(HWY_DISPATCH_TABLE(encoder_tables)[0]);
+    const auto [plain, rounding] = HWY_DISPATCH_TABLE(encoder_tables)[kCount == 1 ? 0 : chosen.GetIndex()]();
+    if (rounding != nullptr && native) tables.insert(tables.begin(), rounding);
+    tables.insert(tables.begin(), plain);  // Highway lists the best target first
   }
   return tables;
+}
+
+EncoderTarget encoder_target() {
+  const std::string wanted = table().name;
+  for (const auto& [name, has_bf16] : {std::pair(wanted + "_BF16", true), std::pair(wanted, false)}) {
+    for (const EncoderKernels* kernels : available_encoder_kernels()) {
+      if (kernels->name != name) continue;
+      const std::vector<const BlockProduct*> products = available_products();
+      return {kernels, has_bf16 ? products.back() : products.front(), has_bf16};
+    }
+  }
+  return {available_encoder_kernels().front(), available_products().front(), false};
 }
 
 }  // namespace medsam::kernels

@@ -18,6 +18,7 @@ namespace medsam::kernels {
 using Floats = std::vector<float>;
 
 inline double value_of(Bf16 bits) { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
+inline double value_of(float value) { return value; }
 inline double exact_gelu(double x) { return x * 0.5 * std::erfc(-x / std::sqrt(2.0)); }
 
 /// 64-byte aligned memory of `count` elements.
@@ -47,13 +48,29 @@ class EncoderKernelsTest : public ::testing::TestWithParam<std::tuple<const Enco
     return values;
   }
 
-  /// Rows of `values` as the left operand of a product; NaN in the rows past the last, which must not matter.
-  Aligned<Bf16> operand(const Floats& values, std::int64_t rows, std::int64_t in, Terms terms) {
-    const std::int64_t low = terms == Terms::two ? in : 0, stride = in + low;
-    Aligned<Bf16> out((rows + 32) * stride);
-    for (std::int64_t i = 0; i < (rows + 32) * stride; ++i) out[i] = 0x7FC0;
-    for (std::int64_t r = 0; r < rows; ++r) kernels().round(&values[r * in], &out[r * stride], low, in);
-    return out;
+  /// Rows as the left operand of a product of either kind; NaN in the rows past the last, which must not matter.
+  struct Left {
+    Aligned<Bf16> rounded;
+    Aligned<float> exact;
+  };
+  Left operand(const Floats& values, std::int64_t rows, std::int64_t in) {
+    Left left{Aligned<Bf16>((rows + 32) * in), Aligned<float>((rows + 32) * in)};
+    for (std::int64_t i = 0; i < (rows + 32) * in; ++i) {
+      left.rounded[i] = 0x7FC0;
+      left.exact[i] = i < rows * in ? values[static_cast<std::size_t>(i)] : std::nanf("");
+    }
+    kernels().round(values.data(), left.rounded.data(), rows * in);
+    return left;
+  }
+
+  static ProductParams product_of(Left& left, const PackedMatrix& matrix, std::int64_t rows) {
+    ProductParams params{};
+    params.a = left.rounded.data();
+    params.a_exact = left.exact.data();
+    params.a_stride = matrix.in;
+    params.rows = rows;
+    params.b = &matrix;
+    return params;
   }
 
   std::mt19937 generator_{7};

@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "../backend.hpp"
-#include "kernels/kernels.hpp"
 #include "medsam/error.hpp"
 #include "tiny_vit.hpp"
 
@@ -14,16 +13,19 @@ namespace fused {
 namespace {
 
 // To be raised when the same weights give another embedding, but for rounding noise: certificates name it.
-constexpr const char* kName = "fused 1";
+constexpr const char* kName = "fused 2";
 
-// Linear layers in one bf16 term, convolutions in two. A merge between two stages has no residual beside it: in one
-// term it alone makes the embedding's error twice as large (docs/precision.md).
-constexpr Precision kPrecision = {.patch_embed = Terms::two,
-                                  .bottleneck = Terms::two,
-                                  .merge = Terms::two,
-                                  .attention = Terms::one,
-                                  .perceptron = Terms::one,
-                                  .neck = Terms::two};
+// A merge between two stages has no residual beside it, so what it rounds is lost (docs/precision.md).
+constexpr Precision kRounded = {.patch_embed = Operand::f32,
+                                .bottleneck = Operand::bf16,
+                                .merge_expand = Operand::bf16,
+                                .merge_project = Operand::f32,
+                                .attention = Operand::bf16,
+                                .perceptron = Operand::bf16,
+                                .neck = Operand::bf16};
+
+constexpr Precision kExact = {Operand::f32, Operand::f32, Operand::f32, Operand::f32,
+                              Operand::f32, Operand::f32, Operand::f32};
 
 /// What a model and its requests share.
 struct Loaded {
@@ -73,23 +75,27 @@ class FusedModel final : public CompiledModel {
 class FusedBackend final : public Backend {
  public:
   std::string name() const override { return kName; }
-  std::string device() const override { return kernels::available_products().back()->name; }
-  bool native(const std::string& precision) const override { return precision == "bf16_fused"; }
-  // With AVX-512's dot products alone, an encode took 3 times OpenVINO's bf16_mixed on a processor that has both, where
-  // AMX takes 0.7 of it; on one whose bf16 is built otherwise `tune` may find it faster.
-  bool fast(const std::string& /*precision*/) const override { return device() == "AMX"; }
+  std::string device() const override {
+    const kernels::EncoderTarget target = kernels::encoder_target();
+    return target.fast_bf16 ? target.product->name : target.kernels->name;
+  }
+  bool native(const std::string& precision) const override {
+    const kernels::EncoderTarget target = kernels::encoder_target();
+    return precision == kBf16Fused ? target.fast_bf16 : precision == kF32Fused && target.kernels->fused_multiply_add;
+  }
 
   std::shared_ptr<const CompiledModel> compile(const ModelFile& file, const CompileOptions& options,
                                                const CacheFolder& /*cache*/) const override {
     if (!native(options.precision)) {
-      throw Unsupported("precision: got \"" + options.precision + "\", expected bf16_fused of a fused encoder");
+      throw Unsupported("precision: got \"" + options.precision +
+                        "\", expected bf16_fused or f32_fused of a fused encoder");
     }
     const Weights weights(file.path);
     if (weights.architecture() != "tiny_vit") {
       weights.refuse("holds the architecture \"" + weights.architecture().substr(0, 40) + "\", expected tiny_vit");
     }
     auto loaded = std::make_shared<Loaded>();
-    loaded->model = load_tiny_vit(weights, kPrecision);
+    loaded->model = load_tiny_vit(weights, options.precision == kBf16Fused ? kRounded : kExact);
     Shape expected = file.outputs.at(0).shape;
     expected[0] = 1;
     if (loaded->model.output_shape() != expected || file.outputs.size() != 1) {
@@ -97,8 +103,8 @@ class FusedBackend final : public Backend {
     }
     weights.release_pages();
     loaded->threads = std::make_unique<ThreadPool>(options.threads);
-    loaded->machine = {kernels::available_encoder_kernels().back(), kernels::available_products().back(),
-                       loaded->threads.get()};
+    const kernels::EncoderTarget target = kernels::encoder_target();
+    loaded->machine = {target.kernels, target.product, loaded->threads.get()};
     return std::make_shared<FusedModel>(loaded);
   }
 };
@@ -107,9 +113,9 @@ class FusedBackend final : public Backend {
 }  // namespace fused
 
 std::unique_ptr<Backend> create_fused(const std::string& device) {
-  // The oracle among the products is there for tests: a thousand times slower.
-  const bool fast = kernels::available_products().size() > 1;
-  return device == "CPU" && fast ? std::make_unique<fused::FusedBackend>() : nullptr;
+  if (device != "CPU") return nullptr;
+  auto backend = std::make_unique<fused::FusedBackend>();
+  return backend->native(kBf16Fused) || backend->native(kF32Fused) ? std::move(backend) : nullptr;
 }
 
 }  // namespace medsam::backends

@@ -10,16 +10,15 @@ namespace medsam::backends::fused {
 namespace {
 
 struct BottleneckBuffers {
-  Bf16 *in, *out;    // a row as left operand of expand, of project
-  float* hidden[3];  // the last three rows after expand
+  OperandRows in, out;  // a row as left operand of expand, of project
+  float* hidden[3];     // the last three rows after expand
 };
 
 BottleneckBuffers take(const Bottleneck& layer, std::int64_t width, Scratch& scratch) {
   BottleneckBuffers buffers{};
-  const std::int64_t rows = rounded_up(width, kBlock);
-  buffers.in = scratch.take<Bf16>(size(rows * layer.expand.stride()));
-  buffers.out = scratch.take<Bf16>(size(rows * layer.project.stride()));
-  for (float*& row : buffers.hidden) row = scratch.take<float>(size(rows * layer.expand.out));
+  buffers.in = take_rows_for(layer.expand, width, scratch);
+  buffers.out = take_rows_for(layer.project, width, scratch);
+  for (float*& row : buffers.hidden) row = scratch.take<float>(size(width * layer.expand.out));
   return buffers;
 }
 
@@ -41,11 +40,10 @@ void run_bottleneck(const Bottleneck& layer, const Machine& machine, std::int64_
     for (std::int64_t y = band * rows; y < std::min(out_width, (band + 1) * rows); ++y) {
       const std::int64_t last = std::min(width - 1, y * layer.stride + 1);
       for (; expanded <= last; ++expanded) {
-        const float* row = workspace.current + expanded * width * in;
-        for (std::int64_t x = 0; x < width; ++x) {
-          machine.kernels->round(row + x * in, buffers.in + x * layer.expand.stride(), layer.expand.low_offset, in);
-        }
-        auto params = product_of(layer.expand, buffers.in, width);
+        float* row = workspace.current + expanded * width * in;
+        const bool rounds = buffers.in.rounded != nullptr;
+        if (rounds) machine.kernels->round(row, buffers.in.rounded, width * in);
+        auto params = product_of(layer.expand, rounds ? buffers.in : OperandRows{nullptr, row, in}, width);
         params.gelu = true;
         params.out = buffers.hidden[expanded % 3];
         params.out_stride = hidden;
@@ -58,7 +56,7 @@ void run_bottleneck(const Bottleneck& layer, const Machine& machine, std::int64_
       }
       depthwise.stride = layer.stride;
       depthwise.gelu = true;
-      round_for(layer.project, buffers.out, depthwise);
+      write_to(buffers.out, depthwise);
       machine.kernels->depthwise(depthwise);
       auto params = product_of(layer.project, buffers.out, out_width);
       if (layer.residual) {

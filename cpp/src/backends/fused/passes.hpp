@@ -17,23 +17,49 @@ using kernels::Scratch;
 inline std::size_t size(std::int64_t n) { return static_cast<std::size_t>(n); }
 inline std::int64_t rounded_up(std::int64_t n, std::int64_t step) { return (n + step - 1) / step * step; }
 
-/// The product of `rows` rows at `a` with a layer's matrix, plus its bias; where it goes is left to the caller.
-inline kernels::ProductParams product_of(const Linear& linear, const Bf16* a, std::int64_t rows) {
+/// Rows of channels as operands of `operand`; the other pointer is null.
+struct OperandRows {
+  Bf16* rounded;
+  float* exact;
+  std::int64_t channels;
+
+  /// From row `first` on.
+  [[nodiscard]] OperandRows from(std::int64_t first) const {
+    return {rounded == nullptr ? nullptr : rounded + first * channels,
+            exact == nullptr ? nullptr : exact + first * channels, channels};
+  }
+};
+
+inline OperandRows take_rows(Operand operand, std::int64_t rows, std::int64_t channels, Scratch& scratch) {
+  const std::size_t count = size(rounded_up(rows, kBlock) * channels);
+  return operand == Operand::bf16 ? OperandRows{scratch.take<Bf16>(count), nullptr, channels}
+                                  : OperandRows{nullptr, scratch.take<float>(count), channels};
+}
+
+/// Memory for the left operand of a layer.
+inline OperandRows take_rows_for(const Linear& layer, std::int64_t rows, Scratch& scratch) {
+  return take_rows(layer.matrix.operand, rows, layer.in, scratch);
+}
+
+/// The product of the first `rows` rows of `a` with a layer's matrix, plus its bias; where it goes is left to the
+/// caller.
+inline kernels::ProductParams product_of(const Linear& linear, const OperandRows& a, std::int64_t rows) {
   kernels::ProductParams params{};
-  params.a = a;
-  params.a_stride = linear.stride();
+  params.a = a.rounded;
+  params.a_exact = a.exact;
+  params.a_stride = linear.in;
   params.rows = rows;
   params.b = &linear.matrix;
   params.bias = linear.bias.empty() ? nullptr : linear.bias.data();
   return params;
 }
 
-/// Where `params`, a kernel's, rounds its result to, as the left operand of `next`.
+/// `params`, a kernel's, writes its result to `to`.
 template <class Params>
-void round_for(const Linear& next, Bf16* to, Params& params) {
-  params.rounded = to;
-  params.rounded_stride = next.stride();
-  params.low_offset = next.low_offset;
+void write_to(const OperandRows& to, Params& params) {
+  params.rounded = to.rounded;
+  params.out = to.exact;
+  params.out_stride = params.rounded_stride = to.channels;
 }
 
 /// A convolution of row `y` of (height, width, channels) features with zero rows around them.

@@ -14,15 +14,14 @@ constexpr std::int64_t kPerceptronTokens = 128;
 
 struct PerceptronBuffers {
   float* tokens;
-  Bf16 *normalised, *hidden;
+  OperandRows normalised, hidden;
 };
 
 PerceptronBuffers take(const Block& block, std::int64_t tokens, Scratch& scratch) {
   PerceptronBuffers buffers{};
-  const std::int64_t rows = rounded_up(tokens, kBlock);
-  buffers.tokens = scratch.take<float>(size(rows * block.fc1.in));
-  buffers.normalised = scratch.take<Bf16>(size(rows * block.fc1.stride()));
-  buffers.hidden = scratch.take<Bf16>(size(rows * block.fc2.stride()));
+  buffers.tokens = scratch.take<float>(size(tokens * block.fc1.in));
+  buffers.normalised = take_rows_for(block.fc1, tokens, scratch);
+  buffers.hidden = take_rows_for(block.fc2, tokens, scratch);
   return buffers;
 }
 
@@ -42,6 +41,7 @@ void run_perceptron(const Block& block, const Machine& machine, std::int64_t gri
         depthwise.rows[r] = row < 0 || row >= grid ? nullptr : workspace.current + row * grid * channels;
       }
       depthwise.out = buffers.tokens + (y - first) * grid * channels;
+      depthwise.out_stride = channels;
       machine.kernels->depthwise(depthwise);
     }
     kernels::NormalizeRowsParams norm{};
@@ -49,11 +49,11 @@ void run_perceptron(const Block& block, const Machine& machine, std::int64_t gri
     norm.rows = tokens;
     norm.channels = channels;
     norm.eps = kEpsilon;
-    round_for(block.fc1, buffers.normalised, norm);
+    write_to(buffers.normalised, norm);
     machine.kernels->normalize_rows(norm);
     auto expand = product_of(block.fc1, buffers.normalised, tokens);
     expand.gelu = true;
-    round_for(block.fc2, buffers.hidden, expand);
+    write_to(buffers.hidden, expand);
     machine.kernels->product(expand, *machine.product);
     auto project = product_of(block.fc2, buffers.hidden, tokens);
     project.residual = buffers.tokens;

@@ -14,20 +14,18 @@
 namespace medsam::backends::fused {
 
 using kernels::Bf16;
-using kernels::Terms;
+using kernels::Operand;
 
-/// In how many bf16 terms the products of each kind of layer are computed.
+/// What the operands of each kind of layer are.
 struct Precision {
-  Terms patch_embed, bottleneck, merge, attention, perceptron, neck;
+  Operand patch_embed, bottleneck, merge_expand, merge_project, attention, perceptron, neck;
 };
 
-/// Matrix and bias; the left operand's rows hold `terms` terms, `low_offset` elements apart.
+/// Matrix and bias.
 struct Linear {
   kernels::PackedMatrix matrix;
   std::vector<float> bias;
   std::int64_t in = 0, out = 0;
-  std::int64_t low_offset = 0;  // 0: one term
-  [[nodiscard]] std::int64_t stride() const { return in + low_offset; }
 };
 
 struct Depthwise {
@@ -58,7 +56,7 @@ struct Window {
 struct Block {
   Linear qkv, proj, fc1, fc2;
   Depthwise depthwise;
-  std::vector<Bf16> padding;  // (2 * channels): key and value of the padding
+  std::vector<Bf16> padding;  // (2 * channels): key and value of the padding, which are the biases
   std::int64_t heads = 0;
   std::vector<WindowKind> kinds;
   std::vector<std::vector<Window>> groups;  // windows that are projected together

@@ -28,13 +28,11 @@ std::vector<float> values(const Weights& weights, const std::string& name, const
   return {data, data + count};
 }
 
-Linear load_linear(const Weights& weights, const std::string& name, std::int64_t in, Terms terms) {
+Linear load_linear(const Weights& weights, const std::string& name, std::int64_t in, Operand operand) {
   Linear linear;
   linear.in = in;
   linear.out = columns(weights, name);
-  linear.low_offset = terms == Terms::two ? in : 0;
-  linear.matrix = kernels::pack_matrix(weights.tensor(name + ".weight", {in, linear.out}), in, linear.out, terms, {0},
-                                       linear.low_offset);
+  linear.matrix = kernels::pack_matrix(weights.tensor(name + ".weight", {in, linear.out}), in, linear.out, operand);
   if (weights.has(name + ".bias")) linear.bias = values(weights, name + ".bias", {linear.out});
   return linear;
 }
@@ -43,11 +41,12 @@ Depthwise load_depthwise(const Weights& weights, const std::string& name, std::i
   return {values(weights, name + ".weight", {9, channels}), values(weights, name + ".bias", {channels})};
 }
 
-Bottleneck load_bottleneck(const Weights& weights, const std::string& name, std::int64_t in, Terms terms) {
+Bottleneck load_bottleneck(const Weights& weights, const std::string& name, std::int64_t in, Operand expand,
+                           Operand project) {
   Bottleneck layer;
-  layer.expand = load_linear(weights, name + ".expand", in, terms);
+  layer.expand = load_linear(weights, name + ".expand", in, expand);
   layer.depthwise = load_depthwise(weights, name + ".depthwise", layer.expand.out);
-  layer.project = load_linear(weights, name + ".project", layer.expand.out, terms);
+  layer.project = load_linear(weights, name + ".project", layer.expand.out, project);
   return layer;
 }
 
@@ -106,8 +105,7 @@ Block load_block(const Weights& weights, const std::string& name, std::int64_t c
   Block block;
   block.heads = channels / kBlock;
   block.qkv = load_linear(weights, name + ".qkv", channels, precision.attention);
-  // Queries, keys, values and weighted values are always rounded.
-  block.proj = load_linear(weights, name + ".proj", channels, Terms::one);
+  block.proj = load_linear(weights, name + ".proj", channels, precision.attention);
   block.fc1 = load_linear(weights, name + ".fc1", channels, precision.perceptron);
   block.fc2 = load_linear(weights, name + ".fc2", block.fc1.out, precision.perceptron);
   block.depthwise = load_depthwise(weights, name + ".depthwise", channels);
@@ -116,24 +114,23 @@ Block load_block(const Weights& weights, const std::string& name, std::int64_t c
   }
   // A token of zeros stays one when it is normalised: its key and value are the biases.
   block.padding.resize(static_cast<std::size_t>(2 * channels));
-  kernels::available_encoder_kernels().back()->round(block.qkv.bias.data() + channels, block.padding.data(), 0,
+  kernels::available_encoder_kernels().back()->round(block.qkv.bias.data() + channels, block.padding.data(),
                                                      2 * channels);
   load_windows(weights.tensor(name + ".attention_biases", {block.heads, window * window}), window, grid, block);
   return block;
 }
 
-Neck load_neck(const Weights& weights, std::int64_t in, std::int64_t grid, Terms terms) {
+Neck load_neck(const Weights& weights, std::int64_t in, std::int64_t grid, Operand operand) {
   Neck neck;
-  neck.reduce = load_linear(weights, "neck.0", in, terms);
+  neck.reduce = load_linear(weights, "neck.0", in, operand);
   neck.smooth.in = neck.reduce.out;
   neck.smooth.out = columns(weights, "neck.1");
-  neck.smooth.low_offset = terms == Terms::two ? neck.smooth.in : 0;
   std::vector<std::int64_t> taps;
   for (std::int64_t y = 0; y < 3; ++y) {
-    for (std::int64_t x = 0; x < 3; ++x) taps.push_back((y * (grid + 2) + x) * neck.smooth.stride());
+    for (std::int64_t x = 0; x < 3; ++x) taps.push_back((y * (grid + 2) + x) * neck.smooth.in);
   }
   neck.smooth.matrix = kernels::pack_matrix(weights.tensor("neck.1.weight", {9 * neck.smooth.in, neck.smooth.out}),
-                                            neck.smooth.in, neck.smooth.out, terms, taps, neck.smooth.low_offset);
+                                            neck.smooth.in, neck.smooth.out, operand, taps);
   for (int i = 0; i < 2; ++i) {
     const std::string norm = "neck." + std::to_string(i) + ".norm";
     const std::int64_t channels = i == 0 ? neck.reduce.out : neck.smooth.out;
@@ -167,7 +164,8 @@ TinyVitModel load_tiny_vit(const Weights& weights, const Precision& precision) {
     for (std::size_t j = 0;; ++j) {
       const std::string block = name + ".blocks." + std::to_string(j);
       if (i == 0 && weights.has(block + ".expand.weight")) {
-        stage.bottlenecks.push_back(load_bottleneck(weights, block, channels, precision.bottleneck));
+        stage.bottlenecks.push_back(
+            load_bottleneck(weights, block, channels, precision.bottleneck, precision.bottleneck));
         stage.bottlenecks.back().residual = true;
       } else if (i > 0 && weights.has(block + ".qkv.weight")) {
         stage.blocks.push_back(load_block(weights, block, channels, windows[i - 1], model.grid, precision));
@@ -176,7 +174,8 @@ TinyVitModel load_tiny_vit(const Weights& weights, const Precision& precision) {
       }
     }
     if (i < windows.size()) {
-      stage.merge.push_back(load_bottleneck(weights, name + ".merge", channels, precision.merge));
+      stage.merge.push_back(
+          load_bottleneck(weights, name + ".merge", channels, precision.merge_expand, precision.merge_project));
       stage.merge[0].stride = strides[i + 2];
       channels = stage.merge[0].project.out;
       model.grid /= strides[i + 2];

@@ -10,16 +10,31 @@ namespace {
 
 constexpr std::int64_t kPatchPixels = 256;
 
+struct PatchBuffers {
+  float* hidden;
+  OperandRows operand;
+};
+
+PatchBuffers take(const Linear& layer, Scratch& scratch) {
+  return {scratch.take<float>(size(kPatchPixels * layer.in)), take_rows_for(layer, kPatchPixels, scratch)};
+}
+
 void patch_embed(const TinyVitModel& model, const Machine& machine, const float* image, Workspace& workspace) {
   const std::int64_t pixels = model.input_size * model.input_size;
   const Linear& linear = model.patch_embed;
   for_pieces(machine, workspace, pixels / kPatchPixels, [&](std::int64_t piece, Scratch& scratch) {
-    Bf16* hidden = scratch.take<Bf16>(size(kPatchPixels * linear.stride()));
+    const PatchBuffers buffers = take(linear, scratch);
     const std::int64_t first = piece * kPatchPixels;
     const float* planes[3] = {image + first, image + pixels + first, image + 2 * pixels + first};
     machine.kernels->expand_planes(planes, 3, kPatchPixels, model.planes_weight.data(), model.planes_bias.data(),
-                                   linear.in, hidden, linear.stride(), linear.low_offset);
-    auto params = product_of(linear, hidden, kPatchPixels);
+                                   linear.in, buffers.hidden);
+    OperandRows operand = buffers.operand;
+    if (operand.rounded != nullptr) {
+      machine.kernels->round(buffers.hidden, operand.rounded, kPatchPixels * linear.in);
+    } else {
+      operand.exact = buffers.hidden;
+    }
+    auto params = product_of(linear, operand, kPatchPixels);
     params.out = workspace.current + first * linear.out;
     params.out_stride = linear.out;
     machine.kernels->product(params, *machine.product);
@@ -28,7 +43,7 @@ void patch_embed(const TinyVitModel& model, const Machine& machine, const float*
 
 std::size_t patch_scratch(const TinyVitModel& model) {
   Scratch scratch(nullptr);
-  scratch.take<Bf16>(size(kPatchPixels * model.patch_embed.stride()));
+  take(model.patch_embed, scratch);
   return scratch.used();
 }
 

@@ -12,17 +12,17 @@ constexpr float kEpsilon = 1e-5F;  // torch's LayerNorm
 
 struct AttentionPassBuffers {
   float* added;
-  Bf16 *normalised, *qkv, *attended;
+  OperandRows normalised, qkv, attended;
   void* attention;
 };
 
 AttentionPassBuffers take(const Block& block, std::int64_t most_tokens, Scratch& scratch) {
   AttentionPassBuffers buffers{};
-  const std::int64_t rows = rounded_up(most_tokens, kBlock) + kBlock, channels = block.qkv.in;
-  buffers.added = scratch.take<float>(size(rows * channels));
-  buffers.normalised = scratch.take<Bf16>(size(rows * block.qkv.stride()));
-  buffers.qkv = scratch.take<Bf16>(size(rows * block.qkv.out));
-  buffers.attended = scratch.take<Bf16>(size(rows * channels));
+  const std::int64_t rows = rounded_up(most_tokens, kBlock) + kBlock;  // a window's last block may begin anywhere
+  buffers.added = scratch.take<float>(size(rows * block.proj.out));
+  buffers.normalised = take_rows_for(block.qkv, rows, scratch);
+  buffers.qkv = take_rows(block.qkv.matrix.operand, rows, block.qkv.out, scratch);
+  buffers.attended = take_rows_for(block.proj, rows, scratch);
   std::int64_t key_stride = 0;
   for (const WindowKind& kind : block.kinds) key_stride = std::max(key_stride, kind.key_stride);
   buffers.attention = scratch.take<std::byte>(kernels::attention_scratch(key_stride));
@@ -55,6 +55,21 @@ void for_rows(const Block& block, const std::vector<Window>& group, std::int64_t
   }
 }
 
+void attend(const Block& block, const WindowKind& kind, const Machine& machine, const OperandRows& qkv,
+            const OperandRows& out, void* scratch) {
+  const std::int64_t tokens = kind.height * kind.width;
+  if (qkv.rounded != nullptr) {
+    const Bf16* padding = kind.cut ? block.padding.data() : nullptr;
+    machine.kernels->attention(
+        {qkv.rounded, tokens, block.heads, padding, kind.bias.data(), kind.key_stride, out.rounded, scratch},
+        *machine.product);
+  } else {
+    const float* padding = kind.cut ? block.qkv.bias.data() + block.qkv.in : nullptr;
+    machine.kernels->attention_exact(
+        {qkv.exact, tokens, block.heads, padding, kind.bias.data(), kind.key_stride, out.exact, scratch});
+  }
+}
+
 }  // namespace
 
 void run_attention(const Block& block, const Machine& machine, std::int64_t grid, Workspace& workspace) {
@@ -70,22 +85,17 @@ void run_attention(const Block& block, const Machine& machine, std::int64_t grid
       norm.rows = count / channels;
       norm.channels = channels;
       norm.eps = kEpsilon;
-      round_for(block.qkv, buffers.normalised + at * block.qkv.stride(), norm);
+      write_to(buffers.normalised.from(at), norm);
       machine.kernels->normalize_rows(norm);
     });
     auto project = product_of(block.qkv, buffers.normalised, tokens);
-    project.rounded = buffers.qkv;
-    project.rounded_stride = block.qkv.out;
+    write_to(buffers.qkv, project);
     machine.kernels->product(project, *machine.product);
     std::int64_t at = 0;
     for (const Window& window : group) {
       const WindowKind& kind = block.kinds[window.kind];
-      const std::int64_t own = kind.height * kind.width;
-      machine.kernels->attention(
-          {buffers.qkv + at * block.qkv.out, own, block.heads, kind.cut ? block.padding.data() : nullptr,
-           kind.bias.data(), kind.key_stride, buffers.attended + at * channels, buffers.attention},
-          *machine.product);
-      at += own;
+      attend(block, kind, machine, buffers.qkv.from(at), buffers.attended.from(at), buffers.attention);
+      at += kind.height * kind.width;
     }
     auto params = product_of(block.proj, buffers.attended, tokens);
     params.out = buffers.added;

@@ -1,0 +1,123 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// Rounding to bf16, GELU and exp: what every kernel of the encoder uses.
+#if defined(MEDSAM_ENCODER_ROUNDING_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef MEDSAM_ENCODER_ROUNDING_INL_H_
+#undef MEDSAM_ENCODER_ROUNDING_INL_H_
+#else
+#define MEDSAM_ENCODER_ROUNDING_INL_H_
+#endif
+
+#include "hwy/highway.h"
+#include "kernels/encoder/encoder_kernels.hpp"
+
+// Whether this target may have bf16 instructions beside it: Highway 1.0 has no target that does.
+#undef MEDSAM_ENCODER_AVX512
+#define MEDSAM_ENCODER_AVX512 (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3)
+
+HWY_BEFORE_NAMESPACE();
+namespace medsam::kernels {
+namespace HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+using Floats = hn::ScalableTag<float>;
+using Vec = hn::Vec<Floats>;
+
+inline std::int64_t lanes() { return static_cast<std::int64_t>(hn::Lanes(Floats())); }
+
+template <std::size_t kCount>
+HWY_INLINE Vec polynomial(Vec x, const float (&coefficients)[kCount]) {
+  const Floats d;
+  auto p = hn::Set(d, coefficients[0]);
+  for (std::size_t i = 1; i < kCount; ++i) p = hn::MulAdd(p, x, hn::Set(d, coefficients[i]));
+  return p;
+}
+
+/// x Phi(x), Phi the normal distribution (Hendrycks, Gimpel, arXiv 1606.08415): Phi(x) = 1/2 + x P(x^2) on [-c, c], P a
+/// minimax polynomial, and Phi(c) or Phi(-c) beyond. For f32 c = 5 and P of degree 12: the error is at most
+/// 3e-7 max(1, |x|). For products of bf16, whose operands are 2e-3 from their neighbours, c = 4 and P of degree 6, with
+/// Phi(-c) = 0: the error is at most 2e-4 everywhere, and the left tail is 0.
+template <Operand kFor>
+HWY_INLINE Vec gelu(Vec x) {
+  const Floats d;
+  constexpr float kLimit = kFor == Operand::bf16 ? 4.0F : 5.0F;
+  const auto z = hn::Min(hn::Max(x, hn::Set(d, -kLimit)), hn::Set(d, kLimit));
+  Vec p;
+  if constexpr (kFor == Operand::bf16) {
+    static constexpr float kShort[] = {2.2588475e-08F, -1.5888422e-06F, 4.7764221e-05F, -0.00081219111F,
+                                       0.008763711F,   -0.06455446F,    0.3978703F};
+    p = polynomial(hn::Mul(z, z), kShort);
+  } else {
+    // In u = 2 x^2 / c^2 - 1, which keeps the digits.
+    static constexpr float kExact[] = {0.00060872728F, -0.0016132651F, 0.0017227995F, -0.002685575F, 0.0064105103F,
+                                       -0.011164339F,  0.016402174F,   -0.023268653F, 0.031442173F,  -0.040442608F,
+                                       0.051520523F,   -0.07029628F,   0.14136378F};
+    p = polynomial(hn::MulAdd(hn::Mul(z, hn::Set(d, 2 / (kLimit * kLimit))), z, hn::Set(d, -1.0F)), kExact);
+  }
+  return hn::Mul(x, hn::MulAdd(z, p, hn::Set(d, 0.5F)));
+}
+
+/// 2^(x log2(e)) for x <= 0, and below -87 what it is at -87, 2e-38. Minimax polynomials on [-1/2, 1/2]: for weights
+/// in bf16 of degree 3, relative error 7.5e-5; for f32 of degree 6, 1e-7.
+template <Operand kFor>
+HWY_INLINE Vec exp_below_zero(Vec x) {
+  const Floats d;
+  const auto t = hn::Mul(hn::Max(x, hn::Set(d, -87.0F)), hn::Set(d, 1.442695041F));
+  const auto n = hn::Round(t);
+  const auto f = hn::Sub(t, n);
+  Vec p;
+  if constexpr (kFor == Operand::bf16) {
+    static constexpr float kShort[] = {0.0551723391F, 0.242611527F, 0.693260849F, 0.999927998F};
+    p = polynomial(f, kShort);
+  } else {
+    static constexpr float kExact[] = {
+        0.000155756483F, 0.00134029333F, 0.00961775891F, 0.0555031896F, 0.240226522F, 0.693147182F, 1.0F};
+    p = polynomial(f, kExact);
+  }
+#if MEDSAM_ENCODER_AVX512
+  return Vec{_mm512_scalef_ps(p.raw, n.raw)};
+#else
+  const hn::RebindToSigned<Floats> di;
+  return hn::Mul(p, hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(hn::ConvertTo(di, n), hn::Set(di, 127)))));
+#endif
+}
+
+/// The bits of v rounded to bf16, halves to even, below zeros; v is finite, or a NaN as arithmetic makes it.
+HWY_INLINE hn::Vec<hn::RebindToUnsigned<Floats>> rounded_bits(Vec v) {
+  const hn::RebindToUnsigned<Floats> du;
+  const auto bits = hn::BitCast(du, v);
+  const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(du, 1U));
+  return hn::And(hn::Add(hn::Add(bits, hn::Set(du, 0x7FFFU)), odd), hn::Set(du, 0xFFFF0000U));
+}
+
+/// Rounds in arithmetic: any processor.
+struct Arithmetic {
+  static constexpr bool kDotProducts = false;
+  static HWY_INLINE void store(Vec v, Bf16* out) {
+    const hn::Rebind<std::uint16_t, Floats> d16;
+    hn::StoreU(hn::TruncateTo(d16, hn::ShiftRight<16>(rounded_bits(v))), d16, out);
+  }
+};
+
+#if MEDSAM_ENCODER_AVX512
+/// Rounds by AVX512_BF16's instruction, which takes subnormal numbers for 0. Written out, since a compiler offers it
+/// only to functions whose target has it, and Highway's has not.
+struct Native {
+  static constexpr bool kDotProducts = true;
+  static HWY_INLINE void store(Vec v, Bf16* out) {
+    __m256i bits;
+    asm("vcvtneps2bf16 %1, %0" : "=v"(bits) : "v"(v.raw));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), bits);
+  }
+  /// sum + pairs of bf16 in a, times pairs in b.
+  static HWY_INLINE void dot(__m512i a, __m512i b, __m512& sum) {
+    asm("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+  }
+};
+#endif
+
+}  // namespace HWY_NAMESPACE
+}  // namespace medsam::kernels
+HWY_AFTER_NAMESPACE();
+
+#endif
