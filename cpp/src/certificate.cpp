@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "backends/backend.hpp"
 #include "medsam/error.hpp"
 
 namespace medsam {
@@ -14,18 +15,20 @@ namespace {
 constexpr std::int64_t kImages = 40;
 constexpr double kAgreement = 0.98, kAgreementWithoutTruth = 0.99;
 constexpr double kTruthLoss = 0.002, kWorstLoss = 0.05;
+// Of two ways to compute in f32: what parity with the published systems asks of the engine itself.
+constexpr double kSameMean = 0.999, kSameWorst = 0.98;
 constexpr double kLargestHalf = 65504 / 2.0;  // of the magnitudes seen in an f16 graph: an image may hold more
 
 bool is_decoder_precision(const std::string& name) { return name == "f32" || name == "bf16" || name == "f16"; }
 bool is_encoder_precision(const std::string& name) {
-  return is_decoder_precision(name) || name == "bf16_mixed" || name == "bf16_fused" || name == "int8";
+  return is_decoder_precision(name) || name == "bf16_mixed" || backends::is_fused(name) || name == "int8";
 }
 
 StagePrecisions parse_stages(ObjectReader stages, const std::string& name) {
   const StagePrecisions parsed{name, stages.string("encoder"), stages.string("decoder")};
   if (!is_encoder_precision(parsed.encoder)) {
     stages.fail("encoder", "\"" + parsed.encoder.substr(0, 20) + "\"",
-                "f32 | bf16 | bf16_mixed | bf16_fused | f16 | int8");
+                "f32 | f32_fused | bf16 | bf16_mixed | bf16_fused | f16 | int8");
   }
   if (!is_decoder_precision(parsed.decoder)) {
     stages.fail("decoder", "\"" + parsed.decoder.substr(0, 20) + "\"", "f32 | bf16 | f16");
@@ -52,10 +55,12 @@ std::string obstacle(const Certificate& certificate, const PrecisionContext& con
 
 // How much of the work an approximation makes faster: which of two certified ones "auto" takes.
 int reduced(const Certificate& c) {
-  return (c.stages.encoder == "bf16_fused" ? 4
-          : c.stages.encoder != "f32"      ? 2
-                                           : 0) +
-         (c.stages.decoder != "f32" ? 1 : 0);
+  const std::string& encoder = c.stages.encoder;
+  const int faster = encoder == backends::kBf16Fused  ? 3
+                     : encoder == backends::kF32Fused ? 1
+                     : encoder != "f32"               ? 2
+                                                      : 0;
+  return 2 * faster + (c.stages.decoder != "f32" ? 1 : 0);
 }
 
 }  // namespace
@@ -83,11 +88,12 @@ Certificate parse_certificate(const Json& json, const std::string& where) {
   ObjectReader measured = reader.object("measured");
   certificate.images = measured.integer("images", 0, std::int64_t{1} << 40);
   certificate.agreement_mean = measured.number("agreement_mean");
+  certificate.agreement_worst = optional_number(measured, "agreement_worst").value_or(0);
   certificate.truth_f32 = optional_number(measured, "truth_f32");
   certificate.truth = optional_number(measured, "truth");
   certificate.worst_loss = optional_number(measured, "worst_loss");
   if (measured.has("largest")) certificate.largest = measured.number("largest");
-  for (const char* field : {"objects", "agreement_worst", "machine", "profile", "encode_ratio", "prompt_ratio"}) {
+  for (const char* field : {"objects", "machine", "profile", "encode_ratio", "prompt_ratio"}) {
     measured.skip(field);
   }
   measured.finish();
@@ -99,7 +105,7 @@ std::string fault_of(const Certificate& c, const PrecisionContext& context) {
   const bool other_int8 =
       c.stages.encoder == "int8" && (c.quantized_encoder.empty() || c.quantized_encoder != context.quantized_encoder);
   const bool other_fused =
-      c.stages.encoder == "bf16_fused" && (c.fused_encoder.empty() || c.fused_encoder != context.fused_encoder);
+      backends::is_fused(c.stages.encoder) && (c.fused_encoder.empty() || c.fused_encoder != context.fused_encoder);
   if (c.model_hash != context.model_hash || other_int8) return "its certificate is for other model files";
   if (other_fused) return "its certificate is for another fused encoder or other kernels";
   const bool half = c.stages.encoder == "f16" || c.stages.decoder == "f16";
@@ -117,6 +123,10 @@ std::string fault_of(const Certificate& c, const PrecisionContext& context) {
   if (c.images < kImages) return "its certificate covers fewer than " + std::to_string(kImages) + " images";
   const bool truth = c.truth_f32 && c.truth && c.worst_loss;
   // Written so that NaN fails.
+  if (c.stages.encoder == backends::kF32Fused && c.stages.decoder == "f32") {
+    const bool same = c.agreement_mean >= kSameMean && c.agreement_worst >= kSameWorst;
+    return same ? "" : "its certificate shows other masks than f32's";
+  }
   const bool keeps =
       truth ? c.agreement_mean >= kAgreement && *c.truth >= *c.truth_f32 - kTruthLoss && *c.worst_loss <= kWorstLoss
             : c.agreement_mean >= kAgreementWithoutTruth;
@@ -143,8 +153,8 @@ std::string lacking(const std::string& encoder, const PrecisionContext& context)
   if (encoder == "int8" && context.quantized_encoder.empty()) {
     return "this bundle has no int8 encoder, which `medsam-engine quantize` makes";
   }
-  if (encoder == "bf16_fused" && context.fused_encoder.empty()) {
-    return "there is no fused encoder in this bundle, or no bf16 products on this device";
+  if (backends::is_fused(encoder) && context.fused_encoder.empty()) {
+    return "there is no fused encoder in this bundle, or no fast products for one on this device";
   }
   return "this processor does not compute in it";
 }
@@ -184,7 +194,7 @@ std::vector<std::string> certified_pairs(const PrecisionContext& context) {
 }
 
 StagePrecisions choose_precision(const std::string& wanted, bool allow_uncertified, const PrecisionContext& context) {
-  if (wanted == "f32") return {};
+  if (wanted == "f32") return certified_stages(backends::kF32Fused, "f32", context).value_or(StagePrecisions{});
   if (const auto pair = stage_pair(wanted)) return choose_pair(*pair, allow_uncertified, context);
   const std::string names = "f32, bf16, f16, int8 or auto";
   if (wanted != "auto" && wanted != "bf16" && wanted != "f16" && wanted != "int8") {
@@ -194,8 +204,7 @@ StagePrecisions choose_precision(const std::string& wanted, bool allow_uncertifi
   std::string why = "this bundle has no certificate for it";
   for (const Certificate& certificate : context.certificates) {
     const std::string& encoder = certificate.stages.encoder;
-    const bool unmeasured =
-        wanted == "auto" && (encoder == "int8" || (encoder == "bf16_fused" && !context.fused_unmeasured));
+    const bool unmeasured = wanted == "auto" && encoder == "int8";
     if (unmeasured || (wanted != "auto" && certificate.stages.name != wanted)) continue;
     std::string fault = obstacle(certificate, context);
     if (!fault.empty()) {

@@ -26,6 +26,7 @@ struct Certificate {
   std::string device;      // e.g. "CPU"
   std::int64_t images = 0;
   double agreement_mean = 0;               // DSC with the f32 masks, mean over the objects
+  double agreement_worst = 0;              // of an object
   std::optional<double> truth_f32, truth;  // mean DSC with the ground truth, where there is one
   std::optional<double> worst_loss;        // of truth DSC, over large objects that f32 gets right
   std::string quantized_encoder;           // hash of the int8 encoder that was measured; "" where there is none
@@ -48,7 +49,6 @@ struct PrecisionContext {
   std::string quantized_encoder;                             // hash of the bundle's int8 encoder; "" = it has none
   std::string fused_encoder;                                 // hash and backend of the fused one
   std::string half_graphs;                                   // hash of the f16 graphs that the backend would run
-  bool fused_unmeasured = true;                              // whether "auto" may take the fused encoder without `tune`
 };
 
 /// Why a certificate does not hold; "" when it does.
@@ -61,11 +61,12 @@ std::optional<StagePrecisions> certified_stages(const std::string& encoder, cons
 /// Every pair of stages that certified_stages gives, as "encoder/decoder"; "f32/f32" first.
 std::vector<std::string> certified_pairs(const PrecisionContext& context);
 
-/// "f32"; "auto": the fastest that is certified and native, else f32; "bf16", "f16" or "int8": what its certificate
-/// covers, or every stage when `allow_uncertified`; "bf16/f32" names the encoder's and the decoder's. InvalidArgument
-/// for another word; Unsupported, saying why, for one that is not certified or not native. Whether int8 is faster than
-/// bf16 differs by processor and graph, and so does the fused encoder without AMX: "auto" leaves these to what was
-/// measured here (tuning.hpp).
+/// "f32": every stage computes in it, the encoder on this library's own kernels where a certificate shows that the
+/// masks are the same; "auto": the fastest that is certified and native, else f32; "bf16", "f16" or "int8": what its
+/// certificate covers, or every stage when `allow_uncertified`; "bf16/f32" names the encoder's and the decoder's.
+/// InvalidArgument for another word; Unsupported, saying why, for one that is not certified or not native. "f32/f32" is
+/// the exact graphs alone. Whether int8 is faster than bf16 differs by processor and graph: "auto" leaves it to what
+/// was measured here (tuning.hpp).
 StagePrecisions choose_precision(const std::string& wanted, bool allow_uncertified, const PrecisionContext& context);
 
 }  // namespace medsam

@@ -92,7 +92,8 @@ Engine::Impl::Impl(const std::string& folder, EngineOptions opts)
   precision = run.precision;
   options.threads = run.threads;
   if (needs_trial(precision, run.certified)) try_apart(bundle, precision, options, *backend, cache);
-  const std::string computed = precision.encoder == "bf16_fused" ? fused->name() : precision.encoder;
+  const bool own = backends::is_fused(precision.encoder);
+  const std::string computed = (own ? fused->name() + " " : "") + precision.encoder;
   for (const auto& [name, models] : bundle.experts) {
     fingerprints_[name] = embedding_fingerprint(bundle, run_file(models.at("encoder")), computed, options);
   }
@@ -116,7 +117,7 @@ std::shared_ptr<Expert> Engine::Impl::load_expert(const std::string& name) const
 const ModelFile& Engine::Impl::run_file(const ModelFile& model) const {
   const std::string& type = model.role == "encoder" ? precision.encoder : precision.decoder;
   if (type == "int8") return bundle.quantized.value().model;
-  if (type == "bf16_fused") return bundle.fused.value();
+  if (backends::is_fused(type)) return bundle.fused.value();
   return type == "f16" && backend->runs_half_graphs() ? half_of(model) : model;
 }
 
@@ -130,7 +131,7 @@ std::shared_ptr<const backends::CompiledModel> Engine::Impl::compile(const Model
   std::string type = model.role == "encoder" ? precision.encoder : precision.decoder;
   const ModelFile& file = run_file(model);
   verify_model(file, cache, options.verify);
-  const backends::Backend& runs = type == "bf16_fused" ? *fused : *backend;
+  const backends::Backend& runs = backends::is_fused(type) ? *fused : *backend;
   if (type == "int8") type = bundle.quantized->rest;
   auto compiled = runs.compile(file, {type, options.threads, std::move(shapes)}, cache);
   const std::lock_guard lock(compiled_mutex_);
@@ -147,7 +148,7 @@ void Engine::Impl::describe(RunChoice run) {
   info.encoder_precision = precision.encoder;
   info.decoder_precision = precision.decoder;
   info.backend = backend->name();
-  info.encoder_backend = (precision.encoder == "bf16_fused" ? *fused : *backend).name();
+  info.encoder_backend = (backends::is_fused(precision.encoder) ? *fused : *backend).name();
   info.model_hash = bundle.model_hash;
   std::string all;
   for (const auto& [name, fingerprint] : fingerprints_) all.append(name).append(" ").append(fingerprint).append("\n");

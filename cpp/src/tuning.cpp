@@ -91,7 +91,7 @@ RunChoice choose_run(const EngineOptions& options, const Bundle& bundle, const b
                      const backends::Backend* fused, const CacheFolder& cache, const CacheFolder::Log& log) {
   const auto native = [&](const std::string& precision) {
     if (precision == "f16" && backend.runs_half_graphs() && bundle.half_hash.empty()) return false;
-    if (precision == "bf16_fused") return fused != nullptr && bundle.fused.has_value();
+    if (backends::is_fused(precision)) return fused != nullptr && bundle.fused.has_value() && fused->native(precision);
     if (precision != "int8") return backend.native(precision);
     return bundle.quantized.has_value() && backend.native(bundle.quantized->rest);
   };
@@ -99,10 +99,8 @@ RunChoice choose_run(const EngineOptions& options, const Bundle& bundle, const b
   const std::string own =
       fused != nullptr && bundle.fused ? fused_identity(bundle.fused->content_hash(), fused->name()) : "";
   const std::string half = backend.runs_half_graphs() ? bundle.half_hash : "";
-  const bool fused_unmeasured = fused != nullptr && fused->fast("bf16_fused");
   const PrecisionContext context{
-      bundle.certificates, bundle.model_hash, backend.name(), backend.place(), native, int8, own, half,
-      fused_unmeasured};
+      bundle.certificates, bundle.model_hash, backend.name(), backend.place(), native, int8, own, half};
   RunChoice choice;
   choice.machine = machine_name(backend);
   choice.certified = certified_pairs(context);

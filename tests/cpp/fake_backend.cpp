@@ -154,7 +154,7 @@ class FakeFused final : public Backend {
  public:
   std::string name() const override { return "fake fused 1"; }
   std::string device() const override { return "fake device"; }
-  bool native(const std::string& precision) const override { return precision == "bf16_fused"; }
+  bool native(const std::string& precision) const override { return is_fused(precision); }
   std::shared_ptr<const CompiledModel> compile(const ModelFile& model, const CompileOptions& options,
                                                const CacheFolder& cache) const override {
     return FakeBackend("CPU").compile(model, options, cache);

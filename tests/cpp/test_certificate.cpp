@@ -125,12 +125,10 @@ class ChoosePrecision : public ::testing::Test {
             [this](const std::string& p) { return p != "f16" && (p != "int8" || !int8_.empty()); },
             int8_,
             fused_,
-            "",
-            fused_unmeasured_};
+            ""};
   }
   std::vector<Certificate> certificates_;
   std::string int8_, fused_;
-  bool fused_unmeasured_ = true;
 };
 
 TEST_F(ChoosePrecision, NeverApproximatesUnasked) {
@@ -226,12 +224,30 @@ TEST_F(ChoosePrecision, TakesAFusedEncoderOnlyOfTheMeasuredFileAndKernels) {
   fused_ = fused.fused_encoder;
   EXPECT_EQ(choose("auto").encoder, "bf16_fused") << "the faster one";
   EXPECT_EQ(choose("bf16_fused/f32").encoder, "bf16_fused");
-  fused_unmeasured_ = false;
-  EXPECT_EQ(choose("auto").encoder, "bf16") << "it may be slow here";
-  EXPECT_EQ(choose("bf16_fused/f32").encoder, "bf16_fused");
-  EXPECT_TRUE(certified_stages("bf16_fused", "f32", context())) << "for `tune` to measure";
   certificates_ = {good("bf16_fused", "f32")};  // names no fused encoder
   EXPECT_EQ(choose("auto").name, "f32");
+}
+
+TEST_F(ChoosePrecision, ComputesInF32OnItsOwnKernelsWhereTheMasksAreTheSame) {
+  Certificate same = good("f32_fused", "f32");
+  same.stages.name = "f32";
+  same.agreement_mean = 0.9995;
+  same.agreement_worst = 0.99;
+  same.fused_encoder = fused_identity("hash", "fused 1");
+  certificates_ = {same, good("f32", "bf16")};
+  EXPECT_EQ(choose("f32").encoder, "f32") << "there is no fused encoder here";
+  fused_ = same.fused_encoder;
+  EXPECT_EQ(choose("f32").encoder, "f32_fused");
+  EXPECT_EQ(choose("f32").name, "f32");
+  EXPECT_EQ(choose("f32/f32").encoder, "f32") << "the exact graph, by name";
+  EXPECT_EQ(choose("auto").encoder, "f32_fused");
+  for (const auto& [mean, worst] : {std::pair(0.9985, 0.99), std::pair(0.9995, 0.97), std::pair(0.9995, 0.0)}) {
+    certificates_[0].agreement_mean = mean;
+    certificates_[0].agreement_worst = worst;
+    EXPECT_EQ(choose("f32").encoder, "f32") << mean << " " << worst;
+    EXPECT_THROW(choose("f32_fused/f32"), Unsupported);
+    EXPECT_EQ(choose("f32_fused/f32", true).encoder, "f32_fused");
+  }
 }
 
 TEST_F(EngineTest, RunsAFusedEncoderOnItsOwnBackend) {
@@ -256,6 +272,8 @@ TEST_F(EngineTest, RunsAFusedEncoderOnItsOwnBackend) {
   EXPECT_EQ(info.backend, "fake 1");
   EXPECT_NE(info.fingerprint, exact);
   EXPECT_EQ(testing::fake_backend().take_compiled().count("fused.safetensors bf16_fused 0"), 1);
+  options_.precision = "f32_fused/f32";
+  EXPECT_NE(Engine(bundle_, options_).info().fingerprint, info.fingerprint) << "other arithmetic";
 
   testing::write_file(bundle_ + "/fused.safetensors", "weightz");
   EXPECT_THROW(Engine(bundle_, options_), ModelError) << "another file";

@@ -188,11 +188,11 @@ def quantized_entry(folder: Path, encoder: str) -> dict[str, Any]:
 
 def fused_entry(folder: Path, encoder: str, backend: str) -> dict[str, Any]:
     """What a certificate says about the fused encoder; {} for others."""
-    if encoder != "bf16_fused":
+    if not encoder.endswith("_fused"):
         return {}
     entry = (manifest.read(folder) or {}).get("fused", {}).get("encoder")
     if entry is None:
-        raise ExportError("encoder: got bf16_fused, but the bundle has no fused encoder; export it again")
+        raise ExportError(f"encoder: got {encoder}, but the bundle has no fused encoder; export it again")
     return {"fused": {"encoder": manifest.content_hash(entry), "backend": backend}}
 
 
@@ -213,20 +213,20 @@ def certify(
     """
     report: Progress = progress or (lambda _: None)
     folder = Path(bundle)
-    reduced = [p for p in (encoder, decoder) if p != "f32"]
-    if not reduced:
+    if (encoder, decoder) == ("f32", "f32"):
         raise ExportError("precision: got f32 for both stages, expected an approximation")
+    kinds = [p.removesuffix("_mixed").removesuffix("_fused") for p in (encoder, decoder)]
     # A volume is run object by object: with room for its slices each is encoded once.
     options: dict[str, Any] = {"profile": profile, "cache_bytes": 1 << 30}
     quantized = quantized_entry(folder, encoder)
     try:
-        exact = Engine(folder, precision="f32", **options)
+        exact = Engine(folder, precision="f32/f32", **options)
         approximate = Engine(folder, precision=f"{encoder}/{decoder}", allow_uncertified=True, **options)
     except Error as error:
         raise ExportError(str(error)) from error
     rows, count = compare_all(read_cases(Path(images), truth), exact, approximate, report)
     certificate = {
-        "precision": reduced[0].removesuffix("_mixed").removesuffix("_fused"),
+        "precision": next((kind for kind in kinds if kind != "f32"), "f32"),
         "stages": {"encoder": encoder, "decoder": decoder},
         **quantized,
         **fused_entry(folder, encoder, approximate.info.encoder_backend),

@@ -8,6 +8,7 @@ is (height * width * in, out), a depthwise one's (height * width, channels).
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -104,7 +105,10 @@ def write(encoder: nn.Module, input_size: int, path: Path) -> None:
     """Writes the file; the same weights give the same bytes."""
     if not isinstance(encoder, TinyVit):
         raise TypeError(f"fused encoder: got {type(encoder).__name__}, expected a TinyVit")
-    content = {name: tensor.detach().float().contiguous() for name, tensor in tensors(encoder)}
+    # Folded in f64: in f32 the order of a sum, which is the processor's, would show in the bytes, and a certificate
+    # names the file.
+    exact = copy.deepcopy(encoder).double()
+    content = {name: tensor.detach().float().contiguous() for name, tensor in tensors(exact)}
     numbers = {"input_size": [input_size], "strides": strides(encoder), "windows": windows(encoder)}
     # One entry: safetensors writes several in an order that changes from run to run.
     header = {"format": FORMAT, "architecture": "tiny_vit", **numbers}

@@ -149,8 +149,8 @@ def certify_half(
     with tempfile.TemporaryDirectory(prefix="medsam-engine-") as name:
         write_emulation(folder, Path(name))
         try:
-            exact = Engine(folder, profile=profile, cache_bytes=1 << 30)
-            emulated = Engine(name, profile=profile, cache_bytes=1 << 30, cache_dir="none")
+            exact = Engine(folder, precision="f32/f32", profile=profile, cache_bytes=1 << 30)
+            emulated = Engine(name, precision="f32/f32", profile=profile, cache_bytes=1 << 30, cache_dir="none")
         except Error as error:
             raise ExportError(str(error)) from error
         rows, _ = certify.compare_all(cases, exact, emulated, report)

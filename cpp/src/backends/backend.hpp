@@ -117,8 +117,6 @@ class Backend {
   [[nodiscard]] virtual std::string place() const { return ""; }
   /// Whether the device computes in "f32", "bf16" or "f16" by instructions of its own.
   [[nodiscard]] virtual bool native(const std::string& precision) const = 0;
-  /// Whether "auto" may take a certified precision here without a measurement (`medsam-engine tune`).
-  [[nodiscard]] virtual bool fast(const std::string& /*precision*/) const { return true; }
   /// Whether f16 is a matter of the graph's types, so that f16 runs the bundle's f16 graphs.
   [[nodiscard]] virtual bool runs_half_graphs() const { return false; }
   /// Compiles, or takes from the cache what this very library, device, precision and model gave before. The model file
@@ -130,6 +128,10 @@ class Backend {
 
 /// The backend that serves `device`. Unsupported, naming what there is, when none does.
 std::unique_ptr<Backend> create_backend(const std::string& device);
+
+/// The stage precisions of a fused encoder: products on bf16 operands, or on f32.
+inline constexpr const char *kBf16Fused = "bf16_fused", *kF32Fused = "f32_fused";
+inline bool is_fused(const std::string& precision) { return precision == kBf16Fused || precision == kF32Fused; }
 
 /// The backend that runs fused encoders (docs/bundle.md, "The fused encoder") beside the one of `device`; nothing where
 /// this processor is not fast at them.
