@@ -14,138 +14,30 @@ tests run over the stand-in for CUDA where they are built. What it reports is no
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-import os
 import platform
-import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from benchmarks.gpu_build import BUILD, Report, build, conformance, run
+from benchmarks.gpu_subject import Subject, boxes_of, image_of, in_precision, overflows
 from benchmarks.gpu_times import timed
 from numpy.typing import NDArray
 
-from medsam_engine import Engine
 from medsam_engine.errors import Error
 
-ROOT = Path(__file__).resolve().parents[1]
-BUILD = ROOT / "build" / "gpu-check"
 BATCHES = (1, 8, 32)
 REPEATS = 50
 # max|difference| / max|reference| of logits. f32 on two libraries differs by the order of sums; f16 is bounded, and its
 # masks are what its certificate is about.
 BARS = {"f32": 1e-3, "f16": 5e-2}
 MASK_BARS = {"f32": 0.999, "f16": 0.98}  # DSC with the CPU's masks, mean over the prompts
-
-Report = dict[str, Any]
-
-
-def image_of(seed: int, height: int = 384, width: int = 512) -> NDArray[np.uint8]:
-    """Bright ellipses on a noisy background, (H, W) uint8."""
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[:height, :width]
-    pixels = rng.integers(0, 60, (height, width))
-    for _ in range(6):
-        cx, cy, rx, ry = rng.uniform((40, 40, 15, 15), (width - 40, height - 40, 60, 60))
-        pixels[((x - cx) / rx) ** 2 + ((y - cy) / ry) ** 2 < 1] += int(rng.integers(60, 180))
-    return pixels.clip(0, 255).astype(np.uint8)
-
-
-def boxes_of(count: int, seed: int, height: int = 384, width: int = 512) -> NDArray[np.float64]:
-    """`count` boxes inside the image, (N, 4)."""
-    rng = np.random.default_rng(seed)
-    corner = rng.uniform((0, 0), (width - 100, height - 100), (count, 2))
-    return np.concatenate([corner, corner + rng.uniform(20, 99, (count, 2))], axis=1)
-
-
-def run(words: Sequence[str | Path], variables: dict[str, str] | None = None) -> str:
-    """Runs a command; its output. Raises CalledProcessError."""
-    done = subprocess.run(
-        [str(w) for w in words], check=True, capture_output=True, text=True, env={**os.environ, **(variables or {})}
-    )
-    return done.stdout + done.stderr
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A bundle under test; `weights`: the checkpoint it was made of, where PyTorch is to run it too."""
-
-    bundle: Path
-    device: str
-    modality: str | None = None
-    real: bool = True  # weights that were trained: masks of stand-in weights turn on the last bits
-    weights: Path | None = None
-
-    def engine(self, device: str, precision: str = "f32", **options: Any) -> Engine:
-        """An engine of the bundle's own profile."""
-        uncertified = precision != "f32"
-        return Engine(
-            self.bundle, profile="", device=device, precision=precision, allow_uncertified=uncertified, **options
-        )
-
-    def modality_of(self, engine: Engine) -> str | None:
-        """What to call the images."""
-        if self.modality is None and engine.info.needs_modality:
-            return engine.info.modalities[0]
-        return self.modality
-
-
-@contextlib.contextmanager
-def in_precision(subject: Subject, precision: str) -> Iterator[tuple[Subject, str]]:
-    """The subject to run and its precision: on the CPU, f16 is a copy of the bundle that rounds as f16 does."""
-    if precision == "f32" or subject.device != "CPU":
-        yield subject, precision
-        return
-    from medsam_engine_tools.half_bundle import write_emulation
-
-    with tempfile.TemporaryDirectory(prefix="medsam-engine-") as folder:
-        write_emulation(subject.bundle, Path(folder))
-        yield replace(subject, bundle=Path(folder)), "f32"
-
-
-def build(tensorrt: Path) -> Report:
-    """Builds the library, the plugin and the tests."""
-    started = time.perf_counter()
-    options = ["-DMEDSAM_ENGINE_TESTS=ON", "-DMEDSAM_ENGINE_TENSORRT=ON", f"-DTENSORRT_ROOT={tensorrt}"]
-    python = f"-DPython_EXECUTABLE={sys.executable}"
-    run(["cmake", "-S", ROOT, "-B", BUILD, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", python, *options])
-    run(["cmake", "--build", BUILD, "--target", "test_openvino", "test_plan", "medsam_engine_tensorrt"])
-    return {"passed": True, "seconds": time.perf_counter() - started}
-
-
-def conformance(tests: Path, dry: bool) -> Report:
-    """The backends' suite and an engine's on the device; a skipped test is a failed check.
-
-    A dry run has them over the stand-in for CUDA, and is content where that was not built.
-    """
-    words: list[str | Path] = [tests / "tests/cpp/test_openvino", "--gtest_filter=*Conformance*:CudaEngine.*"]
-    stand_in = tests / "tests/cpp/stand_in"
-    if dry and not (stand_in / "libmedsam_engine_tensorrt.so").is_file():
-        return {"passed": True, "left_out": f"no stand-in for CUDA in {stand_in}: no TensorRT headers"}
-    try:
-        text = run(words, {"MEDSAM_ENGINE_PLUGIN_DIR": str(stand_in)} if dry else None)
-    except subprocess.CalledProcessError as error:
-        text = error.stdout + error.stderr
-    return read_tests(text)
-
-
-def read_tests(text: str) -> Report:
-    """What a run of the tests said."""
-    found = {
-        word: len(set(re.findall(rf"\[ +{word} +\] (\S+cuda\S*|CudaEngine\S+)", text))) for word in ("OK", "FAILED")
-    }
-    skipped = sorted(set(re.findall(r"\[ +SKIPPED +\] (\S+)", text)))
-    passed = found["OK"] > 0 and found["FAILED"] == 0 and not skipped
-    return {"passed": passed, "ok": found["OK"], "failed": found["FAILED"], "skipped": skipped, "tail": text[-2000:]}
 
 
 def dice(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
@@ -171,21 +63,6 @@ def parity(subject: Subject, precision: str) -> Report:
     passed = max(errors) <= BARS[precision] and (agreement >= MASK_BARS[precision] or not subject.real)
     found = {"family": cpu.info.family, "precision": precision, "backend": other.info.backend, "real": subject.real}
     return {"passed": passed, **found, "error": max(errors), "agreement": agreement}
-
-
-def overflows(subject: Subject) -> str | None:
-    """What the CPU says when it rounds as the bundle's f16 graphs do, if that is an error; None when all is well.
-
-    Untrained weights may go beyond f16 anywhere, which says nothing of a device.
-    """
-    with in_precision(replace(subject, device="CPU"), "f16") as (run_as, named):
-        try:
-            engine = run_as.engine("CPU", named)
-            modality = run_as.modality_of(engine)
-            engine.predict(engine.encode(image_of(1), modality=modality), box=boxes_of(8, 1))
-        except Error as error:
-            return str(error)
-    return None
 
 
 def latency(subject: Subject, precision: str, repeats: int) -> Report:

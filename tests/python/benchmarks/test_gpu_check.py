@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.append(str(ROOT))
 
-from benchmarks import gpu_check
+from benchmarks import gpu_build, gpu_check
 
 TINY = ROOT / "tests" / "data" / "tiny_bundle"
 
@@ -115,18 +115,18 @@ def test_one_bundle_that_fails_leaves_the_others_their_turn(tmp_path: Path) -> N
 def test_tests_that_were_skipped_are_no_pass() -> None:
     one, other = "Devices/BackendConformance.RunsWithFixedShapes/cuda0", "CudaEngine.GivesIt"
     ok = f"[       OK ] {one} (1 ms)\n[       OK ] {other} (2 ms)\n"
-    assert gpu_check.read_tests(ok) | {"tail": ""} == {"passed": True, "ok": 2, "failed": 0, "skipped": [], "tail": ""}
-    skipped = gpu_check.read_tests(ok + "[  SKIPPED ] CudaEngine.KeepsItsPlans (0 ms)\n")
+    assert gpu_build.read_tests(ok) | {"tail": ""} == {"passed": True, "ok": 2, "failed": 0, "skipped": [], "tail": ""}
+    skipped = gpu_build.read_tests(ok + "[  SKIPPED ] CudaEngine.KeepsItsPlans (0 ms)\n")
     assert (skipped["passed"], skipped["skipped"]) == (False, ["CudaEngine.KeepsItsPlans"])
-    assert not gpu_check.read_tests(ok + "[  FAILED  ] CudaEngine.KeepsItsPlans (0 ms)\n")["passed"]
-    assert not gpu_check.read_tests("[       OK ] Devices/BackendConformance.RunsWithFixedShapes/CPU (1 ms)")["passed"]
+    assert not gpu_build.read_tests(ok + "[  FAILED  ] CudaEngine.KeepsItsPlans (0 ms)\n")["passed"]
+    assert not gpu_build.read_tests("[       OK ] Devices/BackendConformance.RunsWithFixedShapes/CPU (1 ms)")["passed"]
 
 
 def test_the_filter_takes_no_test_that_a_gpu_skips() -> None:
     source = (ROOT / "tests" / "cpp" / "backends" / "test_cuda_engine.cpp").read_text()
     for name in ("CudaEngineOnStandIn", "CudaEngineInHalf"):  # what needs the stand-in has a fixture of its own
         assert f"TEST_F({name}, " in source
-    assert "CudaEngine.*" in Path(gpu_check.__file__).read_text()
+    assert "CudaEngine.*" in Path(gpu_build.__file__).read_text()
 
 
 def test_pytorch_runs_the_same_prompts() -> None:
