@@ -2,6 +2,7 @@
 """Every family against the outputs of its published code: 1e-4 in PyTorch, 1e-3 as ONNX under OpenVINO f32."""
 
 import functools
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from medsam_engine_tools import checkpoint, families, half, parity, plans
+from medsam_engine_tools import certify, checkpoint, families, half, half_bundle, parity, plans
 from medsam_engine_tools.export import export
 
 Array = NDArray[np.generic]
@@ -207,6 +208,16 @@ def test_tensorrt_compiles_encoder_and_decoder_in_both_types(
         onnx.save(half.to_half(onnx.load(model.path)), halved.path)
         exact, smaller = plans.build(model, "sm_89"), plans.build(halved, "sm_89")
         assert 0 < len(smaller) < len(exact), model.role
+
+
+def test_f16_overflows_nowhere_in_an_efficient_vit(bundle_of_case: Callable[[Case], Path], tmp_path: Path) -> None:
+    """The field's best known overflow, in its linear attention, looked for as `medsam-engine half --images` does."""
+    case = next(case for case in CASES if case.folder == "medficientsam_l0")
+    bundle = half_bundle.add_half(shutil.copytree(bundle_of_case(case), tmp_path / "b"))
+    pixels = np.random.default_rng(7).integers(0, 256, (384, 512, 3), np.uint8)
+    boxes = np.array([[30, 40, 200, 180], [250, 100, 400, 300]], np.float64)
+    largest = half_bundle.largest_value(bundle, [certify.Case("noise", "MR", pixels, boxes, None)])
+    assert 1 < largest < half.LARGEST / 2
 
 
 def export_as_published(case: Case, golden: Any, folder: Path) -> Path:
