@@ -42,11 +42,13 @@ add_library(medsam_engine_tensorrt MODULE
   src/backends/tensorrt/backend.cpp
   src/backends/tensorrt/cuda_memory.cpp
   src/backends/tensorrt/device_tensor.cpp
+  src/backends/tensorrt/kept_kernels.cpp
   src/backends/tensorrt/library.cpp
   src/backends/tensorrt/plan.cpp
   src/backends/tensorrt/pixels.cpp
   src/backends/tensorrt/plan_file.cpp
   src/backends/tensorrt/request.cpp
+  src/backends/tensorrt/rtx.cpp
   src/cache_folder.cpp
   src/model_file.cpp
   src/sha256.cpp)

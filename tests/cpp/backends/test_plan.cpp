@@ -53,6 +53,15 @@ TEST_F(PlanFile, IsReadBackForItsFingerprintOnly) {
   EXPECT_TRUE(read_plan(CacheFolder("none", nullptr), mine).empty());
 }
 
+TEST_F(PlanFile, WhatIsKeptBesideAPlanIsOfItsKind) {
+  const std::string mine = fingerprint({"f32", 0, {}}, {"L 1", "sm_89"});
+  write_kept(cache_, mine, "kernels", "k\0", 2);
+  write_plan(cache_, mine, "plan", 4);
+  EXPECT_EQ(read_kept(cache_, mine, "kernels"), std::string("k\0", 2));
+  EXPECT_EQ(read_kept(cache_, mine, "timings"), "");
+  EXPECT_EQ(read_plan(cache_, mine).size(), 4u);
+}
+
 TEST_F(PlanFile, ATornChangedOrForeignOneIsRefused) {
   const std::string mine = fingerprint({"f32", 0, {}}, {"L 1", "sm_89"});
   const std::string plan(1000, 'p');
@@ -84,8 +93,8 @@ class AheadOfTime : public PlanFile {
     if (testing::tensorrt_folder().empty()) GTEST_SKIP() << "no TensorRT library; pip install tensorrt-rtx-cu13";
     if (!library().rtx) GTEST_SKIP() << library().name << " builds plans on a device only";
   }
-  std::vector<char> build(const ModelFile& model, const CompileOptions& options) {
-    return build_plan(library(), model, options, cache_, "sm_89");
+  std::vector<char> build(const ModelFile& model, const CompileOptions& options, const std::string& target = "sm_89") {
+    return build_plan(library(), model, options, cache_, target);
   }
   const testing::ScopedVariable root_{"TENSORRT_ROOT", testing::tensorrt_folder()};
 };
@@ -95,6 +104,22 @@ TEST_F(AheadOfTime, BuildsEveryGraph) {
   EXPECT_GT(build(bundle_.model("encoder"), {"f32", 0, {}}).size(), 1000u) << "any number of images";
   EXPECT_GT(build(bundle_.model("decoder"), {"f32", 0, {}}).size(), 1000u);
   EXPECT_GT(build(bundle_.model("decoder_mask"), {"f32", 0, {}}).size(), 1000u);
+}
+
+TEST_F(AheadOfTime, BuildsForTheGenerationThatIsNamed) {
+  const ModelFile& decoder = bundle_.model("decoder");
+  const auto other = [&](const std::string& target) { return build(decoder, {"f32", 0, {}}, target); };
+  const std::vector<char> ada = other("sm_89"), blackwell = other("sm_120");
+  EXPECT_GT(ada.size(), 1000u);
+  EXPECT_NE(ada, blackwell);
+  for (const char* target : {"sm_90", "sm_42", "sm_1", "sm_", "", "89"}) {
+    try {
+      other(target);
+      ADD_FAILURE() << target;
+    } catch (const Unsupported& e) {
+      EXPECT_NE(std::string(e.what()).find(std::string("got ") + target), std::string::npos) << e.what();
+    }
+  }
 }
 
 TEST_F(AheadOfTime, RefusesAModelThatIsNotTheManifests) {

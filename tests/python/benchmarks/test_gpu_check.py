@@ -123,7 +123,8 @@ def test_tests_that_were_skipped_are_no_pass() -> None:
 
 
 def test_the_filter_takes_no_test_that_a_gpu_skips() -> None:
-    source = (ROOT / "tests" / "cpp" / "backends" / "test_cuda_engine.cpp").read_text()
+    folder = ROOT / "tests" / "cpp" / "backends"
+    source = "".join((folder / f"{name}.cpp").read_text() for name in ("test_cuda_engine", "test_cuda_plans"))
     for name in ("CudaEngineOnStandIn", "CudaEngineInHalf"):  # what needs the stand-in has a fixture of its own
         assert f"TEST_F({name}, " in source
     assert "CudaEngine.*" in Path(gpu_build.__file__).read_text()

@@ -41,29 +41,18 @@ class TensorRtBackend final : public Backend {
     std::vector<char> plan = read_plan(cache, fingerprint);
     if (!plan.empty()) {
       try {
-        return std::make_shared<Model>(library_, device_, model, plan);
+        return std::make_shared<Model>(library_, device_, model, plan, cache, fingerprint);
       } catch (const BackendError&) {  // what another driver wrote; building gives the same model
         plan.clear();
       }
     }
     plan = tensorrt::build_plan(library_, model, options, cache, device_.target);
-    auto made = load(model, plan);
+    auto made = std::make_shared<Model>(library_, device_, model, plan, cache, fingerprint);
     write_plan(cache, fingerprint, plan.data(), plan.size());
     return made;
   }
 
  private:
-  // Its published headers leave it to TensorRT for RTX for which generations a plan is; build-plan can say it.
-  std::shared_ptr<const Model> load(const ModelFile& model, const std::vector<char>& plan) const {
-    try {
-      return std::make_shared<Model>(library_, device_, model, plan);
-    } catch (const BackendError& e) {
-      if (!library_.rtx) throw;
-      throw BackendError(std::string(e.what()) + "; if " + device_.target +
-                         " is not what it builds for, run `medsam-engine build-plan --target " + device_.target + "`");
-    }
-  }
-
   const Library& library_;
   const Device device_;
 };

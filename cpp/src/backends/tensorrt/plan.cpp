@@ -2,15 +2,16 @@
 #include "plan.hpp"
 
 #include <algorithm>
-#include <fstream>
 #include <memory>
 
-#include "../../sha256.hpp"
 #include "medsam/error.hpp"
+#include "rtx.hpp"
 
 namespace medsam::backends::tensorrt {
 
 namespace {
+
+constexpr const char* kTimings = "timings";
 
 bool dynamic(const Shape& shape) { return std::find(shape.begin(), shape.end(), -1) != shape.end(); }
 
@@ -93,22 +94,18 @@ void add_profile(nvinfer1::IBuilder& builder, nvinfer1::INetworkDefinition& netw
 
 // What TensorRT measured of its kernels in earlier builds; TensorRT for RTX measures nothing when it builds.
 std::unique_ptr<nvinfer1::ITimingCache> timing_cache(const Library& library, nvinfer1::IBuilderConfig& config,
-                                                     const CacheFolder& cache, const std::string& entry) {
+                                                     const CacheFolder& cache, const std::string& fingerprint) {
   if (library.rtx) return nullptr;
-  const std::string known = cache.read(entry).value_or("");
+  const std::string known = read_kept(cache, fingerprint, kTimings);
   std::unique_ptr<nvinfer1::ITimingCache> timings(config.createTimingCache(known.data(), known.size()));
   if (timings) static_cast<void>(config.setTimingCache(*timings, false));
   return timings;
 }
 
-void keep_timings(const nvinfer1::ITimingCache* timings, const CacheFolder& cache, const std::string& entry) {
+void keep_timings(const nvinfer1::ITimingCache* timings, const CacheFolder& cache, const std::string& fingerprint) {
   if (timings == nullptr) return;
   const std::unique_ptr<nvinfer1::IHostMemory> bytes(timings->serialize());
-  if (!bytes) return;
-  cache.write(entry, [&](const std::string& path) {
-    std::ofstream(path, std::ios::binary)
-        .write(static_cast<const char*>(bytes->data()), static_cast<std::streamsize>(bytes->size()));
-  });
+  if (bytes) write_kept(cache, fingerprint, kTimings, bytes->data(), bytes->size());
 }
 
 }  // namespace
@@ -132,11 +129,16 @@ std::vector<char> build_plan(const Library& library, const ModelFile& model, con
   const auto config = made(builder->createBuilderConfig(), model, "starting to build");
   // f32 means f32: TF32's products have f16's 10 bits, and TensorRT turns them on by itself.
   config->clearFlag(nvinfer1::BuilderFlag::kTF32);
+  if (library.rtx && !rtx::build_for(*config, target)) {
+    throw Unsupported("device: got " + target + ", for which " + library.name +
+                      " does not build (docs/gpu.md names those it does); use TensorRT or device \"CPU\"");
+  }
   add_profile(*builder, *network, *config, model, options);
-  const std::string timings_entry = "plans/timings-" + sha256_hex(library.name + "\n" + target) + ".cache";
-  const auto timings = timing_cache(library, *config, cache, timings_entry);
+  // Of all models: what is measured is a kernel on a device.
+  const std::string timed = "medsam-engine timings 1\nlibrary " + library.name + "\ntarget " + target + "\n";
+  const auto timings = timing_cache(library, *config, cache, timed);
   const auto plan = made(builder->buildSerializedNetwork(*network, *config), model, "building a plan of");
-  keep_timings(timings.get(), cache, timings_entry);
+  keep_timings(timings.get(), cache, timed);
   const auto* bytes = static_cast<const char*>(plan->data());
   return {bytes, bytes + plan->size()};
 }

@@ -20,7 +20,9 @@ constexpr std::size_t kHashLine = 7 + 64 + 2;  // "sha256 ", the digits, the end
 using Range = std::array<std::int64_t, 3>;
 constexpr Range kBatch{1, 4, 16}, kTokens{1, 2, 64}, kIndices{1, 1, 8};
 
-std::string entry_of(const std::string& fingerprint) { return "plans/" + sha256_hex(fingerprint) + ".plan"; }
+std::string entry_of(const std::string& fingerprint, const std::string& kind) {
+  return "plans/" + sha256_hex(fingerprint) + "." + kind;
+}
 
 }  // namespace
 
@@ -50,23 +52,33 @@ std::string plan_fingerprint(const ModelFile& model, const CompileOptions& optio
   return text.str();
 }
 
-std::vector<char> read_plan(const CacheFolder& cache, const std::string& fingerprint) {
-  const std::optional<std::string> file = cache.read(entry_of(fingerprint));
+std::string read_kept(const CacheFolder& cache, const std::string& fingerprint, const std::string& kind) {
+  const std::optional<std::string> file = cache.read(entry_of(fingerprint, kind));
   const std::size_t header = fingerprint.size() + kHashLine;
   if (!file || file->size() <= header || !file->starts_with(fingerprint)) return {};
-  const std::string plan = file->substr(header);
-  if (file->compare(fingerprint.size(), kHashLine, "sha256 " + sha256_hex(plan) + "\n\n") != 0) return {};
-  return {plan.begin(), plan.end()};
+  std::string content = file->substr(header);
+  if (file->compare(fingerprint.size(), kHashLine, "sha256 " + sha256_hex(content) + "\n\n") != 0) return {};
+  return content;
 }
 
-void write_plan(const CacheFolder& cache, const std::string& fingerprint, const void* plan, std::size_t bytes) {
-  const std::string content(static_cast<const char*>(plan), bytes);
-  cache.write(entry_of(fingerprint), [&](const std::string& path) {
+void write_kept(const CacheFolder& cache, const std::string& fingerprint, const std::string& kind, const void* data,
+                std::size_t bytes) {
+  const std::string content(static_cast<const char*>(data), bytes);
+  cache.write(entry_of(fingerprint, kind), [&](const std::string& path) {
     std::ofstream file(path, std::ios::binary);
     file << fingerprint << "sha256 " << sha256_hex(content) << "\n\n" << content;
     file.close();
     if (!file) throw std::runtime_error("disk full?");
   });
+}
+
+std::vector<char> read_plan(const CacheFolder& cache, const std::string& fingerprint) {
+  const std::string plan = read_kept(cache, fingerprint, "plan");
+  return {plan.begin(), plan.end()};
+}
+
+void write_plan(const CacheFolder& cache, const std::string& fingerprint, const void* plan, std::size_t bytes) {
+  write_kept(cache, fingerprint, "plan", plan, bytes);
 }
 
 }  // namespace medsam::backends::tensorrt

@@ -246,7 +246,8 @@ class PlanRequest final : public Request {
 
 }  // namespace
 
-Model::Model(const Library& library, const Device& device, const ModelFile& file, const std::vector<char>& plan)
+Model::Model(const Library& library, const Device& device, const ModelFile& file, const std::vector<char>& plan,
+             const CacheFolder& cache, const std::string& fingerprint)
     : plan_(std::make_shared<LoadedPlan>()) {
   plan_->device = device;
   plan_->path = file.path;
@@ -257,6 +258,7 @@ Model::Model(const Library& library, const Device& device, const ModelFile& file
   plan_->runtime.reset(library.create_runtime(logger()));
   if (plan_->runtime) plan_->engine.reset(plan_->runtime->deserializeCudaEngine(plan.data(), plan.size()));
   if (!plan_->engine) throw BackendError("TensorRT: loading the plan of " + file.path + ": " + logger().take_errors());
+  if (library.rtx) plan_->kernels = std::make_unique<KeptKernels>(*plan_->engine, device, cache, fingerprint);
   for (const TensorSpec& input : file.inputs) {
     const nvinfer1::Dims shape = plan_->engine->getTensorShape(input.name.c_str());
     const auto known = [](std::int64_t d) { return d >= 0; };
@@ -269,7 +271,11 @@ std::unique_ptr<Request> Model::create_request() const {
   std::unique_ptr<nvinfer1::IExecutionContext> context;
   {
     const std::lock_guard lock(plan_->mutex);
-    context.reset(plan_->engine->createExecutionContext());
+    if (plan_->kernels) {
+      context = plan_->kernels->create_context();
+    } else {
+      context.reset(plan_->engine->createExecutionContext());
+    }
   }
   if (!context) {
     throw BackendError("TensorRT: creating a context of " + plan_->path + ": " + logger().take_errors());

@@ -10,6 +10,7 @@
 #include "../backend.hpp"
 #include "cuda_memory.hpp"
 #include "device_tensor.hpp"
+#include "kept_kernels.hpp"
 #include "library.hpp"
 
 namespace medsam::backends::tensorrt {
@@ -21,6 +22,7 @@ struct LoadedPlan {
   std::vector<TensorSpec> inputs, outputs;
   std::unique_ptr<nvinfer1::IRuntime> runtime;  // outlives the engine, as TensorRT demands
   std::unique_ptr<nvinfer1::ICudaEngine> engine;
+  std::unique_ptr<KeptKernels> kernels;  // of TensorRT for RTX; gone before the engine
   std::shared_ptr<MaskWriters> masks;
   bool fixed = true;         // every input has one shape
   mutable std::mutex mutex;  // guards the creation of contexts
@@ -28,8 +30,9 @@ struct LoadedPlan {
 
 class Model final : public CompiledModel {
  public:
-  /// Takes a plan onto the device. BackendError when the library refuses it.
-  Model(const Library& library, const Device& device, const ModelFile& file, const std::vector<char>& plan);
+  /// Takes a plan onto the device; `cache` and `fingerprint` are the plan's. BackendError when the library refuses it.
+  Model(const Library& library, const Device& device, const ModelFile& file, const std::vector<char>& plan,
+        const CacheFolder& cache, const std::string& fingerprint);
   [[nodiscard]] std::unique_ptr<Request> create_request() const override;
   [[nodiscard]] std::size_t largest_batch() const override;
 

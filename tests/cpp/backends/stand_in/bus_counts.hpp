@@ -9,6 +9,7 @@ namespace medsam::testing {
 struct BusCounts {
   std::int64_t to_host, to_device;  // bytes copied since the process began
   int graph_launches;
+  int kernels_compiled;  // by TensorRT for RTX
 };
 using BusCountsEntry = BusCounts (*)();
 

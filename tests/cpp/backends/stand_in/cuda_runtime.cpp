@@ -1,9 +1,10 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 #include "cuda_runtime.hpp"
 
-#include <atomic>
 #include <cstdlib>
 #include <cstring>
+
+std::atomic<int> medsam::testing::kernels_compiled{0};
 
 namespace {
 
@@ -37,7 +38,7 @@ void free_now(void* data) { std::free(data); }
 extern "C" {
 
 __attribute__((visibility("default"))) medsam::testing::BusCounts medsam_stand_in_bus() {
-  return {g_to_host.load(), g_to_device.load(), g_launches.load()};
+  return {g_to_host.load(), g_to_device.load(), g_launches.load(), medsam::testing::kernels_compiled.load()};
 }
 
 cudaError_t cudaGetDeviceCount(int* count) {

@@ -5,12 +5,15 @@
 
 #include <cuda_runtime_api.h>
 
+#include <atomic>
 #include <functional>
 #include <vector>
 
 #include "bus_counts.hpp"
 
 namespace medsam::testing {
+
+extern std::atomic<int> kernels_compiled;
 
 using Work = std::function<void()>;
 

@@ -2,8 +2,6 @@
 // A stand-in for TensorRT: its plans name a model, which OpenVINO computes on the CPU when the stream gets there. The
 // plugin's own code (requests, memory, recorded work, the plan cache) runs as on a GPU. Objects answer through tables
 // of the slots that NvInferImpl.h fixes; a call of any other slot ends the test.
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <mutex>
@@ -13,10 +11,15 @@
 #include "backends/tensorrt/plan.hpp"
 #include "cuda_runtime.hpp"
 #include "medsam/error.hpp"
+#include "runtime_cache.hpp"
+#include "slots.hpp"
 
 namespace medsam::backends::tensorrt {
 
 namespace {
+
+using testing::slot;
+using testing::Table;
 
 struct Built {
   ModelFile model;
@@ -28,24 +31,6 @@ std::map<std::string, Built>& built() {
   static auto* map = new std::map<std::string, Built>();
   return *map;
 }
-
-[[noreturn]] void unexpected() {
-  std::fputs("stand-in for TensorRT: a call that it does not know\n", stderr);
-  std::abort();
-}
-
-template <class F>
-void* slot(F* function) {
-  return reinterpret_cast<void*>(function);
-}
-
-struct Table {
-  void* slots[96];
-  Table(std::initializer_list<std::pair<int, void*>> known) {
-    for (void*& s : slots) s = slot(&unexpected);
-    for (const auto& [index, function] : known) slots[index] = function;
-  }
-};
 
 CompileOptions in_f32(CompileOptions options) {
   options.precision = "f32";
@@ -59,8 +44,9 @@ struct Context final : nvinfer1::IExecutionContext {
     void* const* table;
     Context* self;
   } impl;
-  explicit Context(const Engine& engine);
+  Context(const Engine& engine, testing::RuntimeCache* cache);
   const Engine& engine;
+  testing::RuntimeCache* cache;  // nullptr when made without
   std::map<std::string, nvinfer1::Dims> shapes;
   std::map<std::string, void*> addresses;
   std::shared_ptr<Request> request;
@@ -82,7 +68,11 @@ struct Engine final : nvinfer1::ICudaEngine {
   explicit Engine(Built from)
       : from_(std::move(from)),
         compiled_(create_openvino("CPU")->compile(from_.model, in_f32(from_.options), CacheFolder("none", nullptr))) {
-    static const Table kTable{{5, slot(&create_context)}, {15, slot(&tensor_shape)}, {25, slot(&profile_shape)}};
+    static const Table kTable{{5, slot(&create_context)},
+                              {15, slot(&tensor_shape)},
+                              {25, slot(&profile_shape)},
+                              {47, slot(&create_context_with)},
+                              {48, slot(&create_config)}};
     impl = {kTable.slots, this};
     mImpl = reinterpret_cast<nvinfer1::apiv::VCudaEngine*>(&impl);
   }
@@ -107,11 +97,17 @@ struct Engine final : nvinfer1::ICudaEngine {
     return i->self->input_shape(name, static_cast<int>(which));
   }
   static nvinfer1::IExecutionContext* create_context(Impl* i, nvinfer1::ExecutionContextAllocationStrategy) {
-    return new Context(*i->self);
+    return new Context(*i->self, nullptr);
   }
+  static nvinfer1::IExecutionContext* create_context_with(Impl* i, testing::RuntimeConfig* config) {
+    return new Context(*i->self, config->cache);
+  }
+  static testing::RuntimeConfig* create_config(Impl*) { return new testing::RuntimeConfig(); }
 };
 
-Context::Context(const Engine& of) : engine(of), request(of.compiled_->create_request()) {
+Context::Context(const Engine& of, testing::RuntimeCache* kernels)
+    : engine(of), cache(kernels), request(of.compiled_->create_request()) {
+  if (cache != nullptr) cache->need(of.from_.model.role);
   static const Table kTable{{20, slot(&set_shape)}, {21, slot(&shape)}, {23, slot(&set_address)}, {36, slot(&enqueue)}};
   impl = {kTable.slots, this};
   mImpl = reinterpret_cast<nvinfer1::apiv::VExecutionContext*>(&impl);
@@ -135,7 +131,7 @@ nvinfer1::Dims Context::shape(Impl* i, const char* name) {
   }
   const auto at = model.output_index(name);
   nvinfer1::Dims dims{};
-  if (at < 0) unexpected();
+  if (at < 0) testing::unexpected();
   const Shape& shape = model.outputs[static_cast<std::size_t>(at)].shape;
   dims.nbDims = static_cast<int>(shape.size());
   for (std::size_t d = 0; d < shape.size(); ++d) dims.d[d] = shape[d] >= 0 ? shape[d] : d == 0 ? prompts : masks;
@@ -143,6 +139,12 @@ nvinfer1::Dims Context::shape(Impl* i, const char* name) {
 }
 
 bool Context::enqueue(Impl* i, cudaStream_t stream) {
+  // As TensorRT for RTX, whose plans are for ranges of shapes, and which compiles again for those that come.
+  for (const auto& [name, dims] : i->self->shapes) {
+    const bool ranges =
+        i->self->engine.input_shape(name.c_str(), 0).d[0] != i->self->engine.input_shape(name.c_str(), 2).d[0];
+    if (ranges && i->self->cache != nullptr) i->self->cache->need(name + " of " + std::to_string(dims.d[0]));
+  }
   // As TensorRT does, addresses and shapes are taken when the work is queued, the numbers when it is done.
   const auto work = [request = i->self->request, shapes = i->self->shapes, addresses = i->self->addresses,
                      model = i->self->engine.from_.model] {
