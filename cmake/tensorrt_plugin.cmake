@@ -40,6 +40,7 @@ set(MEDSAM_ENGINE_HAS_TENSORRT ON)
 add_library(medsam_engine_tensorrt MODULE
   src/backends/backend.cpp
   src/backends/tensorrt/backend.cpp
+  src/backends/tensorrt/build_progress.cpp
   src/backends/tensorrt/cuda_memory.cpp
   src/backends/tensorrt/device_tensor.cpp
   src/backends/tensorrt/kept_kernels.cpp

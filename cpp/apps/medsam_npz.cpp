@@ -68,9 +68,7 @@ EngineOptions engine_options(const Arguments& arguments, Terminal& terminal) {
   // A folder's images do not come back, so embeddings serve a volume's second sweep only: half the engine's default
   // keeps the peak of a 13-object brain volume below 700 MB.
   options.cache_bytes = std::uint64_t{128} << 20;
-  options.log = [&terminal](LogLevel level, const std::string& text) {
-    if (level == LogLevel::warning) terminal.note(text);
-  };
+  options.log = [&terminal](LogLevel, const std::string& text) { terminal.note(text); };
   return options;
 }
 

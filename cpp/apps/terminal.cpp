@@ -17,6 +17,7 @@ std::string cases(std::int64_t count) { return std::to_string(count) + (count ==
 Terminal::Terminal(bool quiet) : quiet_(quiet), bar_(!quiet && ::isatty(STDERR_FILENO) == 1) {}
 
 void Terminal::print(const std::string& text) {
+  const std::lock_guard lock(mutex_);
   clear_bar();
   std::fprintf(stderr, "medsam-npz: %s\n", text.c_str());
 }
@@ -42,6 +43,7 @@ void Terminal::progress(const FolderProgress& p) {
   const std::string bar = std::string(filled, '#') + std::string(kWidth - filled, '.');
   const std::string steps =
       p.steps > 0 ? ", step " + std::to_string(p.step) + " of " + std::to_string(p.steps) : std::string();
+  const std::lock_guard lock(mutex_);
   std::fprintf(stderr, "\r\x1b[K[%s] %lld/%lld %.60s%s", bar.c_str(), static_cast<long long>(p.case_index) + 1,
                static_cast<long long>(p.case_count), p.name.c_str(), steps.c_str());
   shown_ = true;
@@ -59,7 +61,10 @@ void Terminal::summary(const FolderReport& report) {
   if (!report.csv_fault.empty()) complain(report.csv_fault);
   const std::string text = cases(report.done) + " done, " + std::to_string(report.skipped) + " skipped, " +
                            std::to_string(report.failed) + " failed in " + duration(report.wall_s);
-  clear_bar();
+  {
+    const std::lock_guard lock(mutex_);
+    clear_bar();
+  }
   note(report.cancelled ? "interrupted: " + text + "; run again to go on" : text);
 }
 

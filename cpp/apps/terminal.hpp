@@ -2,12 +2,14 @@
 // What medsam-npz says, on standard error: a progress bar where that is a terminal, a line for each failure, a summary.
 #pragma once
 
+#include <mutex>
 #include <string>
 
 #include "medsam/folder.hpp"
 
 namespace medsam::apps {
 
+/// Safe to use from many threads: the engine tells of what it compiles on threads of its own.
 class Terminal {
  public:
   explicit Terminal(bool quiet);
@@ -24,7 +26,9 @@ class Terminal {
   void print(const std::string& text);
   void clear_bar();
 
-  bool quiet_, bar_, shown_ = false;
+  const bool quiet_, bar_;
+  std::mutex mutex_;  // guards what follows, and the order of what is written
+  bool shown_ = false;
 };
 
 /// "12.3 ms", "4.56 s".

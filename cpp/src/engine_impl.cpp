@@ -24,6 +24,12 @@ CacheFolder::Log warnings(const EngineOptions& options) {
   };
 }
 
+// What is worth knowing while a model is compiled.
+std::function<void(const std::string&)> news(const EngineOptions& options) {
+  if (!options.log) return nullptr;
+  return [log = options.log](const std::string& text) { log(LogLevel::info, text); };
+}
+
 Profile choose_profile(const std::string& name, const Bundle& bundle) {
   return name.empty() || name == bundle.profile.name ? bundle.profile : builtin_profile(name);
 }
@@ -133,7 +139,7 @@ std::shared_ptr<const backends::CompiledModel> Engine::Impl::compile(const Model
   verify_model(file, cache, options.verify);
   const backends::Backend& runs = backends::is_fused(type) ? *fused : *backend;
   if (type == "int8") type = bundle.quantized->rest;
-  auto compiled = runs.compile(file, {type, options.threads, std::move(shapes)}, cache);
+  auto compiled = runs.compile(file, {type, options.threads, std::move(shapes), news(options)}, cache);
   const std::lock_guard lock(compiled_mutex_);
   compiled_[key] = compiled;
   return compiled;

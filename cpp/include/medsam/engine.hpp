@@ -20,7 +20,7 @@ namespace medsam {
 
 /// Kinds of messages.
 enum class LogLevel : std::uint8_t {
-  info,     ///< Worth knowing.
+  info,     ///< Worth knowing: how far a GPU's compilation of a model is, which may take minutes.
   warning,  ///< Something asked for was not possible; the engine goes on without it.
 };
 
@@ -60,7 +60,8 @@ struct EngineOptions {
   std::size_t expert_limit = 4;
   /// Hash every file of the bundle now, also those unchanged since their last verification.
   bool verify = false;
-  /// Receives messages; nullptr = silence. May be called from any thread that calls the engine. Must not throw.
+  /// Receives messages; nullptr = silence. Called from any thread, several at once: those that call the engine, and
+  /// those that compile models for it. Must not throw.
   std::function<void(LogLevel, const std::string&)> log;
 };
 

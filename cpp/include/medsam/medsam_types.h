@@ -50,12 +50,13 @@ enum {
 };
 /// Kinds of messages.
 enum {
-  MEDSAM_LOG_INFO = 0,    ///< Worth knowing.
+  MEDSAM_LOG_INFO = 0,    ///< Worth knowing: how far a GPU's compilation of a model is.
   MEDSAM_LOG_WARNING = 1  ///< Something asked for was not possible; the engine goes on without it.
 };
 
-/// Receives a message, one line that lives for the call. Called on any thread that calls the engine. `context` is the
-/// pointer given beside the callback. Like every callback it must return: no longjmp, no C++ exception.
+/// Receives a message, one line that lives for the call. Called on any thread, several at once: those that call the
+/// engine, and those that compile models for it. `context` is the pointer given beside the callback. Like every
+/// callback it must return: no longjmp, no C++ exception.
 typedef void (*medsam_log_callback)(void* context, int32_t level, const char* message);
 /// Asked on the calling thread between units of work; not 0 ends the call with MEDSAM_CANCELLED.
 typedef int32_t (*medsam_cancelled_callback)(void* context);

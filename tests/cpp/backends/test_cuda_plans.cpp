@@ -2,8 +2,10 @@
 // What an engine on a CUDA device compiles, keeps and finds again: plans, kernels, f16 graphs.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <mutex>
 #include <sstream>
 #include <vector>
 
@@ -18,6 +20,30 @@ TEST_F(CudaEngine, KeepsItsPlans) {
   EXPECT_EQ(kept(".plan").size(), 2u) << "encoder and decoder; the decoder with a mask when first needed";
   static_cast<void>(engine("cuda:0").encode(image()));
   EXPECT_EQ(kept(".plan").size(), 2u);
+}
+
+TEST_F(CudaEngine, TellsHowFarABuildIs) {
+  std::mutex mutex;
+  std::vector<std::string> infos;
+  EngineOptions options;
+  options.cache_dir = folder_.path("cache-cuda");
+  options.device = "cuda:0";
+  options.log = [&](LogLevel level, const std::string& text) {
+    const std::lock_guard lock(mutex);
+    EXPECT_EQ(level, LogLevel::info) << text;
+    infos.push_back(text);
+  };
+  static_cast<void>(Engine(bundle_, options));
+  const auto told = [&](const std::string& of) {
+    return std::count_if(infos.begin(), infos.end(), [&](const std::string& text) {
+      return text.starts_with("building the plan of " + of + " for sm_") && text.ends_with(", once: 100 %");
+    });
+  };
+  EXPECT_EQ(told("encoder.onnx"), 1);
+  EXPECT_EQ(told("decoder.onnx"), 1);
+  infos.clear();
+  static_cast<void>(Engine(bundle_, options));
+  EXPECT_TRUE(infos.empty()) << infos[0];
 }
 
 TEST_F(CudaEngineOnStandIn, KernelsOfTensorRtForRtxAreCompiledOnce) {

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <mutex>
 #include <sstream>
 
 #include "backends/tensorrt/plan.hpp"
@@ -104,6 +105,20 @@ TEST_F(AheadOfTime, BuildsEveryGraph) {
   EXPECT_GT(build(bundle_.model("encoder"), {"f32", 0, {}}).size(), 1000u) << "any number of images";
   EXPECT_GT(build(bundle_.model("decoder"), {"f32", 0, {}}).size(), 1000u);
   EXPECT_GT(build(bundle_.model("decoder_mask"), {"f32", 0, {}}).size(), 1000u);
+}
+
+// TensorRT for RTX calls a monitor that was compiled against TensorRT's headers.
+TEST_F(AheadOfTime, TellsHowFarItIs) {
+  std::mutex mutex;
+  std::vector<std::string> lines;
+  const auto report = [&](const std::string& line) {
+    const std::lock_guard lock(mutex);
+    lines.push_back(line);
+  };
+  build(bundle_.model("decoder"), {"f32", 0, {}, report});
+  ASSERT_GT(lines.size(), 3u);
+  EXPECT_EQ(lines.back(), "building the plan of decoder.onnx for sm_89, once: 100 %");
+  EXPECT_NE(lines.front(), lines.back());
 }
 
 TEST_F(AheadOfTime, BuildsForTheGenerationThatIsNamed) {

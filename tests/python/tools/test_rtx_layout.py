@@ -33,6 +33,7 @@ CALLS: list[tuple[str, str, tuple[Any, ...], int | str]] = [
     ("IBuilderConfig", "clear_flag", ("BuilderFlag.TF32",), 8),
     ("IBuilderConfig", "num_optimization_profiles", (), 24),
     ("IBuilderConfig", "num_compute_capabilities", (1,), "kSetNbComputeCapabilities"),
+    ("IBuilderConfig", "progress_monitor", (OBJECT,), 45),
     ("IBuilderConfig", "set_compute_capability", ("ComputeCapability.SM89", 0), "kSetComputeCapability"),
     ("Runtime", "deserialize_cuda_engine", (b"0123456789abcdef0123456789abcdef",), 3),
     ("ICudaEngine", "create_execution_context", (), 5),

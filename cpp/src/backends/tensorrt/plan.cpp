@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "build_progress.hpp"
 #include "medsam/error.hpp"
 #include "rtx.hpp"
 
@@ -108,6 +109,32 @@ void keep_timings(const nvinfer1::ITimingCache* timings, const CacheFolder& cach
   if (bytes) write_kept(cache, fingerprint, kTimings, bytes->data(), bytes->size());
 }
 
+class Monitor final : public nvinfer1::IProgressMonitor {
+ public:
+  explicit Monitor(BuildProgress& progress) : progress_(progress) {}
+  void phaseStart(const char* phase, const char* parent, std::int32_t steps) noexcept override {
+    tell([&] { progress_.start(phase, parent != nullptr ? parent : "", steps); });
+  }
+  bool stepComplete(const char* phase, std::int32_t step) noexcept override {
+    tell([&] { progress_.step(phase, step); });
+    return true;  // go on
+  }
+  void phaseFinish(const char* phase) noexcept override {
+    tell([&] { progress_.finish(phase); });
+  }
+
+ private:
+  template <class F>
+  static void tell(F&& what) noexcept {
+    try {
+      what();
+    } catch (...) {  // no memory for a line: the build goes on without it
+      return;
+    }
+  }
+  BuildProgress& progress_;
+};
+
 }  // namespace
 
 std::vector<char> build_plan(const Library& library, const ModelFile& model, const CompileOptions& options,
@@ -137,6 +164,9 @@ std::vector<char> build_plan(const Library& library, const ModelFile& model, con
   // Of all models: what is measured is a kernel on a device.
   const std::string timed = "medsam-engine timings 1\nlibrary " + library.name + "\ntarget " + target + "\n";
   const auto timings = timing_cache(library, *config, cache, timed);
+  BuildProgress progress(building(model, target), options.report);
+  Monitor monitor(progress);
+  if (options.report) config->setProgressMonitor(&monitor);
   const auto plan = made(builder->buildSerializedNetwork(*network, *config), model, "building a plan of");
   keep_timings(timings.get(), cache, timed);
   const auto* bytes = static_cast<const char*>(plan->data());

@@ -28,6 +28,9 @@ const Shape& asked_shape(const ModelFile& model, const CompileOptions& options, 
 /// The text that names all a plan depends on: docs/gpu.md, "Plans", is the contract with medsam_engine_tools/plans.py.
 std::string plan_fingerprint(const ModelFile& model, const CompileOptions& options, const PlanTarget& target);
 
+/// What a report of a build begins with.
+std::string building(const ModelFile& model, const std::string& target);
+
 /// What is kept in the cache under a fingerprint: "plan", "kernels" or "timings". Empty where there is none, or where
 /// it is torn, changed, or of another fingerprint.
 std::string read_kept(const CacheFolder& cache, const std::string& fingerprint, const std::string& kind);
@@ -40,7 +43,7 @@ std::vector<char> read_plan(const CacheFolder& cache, const std::string& fingerp
 
 void write_plan(const CacheFolder& cache, const std::string& fingerprint, const void* plan, std::size_t bytes);
 
-/// Parses the graph, checks it against the manifest and compiles it.
+/// Parses the graph, checks it against the manifest and compiles it; `options.report` hears how far that is.
 /// BackendError with TensorRT's words; ModelError when the graph is not the manifest's; Unsupported for a precision
 /// that the graph is not of, or a target that TensorRT for RTX does not build for. TensorRT itself builds for the
 /// device at hand.

@@ -52,6 +52,10 @@ std::string plan_fingerprint(const ModelFile& model, const CompileOptions& optio
   return text.str();
 }
 
+std::string building(const ModelFile& model, const std::string& target) {
+  return "building the plan of " + model.path.substr(model.path.rfind('/') + 1) + " for " + target + ", once";
+}
+
 std::string read_kept(const CacheFolder& cache, const std::string& fingerprint, const std::string& kind) {
   const std::optional<std::string> file = cache.read(entry_of(fingerprint, kind));
   const std::size_t header = fingerprint.size() + kHashLine;

@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "backends/registry.hpp"
+#include "backends/tensorrt/build_progress.hpp"
 #include "backends/tensorrt/library.hpp"
 #include "backends/tensorrt/plan.hpp"
 #include "cuda_runtime.hpp"
@@ -199,6 +200,10 @@ std::vector<char> build_plan(const Library&, const ModelFile& model, const Compi
                              const std::string& target) {
   static_cast<void>(
       create_openvino("CPU")->compile(model, in_f32(options), CacheFolder("none", nullptr)));  // its errors
+  BuildProgress progress(building(model, target), options.report);
+  progress.start("build", "", 2);
+  progress.step("build", 0);
+  progress.finish("build");
   const std::string plan = "plan of " + plan_fingerprint(model, options, {"stand-in", target});
   const std::lock_guard lock(g_mutex);
   built()[plan] = {model, options};
