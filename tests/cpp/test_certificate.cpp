@@ -10,7 +10,6 @@
 #include "fake_backend.hpp"
 #include "medsam/engine.hpp"
 #include "medsam/error.hpp"
-#include "sha256.hpp"
 
 namespace medsam {
 namespace {
@@ -248,39 +247,6 @@ TEST_F(ChoosePrecision, ComputesInF32OnItsOwnKernelsWhereTheMasksAreTheSame) {
     EXPECT_THROW(choose("f32_fused/f32"), Unsupported);
     EXPECT_EQ(choose("f32_fused/f32", true).encoder, "f32_fused");
   }
-}
-
-TEST_F(EngineTest, RunsAFusedEncoderOnItsOwnBackend) {
-  nlohmann::json manifest = testing::tiny_manifest();
-  const std::string exact = Engine(testing::write_tiny_bundle(bundle_, manifest), options_).info().fingerprint;
-  testing::write_file(bundle_ + "/fused.safetensors", "weights");
-  nlohmann::json encoder = manifest["models"]["encoder"];
-  encoder["file"] = "fused.safetensors";
-  encoder["bytes"] = 7;
-  encoder["sha256"] = sha256_hex("weights");
-  manifest["fused"] = {{"encoder", encoder}};
-  testing::write_tiny_bundle(bundle_, manifest);
-  options_.precision = "bf16_fused/f32";
-  options_.allow_uncertified = true;
-  EXPECT_THROW(Engine(bundle_, options_), Unsupported) << "nothing here runs it";
-
-  testing::fake_backend().fused = true;
-  testing::fake_backend().take_compiled();
-  const EngineInfo info = Engine(bundle_, options_).info();
-  EXPECT_EQ(info.encoder_precision, "bf16_fused");
-  EXPECT_EQ(info.encoder_backend, "fake fused 1");
-  EXPECT_EQ(info.backend, "fake 1");
-  EXPECT_NE(info.fingerprint, exact);
-  EXPECT_EQ(testing::fake_backend().take_compiled().count("fused.safetensors bf16_fused 0"), 1);
-  options_.precision = "f32_fused/f32";
-  EXPECT_NE(Engine(bundle_, options_).info().fingerprint, info.fingerprint) << "other arithmetic";
-
-  testing::write_file(bundle_ + "/fused.safetensors", "weightz");
-  EXPECT_THROW(Engine(bundle_, options_), ModelError) << "another file";
-  manifest["fused"]["encoder"]["outputs"][0]["name"] = "other";
-  testing::write_tiny_bundle(bundle_, manifest);
-  EXPECT_THROW(Engine(bundle_, options_), ModelError);
-  testing::fake_backend().fused = false;
 }
 
 TEST_F(EngineTest, ACertificateIsReadFromTheManifest) {
