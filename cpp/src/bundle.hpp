@@ -86,7 +86,7 @@ struct Bundle {
   std::vector<Certificate> certificates;
   std::optional<QuantizedEncoder> quantized;
   std::optional<ModelFile> fused;  // the encoder's weights for this library's own kernels ("The fused encoder")
-  std::string half_hash;  // over the f16 graphs; "" = the bundle has none
+  std::string half_hash;           // over the f16 graphs; "" = the bundle has none
 
   /// ModelError when the expert has no model of that role.
   [[nodiscard]] const ModelFile& model(const std::string& role, const std::string& expert = "") const;

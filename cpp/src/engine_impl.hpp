@@ -46,7 +46,7 @@ struct Engine::Impl {
   StagePrecisions precision;
   std::unique_ptr<backends::Backend> backend;
   std::unique_ptr<backends::Backend> fused;  // of fused encoders; null where this machine or bundle has none
-  mutable EmbeddingCache embeddings;  // locks itself
+  mutable EmbeddingCache embeddings;         // locks itself
   EmbeddingStore store;
   mutable std::atomic<std::uint64_t> store_hits{0};
   EngineInfo info;
