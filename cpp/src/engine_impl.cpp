@@ -124,6 +124,7 @@ const ModelFile& Engine::Impl::run_file(const ModelFile& model) const {
   const std::string& type = model.role == "encoder" ? precision.encoder : precision.decoder;
   if (type == "int8") return bundle.quantized.value().model;
   if (backends::is_fused(type)) return bundle.fused.value();
+  // NOLINTNEXTLINE(bugprone-return-const-ref-from-parameter): the bundle's own, which lives as long as the engine
   return type == "f16" && backend->runs_half_graphs() ? half_of(model) : model;
 }
 

@@ -102,7 +102,7 @@ struct CompileOptions {
   std::string precision;  // "f32", or one that the backend computes in natively
   int threads = 0;        // 0 = all
   /// Fixed shapes of inputs, in the order of the model's inputs; an empty Shape leaves one as the model has it.
-  std::vector<Shape> input_shapes = {};
+  std::vector<Shape> input_shapes;
   /// Receives a line now and then while something that takes long is compiled, from any thread; nullptr = silence.
   std::function<void(const std::string&)> report = nullptr;
 };

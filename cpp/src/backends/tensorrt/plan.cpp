@@ -112,6 +112,7 @@ void keep_timings(const nvinfer1::ITimingCache* timings, const CacheFolder& cach
 class Monitor final : public nvinfer1::IProgressMonitor {
  public:
   explicit Monitor(BuildProgress& progress) : progress_(progress) {}
+  // NOLINTBEGIN(readability-identifier-naming): TensorRT's names
   void phaseStart(const char* phase, const char* parent, std::int32_t steps) noexcept override {
     tell([&] { progress_.start(phase, parent != nullptr ? parent : "", steps); });
   }
@@ -122,6 +123,7 @@ class Monitor final : public nvinfer1::IProgressMonitor {
   void phaseFinish(const char* phase) noexcept override {
     tell([&] { progress_.finish(phase); });
   }
+  // NOLINTEND(readability-identifier-naming)
 
  private:
   template <class F>

@@ -1,7 +1,7 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 #include "rtx.hpp"
 
-#include <cstdlib>
+#include <charconv>
 
 namespace medsam::backends::tensorrt::rtx {
 
@@ -30,7 +30,9 @@ R call(void* object, int slot, A... arguments) {
 
 bool build_for(nvinfer1::IBuilderConfig& config, const std::string& target) {
   // nvinfer1::ComputeCapability names a generation by its number: kSM89 is 89. 0 and 1 name none and the one at hand.
-  const int capability = target.starts_with("sm_") ? std::atoi(target.c_str() + 3) : 0;
+  int capability = 0;
+  const char* end = target.data() + target.size();
+  if (!target.starts_with("sm_") || std::from_chars(target.data() + 3, end, capability).ptr != end) return false;
   return capability > 1 && call<bool>(&config, kSetNbComputeCapabilities, std::int32_t{1}) &&
          call<bool>(&config, kSetComputeCapability, std::int32_t{capability}, std::int32_t{0});
 }
