@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdlib>
+#include <filesystem>
 #include <string>
 
 namespace medsam::testing {
@@ -43,9 +44,11 @@ inline std::string plugin_folder() {
 #endif
 }
 
-/// Where the TensorRT libraries are: $TENSORRT_ROOT, else the Python package that CMake found; "" for neither.
+/// Where the TensorRT libraries are: $TENSORRT_ROOT, unless it has the headers alone, else the Python package that
+/// CMake found; "" for neither.
 inline std::string tensorrt_folder() {
-  if (const char* named = std::getenv("TENSORRT_ROOT"); named != nullptr) return named;
+  const char* named = std::getenv("TENSORRT_ROOT");
+  if (named != nullptr && std::filesystem::exists(std::filesystem::path(named) / "lib")) return named;
 #ifdef MEDSAM_ENGINE_TEST_TENSORRT_DIR
   return MEDSAM_ENGINE_TEST_TENSORRT_DIR;
 #else
