@@ -99,7 +99,7 @@ TEST_F(WeightsTest, ReadsTensorsAndNumbers) {
 
 TEST_F(WeightsTest, RefusesADamagedFile) {
   testing_write("");
-  EXPECT_THROW(Weights(folder_.path("weights")), std::exception);
+  EXPECT_THROW(Weights(folder_.path("weights")), ModelError);
   testing_write("1234");
   EXPECT_THROW(Weights(folder_.path("weights")), ModelError);
   EXPECT_THROW(Weights(raw(1ULL << 60, "{}", 1)), ModelError) << "a header longer than the file";

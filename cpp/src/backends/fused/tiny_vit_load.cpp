@@ -14,11 +14,30 @@ using kernels::kBlock;
 // Windows are projected together until they have this many tokens: 49 alone would fill 64 rows of a product.
 constexpr std::int64_t kGroupTokens = 196;
 
-std::int64_t columns(const Weights& weights, const std::string& name) {
+// A file is not trusted: what a few numbers of its header make of its weights is bounded before memory is asked for.
+// LiteMedSAM has an image side of 256, windows of 14, 2^22 features and 2^16 elements in a row of a hidden layer.
+constexpr std::int64_t kLargestSide = 1024, kLargestWindow = 32;
+constexpr std::int64_t kMostFeatures = 1 << 26, kLongestRow = 1 << 20;
+
+/// Channels of a layer; `grid` pixels or tokens of it are a row, and grid^2 of them all there are at a time.
+std::int64_t columns(const Weights& weights, const std::string& name, std::int64_t grid) {
   const auto& shape = weights.shape(name + ".weight");
-  if (shape.size() != 2 || shape[1] % kBlock != 0)
+  if (shape.size() != 2 || shape[1] % kBlock != 0) {
     weights.refuse("\"" + name + "\" has a number of channels that is no multiple of 32");
+  }
+  if (shape[1] > kLongestRow / grid) {
+    weights.refuse("\"" + name + "\" has " + std::to_string(shape[1]) + " channels on a grid of " +
+                   std::to_string(grid) + ", expected at most " + std::to_string(kLongestRow / grid));
+  }
   return shape[1];
+}
+
+/// What is kept of a whole image between two passes.
+void check_features(const Weights& weights, const std::string& name, std::int64_t grid, std::int64_t channels) {
+  if (channels > kMostFeatures / (grid * grid)) {
+    weights.refuse("\"" + name + "\" makes " + std::to_string(channels) + " channels of a grid of " +
+                   std::to_string(grid) + ", expected at most " + std::to_string(kMostFeatures / (grid * grid)));
+  }
 }
 
 std::vector<float> values(const Weights& weights, const std::string& name, const std::vector<std::int64_t>& shape) {
@@ -28,10 +47,11 @@ std::vector<float> values(const Weights& weights, const std::string& name, const
   return {data, data + count};
 }
 
-Linear load_linear(const Weights& weights, const std::string& name, std::int64_t in, Operand operand) {
+Linear load_linear(const Weights& weights, const std::string& name, std::int64_t in, std::int64_t grid,
+                   Operand operand) {
   Linear linear;
   linear.in = in;
-  linear.out = columns(weights, name);
+  linear.out = columns(weights, name, grid);
   linear.matrix = kernels::pack_matrix(weights.tensor(name + ".weight", {in, linear.out}), in, linear.out, operand);
   if (weights.has(name + ".bias")) linear.bias = values(weights, name + ".bias", {linear.out});
   return linear;
@@ -41,12 +61,12 @@ Depthwise load_depthwise(const Weights& weights, const std::string& name, std::i
   return {values(weights, name + ".weight", {9, channels}), values(weights, name + ".bias", {channels})};
 }
 
-Bottleneck load_bottleneck(const Weights& weights, const std::string& name, std::int64_t in, Operand expand,
-                           Operand project) {
+Bottleneck load_bottleneck(const Weights& weights, const std::string& name, std::int64_t in, std::int64_t grid,
+                           Operand expand, Operand project) {
   Bottleneck layer;
-  layer.expand = load_linear(weights, name + ".expand", in, expand);
+  layer.expand = load_linear(weights, name + ".expand", in, grid, expand);
   layer.depthwise = load_depthwise(weights, name + ".depthwise", layer.expand.out);
-  layer.project = load_linear(weights, name + ".project", layer.expand.out, project);
+  layer.project = load_linear(weights, name + ".project", layer.expand.out, grid, project);
   return layer;
 }
 
@@ -104,14 +124,15 @@ Block load_block(const Weights& weights, const std::string& name, std::int64_t c
                  std::int64_t grid, const Precision& precision) {
   Block block;
   block.heads = channels / kBlock;
-  block.qkv = load_linear(weights, name + ".qkv", channels, precision.attention);
-  block.proj = load_linear(weights, name + ".proj", channels, precision.attention);
-  block.fc1 = load_linear(weights, name + ".fc1", channels, precision.perceptron);
-  block.fc2 = load_linear(weights, name + ".fc2", block.fc1.out, precision.perceptron);
+  block.qkv = load_linear(weights, name + ".qkv", channels, grid, precision.attention);
+  block.proj = load_linear(weights, name + ".proj", channels, grid, precision.attention);
+  block.fc1 = load_linear(weights, name + ".fc1", channels, grid, precision.perceptron);
+  block.fc2 = load_linear(weights, name + ".fc2", block.fc1.out, grid, precision.perceptron);
   block.depthwise = load_depthwise(weights, name + ".depthwise", channels);
   if (block.qkv.out != 3 * channels || block.proj.out != channels || block.fc2.out != channels) {
     weights.refuse("\"" + name + "\" changes the number of channels");
   }
+  if (block.qkv.bias.empty()) weights.refuse("has no tensor \"" + name + ".qkv.bias\"");
   // A token of zeros stays one when it is normalised: its key and value are the biases.
   block.padding.resize(static_cast<std::size_t>(2 * channels));
   kernels::available_encoder_kernels().back()->round(block.qkv.bias.data() + channels, block.padding.data(),
@@ -122,9 +143,10 @@ Block load_block(const Weights& weights, const std::string& name, std::int64_t c
 
 Neck load_neck(const Weights& weights, std::int64_t in, std::int64_t grid, Operand operand) {
   Neck neck;
-  neck.reduce = load_linear(weights, "neck.0", in, operand);
+  neck.reduce = load_linear(weights, "neck.0", in, grid, operand);
   neck.smooth.in = neck.reduce.out;
-  neck.smooth.out = columns(weights, "neck.1");
+  neck.smooth.out = columns(weights, "neck.1", grid);
+  check_features(weights, "neck.0", grid + 2, neck.reduce.out);
   std::vector<std::int64_t> taps;
   for (std::int64_t y = 0; y < 3; ++y) {
     for (std::int64_t x = 0; x < 3; ++x) taps.push_back((y * (grid + 2) + x) * neck.smooth.in);
@@ -140,45 +162,60 @@ Neck load_neck(const Weights& weights, std::int64_t in, std::int64_t grid, Opera
   return neck;
 }
 
+/// The blocks of a stage; without a window, bottlenecks.
+Stage load_blocks(const Weights& weights, const std::string& name, std::int64_t channels, std::int64_t window,
+                  std::int64_t grid, const Precision& precision) {
+  Stage stage;
+  for (std::size_t i = 0;; ++i) {
+    const std::string block = name + ".blocks." + std::to_string(i);
+    if (window == 0 && weights.has(block + ".expand.weight")) {
+      stage.bottlenecks.push_back(
+          load_bottleneck(weights, block, channels, grid, precision.bottleneck, precision.bottleneck));
+      stage.bottlenecks.back().residual = true;
+      if (stage.bottlenecks.back().project.out != channels) {
+        weights.refuse("\"" + block + "\" changes the number of channels");
+      }
+    } else if (window > 0 && weights.has(block + ".qkv.weight")) {
+      stage.blocks.push_back(load_block(weights, block, channels, window, grid, precision));
+    } else {
+      return stage;
+    }
+  }
+}
+
 }  // namespace
 
 TinyVitModel load_tiny_vit(const Weights& weights, const Precision& precision) {
   TinyVitModel model;
   const std::vector<std::int64_t> sizes = weights.numbers("input_size"), strides = weights.numbers("strides"),
                                   windows = weights.numbers("windows");
-  if (sizes.size() != 1 || strides.size() < 2 || strides.size() != windows.size() + 2 ||
-      std::any_of(strides.begin(), strides.end(), [](std::int64_t s) { return s > 2; }) || strides[0] != 1 ||
-      strides[1] != 1 || sizes[0] % 32 != 0) {
+  const auto above = [](const std::vector<std::int64_t>& values, std::int64_t most) {
+    return std::any_of(values.begin(), values.end(), [most](std::int64_t v) { return v > most; });
+  };
+  if (sizes.size() != 1 || strides.size() < 2 || strides.size() != windows.size() + 2 || above(strides, 2) ||
+      strides[0] != 1 || strides[1] != 1 || sizes[0] % 32 != 0 || above(sizes, kLargestSide) ||
+      above(windows, kLargestWindow)) {
     weights.refuse("is a TinyViT of another shape than this version computes");
   }
-  model.input_size = sizes[0];
-  std::int64_t channels = columns(weights, "patch_embed.0");
+  model.input_size = model.grid = sizes[0];
+  std::int64_t channels = columns(weights, "patch_embed.0", model.grid);
   model.planes_weight = values(weights, "patch_embed.0.weight", {3, channels});
   model.planes_bias = values(weights, "patch_embed.0.bias", {channels});
-  model.patch_embed = load_linear(weights, "patch_embed.1", channels, precision.patch_embed);
+  model.patch_embed = load_linear(weights, "patch_embed.1", channels, model.grid, precision.patch_embed);
   channels = model.patch_embed.out;
-  model.grid = model.input_size;
+  check_features(weights, "patch_embed.1", model.grid, channels);
   for (std::size_t i = 0; i <= windows.size(); ++i) {
-    Stage stage;
     const std::string name = "stages." + std::to_string(i);
-    for (std::size_t j = 0;; ++j) {
-      const std::string block = name + ".blocks." + std::to_string(j);
-      if (i == 0 && weights.has(block + ".expand.weight")) {
-        stage.bottlenecks.push_back(
-            load_bottleneck(weights, block, channels, precision.bottleneck, precision.bottleneck));
-        stage.bottlenecks.back().residual = true;
-      } else if (i > 0 && weights.has(block + ".qkv.weight")) {
-        stage.blocks.push_back(load_block(weights, block, channels, windows[i - 1], model.grid, precision));
-      } else {
-        break;
-      }
-    }
+    Stage stage = load_blocks(weights, name, channels, i == 0 ? 0 : windows[i - 1], model.grid, precision);
     if (i < windows.size()) {
-      stage.merge.push_back(
-          load_bottleneck(weights, name + ".merge", channels, precision.merge_expand, precision.merge_project));
-      stage.merge[0].stride = strides[i + 2];
+      const std::int64_t stride = strides[i + 2];
+      if (model.grid % stride != 0) weights.refuse("\"" + name + "\" halves a grid of " + std::to_string(model.grid));
+      stage.merge.push_back(load_bottleneck(weights, name + ".merge", channels, model.grid, precision.merge_expand,
+                                            precision.merge_project));
+      stage.merge[0].stride = stride;
       channels = stage.merge[0].project.out;
-      model.grid /= strides[i + 2];
+      model.grid /= stride;
+      check_features(weights, name + ".merge", model.grid, channels);
     }
     model.stages.push_back(std::move(stage));
   }

@@ -1,6 +1,7 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 #include "weights.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <limits>
 
@@ -28,13 +29,24 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
   return "(" + text + ")";
 }
 
+MappedFile mapped(const std::string& path) {
+  try {
+    return MappedFile(path);
+  } catch (const std::runtime_error& e) {
+    throw ModelError(std::string(e.what()) + ", expected a safetensors file; export the bundle again");
+  }
+}
+
 }  // namespace
 
-void Weights::refuse(const std::string& what) const {
+void Weights::refuse(std::string what) const {
+  // Names come from the file, and a message is one line.
+  std::replace_if(
+      what.begin(), what.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
   throw ModelError(path_ + ": " + what + "; export the bundle again with this version's tools");
 }
 
-Weights::Weights(std::string path) : path_(std::move(path)), file_(path_) {
+Weights::Weights(std::string path) : path_(std::move(path)), file_(mapped(path_)) {
   std::uint64_t length = 0;
   if (file_.size() < sizeof length) refuse("is too short for a safetensors file");
   std::memcpy(&length, file_.data(), sizeof length);
@@ -44,6 +56,7 @@ Weights::Weights(std::string path) : path_(std::move(path)), file_(path_) {
   }
   const char* body = file_.data() + sizeof length + length;
   const std::uint64_t bytes = file_.size() - sizeof length - length;
+  std::uint64_t named = 0;
   try {
     const auto header = nlohmann::json::parse(file_.data() + sizeof length, body);
     for (const auto& [name, value] : header.items()) {
@@ -59,6 +72,9 @@ Weights::Weights(std::string path) : path_(std::move(path)), file_(path_) {
           offsets[1] - offsets[0] != static_cast<std::uint64_t>(count) * sizeof(float)) {
         refuse("tensor \"" + name.substr(0, 60) + "\" is not f32 or not inside the file");
       }
+      // Tensors that share bytes would make a small file a large model.
+      named += offsets[1] - offsets[0];
+      if (named > bytes) refuse("its tensors overlap");
       entry.data = reinterpret_cast<const float*>(body + offsets[0]);
       tensors_[name] = std::move(entry);
     }

@@ -12,7 +12,8 @@
 
 namespace medsam::backends::fused {
 
-/// A file mapped into memory and checked: every tensor is f32, inside the file, and what it is asked to be.
+/// A file mapped into memory and checked: every tensor is f32, inside the file, apart from the others, and what it is
+/// asked to be.
 class Weights {
  public:
   /// ModelError where the file is not one of this format.
@@ -29,7 +30,8 @@ class Weights {
   [[nodiscard]] const std::string& path() const { return path_; }
   /// Once what was read has been copied.
   void release_pages() const { file_.release_pages(); }
-  [[noreturn]] void refuse(const std::string& what) const;
+  /// ModelError; `what` may quote the file.
+  [[noreturn]] void refuse(std::string what) const;
 
  private:
   struct Entry {
