@@ -8,7 +8,6 @@ from ``project.dependencies`` rather than written a second time in ``build-syste
 from __future__ import annotations
 
 import re
-import tomllib
 from pathlib import Path
 
 from scikit_build_core.build import (
@@ -39,8 +38,8 @@ ConfigSettings = dict[str, str | list[str]] | None
 def linked_requirements() -> list[str]:
     """Returns the run-time dependencies that the library is linked against: those pinned with ``==``."""
     pyproject = Path(__file__).resolve().parent.parent / "pyproject.toml"
-    dependencies: list[str] = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]["dependencies"]
-    return [requirement for requirement in dependencies if re.fullmatch(r"openvino==[\w.]+", requirement)]
+    # As cmake/dependencies.cmake reads it; Python 3.10 has no tomllib.
+    return re.findall(r'^  "(openvino==[\w.]+)",$', pyproject.read_text(encoding="utf-8"), re.MULTILINE)
 
 
 def get_requires_for_build_wheel(config_settings: ConfigSettings = None) -> list[str]:

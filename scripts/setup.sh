@@ -15,6 +15,7 @@ say() { printf 'setup: %s\n' "$*"; }
 fail() { printf 'setup: %s\n' "$*" >&2; exit 2; }
 
 # ---- Python ----------------------------------------------------------------------------------------------------------
+# The package runs on 3.10; tools pinned here (hypothesis, scikit-image, SciPy, matplotlib, transformers) begin at 3.11.
 find_python() {
   local candidate
   [ -z "${PYTHON:-}" ] || command -v "$PYTHON" >/dev/null || fail "PYTHON=$PYTHON is not there"

@@ -52,7 +52,7 @@ def main(bundle: str) -> None:
         check(False, "a reversed box is refused")
 
     command = subprocess.run(
-        [sys.executable, "-P", "-m", "medsam_engine", "info", bundle], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "medsam_engine", "info", bundle], cwd="/", capture_output=True, text=True, check=False
     )
     lines = command.stderr.strip().splitlines()
     check(command.returncode != 0 and len(lines) == 1, f"without [cli] the command says so in one line: {lines}")

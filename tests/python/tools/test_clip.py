@@ -12,10 +12,11 @@ pytest.importorskip("transformers", reason="CLIP needs transformers: pip install
 from clip_stand_in import END, VOCABULARY, clip_model, write_clip
 from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
-from medsam_engine_tools import checkpoint, clip_folder, families
+from medsam_engine_tools import clip_folder, families
 from medsam_engine_tools.errors import ExportError
 from medsam_engine_tools.export import export
 from medsam_engine_tools.families import mcp_medsam
+from medsam_engine_tools.file_hash import file_sha256
 from medsam_engine_tools.nn.clip import Clip, ImageFeatures
 
 TEXTS = tuple(mcp_medsam.MODALITIES.values())
@@ -78,7 +79,7 @@ def test_a_torch_file_with_counters_is_taken_too(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
     found = clip_folder.read(folder)
     assert torch.equal(found.text_features(TEXTS), expected.text_features(TEXTS))
-    assert found.sha256 == checkpoint.file_sha256(folder / "pytorch_model.bin")
+    assert found.sha256 == file_sha256(folder / "pytorch_model.bin")
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "vocab.json", "merges.txt"])

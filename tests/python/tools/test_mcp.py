@@ -17,6 +17,7 @@ from clip_stand_in import clip_model, write_clip
 from medsam_engine_tools import checkpoint, onnx_export, parity
 from medsam_engine_tools.families import mcp_medsam
 from medsam_engine_tools.family import Graph
+from medsam_engine_tools.file_hash import file_sha256
 from medsam_engine_tools.nn.layers import fuse_batch_norms
 from medsam_engine_tools.nn.mcp import CropNet, ResidualBlock
 
@@ -70,7 +71,7 @@ def graphs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Graph]:
     torch.manual_seed(0)
     model = mcp_medsam.build().eval().requires_grad_(False)
     folder = write_clip(tmp_path_factory.mktemp("mcp") / "clip", clip_model())
-    assert mcp_medsam.attach_clip(model, folder) == checkpoint.file_sha256(folder / "model.safetensors")
+    assert mcp_medsam.attach_clip(model, folder) == file_sha256(folder / "model.safetensors")
     return {graph.key: graph for graph in mcp_medsam.graphs(model)}
 
 

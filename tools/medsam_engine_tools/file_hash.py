@@ -1,0 +1,20 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""The name of a file's content."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file's bytes, 64 hex digits.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
