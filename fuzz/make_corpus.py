@@ -95,6 +95,47 @@ def embeddings() -> None:
         write("fuzz_embedding", f"storage{storage}", head + struct.pack("<I", 1) + tensor)
 
 
+def network() -> dict[str, list[int]]:
+    """The tensors of the smallest TinyViT, by name; the sizes of tests/cpp/tiny_vit_file.hpp."""
+    shapes: dict[str, list[int]] = {}
+    block = "stages.1.blocks.0"
+    layers = [("patch_embed.0", 3, 32), ("patch_embed.1", 32, 32)]
+    for name, hidden in (("stages.0.blocks.0", 64), ("stages.0.merge", 32)):
+        layers += [(f"{name}.expand", 32, hidden), (f"{name}.depthwise", 9, hidden), (f"{name}.project", hidden, 32)]
+    layers += [(f"{block}.qkv", 32, 96), (f"{block}.proj", 32, 32), (f"{block}.depthwise", 9, 32)]
+    layers += [(f"{block}.fc1", 32, 64), (f"{block}.fc2", 64, 32)]
+    for name, rows, columns in layers:
+        shapes |= {f"{name}.weight": [rows, columns], f"{name}.bias": [columns]}
+    shapes |= {f"{block}.attention_biases": [1, 25], "neck.0.weight": [32, 32], "neck.1.weight": [288, 32]}
+    shapes |= {f"neck.{i}.norm.{part}": [32] for i in (0, 1) for part in ("weight", "bias")}
+    return shapes
+
+
+def weights() -> None:
+    """A file (last byte but one 0), a header with its number of floats (1), and bytes to draw sizes from (2).
+
+    The last byte is 0 where what was loaded is to run.
+    """
+    about = {"format": "medsam-engine fused 1", "architecture": "tiny_vit"}
+    lists = {"input_size": [32], "strides": [1, 1, 2], "windows": [5]}
+    header: dict[str, object] = {"__metadata__": {"medsam_engine": json.dumps(about | lists)}}
+    at = 0
+    for name, shape in network().items():
+        end = at + 4 * int(np.prod(shape))
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [at, end]}
+        at = end
+    write("fuzz_weights", "header", json.dumps(header).encode() + struct.pack("<I", at // 4)[:3] + b"\1\0")
+    one = {"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}, "__metadata__": header["__metadata__"]}
+    text = json.dumps(one).encode()
+    text += b" " * (-len(text) % 8)
+    write("fuzz_weights", "file", struct.pack("<Q", len(text)) + text + bytes(8) + b"\0\0")
+    draw = np.random.default_rng(1)
+    for i in range(4):
+        write(
+            "fuzz_weights", f"sizes{i}", draw.integers(0, 256, 64 if i else 0, np.uint8).tobytes() + b"\2" + bytes([i])
+        )
+
+
 def numbers() -> None:
     """Bytes for the targets that draw their arguments from them."""
     draw = np.random.default_rng(1)
@@ -110,4 +151,5 @@ if __name__ == "__main__":
     graphs()
     cases()
     embeddings()
+    weights()
     numbers()

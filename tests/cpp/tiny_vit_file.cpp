@@ -10,16 +10,18 @@
 namespace medsam::testing {
 
 namespace fused = medsam::backends::fused;
-using kernels::Terms;
+using kernels::Operand;
 
 namespace {
 
-constexpr fused::Precision kPrecision = {.patch_embed = Terms::two,
-                                         .bottleneck = Terms::two,
-                                         .merge = Terms::two,
-                                         .attention = Terms::one,
-                                         .perceptron = Terms::one,
-                                         .neck = Terms::two};
+// One of each kind of layer, so that both kinds of products are reached.
+constexpr fused::Precision kPrecision = {.patch_embed = Operand::f32,
+                                         .bottleneck = Operand::bf16,
+                                         .merge_expand = Operand::bf16,
+                                         .merge_project = Operand::f32,
+                                         .attention = Operand::bf16,
+                                         .perceptron = Operand::f32,
+                                         .neck = Operand::bf16};
 
 std::vector<float> image(std::int64_t side) {
   std::vector<float> pixels(static_cast<std::size_t>(3 * side * side));
@@ -28,7 +30,8 @@ std::vector<float> image(std::int64_t side) {
 }
 
 std::size_t bytes_of(const fused::Linear& linear) {
-  return linear.matrix.data.capacity() * sizeof(fused::Bf16) + linear.bias.capacity() * sizeof(float);
+  return linear.matrix.rounded.capacity() * sizeof(fused::Bf16) +
+         (linear.matrix.exact.capacity() + linear.bias.capacity()) * sizeof(float);
 }
 
 std::size_t bytes_of(const fused::Bottleneck& layer) {
