@@ -1,0 +1,88 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// The fused encoder behind the interface of a backend: what it takes, what it gives, what it refuses.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "backends/backend.hpp"
+#include "bundle.hpp"
+#include "medsam/error.hpp"
+#include "tiny_bundle.hpp"
+#include "tiny_vit_file.hpp"
+
+namespace medsam::backends {
+namespace {
+
+class FusedBackend : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    backend_ = create_fused("CPU");
+    if (backend_ == nullptr) GTEST_SKIP() << "no bf16 products on this processor";
+    model_ = read_bundle(testing::write_tiny_bundle(folder_.path("bundle"))).model("encoder");
+    model_.path = folder_.path("weights");
+    model_.outputs.at(0).shape = {1, 32, 16, 16};
+  }
+  std::shared_ptr<const CompiledModel> compile(const testing::TinyVitFile& file, const char* precision = "bf16_fused") {
+    testing::write_file(model_.path, file.bytes());
+    return backend_->compile(model_, {precision, 1, {}}, cache_);
+  }
+  /// Refused as E, with these words.
+  template <class E, class F>
+  static void refuses(const F& f, const std::string& words) {
+    try {
+      f();
+      FAIL() << "taken; expected " << words;
+    } catch (const E& error) {
+      EXPECT_NE(std::string(error.what()).find(words), std::string::npos) << error.what();
+    }
+  }
+
+  testing::TemporaryFolder folder_;
+  CacheFolder cache_{"none", {}};
+  std::unique_ptr<Backend> backend_;
+  ModelFile model_;
+};
+
+TEST_F(FusedBackend, EncodesAnImage) {
+  EXPECT_EQ(create_fused("GPU"), nullptr);
+  EXPECT_TRUE(backend_->native("bf16_fused"));
+  EXPECT_FALSE(backend_->native("bf16"));
+  const auto request = compile(testing::tiny_vit_file())->create_request();
+  std::vector<TensorPtr> embeddings;
+  for (const float value : {0.25F, 0.25F, 0.75F}) {
+    auto* image = static_cast<float*>(request->input(0, {1, 3, 32, 32}));
+    std::fill(image, image + 3 * 32 * 32, value);
+    const std::vector<TensorPtr> outputs = request->run();
+    ASSERT_EQ(outputs.size(), 1U);
+    EXPECT_EQ(outputs[0]->shape(), (Shape{1, 32, 16, 16}));
+    EXPECT_TRUE(outputs[0]->finite());
+    embeddings.push_back(outputs[0]);
+  }
+  const auto same = [&](std::size_t a, std::size_t b) {
+    return std::equal(embeddings[a]->host(), embeddings[a]->host() + 32 * 16 * 16, embeddings[b]->host());
+  };
+  EXPECT_TRUE(same(0, 1));
+  EXPECT_FALSE(same(0, 2));
+}
+
+TEST_F(FusedBackend, RefusesAnotherPrecision) {
+  refuses<Unsupported>([&] { compile(testing::tiny_vit_file(), "bf16"); }, "got \"bf16\", expected bf16_fused");
+}
+
+TEST_F(FusedBackend, RefusesAnotherNetwork) {
+  testing::TinyVitFile file = testing::tiny_vit_file();
+  file.about["architecture"] = "swin\n";
+  refuses<ModelError>([&] { compile(file); }, "holds the architecture \"swin?\", expected tiny_vit");
+  refuses<ModelError>([&] { compile(testing::tiny_vit_file({.neck = 64})); }, "makes another embedding");
+}
+
+TEST_F(FusedBackend, RefusesAnotherInput) {
+  const auto request = compile(testing::tiny_vit_file())->create_request();
+  const TensorPtr tensor = std::make_shared<HostTensor>(Shape{1});
+  refuses<BackendError>([&] { request->input(0, {1, 3, 64, 64}); }, "another shape than (1, 3, 32, 32)");
+  refuses<BackendError>([&] { request->input(1, {1, 3, 32, 32}); }, "another shape than (1, 3, 32, 32)");
+  refuses<BackendError>([&] { request->bind(0, tensor); }, "takes no embedding");
+}
+
+}  // namespace
+}  // namespace medsam::backends
