@@ -62,6 +62,8 @@ TEST_F(FusedFile, SizesAreBoundedBeforeMemoryIsAskedFor) {
   // 2^32 pairs of tokens.
   refuses(tiny_vit_file({.window = 256}).bytes(), shape);
   refuses(tiny_vit_file({.input = 33}).bytes(), shape);
+  refuses(tiny_vit_file({.stride = 0}).bytes(), "\"strides\" of its header is not a list of integers from 1 to 65536");
+  refuses(tiny_vit_file({.input = 65568, .window = 1}).bytes(), "\"input_size\" of its header is not a list");
   refuses(tiny_vit_file({.stride = 3}).bytes(), shape);
   refuses(tiny_vit_file({.input = 1024, .channels = 96}).bytes(),
           "\"patch_embed.1\" makes 96 channels of a grid of 1024");
