@@ -1,5 +1,4 @@
-# Every third-party library is named here, once. find_package first; FetchContent where a machine has none.
-include(FetchContent)
+# Every third-party library is named here, once. find_package first; cmake/fetched_libraries.cmake where a machine has none.
 
 # OpenVINO: exactly the version that pyproject.toml pins. Its soname carries the patch number, so a wheel runs only beside
 # the version it was built against; its headers and CMake config come inside its own pip wheel.
@@ -37,29 +36,10 @@ endif()
 
 find_package(Threads REQUIRED)
 
-# Found by its headers only: Debian 12 ships version 3.11 with a CMake config, others without.
+# Debian 12 ships version 3.11 of nlohmann_json with a CMake config, and Highway as a shared library.
 find_package(nlohmann_json 3.10 QUIET)
-if(NOT nlohmann_json_FOUND)
-  FetchContent_Declare(nlohmann_json
-    URL https://github.com/nlohmann/json/releases/download/v3.11.3/json.tar.xz
-    URL_HASH SHA256=d6c65aca6b1ed68e7a182f4757257b107ae403032760ed6ef121c9d55e81757d)
-  FetchContent_MakeAvailable(nlohmann_json)
-endif()
-
-find_package(MbedCrypto REQUIRED)  # cmake/FindMbedCrypto.cmake
-find_package(xxHash REQUIRED)      # cmake/FindxxHash.cmake
-find_package(LibDeflate REQUIRED)  # cmake/FindLibDeflate.cmake
-
-# Highway: the kernels' vectors. Distributions ship it as a shared library; built here it is static.
+find_package(MbedCrypto QUIET)  # cmake/FindMbedCrypto.cmake
+find_package(xxHash QUIET)      # cmake/FindxxHash.cmake
+find_package(LibDeflate QUIET)  # cmake/FindLibDeflate.cmake
 find_package(hwy 1.0.3 QUIET CONFIG)
-if(NOT hwy_FOUND)
-  set(HWY_ENABLE_TESTS OFF CACHE INTERNAL "")
-  set(HWY_ENABLE_EXAMPLES OFF CACHE INTERNAL "")
-  set(HWY_ENABLE_CONTRIB OFF CACHE INTERNAL "")
-  FetchContent_Declare(hwy
-    URL https://github.com/google/highway/archive/refs/tags/1.2.0.tar.gz)
-  FetchContent_MakeAvailable(hwy)
-  if(NOT TARGET hwy::hwy)
-    add_library(hwy::hwy ALIAS hwy)
-  endif()
-endif()
+include(fetched_libraries)

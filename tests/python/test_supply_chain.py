@@ -51,6 +51,14 @@ def test_every_native_library_has_a_component() -> None:
     assert named["OpenVINO"]["version"] == pinned[1]
 
 
+def test_what_is_fetched_is_named_by_its_hash() -> None:
+    named = set(tomllib.loads((ROOT / "cmake" / "native.toml").read_text(encoding="ascii"))) - {"OpenVINO"}
+    fetched = (ROOT / "cmake" / "fetched_libraries.cmake").read_text(encoding="ascii")
+    assert set(re.findall(r"if\(NOT (\w+)_FOUND\)", fetched)) == named
+    assert len(re.findall(r"^  medsam_engine_fetch\(\w+ [0-9a-f]{64}$", fetched, re.MULTILINE)) == len(named)
+    assert "FetchContent_Declare" not in (ROOT / "cmake" / "dependencies.cmake").read_text(encoding="ascii")
+
+
 def test_the_bill_of_materials_has_what_readers_need() -> None:
     bill = json.loads((ROOT / "sbom.cdx.json").read_text(encoding="ascii"))
     assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.5")
