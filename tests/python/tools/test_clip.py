@@ -73,12 +73,14 @@ def test_token_ids_end_with_the_end(folder: Path) -> None:
 
 
 def test_a_torch_file_with_counters_is_taken_too(folder: Path) -> None:
-    expected = clip_folder.read(folder)
+    expected = clip_folder.read(folder).clip.state_dict()
     tensors = {**clip_model().state_dict(), clip_folder.COUNTERS[0]: torch.arange(77)[None]}
     torch.save(tensors, folder / "pytorch_model.bin")
     (folder / "model.safetensors").unlink()
     found = clip_folder.read(folder)
-    assert torch.equal(found.text_features(TEXTS), expected.text_features(TEXTS))
+    # Tensor by tensor: a product over the same numbers at another alignment may differ in its last bit.
+    assert found.clip.state_dict().keys() == expected.keys()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in found.clip.state_dict().items())
     assert found.sha256 == file_sha256(folder / "pytorch_model.bin")
 
 
