@@ -134,7 +134,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   try {
     const medsam::testing::LoadedSize loaded = medsam::testing::loaded_size(path());
     expect(loaded.bytes <= 1024 * bytes.size());
-    if (run && loaded.input_size <= 32 && loaded.bytes <= kMostToRun) static_cast<void>(medsam::testing::encode(path(), 1, 1));
+    if (run && loaded.input_size <= 32 && loaded.bytes <= kMostToRun)
+      static_cast<void>(medsam::testing::encode(path(), 1, 1));
   } catch (const medsam::ModelError& error) {
     expect(std::string(error.what()).find('\n') == std::string::npos);
   }

@@ -131,9 +131,8 @@ def weights() -> None:
     write("fuzz_weights", "file", struct.pack("<Q", len(text)) + text + bytes(8) + b"\0\0")
     draw = np.random.default_rng(1)
     for i in range(4):
-        write(
-            "fuzz_weights", f"sizes{i}", draw.integers(0, 256, 64 if i else 0, np.uint8).tobytes() + b"\2" + bytes([i])
-        )
+        drawn = bytes(1) + draw.integers(0, 256, 64 if i else 0, np.uint8).tobytes()
+        write("fuzz_weights", f"sizes{i}", drawn + b"\2" + bytes([i]))
 
 
 def numbers() -> None:

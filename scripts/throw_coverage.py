@@ -16,7 +16,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 # Functions that end by throwing; their calls count as throws.
-RAISES = r"(?:damaged|garbled|(?:weights\.)?refuse|fail|unreadable|not_understood|cannot_start|reader\.fail|Reader::refuse)\("
+RAISES = (
+    r"(?:damaged|garbled|refuse|fail|unreadable|not_understood|cannot_start"
+    r"|reader\.fail|Reader::refuse|weights\.refuse)\("
+)
 PLACE = re.compile(rf"^\s*(?:.*[\s);{{])?(?:throw\s+\w|{RAISES})")
 DEFINITION = re.compile(r"\[\[noreturn\]\]|^\s*(?:void|static|std::\w+)\s")
 # Not reachable by a test of this machine, and why. Part of the statement: reason.
