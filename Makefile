@@ -106,6 +106,9 @@ cuda: | setup  ## the CUDA kernels for every GPU architecture, where there is nv
 wheel: | setup bundle  ## the wheel, built as a user's pip builds it, in an empty environment without torch
 	@scripts/test_wheel.sh $(BUNDLE)
 
+wheels: | setup bundle  ## a wheel for every CPython from 3.10 to 3.13 that is here, each tried in an empty environment; dist/
+	@scripts/build_wheels.sh $(BUNDLE)
+
 consumer: | setup bundle  ## a C++17 project that finds the installed library with find_package
 	@scripts/test_consumer.sh $(BUNDLE)
 
