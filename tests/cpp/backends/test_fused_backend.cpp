@@ -17,12 +17,13 @@ class FusedBackend : public ::testing::Test {
  protected:
   void SetUp() override {
     backend_ = create_fused("CPU");
-    if (backend_ == nullptr) GTEST_SKIP() << "no bf16 products on this processor";
+    if (backend_ == nullptr) GTEST_SKIP() << "no fast products on this processor";
     model_ = read_bundle(testing::write_tiny_bundle(folder_.path("bundle"))).model("encoder");
     model_.path = folder_.path("weights");
+    model_.inputs.at(0).shape = {-1, 3, 32, 32};
     model_.outputs.at(0).shape = {1, 32, 16, 16};
   }
-  std::shared_ptr<const CompiledModel> compile(const testing::TinyVitFile& file, const char* precision = "bf16_fused") {
+  std::shared_ptr<const CompiledModel> compile(const testing::TinyVitFile& file, const char* precision = kF32Fused) {
     testing::write_file(model_.path, file.bytes());
     return backend_->compile(model_, {precision, 1, {}}, cache_);
   }
@@ -37,6 +38,8 @@ class FusedBackend : public ::testing::Test {
     }
   }
 
+  void encodes_an_image(const char* precision);
+
   testing::TemporaryFolder folder_;
   CacheFolder cache_{"none", {}};
   std::unique_ptr<Backend> backend_;
@@ -45,9 +48,15 @@ class FusedBackend : public ::testing::Test {
 
 TEST_F(FusedBackend, EncodesAnImage) {
   EXPECT_EQ(create_fused("GPU"), nullptr);
-  EXPECT_TRUE(backend_->native("bf16_fused"));
+  EXPECT_TRUE(backend_->native(kF32Fused));
   EXPECT_FALSE(backend_->native("bf16"));
-  const auto request = compile(testing::tiny_vit_file())->create_request();
+  for (const char* precision : {kF32Fused, kBf16Fused}) {
+    if (backend_->native(precision)) encodes_an_image(precision);
+  }
+}
+
+void FusedBackend::encodes_an_image(const char* precision) {
+  const auto request = compile(testing::tiny_vit_file(), precision)->create_request();
   std::vector<TensorPtr> embeddings;
   for (const float value : {0.25F, 0.25F, 0.75F}) {
     auto* image = static_cast<float*>(request->input(0, {1, 3, 32, 32}));
@@ -74,6 +83,8 @@ TEST_F(FusedBackend, RefusesAnotherNetwork) {
   file.about["architecture"] = "swin\n";
   refuses<ModelError>([&] { compile(file); }, "holds the architecture \"swin?\", expected tiny_vit");
   refuses<ModelError>([&] { compile(testing::tiny_vit_file({.neck = 64})); }, "makes another embedding");
+  model_.inputs.at(0).shape = {-1, 3, 64, 64};
+  refuses<ModelError>([&] { compile(testing::tiny_vit_file()); }, "takes images of 32 pixels a side");
 }
 
 TEST_F(FusedBackend, RefusesAnotherInput) {

@@ -96,6 +96,11 @@ class FusedBackend final : public Backend {
     }
     auto loaded = std::make_shared<Loaded>();
     loaded->model = load_tiny_vit(weights, options.precision == kBf16Fused ? kRounded : kExact);
+    const Shape& image = file.inputs.at(0).shape;
+    if (image.size() != 4 || image[2] != loaded->model.input_size || image[3] != loaded->model.input_size) {
+      weights.refuse("takes images of " + std::to_string(loaded->model.input_size) +
+                     " pixels a side, not the encoder's");
+    }
     Shape expected = file.outputs.at(0).shape;
     expected[0] = 1;
     if (loaded->model.output_shape() != expected || file.outputs.size() != 1) {
