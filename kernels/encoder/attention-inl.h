@@ -15,6 +15,7 @@
 #include "kernels/encoder/product-inl.h"
 
 HWY_BEFORE_NAMESPACE();
+// NOLINTNEXTLINE(modernize-concat-nested-namespaces): HWY_NAMESPACE names one namespace a target
 namespace medsam::kernels {
 namespace HWY_NAMESPACE {
 
@@ -128,7 +129,7 @@ HWY_INLINE void attend_rows(const Kind& kind, const AttentionParams<typename Kin
 
 template <class Kind>
 HWY_INLINE void attend(const Kind& kind, const AttentionParams<typename Kind::T>& p) {
-  using T = typename Kind::T;
+  using T = Kind::T;
   static constexpr T kZeros[kBlock] = {};
   Scratch scratch(p.scratch);
   const AttentionBuffers<T> buffers = take_attention_buffers<T>(p.key_stride, scratch);

@@ -7,6 +7,8 @@
 #define MEDSAM_ENCODER_ROUNDING_INL_H_
 #endif
 
+#include <numbers>
+
 #include "hwy/highway.h"
 #include "kernels/encoder/encoder_kernels.hpp"
 
@@ -15,6 +17,7 @@
 #define MEDSAM_ENCODER_AVX512 (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3)
 
 HWY_BEFORE_NAMESPACE();
+// NOLINTNEXTLINE(modernize-concat-nested-namespaces): HWY_NAMESPACE names one namespace a target
 namespace medsam::kernels {
 namespace HWY_NAMESPACE {
 
@@ -62,16 +65,17 @@ HWY_INLINE Vec gelu(Vec x) {
 template <Operand kFor>
 HWY_INLINE Vec exp_below_zero(Vec x) {
   const Floats d;
-  const auto t = hn::Mul(hn::Max(x, hn::Set(d, -87.0F)), hn::Set(d, 1.442695041F));
+  const auto t = hn::Mul(hn::Max(x, hn::Set(d, -87.0F)), hn::Set(d, std::numbers::log2e_v<float>));
   const auto n = hn::Round(t);
   const auto f = hn::Sub(t, n);
   Vec p;
   if constexpr (kFor == Operand::bf16) {
+    // NOLINTNEXTLINE(modernize-use-std-numbers): fitted
     static constexpr float kShort[] = {0.0551723391F, 0.242611527F, 0.693260849F, 0.999927998F};
     p = polynomial(f, kShort);
   } else {
     static constexpr float kExact[] = {
-        0.000155756483F, 0.00134029333F, 0.00961775891F, 0.0555031896F, 0.240226522F, 0.693147182F, 1.0F};
+        0.000155756483F, 0.00134029333F, 0.00961775891F, 0.0555031896F, 0.240226522F, std::numbers::ln2_v<float>, 1.0F};
     p = polynomial(f, kExact);
   }
 #if MEDSAM_ENCODER_AVX512

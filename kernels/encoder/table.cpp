@@ -21,6 +21,8 @@ HWY_BEFORE_NAMESPACE();
 namespace medsam::kernels {
 namespace HWY_NAMESPACE {
 
+// One a target, so an anonymous namespace would hide what HWY_EXPORT names.
+// NOLINTBEGIN(misc-use-internal-linkage)
 template <class Rounding>
 EncoderKernels table_of(const char* name) {
   return {name,
@@ -45,6 +47,7 @@ std::array<const EncoderKernels*, 2> encoder_tables() {
   return {&kArithmetic, nullptr};
 #endif
 }
+// NOLINTEND(misc-use-internal-linkage)
 
 }  // namespace HWY_NAMESPACE
 }  // namespace medsam::kernels

@@ -91,9 +91,9 @@ def product(shape: Shape, precision: str) -> ov.Model:
 def gemm_rate(shape: Shape, precision: str, threads: int, repeats: int) -> tuple[float, str]:
     """GFLOP/s of one product, the median over `repeats`, and the name of the kernel that ran it.
 
-    Of a mixed precision ("bf16_mixed") the rate of its products.
+    Of "bf16_mixed", "bf16_fused" and "f32_fused" the rate of their products.
     """
-    precision = precision.removesuffix("_mixed")
+    precision = precision.removesuffix("_mixed").removesuffix("_fused")
     options = settings(precision, threads) | {"PERF_COUNT": True}
     request = _core().compile_model(product(shape, precision), "CPU", options).create_infer_request()
     request.set_input_tensor(ov.Tensor(np.random.default_rng(1).random(shape[:2], np.float32) - 0.5))

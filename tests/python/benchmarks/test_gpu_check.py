@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.append(str(ROOT))
 
-from benchmarks import gpu_build, gpu_check
+from benchmarks import gpu_build, gpu_check, gpu_subject
 
 TINY = ROOT / "tests" / "data" / "tiny_bundle"
 
@@ -43,8 +43,8 @@ def test_a_device_that_is_not_there_fails_and_says_so(tmp_path: Path, monkeypatc
 
 def test_a_device_that_differs_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(gpu_check.MASK_BARS, "f32", 1.1)
-    assert not gpu_check.parity(gpu_check.Subject(TINY, "CPU"), "f32")["passed"]
-    assert gpu_check.parity(gpu_check.Subject(TINY, "CPU", real=False), "f32")["passed"], "of stand-in weights"
+    assert not gpu_check.parity(gpu_subject.Subject(TINY, "CPU"), "f32")["passed"]
+    assert gpu_check.parity(gpu_subject.Subject(TINY, "CPU", real=False), "f32")["passed"], "of stand-in weights"
 
 
 def test_a_dry_run_emulates_f16_and_says_what_it_leaves_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,10 +94,10 @@ def test_stand_in_weights_beyond_f16_are_left_out_and_real_ones_fail(
 
     monkeypatch.setattr(half_bundle, "write_emulation", broken)
     bundle = with_named_f16_graphs(tmp_path / "bundle")
-    stand_in = gpu_check.check([gpu_check.Subject(bundle, "CPU", real=False)], 1)["parity"]
+    stand_in = gpu_check.check([gpu_subject.Subject(bundle, "CPU", real=False)], 1)["parity"]
     assert [found["passed"] for found in stand_in] == [True, True]
     assert "encoder.onnx" in stand_in[1]["left_out"]
-    real = gpu_check.check([gpu_check.Subject(bundle, "CPU")], 1)["parity"]
+    real = gpu_check.check([gpu_subject.Subject(bundle, "CPU")], 1)["parity"]
     assert [found["passed"] for found in real] == [True, False]
 
 
