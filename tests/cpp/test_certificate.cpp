@@ -230,8 +230,8 @@ TEST_F(ChoosePrecision, TakesAFusedEncoderOnlyOfTheMeasuredFileAndKernels) {
 TEST_F(ChoosePrecision, ComputesInF32OnItsOwnKernelsWhereTheMasksAreTheSame) {
   Certificate same = good("f32_fused", "f32");
   same.stages.name = "f32";
-  same.agreement_mean = 0.9995;
-  same.agreement_worst = 0.99;
+  same.agreement_mean = 0.99995;
+  same.agreement_worst = 0.9995;
   same.fused_encoder = fused_identity("hash", "fused 1");
   certificates_ = {same, good("f32", "bf16")};
   EXPECT_EQ(choose("f32").encoder, "f32") << "there is no fused encoder here";
@@ -240,7 +240,7 @@ TEST_F(ChoosePrecision, ComputesInF32OnItsOwnKernelsWhereTheMasksAreTheSame) {
   EXPECT_EQ(choose("f32").name, "f32");
   EXPECT_EQ(choose("f32/f32").encoder, "f32") << "the exact graph, by name";
   EXPECT_EQ(choose("auto").encoder, "f32_fused");
-  for (const auto& [mean, worst] : {std::pair(0.9985, 0.99), std::pair(0.9995, 0.97), std::pair(0.9995, 0.0)}) {
+  for (const auto& [mean, worst] : {std::pair(0.99985, 0.9995), std::pair(0.99995, 0.9985), std::pair(0.99995, 0.0)}) {
     certificates_[0].agreement_mean = mean;
     certificates_[0].agreement_worst = worst;
     EXPECT_EQ(choose("f32").encoder, "f32") << mean << " " << worst;
