@@ -3,7 +3,7 @@
 
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -70,9 +70,12 @@ class _Server:
 
 
 def measure_stages(
-    systems: Mapping[str, System], case: Path, repeats: Mapping[str, int]
+    systems: Mapping[str, System],
+    case: Path,
+    repeats: Mapping[str, int],
+    between: Callable[[], None] = lambda: None,
 ) -> dict[str, dict[str, list[float]]]:
-    """Seconds by stage and system; `repeats` are the turns of each stage."""
+    """Seconds by stage and system; `repeats` are the turns of each stage, and `between` is called after each."""
     with ExitStack() as stack:
         servers = {}
         for key, system in systems.items():
@@ -88,5 +91,7 @@ def measure_stages(
                     seconds = [server.seconds(stage) for _ in range(calls)][left_out:]
                     if turn > 0:
                         times[stage][key] += seconds
+                if turn > 0:
+                    between()
             print(f"  {stage}: {', '.join(f'{key} {min(t) * 1e3:.1f} ms' for key, t in times[stage].items())}")
     return times
