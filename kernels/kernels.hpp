@@ -69,6 +69,16 @@ struct MaskStats {
   std::int64_t x0, y0, x1, y1;
 };
 
+/// Keyed sums over a block of bytes: NH, in four passes with shifted keys (Black, Halevi, Krawczyk, Krovetz, Rogaway,
+/// "UMAC: Fast and Secure Message Authentication", CRYPTO 1999, sections 4 and 5). With words m of the block and a
+/// secret, uniformly random key k, sum p = sum over even i of (m[i] + k[i + 16 p]) (m[i + 1] + k[i + 1 + 16 p]) modulo
+/// 2^64, the inner sums modulo 2^32: two blocks chosen without knowledge of the key agree in all four sums with a
+/// probability of at most 2^-128. Words are little-endian.
+inline constexpr std::size_t kSumBlockBytes = 4096, kBlockSums = 4, kBlockSumShift = 16;
+struct BlockSumKey {
+  std::uint32_t words[kSumBlockBytes / sizeof(std::uint32_t) + (kBlockSums - 1) * kBlockSumShift];
+};
+
 /// One implementation of every kernel.
 struct KernelTable {
   const char* name;  // "SCALAR", or Highway's name of the target, e.g. "AVX2", "AVX3"
@@ -86,6 +96,9 @@ struct KernelTable {
   /// finite or rounds beyond 65504; out is then unspecified.
   bool (*to_half)(const float* in, std::uint16_t* out, std::int64_t n) noexcept;
   void (*from_half)(const std::uint16_t* in, float* out, std::int64_t n) noexcept;
+
+  /// `block` holds kSumBlockBytes bytes, of any alignment.
+  void (*block_sums)(const BlockSumKey& key, const void* block, std::uint64_t sums[kBlockSums]) noexcept;
 };
 
 /// The table in use: the best target this CPU has, or the one $MEDSAM_ENGINE_SIMD names ("SCALAR", "AVX2", ...), read

@@ -66,7 +66,8 @@ const KernelTable& scalar_table() noexcept {
                                          scalar::upsample_threshold_scratch,
                                          scalar::upsample_threshold,
                                          scalar::to_half,
-                                         scalar::from_half};
+                                         scalar::from_half,
+                                         scalar::block_sums};
   return kTable;
 }
 

@@ -23,5 +23,6 @@ std::size_t upsample_threshold_scratch(const UpsampleThresholdParams& params) no
 MaskStats upsample_threshold(const UpsampleThresholdParams& params, void* scratch) noexcept;
 bool to_half(const float* in, std::uint16_t* out, std::int64_t n) noexcept;
 void from_half(const std::uint16_t* in, float* out, std::int64_t n) noexcept;
+void block_sums(const BlockSumKey& key, const void* block, std::uint64_t sums[kBlockSums]) noexcept;
 
 }  // namespace medsam::kernels::scalar

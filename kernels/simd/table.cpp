@@ -14,6 +14,7 @@
 #include "hwy/highway.h"
 
 #if HWY_TARGET != HWY_SCALAR && HWY_TARGET != HWY_EMU128
+#include "kernels/simd/block_sums-inl.h"
 #include "kernels/simd/half-inl.h"
 #include "kernels/simd/normalize-inl.h"
 #include "kernels/simd/resize_area-inl.h"
@@ -159,7 +160,8 @@ const KernelTable* target_table() {
                                      upsample_threshold_scratch,
                                      upsample_threshold,
                                      to_half,
-                                     from_half};
+                                     from_half,
+                                     block_sums};
   return &kTable;
 }
 

@@ -32,10 +32,10 @@ template <class Place>
 class Adapted {
  public:
   static KernelTable table(const char* name) {
-    return {name,     Place::table().resize_normalize_workspace,
-            resize,   Place::table().upsample_threshold_workspace,
-            upsample, to_half,
-            from_half};
+    return {name,      Place::table().resize_normalize_workspace,
+            resize,    Place::table().upsample_threshold_workspace,
+            upsample,  to_half,
+            from_half, nullptr};
   }
   static CudaOnly only(const char* name) { return {name, all_finite, upsample_square}; }
 
