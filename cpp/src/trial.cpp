@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "medsam/error.hpp"
+#include "own_files.hpp"
 #include "sha256.hpp"
 
 namespace medsam {
@@ -59,21 +60,6 @@ fs::path find_program() {
       std::string(kProgram) + " is not in " + folders[0].string() +
       "; reinstall medsam-engine, use f32, or certify the precision");
 }
-
-class Descriptor {
- public:
-  explicit Descriptor(int number) : number_(number) {}
-  ~Descriptor() { close(); }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  [[nodiscard]] int number() const { return number_; }
-  void close() {
-    if (number_ >= 0) ::close(std::exchange(number_, -1));
-  }
-
- private:
-  int number_;
-};
 
 [[noreturn]] void cannot_start(int error) {
   throw BackendError("a quantised graph is first tried in a process of its own, which cannot be started (" +

@@ -32,10 +32,12 @@ class Engine:
         threads: inference threads; 0 = all cores the process may use, or with precision "auto" what `tune` found best.
         profile: a name of profile_names(), or None for the bundle's own, which reproduces its published script.
         cache_dir: folder for compiled models; None = $MEDSAM_ENGINE_CACHE, else the user's cache folder;
-            "none" = no cache.
+            "none" = no cache. Made for the user alone; one that belongs to another user, or that others may write
+            to, is not used, with a warning.
         cache_bytes: embeddings kept for images seen before, least recently used out first; 0 = none.
         embedding_storage: "f32", or "f16" for half the memory; an answer does not depend on the cache either way.
-        embedding_store: folder that keeps embeddings between runs; None = none. Protect it as you protect the images.
+        embedding_store: folder that keeps embeddings between runs; None = none. Protect it as you protect the images;
+            its rules are those of cache_dir. An image is known again by the SHA-256 of its pixels.
         embedding_store_bytes: what that folder may hold; the least recently written files go first.
         modality: of images for which none is given, one of modality_names() in any usual spelling; None = not known.
             Only bundles whose model tells modalities apart look at it (`info.modalities`).

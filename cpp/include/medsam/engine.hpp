@@ -41,7 +41,8 @@ struct EngineOptions {
   /// Name of a built-in profile or of the bundle's own; "" = the bundle's own, which reproduces its published script.
   std::string profile = "clinical";
   /// Folder for compiled models; "" = $MEDSAM_ENGINE_CACHE, else $XDG_CACHE_HOME/medsam-engine, else
-  /// ~/.cache/medsam-engine; "none" = do not store. A folder that cannot be written is reported to `log` and not used.
+  /// ~/.cache/medsam-engine; "none" = do not store. Made with mode 0700. A folder that cannot be
+  /// written, belongs to another user or can be written by others is reported to `log` and not used.
   std::string cache_dir;
   /// Bytes of embeddings kept for images seen before, least recently used out first; 0 = none. An image encoded again
   /// while it is kept costs a hash of its pixels. Embeddings the caller still holds are not freed.
@@ -49,7 +50,8 @@ struct EngineOptions {
   /// How embeddings are kept, in memory and on disk.
   EmbeddingStorage embedding_storage = EmbeddingStorage::f32;
   /// Folder that keeps embeddings between runs, so that an image seen yesterday need not be encoded again; "" = none.
-  /// Holds image content in encoded form: protect it as you protect the images. Faults are reported to `log`.
+  /// Holds image content in encoded form: protect it as you protect the images; its rules are those of cache_dir. An
+  /// image is known again by the SHA-256 of its pixels, which costs about 4 ms per MB. Faults are reported to `log`.
   std::string embedding_store;
   /// Bytes that folder may hold; the least recently written files go first.
   std::uint64_t embedding_store_bytes = std::uint64_t{4} << 30;

@@ -27,6 +27,11 @@ class MappedFile {
     close(file);
     if (data_ == MAP_FAILED) throw std::runtime_error("cannot map " + path);
   }
+  /// Of a file that is open already, `size` bytes of it. std::runtime_error likewise.
+  MappedFile(int file, std::size_t size) : size_(size) {
+    if (size > 0) data_ = mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file, 0);
+    if (data_ == MAP_FAILED) throw std::runtime_error("cannot map a file of " + std::to_string(size) + " bytes");
+  }
   ~MappedFile() { munmap(data_, size_); }
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;

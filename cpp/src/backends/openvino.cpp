@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
 #include <fstream>
 #include <map>
 #include <mutex>
@@ -243,12 +242,10 @@ class OpenVinoBackend final : public Backend {
 
   std::shared_ptr<const CompiledModel> import_cached(const CacheFolder& cache, const std::string& entry,
                                                      const ov::AnyMap& properties) const {
-    const std::string path = cache.path(entry);
-    std::error_code error;
-    if (path.empty() || !std::filesystem::exists(path, error)) return nullptr;
+    const OwnFile own = cache.open(entry, kLargestBlob);
+    if (!own.descriptor || own.size <= kHeaderBytes) return nullptr;
     try {
-      const auto file = std::make_shared<MappedFile>(path);
-      if (file->size() <= kHeaderBytes) return nullptr;
+      const auto file = std::make_shared<MappedFile>(own.descriptor.number(), static_cast<std::size_t>(own.size));
       // OpenVINO only reads it; a tensor over existing memory wants a mutable pointer.
       auto* data = const_cast<char*>(file->data()) + kHeaderBytes;
       const ov::Tensor blob(ov::element::u8, {file->size() - kHeaderBytes}, data);
@@ -271,6 +268,7 @@ class OpenVinoBackend final : public Backend {
     return text;
   }
 
+  static constexpr std::uint64_t kLargestBlob = std::uint64_t{1} << 36;  // SAM's ViT-H is 2.5 GB
   static constexpr std::size_t kHeaderBytes = 4096;
   static constexpr std::size_t kDigestBytes = 32;
   std::string device_, device_name_, build_;

@@ -1,10 +1,8 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // Plans as files, and the shapes they are for: what needs no TensorRT.
 #include <array>
-#include <fstream>
 #include <optional>
 #include <sstream>
-#include <stdexcept>
 
 #include "../../sha256.hpp"
 #include "plan.hpp"
@@ -19,6 +17,8 @@ constexpr std::size_t kHashLine = 7 + 64 + 2;  // "sha256 ", the digits, the end
 // decoder).
 using Range = std::array<std::int64_t, 3>;
 constexpr Range kBatch{1, 4, 16}, kTokens{1, 2, 64}, kIndices{1, 1, 8};
+
+constexpr std::uint64_t kLargestPlan = std::uint64_t{1} << 36;  // SAM's ViT-H is 2.5 GB
 
 std::string entry_of(const std::string& fingerprint, const std::string& kind) {
   return "plans/" + sha256_hex(fingerprint) + "." + kind;
@@ -57,7 +57,7 @@ std::string building(const ModelFile& model, const std::string& target) {
 }
 
 std::string read_kept(const CacheFolder& cache, const std::string& fingerprint, const std::string& kind) {
-  const std::optional<std::string> file = cache.read(entry_of(fingerprint, kind));
+  const std::optional<std::string> file = cache.read(entry_of(fingerprint, kind), kLargestPlan);
   const std::size_t header = fingerprint.size() + kHashLine;
   if (!file || file->size() <= header || !file->starts_with(fingerprint)) return {};
   std::string content = file->substr(header);
@@ -68,12 +68,7 @@ std::string read_kept(const CacheFolder& cache, const std::string& fingerprint, 
 void write_kept(const CacheFolder& cache, const std::string& fingerprint, const std::string& kind, const void* data,
                 std::size_t bytes) {
   const std::string content(static_cast<const char*>(data), bytes);
-  cache.write(entry_of(fingerprint, kind), [&](const std::string& path) {
-    std::ofstream file(path, std::ios::binary);
-    file << fingerprint << "sha256 " << sha256_hex(content) << "\n\n" << content;
-    file.close();
-    if (!file) throw std::runtime_error("disk full?");
-  });
+  cache.write(entry_of(fingerprint, kind), fingerprint + "sha256 " + sha256_hex(content) + "\n\n" + content);
 }
 
 std::vector<char> read_plan(const CacheFolder& cache, const std::string& fingerprint) {
