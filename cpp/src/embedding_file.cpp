@@ -8,7 +8,6 @@
 #include <bit>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <utility>
 #include <vector>
 
@@ -34,6 +33,7 @@ constexpr std::size_t kDigestBytes = 16, kFingerprintBytes = 64;
 constexpr std::uint32_t kMaxTensors = 64, kMaxRank = 8;
 constexpr std::int64_t kMaxSide = std::int64_t{1} << 20;  // as geometry.cpp's, for hosts that make room by height()
 const char* const kSuffix = ".embedding";
+const char* const kStoreMagic = "MEDSAMS1";
 
 class Writer {
  public:
@@ -197,28 +197,24 @@ ImageEmbedding read_embedding(const void* bytes, std::size_t size) {
 EmbeddingStore::EmbeddingStore(const std::string& folder, std::uint64_t budget, CacheFolder::Log log)
     : folder_(folder.empty() ? "none" : folder, std::move(log)), budget_(budget) {}
 
-std::optional<ImageEmbedding> EmbeddingStore::load(const EmbeddingKey& key, const std::string& fingerprint) const {
-  const auto content = folder_.read(key.hex() + kSuffix);
-  if (!content) return std::nullopt;
+// A file of the store is these bytes, the digest of fingerprint, layout and pixels, and the embedding.
+std::optional<ImageEmbedding> EmbeddingStore::load(const std::string& digest, std::uint64_t plausible) const {
+  const std::string head = kStoreMagic + digest;
+  const auto content = folder_.read(digest + kSuffix, head.size() + plausible);
+  if (!content || !content->starts_with(head)) return std::nullopt;
   try {
-    ImageEmbedding embedding = read_embedding(content->data(), content->size());
-    if (embedding.fingerprint() == fingerprint) return embedding;
+    return read_embedding(content->data() + head.size(), content->size() - head.size());
   } catch (const ModelError&) {
     return std::nullopt;  // damaged: the caller encodes again and overwrites it
   }
-  return std::nullopt;
 }
 
-void EmbeddingStore::save(const EmbeddingKey& key, const ImageEmbedding& embedding) const {
+void EmbeddingStore::save(const std::string& digest, const ImageEmbedding& embedding) const {
   if (!folder_.usable()) return;
-  const std::string content = write_embedding(embedding);
+  std::string content = kStoreMagic + digest;
+  content += write_embedding(embedding);
   if (content.size() > budget_) return;
-  folder_.write(key.hex() + kSuffix, [&](const std::string& path) {
-    std::ofstream file(path, std::ios::binary);
-    file.write(content.data(), static_cast<std::streamsize>(content.size()));
-    file.close();
-    if (!file) throw std::runtime_error("disk full?");
-  });
+  folder_.write(digest + kSuffix, content);
   prune();
 }
 
@@ -233,6 +229,7 @@ void EmbeddingStore::prune() const {
   std::error_code error;
   for (fs::directory_iterator it(folder_.path(""), error), end; !error && it != end; it.increment(error)) {
     std::error_code gone;  // another process may prune at the same time
+    if (!it->is_regular_file(gone) || it->is_symlink(gone)) continue;
     const auto bytes = it->file_size(gone);
     const auto time = it->last_write_time(gone);
     if (gone || it->path().extension() != kSuffix) continue;

@@ -16,7 +16,6 @@
 #include <string>
 
 #include "cache_folder.hpp"
-#include "embedding_cache.hpp"
 #include "medsam/embedding.hpp"
 
 namespace medsam {
@@ -27,14 +26,17 @@ std::string write_embedding(const ImageEmbedding& embedding);
 /// allocated beyond a small multiple of `size`.
 ImageEmbedding read_embedding(const void* data, std::size_t size);
 
-/// Embeddings kept between runs, a file each, named by key. Thread-safe; several processes may share a folder.
+/// Embeddings kept between runs, a file each, named by image_digest() and holding it too: a file that was copied to
+/// another's name is not taken for it. Thread-safe; several processes may share a folder.
 class EmbeddingStore {
  public:
   EmbeddingStore(const std::string& folder, std::uint64_t budget, CacheFolder::Log log);
-  /// Nothing when absent or damaged.
-  [[nodiscard]] std::optional<ImageEmbedding> load(const EmbeddingKey& key, const std::string& fingerprint) const;
+  [[nodiscard]] bool usable() const { return folder_.usable(); }
+  /// Nothing when absent, damaged, of another image or larger than `plausible` bytes. That its geometry and shapes are
+  /// those of the image and the model is for the caller to check.
+  [[nodiscard]] std::optional<ImageEmbedding> load(const std::string& digest, std::uint64_t plausible) const;
   /// Failure is logged.
-  void save(const EmbeddingKey& key, const ImageEmbedding& embedding) const;
+  void save(const std::string& digest, const ImageEmbedding& embedding) const;
 
  private:
   void prune() const;

@@ -197,6 +197,38 @@ void Engine::Impl::check_process() const {
   }
 }
 
+bool Engine::Impl::plausible(const detail::EmbeddingData& data, const std::string& expert) const {
+  const ImageGeometry& g = data.geometry;
+  const std::vector<TensorSpec>& specs = bundle.model("encoder", expert).outputs;
+  bool sane = g.height >= 1 && g.width >= 1 && data.outputs.size() == specs.size() &&
+              g == bundle_geometry(bundle, g.height, g.width) && bundle.needs_crops() == (data.pixels != nullptr) &&
+              (data.pixels == nullptr || (data.pixels->height == g.height && data.pixels->width == g.width));
+  for (std::size_t i = 0; sane && i < specs.size(); ++i) {
+    Shape shape = specs[i].shape;
+    shape[0] = 1;
+    sane = data.outputs[i]->shape() == shape;
+  }
+  return sane;
+}
+
+bool Engine::Impl::made_of(const ImageEmbedding& embedding, const ImageView& image, const std::string& expert) const {
+  const detail::EmbeddingData& data = *embedding.impl();
+  return data.geometry.height == image.height && data.geometry.width == image.width &&
+         data.fingerprint == fingerprints_.at(expert) && data.storage == options.embedding_storage &&
+         (data.pixels == nullptr || data.pixels->channels == image.channels) && plausible(data, expert);
+}
+
+std::uint64_t Engine::Impl::largest_file(const ImageView& image, const std::string& expert) const {
+  std::uint64_t bytes = 4096;  // names, sizes and digests
+  for (const TensorSpec& spec : bundle.model("encoder", expert).outputs) {
+    Shape shape = spec.shape;
+    shape[0] = 1;
+    bytes += static_cast<std::uint64_t>(backends::element_count(shape)) * sizeof(float);
+  }
+  if (bundle.needs_crops()) bytes += static_cast<std::uint64_t>(image.height * image.width * image.channels);
+  return bytes;
+}
+
 Engine::Impl::Checked Engine::Impl::checked(const ImageEmbedding& embedding) const {
   if (!embedding.valid()) {
     throw InvalidArgument("embedding: got an empty ImageEmbedding, expected one made by Engine::encode");
@@ -210,21 +242,13 @@ Engine::Impl::Checked Engine::Impl::checked(const ImageEmbedding& embedding) con
   }
   // A saved embedding is a file anyone may have edited: trust nothing that a mask's geometry follows from.
   const detail::EmbeddingData& data = *embedding.impl();
-  const ImageGeometry& g = data.geometry;
-  const std::vector<TensorSpec>& specs = bundle.model("encoder", maker->first).outputs;
-  bool sane = g.height >= 1 && g.width >= 1 && data.outputs.size() == specs.size() &&
-              g == bundle_geometry(bundle, g.height, g.width) && bundle.needs_crops() == (data.pixels != nullptr) &&
-              (data.pixels == nullptr || (data.pixels->height == g.height && data.pixels->width == g.width));
-  for (std::size_t i = 0; sane && i < specs.size(); ++i) {
-    Shape shape = specs[i].shape;
-    shape[0] = 1;
-    sane = data.outputs[i]->shape() == shape;
-  }
   const auto& index = bundle.modality.index;
-  sane = sane && (index.empty() ? data.modality == -1 : std::any_of(index.begin(), index.end(), [&](const auto& entry) {
-           return entry.second == data.modality;
-         }));
-  if (!sane) throw ModelError("embedding: its geometry or shape is not this model's; encode the image again");
+  const bool known = index.empty() ? data.modality == -1
+                                   : std::any_of(index.begin(), index.end(),
+                                                 [&](const auto& entry) { return entry.second == data.modality; });
+  if (!known || !plausible(data, maker->first)) {
+    throw ModelError("embedding: its geometry or shape is not this model's; encode the image again");
+  }
   return {data, experts_->get(maker->first)};
 }
 
@@ -234,22 +258,31 @@ ImageEmbedding Engine::Impl::encode(const ImageView& image, const std::string& m
   return encode(image, route_of(modality), EmbeddingCache::Keep::evicting);
 }
 
+ImageEmbedding Engine::Impl::encode_anew(const ImageView& image, const std::string& expert) const {
+  const std::shared_ptr<detail::EmbeddingData> data = experts_->get(expert)->encode(image);
+  data->storage = options.embedding_storage;
+  const ImageEmbedding embedding(data);
+  return options.embedding_storage == EmbeddingStorage::f16 ? compacted(embedding) : embedding;
+}
+
 ImageEmbedding Engine::Impl::encode(const ImageView& image, const Route& route, EmbeddingCache::Keep keep) const {
   const std::string& fingerprint = fingerprints_.at(route.expert);
-  const EmbeddingKey key = embedding_key(image, fingerprint);
   const auto make = [&] {
-    if (auto stored = store.load(key, fingerprint)) {
+    if (!store.usable()) return encode_anew(image, route.expert);
+    const std::string digest = image_digest(image, fingerprint);
+    const auto stored = store.load(digest, largest_file(image, route.expert));
+    if (stored && made_of(*stored, image, route.expert)) {
       store_hits.fetch_add(1);
       return *stored;
     }
-    const std::shared_ptr<detail::EmbeddingData> data = experts_->get(route.expert)->encode(image);
-    data->storage = options.embedding_storage;
-    ImageEmbedding embedding(data);
-    if (options.embedding_storage == EmbeddingStorage::f16) embedding = compacted(embedding);
-    store.save(key, embedding);
+    ImageEmbedding embedding = encode_anew(image, route.expert);
+    store.save(digest, embedding);
     return embedding;
   };
-  return with_modality(expanded(embeddings.get(key, make, keep)), route.index);
+  ImageEmbedding embedding = embeddings.get(image_key(image, fingerprint), make, keep);
+  // Everything that follows writes as many pixels as the embedding says that the image has.
+  if (!made_of(embedding, image, route.expert)) embedding = encode_anew(image, route.expert);
+  return with_modality(expanded(embedding), route.index);
 }
 
 Prediction Engine::Impl::predict(const ImageEmbedding& embedding, const std::vector<Prompt>& prompts,

@@ -58,10 +58,18 @@ struct Engine::Impl {
     std::shared_ptr<Expert> expert;
   };
 
+  /// Whether an embedding's geometry, shapes, pixels and modality are what this engine makes of an image of its size.
+  [[nodiscard]] bool plausible(const detail::EmbeddingData& data, const std::string& expert) const;
+  /// Whether it is one that this expert made of an image of this size and kind.
+  [[nodiscard]] bool made_of(const ImageEmbedding& embedding, const ImageView& image, const std::string& expert) const;
+  /// The bytes that an embedding of the image has at most, as a file.
+  [[nodiscard]] std::uint64_t largest_file(const ImageView& image, const std::string& expert) const;
   /// An embedding that one of this engine's experts made, and that expert.
   [[nodiscard]] Checked checked(const ImageEmbedding& embedding) const;
   void check_process() const;
   ImageEmbedding encode(const ImageView& image, const Route& route, EmbeddingCache::Keep keep) const;
+  /// Past all caches.
+  [[nodiscard]] ImageEmbedding encode_anew(const ImageView& image, const std::string& expert) const;
   std::shared_ptr<Expert> load_expert(const std::string& name) const;
   std::shared_ptr<const backends::CompiledModel> compile(const ModelFile& model,
                                                          std::vector<backends::Shape> shapes) const;

@@ -90,6 +90,9 @@ std::int64_t square_side(const ImageGeometry& geometry, MaskUpsample upsample) {
 kernels::MaskStats run(const LogitMap& logits, std::int64_t square, MaskUpsample upsample,
                        kernels::UpsampleThresholdParams params) {
   const std::int64_t size = logits.height * logits.width, offset = logits.index * size;
+  if (offset < 0 || offset + size > backends::element_count(logits.tensor->shape())) {
+    throw BackendError("mask: got a map beyond the decoder's logits; report this");
+  }
   // A device's exp has other bits than the host's.
   if (logits.tensor->writes_masks() && upsample != MaskUpsample::probabilities) {
     return logits.tensor->write_mask({offset, logits.height, logits.width, square}, params);
@@ -113,6 +116,12 @@ kernels::MaskStats run(const LogitMap& logits, std::int64_t square, MaskUpsample
 MaskStats write_label(const LogitMap& logits, const ImageGeometry& geometry, const MaskRules& rules,
                       const LabelView& out, std::uint32_t label) {
   static_assert(static_cast<int>(LabelType::u32) == static_cast<int>(kernels::LabelType::u32));
+  // The view's own size is what is written; that it is the image's has been checked where the view came in.
+  if (out.height != geometry.height || out.width != geometry.width) {
+    throw BackendError("mask: got a view of " + std::to_string(out.height) + " x " + std::to_string(out.width) +
+                       " for an image of " + std::to_string(geometry.height) + " x " + std::to_string(geometry.width) +
+                       ", expected its size; report this");
+  }
   const std::int64_t square = square_side(geometry, rules.upsample);
   const std::int64_t height = square != 0 ? square : logits.height, width = square != 0 ? square : logits.width;
   const MaskCrop crop = mask_crop(geometry, height, width);
@@ -120,8 +129,8 @@ MaskStats write_label(const LogitMap& logits, const ImageGeometry& geometry, con
   params.logits_stride = width;
   params.crop_height = crop.height;
   params.crop_width = crop.width;
-  params.height = geometry.height;
-  params.width = geometry.width;
+  params.height = out.height;
+  params.width = out.width;
   // sigmoid(x) > 0.5 after upsampling, as the published scripts write it, is x > 0 but for 0 < x < 2e-7, where their
   // f32 sigmoid rounds to 0.5.
   params.threshold = rules.upsample == MaskUpsample::probabilities ? 0.5f : 0.0f;

@@ -31,11 +31,9 @@ struct Extent {
 
 // bowang-lab/MedSAM LiteMedSAM:CVPR24_LiteMedSAM_infer.py: the label map goes through the image's own resize
 // (INTER_AREA, rounded to its integer type), so a larger label value survives at a lower coverage.
-Extent label_map_extent(const ImageGeometry& g, LabelType type, const void* mask) {
-  const bool narrow = type == LabelType::u8;
-  const kernels::Pixels pixels{mask,     narrow ? kernels::PixelType::u8 : kernels::PixelType::u16,
-                               g.height, g.width,
-                               1,        g.width * (narrow ? 1 : 2)};
+Extent label_map_extent(const ImageGeometry& g, const LabelView& mask) {
+  const kernels::PixelType type = mask.type == LabelType::u8 ? kernels::PixelType::u8 : kernels::PixelType::u16;
+  const kernels::Pixels pixels{mask.data, type, mask.height, mask.width, 1, mask.row_stride};
   kernels::ResizeNormalizeParams params{};
   params.new_height = g.new_height;
   params.new_width = g.new_width;
@@ -59,7 +57,8 @@ Extent label_map_extent(const ImageGeometry& g, LabelType type, const void* mask
 }
 
 // cv2.resize with INTER_NEAREST: destination x samples source floor(x * W / new_width).
-Extent nearest_extent(const ImageGeometry& g, const std::uint8_t* mask, const MaskStats& stats) {
+Extent nearest_extent(const ImageGeometry& g, const LabelView& mask, const MaskStats& stats) {
+  const auto* values = static_cast<const std::uint8_t*>(mask.data);
   const double step_x = static_cast<double>(g.width) / static_cast<double>(g.new_width);
   const double step_y = static_cast<double>(g.height) / static_cast<double>(g.new_height);
   Extent extent;
@@ -68,7 +67,7 @@ Extent nearest_extent(const ImageGeometry& g, const std::uint8_t* mask, const Ma
     if (sy < stats.y0 || sy > stats.y1) continue;
     for (std::int64_t x = 0; x < g.new_width; ++x) {
       const auto sx = std::min(static_cast<std::int64_t>(static_cast<double>(x) * step_x), g.width - 1);
-      if (mask[sy * g.width + sx] != 0) extent.add(x, y);
+      if (values[sy * mask.row_stride + sx] != 0) extent.add(x, y);
     }
   }
   return extent;
@@ -122,8 +121,12 @@ PromptBox user_prompt_box(const ImageGeometry& geometry, const Box& box, BoxRoun
   return prompt;
 }
 
-bool next_prompt_box(const ImageGeometry& g, const VolumeRules& rules, BoxRounding rounding, const void* mask,
+bool next_prompt_box(const ImageGeometry& g, const VolumeRules& rules, BoxRounding rounding, const LabelView& mask,
                      const MaskStats& stats, PromptBox& next) {
+  const bool wide = rules.next_box == NextBox::label_map && rules.label_type == LabelType::u16;
+  if (mask.height != g.height || mask.width != g.width || mask.type != (wide ? LabelType::u16 : LabelType::u8)) {
+    throw BackendError("volume: got a mask of another size or type than its slice's; report this");
+  }
   if (stats.area == 0 || rules.next_box == NextBox::user) return false;
   if (rules.next_box == NextBox::mask) {
     next = user_prompt_box(g,
@@ -131,9 +134,8 @@ bool next_prompt_box(const ImageGeometry& g, const VolumeRules& rules, BoxRoundi
                             static_cast<double>(stats.y1)},
                            rounding);
   } else {
-    const Extent extent = rules.next_box == NextBox::label_map
-                              ? label_map_extent(g, rules.label_type, mask)
-                              : nearest_extent(g, static_cast<const std::uint8_t*>(mask), stats);
+    const Extent extent =
+        rules.next_box == NextBox::label_map ? label_map_extent(g, mask) : nearest_extent(g, mask, stats);
     if (extent.empty()) return false;
     next = from_input_frame(g, extent);
   }

@@ -36,10 +36,10 @@ struct PromptBox {
 /// The user's box.
 PromptBox user_prompt_box(const ImageGeometry& geometry, const Box& box, BoxRounding rounding);
 
-/// The box for the next slice from this slice's mask. `mask` is (H, W) labels of the rules' label type, rows dense,
-/// with value `label` where the object is and 0 elsewhere; `stats` describes it. False when there is nothing to go by:
-/// an empty mask, or one that vanishes at the rule's resolution.
-bool next_prompt_box(const ImageGeometry& geometry, const VolumeRules& rules, BoxRounding rounding, const void* mask,
-                     const MaskStats& stats, PromptBox& next);
+/// The box for the next slice from this slice's mask: labels of the image's size, rows dense, u16 where the rules work
+/// on u16 label maps and u8 elsewhere, 0 where the object is not; `stats` describes it. False when there is nothing to
+/// go by: an empty mask, or one that vanishes at the rule's resolution. BackendError when the mask is of another size.
+bool next_prompt_box(const ImageGeometry& geometry, const VolumeRules& rules, BoxRounding rounding,
+                     const LabelView& mask, const MaskStats& stats, PromptBox& next);
 
 }  // namespace medsam

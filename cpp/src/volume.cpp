@@ -97,12 +97,37 @@ void add_slice(VolumeStats& total, const MaskStats& slice, std::int64_t z) {
   total.z1 = std::max(total.z1, z);
 }
 
+/// The mask of one object in one slice: values and sizes in one place. Rows are dense.
+class SliceMask {
+ public:
+  SliceMask(std::int64_t height, std::int64_t width, LabelType type)
+      : height_(height), width_(width), type_(type), values_(static_cast<std::size_t>(height * width * bytes_each())) {}
+  [[nodiscard]] LabelView view() { return {values_.data(), type_, height_, width_, width_ * bytes_each()}; }
+  [[nodiscard]] const void* data() const { return values_.data(); }
+  [[nodiscard]] LabelType type() const { return type_; }
+  [[nodiscard]] bool fits(const ImageGeometry& geometry) const {
+    return geometry.height == height_ && geometry.width == width_;
+  }
+
+ private:
+  [[nodiscard]] std::int64_t bytes_each() const { return type_ == LabelType::u16 ? 2 : 1; }
+
+  std::int64_t height_, width_;
+  LabelType type_;
+  std::vector<std::uint8_t> values_;
+};
+
 /// One volume's run: the objects' states and the buffers that every slice reuses.
 class Propagation {
  public:
   Propagation(const VolumeView& volume, const std::vector<Box3D>& boxes, const Profile& profile, Expert& expert,
               const LabelVolumeView& out)
-      : profile_(profile), rules_(profile.volume), expert_(expert), decoder_(expert.decoder()), out_(out) {
+      : profile_(profile),
+        rules_(profile.volume),
+        expert_(expert),
+        decoder_(expert.decoder()),
+        out_(out),
+        mask_(volume.height, volume.width, mask_type(profile.volume)) {
     for (std::size_t i = 0; i < boxes.size(); ++i) {
       const Box3D& b = boxes[i];
       Object object;
@@ -117,14 +142,16 @@ class Propagation {
     ranks_.assign(boxes.size() + 1, 0);
     std::uint32_t rank = 0;
     for (const std::size_t i : paint_order(sizes, profile.mask.overlap)) ranks_[i + 1] = ++rank;
-    const bool wide = rules_.next_box == NextBox::label_map && rules_.label_type == LabelType::u16;
-    mask_type_ = wide ? LabelType::u16 : LabelType::u8;
-    mask_.resize(static_cast<std::size_t>(volume.height * volume.width) * (wide ? 2 : 1));
   }
 
   [[nodiscard]] std::vector<Visit> plan(std::int64_t depth) const { return plan_visits(objects_, depth); }
 
   void run(const Visit& visit, const detail::EmbeddingData& embedding, const std::function<bool()>& cancelled) {
+    if (!mask_.fits(embedding.geometry)) {
+      throw ModelError("volume: slice " + std::to_string(visit.z) + " got the embedding of an image of " +
+                       std::to_string(embedding.geometry.height) + " x " + std::to_string(embedding.geometry.width) +
+                       ", expected one of its own size; clear the embedding cache and store");
+    }
     const std::vector<PromptTokens> tokens = visit_tokens(visit, expert_.context(embedding, profile_.prompt));
     best_.assign(visit.objects.size(), {});
     decoder_.decode(embedding, tokens, {0}, cancelled, [&](std::size_t n, const Decoder::Answer& answer) {
@@ -152,6 +179,11 @@ class Propagation {
     LogitMap logits;
   };
 
+  static LabelType mask_type(const VolumeRules& rules) {
+    const bool wide = rules.next_box == NextBox::label_map && rules.label_type == LabelType::u16;
+    return wide ? LabelType::u16 : LabelType::u8;
+  }
+
   static std::size_t side(Direction direction) { return direction == Direction::up ? 0 : 1; }
 
   std::vector<PromptTokens> visit_tokens(const Visit& visit, const PromptContext& context) {
@@ -176,8 +208,7 @@ class Propagation {
   }
 
   void write_slice(const Visit& visit, Object& object, const LogitMap& logits, const ImageGeometry& geometry) {
-    const std::int64_t bytes = mask_type_ == LabelType::u16 ? 2 : 1;
-    const LabelView mask{mask_.data(), mask_type_, geometry.height, geometry.width, geometry.width * bytes};
+    const LabelView mask = mask_.view();
     clear_labels(mask);
     const MaskStats stats = write_label(logits, geometry, profile_.mask, mask, mask_value(object));
     std::optional<PromptBox> next = next_box(object, geometry, stats);
@@ -186,23 +217,23 @@ class Propagation {
     if (stats.area == 0) return;
     add_slice(object.stats, stats, visit.z);
     const LabelView slice = slice_of(out_, visit.z);
-    if (mask_type_ == LabelType::u16) {
-      merge(slice, reinterpret_cast<const std::uint16_t*>(mask_.data()), stats, object.label, ranks_);
+    if (mask_.type() == LabelType::u16) {
+      merge(slice, static_cast<const std::uint16_t*>(mask_.data()), stats, object.label, ranks_);
     } else {
-      merge(slice, mask_.data(), stats, object.label, ranks_);
+      merge(slice, static_cast<const std::uint8_t*>(mask_.data()), stats, object.label, ranks_);
     }
   }
 
   // The value in an object's own mask. The published label maps are u8; a label beyond their range acts as the largest.
   [[nodiscard]] std::uint32_t mask_value(const Object& object) const {
     if (rules_.next_box != NextBox::label_map) return 1;
-    return std::min<std::uint32_t>(object.label, mask_type_ == LabelType::u16 ? 0xffff : 0xff);
+    return std::min<std::uint32_t>(object.label, mask_.type() == LabelType::u16 ? 0xffff : 0xff);
   }
 
   [[nodiscard]] std::optional<PromptBox> next_box(const Object& object, const ImageGeometry& geometry,
-                                                  const MaskStats& stats) const {
+                                                  const MaskStats& stats) {
     PromptBox next;
-    if (!next_prompt_box(geometry, rules_, profile_.prompt.box_rounding, mask_.data(), stats, next))
+    if (!next_prompt_box(geometry, rules_, profile_.prompt.box_rounding, mask_.view(), stats, next))
       return std::nullopt;
     if (!rules_.within_user_box) return next;
     const PromptBox user = user_prompt_box(geometry, object.box, profile_.prompt.box_rounding);
@@ -224,10 +255,9 @@ class Propagation {
   const LabelVolumeView& out_;
   std::vector<Object> objects_;
   std::vector<std::uint32_t> ranks_;  // by label
-  LabelType mask_type_;
-  std::vector<std::uint8_t> mask_;  // one slice of one object, of mask_type_
-  std::vector<std::size_t> owner_;  // prompt -> place in the visit's objects
-  std::vector<Best> best_;          // by place in the visit's objects
+  SliceMask mask_;                    // of whatever object is being written
+  std::vector<std::size_t> owner_;    // prompt -> place in the visit's objects
+  std::vector<Best> best_;            // by place in the visit's objects
 };
 
 }  // namespace

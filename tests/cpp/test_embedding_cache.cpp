@@ -25,7 +25,11 @@ ImageEmbedding embedding(std::int64_t width, std::int64_t floats = 256) {
   return ImageEmbedding(std::move(data));
 }
 
-EmbeddingKey key(std::uint64_t n) { return {n, n}; }
+ImageKey key(std::uint64_t n) {
+  ImageKey key;
+  key.high = key.low = n;
+  return key;
+}
 
 EmbeddingCache::Make make(std::int64_t width) {
   return [width] { return embedding(width); };
@@ -119,31 +123,6 @@ TEST(EmbeddingCache, StaysWithinItsBudgetUnderConcurrentEviction) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(cache.stats().bytes, cache.stats().entries * 1024);
-}
-
-class EmbeddingKeyTest : public ::testing::Test {
- protected:
-  std::vector<std::uint8_t> pixels_ = std::vector<std::uint8_t>(24 * 16, 7);
-  ImageView view_{pixels_.data(), PixelType::u8, 16, 20, 1, 24};
-  EmbeddingKey base_ = embedding_key(view_, "model");
-};
-
-TEST_F(EmbeddingKeyTest, IsOfThePixelsNotOfTheirPlaceInMemory) {
-  std::vector<std::uint8_t> dense(20 * 16, 7);
-  EXPECT_EQ(embedding_key({dense.data(), PixelType::u8, 16, 20, 1, 20}, "model"), base_);
-  pixels_[21] = 99;  // row padding
-  EXPECT_EQ(embedding_key(view_, "model"), base_);
-}
-
-TEST_F(EmbeddingKeyTest, ChangesWithEveryThingThatChangesTheEmbedding) {
-  EXPECT_FALSE(embedding_key(view_, "other") == base_);
-  pixels_[15 * 24 + 19] = 8;
-  EXPECT_FALSE(embedding_key(view_, "model") == base_) << "one pixel";
-  pixels_[15 * 24 + 19] = 7;
-  std::vector<std::uint8_t> dense(20 * 16, 7);
-  EXPECT_FALSE(embedding_key({dense.data(), PixelType::u8, 20, 16, 1, 16}, "model") == base_) << "shape";
-  EXPECT_FALSE(embedding_key({dense.data(), PixelType::u16, 16, 10, 1, 20}, "model") == base_) << "type";
-  EXPECT_EQ(base_.hex().size(), 32u);
 }
 
 }  // namespace

@@ -63,12 +63,13 @@ class NextBoxTest : public ::testing::Test {
   }
   void expect_box(const MaskStats& stats, std::vector<float> expected, BoxRounding rounding = BoxRounding::none) {
     PromptBox next;
-    ASSERT_TRUE(next_prompt_box(geometry_, rules_, rounding, mask_.data(), stats, next));
+    ASSERT_TRUE(next_prompt_box(geometry_, rules_, rounding, view(), stats, next));
     EXPECT_EQ(std::vector<float>(next.corners, next.corners + 4), expected);
   }
+  LabelView view() { return {mask_.data(), LabelType::u8, geometry_.height, geometry_.width, geometry_.width}; }
   bool has_box(const MaskStats& stats) {
     PromptBox next;
-    return next_prompt_box(geometry_, rules_, BoxRounding::none, mask_.data(), stats, next);
+    return next_prompt_box(geometry_, rules_, BoxRounding::none, view(), stats, next);
   }
 };
 
@@ -108,13 +109,25 @@ TEST_F(NextBoxTest, LabelMapBoxesDependOnTheLabelsValue) {
   expect_box(dots(9), {5, 4, 5, 10});
 }
 
+TEST_F(NextBoxTest, AMaskOfAnotherSizeOrTypeIsRefused) {
+  rules_.next_box = NextBox::nearest;
+  const MaskStats stats = fill(11, 7, 40, 20);
+  PromptBox next;
+  for (const LabelView& mask :
+       {LabelView{mask_.data(), LabelType::u8, 31, 64, 64}, LabelView{mask_.data(), LabelType::u8, 32, 63, 64},
+        LabelView{mask_.data(), LabelType::u16, 32, 64, 128}}) {
+    EXPECT_THROW(next_prompt_box(geometry_, rules_, BoxRounding::none, mask, stats, next), BackendError);
+  }
+}
+
 TEST_F(NextBoxTest, LabelMapInU16) {
   rules_.next_box = NextBox::label_map;
   rules_.label_type = LabelType::u16;
   std::vector<std::uint16_t> wide(64 * 32, 0);
   for (std::size_t y = 8; y < 22; ++y) wide[y * 64 + 10] = 300;
   PromptBox next;
-  ASSERT_TRUE(next_prompt_box(geometry_, rules_, BoxRounding::none, wide.data(), {14, 10, 8, 10, 21}, next));
+  ASSERT_TRUE(next_prompt_box(geometry_, rules_, BoxRounding::none, {wide.data(), LabelType::u16, 32, 64, 128},
+                              {14, 10, 8, 10, 21}, next));
   EXPECT_EQ(next.corners[0], 5);
   EXPECT_EQ(next.corners[3], 10);
 }
