@@ -138,7 +138,7 @@ def weights() -> None:
 def numbers() -> None:
     """Bytes for the targets that draw their arguments from them."""
     draw = np.random.default_rng(1)
-    for target in ("fuzz_prompts", "fuzz_kernels"):
+    for target in ("fuzz_prompts", "fuzz_kernels", "fuzz_volume_store"):
         for i, size in enumerate((16, 64, 256, 1024)):
             write(target, f"random{i}", draw.integers(0, 256, size, np.uint8).tobytes() + b"\0")
         write(target, "zeros", bytes(128))

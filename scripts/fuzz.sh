@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 jobs=$1 seconds=$2
 shift 2
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(fuzz_manifest fuzz_onnx fuzz_npz fuzz_embedding fuzz_weights fuzz_prompts fuzz_kernels)
+[ ${#targets[@]} -gt 0 ] || targets=(fuzz_manifest fuzz_onnx fuzz_npz fuzz_embedding fuzz_weights fuzz_prompts fuzz_volume_store fuzz_kernels)
 
 # The newest that has libFuzzer; the core captures structured bindings, which clang knows from 16 on.
 compiler=
