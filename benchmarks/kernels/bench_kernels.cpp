@@ -94,6 +94,20 @@ void bench_post(benchmark::State& state, const mk::KernelTable* table, Size size
   }
 }
 
+// The keyed sums of a u8 image of three channels, as the embedding cache takes them.
+void bench_sums(benchmark::State& state, const mk::KernelTable* table, Size size) {
+  const auto image = random_image(size, 3);
+  const mk::BlockSumKey key{};
+  std::uint64_t sums[mk::kBlockSums];
+  for (auto _ : state) {
+    for (std::size_t at = 0; at + mk::kSumBlockBytes <= image.size(); at += mk::kSumBlockBytes) {
+      table->block_sums(key, image.data() + at, sums);
+      benchmark::DoNotOptimize(sums);
+    }
+  }
+  state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * image.size()));
+}
+
 #ifdef MEDSAM_BENCH_OPENCV
 void bench_opencv_resize(benchmark::State& state, Size size, int channels, int flag) {
   auto image = random_image(size, channels);
@@ -127,6 +141,9 @@ void register_all() {
                                      kFlags[i]);
 #endif
       }
+    }
+    for (const mk::KernelTable* table : mk::available_tables()) {
+      benchmark::RegisterBenchmark(("sums" + where + "/" + table->name).c_str(), bench_sums, table, size);
     }
     for (const bool whole : {false, true}) {
       for (const mk::KernelTable* table : mk::available_tables()) {
