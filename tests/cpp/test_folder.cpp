@@ -5,6 +5,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "colliding_images.hpp"
 #include "engine_test.hpp"
 #include "fake_backend.hpp"
 #include "npz/npy.hpp"
@@ -52,14 +53,33 @@ class FolderTest : public EngineTest {
     return static_cast<std::size_t>(
         std::distance(fs::directory_iterator(folder_.path("made/out")), fs::directory_iterator()));
   }
-  std::string csv() const {
-    std::ostringstream content;
-    content << std::ifstream(folder_options_.csv).rdbuf();
-    return content.str();
+  static std::string content(const std::string& path) {
+    std::ostringstream bytes;
+    bytes << std::ifstream(path, std::ios::binary).rdbuf();
+    return bytes.str();
   }
+  std::string csv() const { return content(folder_options_.csv); }
 
   FolderOptions folder_options_;
 };
+
+// Two files of a kilobyte that ended a run in a heap overflow: the volume's slice was answered for by the embedding of
+// an image of twice its pixels.
+TEST_F(FolderTest, CasesThatWereMadeToCollideAreAnsweredForAsIfAlone) {
+  const testing::CollidingImages images({128, 128, 1, 0}, {64, 128, 1, 1}, 128 * 128,
+                                        Engine(bundle_, options_).info().fingerprint);
+  ASSERT_TRUE(images.collide());
+  add_case("2DBox_a.npz", case_bytes(npy("|u1", "(128, 128)", raw(images.first())),
+                                     npy("<i8", "(1, 4)", raw<std::int64_t>({0, 0, 127, 127}))));
+  add_case("3DBox_b.npz", case_bytes(npy("<u2", "(1, 64, 128)", raw(images.second())),
+                                     npy("<i8", "(1, 6)", raw<std::int64_t>({0, 0, 0, 127, 63, 0}))));
+  ASSERT_EQ(run().done, 2);
+  const std::string together = content(answer("3DBox_b.npz"));
+  fs::remove(folder_.path("in/2DBox_a.npz"));
+  fs::remove_all(folder_.path("made"));
+  ASSERT_EQ(run().done, 1);
+  EXPECT_EQ(together, content(answer("3DBox_b.npz")));
+}
 
 TEST_F(FolderTest, AnswersAreTheEngines) {
   add_image("2DBox_b.npz", {5, 6, 30, 40, 20, 10, 60, 47});
