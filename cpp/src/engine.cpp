@@ -33,12 +33,20 @@ ImageEmbedding Engine::encode(const ImageView& image, const EncodeOptions& optio
 }
 
 CacheStats Engine::cache_stats() const {
-  CacheStats stats = impl_->embeddings.stats();
-  stats.store_hits = impl_->store_hits.load();
-  return stats;
+  return at_edge("cache_stats", [&] {
+    impl_->check_process();  // another thread may have held the cache's lock when the process forked
+    CacheStats stats = impl_->embeddings.stats();
+    stats.store_hits = impl_->store_hits.load();
+    return stats;
+  });
 }
 
-void Engine::clear_cache() const { impl_->embeddings.clear(); }
+void Engine::clear_cache() const {
+  at_edge("clear_cache", [&] {
+    impl_->check_process();
+    impl_->embeddings.clear();
+  });
+}
 
 Prediction Engine::predict(const ImageEmbedding& embedding, const std::vector<Prompt>& prompts,
                            const PredictOptions& options) const {
@@ -48,6 +56,7 @@ Prediction Engine::predict(const ImageEmbedding& embedding, const std::vector<Pr
 std::vector<MaskStats> Engine::segment(const ImageView& image, const std::vector<Box>& boxes, const LabelView& out,
                                        const SegmentOptions& options) const {
   return at_edge("segment", [&] {
+    impl_->check_process();
     check_image(image);
     check_labels(out, image.height, image.width, boxes.size());  // before the expensive part
     if (options.cancelled && options.cancelled()) throw Cancelled("segment: cancelled by the caller");

@@ -50,6 +50,9 @@ struct Engine::Impl {
   EmbeddingStore store;
   mutable std::atomic<std::uint64_t> store_hits{0};
   EngineInfo info;
+  /// Unsupported in a child process after fork.
+  void check_process() const;
+
   pid_t pid = ::getpid();
 
  private:
@@ -66,7 +69,6 @@ struct Engine::Impl {
   [[nodiscard]] std::uint64_t largest_file(const ImageView& image, const std::string& expert) const;
   /// An embedding that one of this engine's experts made, and that expert.
   [[nodiscard]] Checked checked(const ImageEmbedding& embedding) const;
-  void check_process() const;
   ImageEmbedding encode(const ImageView& image, const Route& route, EmbeddingCache::Keep keep) const;
   /// Past all caches.
   [[nodiscard]] ImageEmbedding encode_anew(const ImageView& image, const std::string& expert) const;

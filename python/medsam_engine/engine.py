@@ -45,10 +45,10 @@ class Engine:
         verify: hash every file of the bundle, also those unchanged since they were last verified.
         allow_uncertified: run `precision` without a certificate. For measuring; masks may differ from f32's.
 
-    Not usable in a child process after fork (Unsupported): create it there, or use multiprocessing's "spawn". A child
-    that inherited one should end with os._exit(), as multiprocessing's do: in exit(), OpenVINO can wait for ever for
-    threads that the child does not have. It does
-    not pickle, since loading a model twice should be visible in the code.
+    In a child process after fork every method raises Unsupported (`info` and the repr can still be read): create the
+    engine there, or use multiprocessing's "spawn". A child that inherited one should end with os._exit(), as
+    multiprocessing's do: in exit(), OpenVINO can wait for ever for threads that the child does not have. It does not
+    pickle, since loading a model twice should be visible in the code.
 
     Raises:
         ModelError: the bundle is missing, corrupt or of an unknown version.
@@ -244,11 +244,19 @@ class Engine:
         return labels
 
     def cache_stats(self) -> CacheStats:
-        """The embedding cache's counters: hits, misses, store_hits, evictions, entries, bytes, budget."""
+        """The embedding cache's counters: hits, misses, store_hits, evictions, entries, bytes, budget.
+
+        Raises:
+            Unsupported: after fork.
+        """
         return self._core.cache_stats()
 
     def clear_cache(self) -> None:
-        """Forgets every cached embedding; the counters and the store on disk stay."""
+        """Forgets every cached embedding; the counters and the store on disk stay.
+
+        Raises:
+            Unsupported: after fork.
+        """
         self._core.clear_cache()
 
     def __repr__(self) -> str:

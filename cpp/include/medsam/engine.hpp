@@ -158,8 +158,10 @@ class MEDSAM_ENGINE_EXPORT Prediction {
 };
 
 /// A loaded model. Immutable after construction: every method is const and safe to call from many threads at once.
-/// Not usable in a child process after fork (Unsupported); create it there. A child that inherited one should end with
-/// _exit(): in exit(), OpenVINO's static destructors can wait for ever for threads that the child does not have.
+/// In a child process after fork every method but info() raises Unsupported: create the engine there. The destructor
+/// does nothing there (the memory stays until the child ends), and embeddings and predictions made before the fork can
+/// still be read. A child that inherited an engine should end with _exit(): in exit(), OpenVINO's static destructors
+/// can wait for ever for threads that the child does not have.
 class MEDSAM_ENGINE_EXPORT Engine {
  public:
   /// Loads the bundle in folder `bundle`. Compiles the model, or takes the compiled one from the cache.
@@ -180,9 +182,9 @@ class MEDSAM_ENGINE_EXPORT Engine {
   /// BackendError, OutOfMemory.
   [[nodiscard]] ImageEmbedding encode(const ImageView& image, const EncodeOptions& options = {}) const;
 
-  /// The embedding cache's counters.
+  /// The embedding cache's counters. Unsupported after fork.
   [[nodiscard]] CacheStats cache_stats() const;
-  /// Forgets every cached embedding; the counters and the store on disk stay.
+  /// Forgets every cached embedding; the counters and the store on disk stay. Unsupported after fork.
   void clear_cache() const;
 
   /// Answers prompts about an encoded image (tens of ms each on a CPU). Zero prompts give an empty Prediction.

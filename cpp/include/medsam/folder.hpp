@@ -97,6 +97,7 @@ class MEDSAM_ENGINE_EXPORT FolderRun {
   [[nodiscard]] std::int64_t pending() const;  ///< Those that are not finished. With none no Engine is needed.
 
   /// Segments every pending case. One that fails is reported and the rest go on. Call it once (InvalidArgument).
+  /// Unsupported, before any case, when this object or the engine was made before a fork.
   FolderReport run(const Engine& engine);
   /// The report of a run with nothing pending. InvalidArgument when there is.
   FolderReport run();

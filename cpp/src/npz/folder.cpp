@@ -3,6 +3,8 @@
 // the one before is written. At most one case each way, and only small ones (FolderOptions::ahead_bytes).
 #include "medsam/folder.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
@@ -72,11 +74,13 @@ struct FolderRun::Impl {
   }
 
   FolderReport run(const Engine* engine);
+  void check_process() const;
 
   FolderOptions options;
   npz::CaseList cases;
   npz::TimesFile times;
   bool started = false;
+  const pid_t pid = ::getpid();
 
  private:
   void read_ahead(std::size_t index, std::uint64_t most_pixels);
@@ -207,6 +211,13 @@ void FolderRun::Impl::settle(CaseReport report) {
   report_.cases.push_back(std::move(report));
 }
 
+void FolderRun::Impl::check_process() const {
+  if (::getpid() == pid) return;
+  throw Unsupported(
+      "run: this FolderRun was made before fork, and what reads ahead for it is not in this process; make it in the "
+      "child");
+}
+
 FolderReport FolderRun::Impl::run(const Engine* engine) {
   if (std::exchange(started, true)) throw InvalidArgument("run: got a second call, expected one; make a new FolderRun");
   const Stopwatch watch;
@@ -232,7 +243,13 @@ FolderReport FolderRun::Impl::run(const Engine* engine) {
 
 FolderRun::FolderRun(FolderOptions options)
     : impl_(at_edge("listing the cases", [&] { return std::make_unique<Impl>(std::move(options)); })) {}
-FolderRun::~FolderRun() = default;
+FolderRun::~FolderRun() {
+  // In a forked child the threads that read and write do not exist, and waiting for them would hang.
+  if (impl_ && ::getpid() != impl_->pid) {
+    const Impl* left_alone = impl_.release();
+    static_cast<void>(left_alone);
+  }
+}
 FolderRun::FolderRun(FolderRun&&) noexcept = default;
 FolderRun& FolderRun::operator=(FolderRun&&) noexcept = default;
 
@@ -240,10 +257,15 @@ std::int64_t FolderRun::pending() const { return static_cast<std::int64_t>(impl_
 std::int64_t FolderRun::size() const { return pending() + static_cast<std::int64_t>(impl_->cases.settled.size()); }
 
 FolderReport FolderRun::run(const Engine& engine) {
-  return at_edge("run", [&] { return impl_->run(&engine); });
+  return at_edge("run", [&] {
+    impl_->check_process();
+    static_cast<void>(engine.cache_stats());  // Unsupported, once and not case by case, if the engine came through fork
+    return impl_->run(&engine);
+  });
 }
 
 FolderReport FolderRun::run() {
+  impl_->check_process();
   if (pending() > 0) {
     throw InvalidArgument("run: got no engine and " + std::to_string(pending()) + " cases to do, expected an engine");
   }
