@@ -16,6 +16,7 @@
 #include "bundle_folder.hpp"
 #include "medsam/engine.hpp"
 #include "medsam/folder.hpp"
+#include "medsam/printable.hpp"
 #include "terminal.hpp"
 
 namespace medsam::apps {
@@ -135,11 +136,11 @@ int checked_main(const std::vector<std::string>& words) {
     set_signals();
     return run(arguments);
   } catch (const UsageError& error) {
-    std::fprintf(stderr, "medsam-npz: %s\n", error.what());
+    std::fprintf(stderr, "medsam-npz: %s\n", medsam::printable(error.what()).c_str());
   } catch (const Error& error) {
     std::fprintf(stderr, "medsam-npz: %s\n", error.what());
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "medsam-npz: internal error: %s\n", error.what());
+    std::fprintf(stderr, "medsam-npz: internal error: %s\n", medsam::printable(error.what()).c_str());
     return kSomeFailed;
   }
   return kUsage;

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "medsam/printable.hpp"
+
 namespace medsam::apps {
 
 namespace {
@@ -19,7 +21,7 @@ Terminal::Terminal(bool quiet) : quiet_(quiet), bar_(!quiet && ::isatty(STDERR_F
 void Terminal::print(const std::string& text) {
   const std::lock_guard lock(mutex_);
   clear_bar();
-  std::fprintf(stderr, "medsam-npz: %s\n", text.c_str());
+  std::fprintf(stderr, "medsam-npz: %s\n", printable(text).c_str());
 }
 
 void Terminal::clear_bar() {
@@ -45,7 +47,7 @@ void Terminal::progress(const FolderProgress& p) {
       p.steps > 0 ? ", step " + std::to_string(p.step) + " of " + std::to_string(p.steps) : std::string();
   const std::lock_guard lock(mutex_);
   std::fprintf(stderr, "\r\x1b[K[%s] %lld/%lld %.60s%s", bar.c_str(), static_cast<long long>(p.case_index) + 1,
-               static_cast<long long>(p.case_count), p.name.c_str(), steps.c_str());
+               static_cast<long long>(p.case_count), printable(p.name, 64).c_str(), steps.c_str());
   shown_ = true;
 }
 

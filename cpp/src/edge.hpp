@@ -7,7 +7,9 @@
 #include <string>
 #include <utility>
 
+#include "medsam/engine.hpp"
 #include "medsam/error.hpp"
+#include "medsam/printable.hpp"
 
 namespace medsam {
 
@@ -24,6 +26,19 @@ auto at_edge(const char* what, F&& f) -> decltype(std::forward<F>(f)()) {
   } catch (const std::exception& e) {
     throw BackendError(std::string(what) + ": " + e.what());
   }
+}
+
+/// The caller's log: every message is one printable line, and what the callback throws goes no further, since it may be
+/// called on a thread of a vendor's.
+inline EngineOptions with_guarded_log(EngineOptions options) {
+  if (!options.log) return options;
+  options.log = [log = std::move(options.log)](LogLevel level, const std::string& text) {
+    try {
+      log(level, printable(text));
+    } catch (...) {  // NOLINT(bugprone-empty-catch): a message that could not be delivered must not cost the result
+    }
+  };
+  return options;
 }
 
 }  // namespace medsam

@@ -13,7 +13,8 @@
 namespace medsam {
 
 Engine::Engine(const std::string& bundle, EngineOptions options)
-    : impl_(at_edge("loading the bundle", [&] { return std::make_unique<Impl>(bundle, std::move(options)); })) {}
+    : impl_(at_edge("loading the bundle",
+                    [&] { return std::make_unique<Impl>(bundle, with_guarded_log(std::move(options))); })) {}
 
 Engine::~Engine() {
   // In a forked child the backend's threads do not exist and joining them would hang: leave the memory to the kernel.

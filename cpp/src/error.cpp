@@ -1,11 +1,14 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 #include "medsam/error.hpp"
 
+#include "medsam/printable.hpp"
+
 namespace medsam {
 
 // The destructors are defined here so that each class has one vtable and one type_info, in this library: a host and the
 // Python module then catch the same type.
-Error::Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
+// Here, so that no message can forget it: names, paths and a vendor's own text come from files that are not trusted.
+Error::Error(ErrorCode code, const std::string& message) : std::runtime_error(printable(message)), code_(code) {}
 Error::~Error() = default;
 
 InvalidArgument::InvalidArgument(const std::string& message) : Error(ErrorCode::invalid_argument, message) {}

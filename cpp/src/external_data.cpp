@@ -167,10 +167,8 @@ void check_external_data(const ModelFile& model) {
       return std::filesystem::path(data.path).filename() == location;
     });
     if (listed) continue;
-    std::string shown = location.substr(0, 80);
-    std::replace_if(
-        shown.begin(), shown.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
-    refuse(model.path, "the graph keeps weights in \"" + shown + "\", expected only files that the manifest lists");
+    refuse(model.path, "the graph keeps weights in \"" + location.substr(0, 80) +
+                           "\", expected only files that the manifest lists");
   }
 }
 

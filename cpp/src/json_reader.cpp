@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "medsam/error.hpp"
+#include "medsam/printable.hpp"
 
 namespace medsam {
 
@@ -21,6 +22,12 @@ bool lies_between(const Json& value, std::int64_t low, std::int64_t high) {
   const auto number = value.get<std::int64_t>();
   return number >= low && number <= high;
 }
+
+// Names end up in terminals, tables and file systems: none has a control character, and none is a text of its own.
+constexpr std::size_t kLongestName = 500;
+constexpr const char* kNameRule = "at most 500 bytes without control or invisible characters";
+
+bool is_name(const std::string& text) { return text.size() <= kLongestName && printable(text) == text; }
 
 std::string shown(const Json& json) {
   std::string text = json.dump(-1, ' ', true, Json::error_handler_t::replace);
@@ -44,6 +51,10 @@ Json parse_json(const std::string& text, const std::string& where) {
 
 ObjectReader::ObjectReader(const Json& json, std::string where) : json_(json), where_(std::move(where)) {
   if (!json_.is_object()) throw ModelError(where_ + ": got " + shown(json_) + ", expected an object");
+  for (const auto& [field, value] : json_.items()) {
+    if (!is_name(field))
+      throw ModelError(where_ + ": got a field \"" + field.substr(0, 60) + "\", expected " + kNameRule);
+  }
 }
 
 bool ObjectReader::has(const char* field) const { return json_.contains(field); }
@@ -61,7 +72,9 @@ const Json& ObjectReader::get(const char* field) {
 std::string ObjectReader::string(const char* field) {
   const Json& value = get(field);
   if (!value.is_string()) fail(field, shown(value), "a string");
-  return value.get<std::string>();
+  auto text = value.get<std::string>();
+  if (!is_name(text)) fail(field, shown(value), kNameRule);
+  return text;
 }
 
 std::int64_t ObjectReader::integer(const char* field, std::int64_t low, std::int64_t high) {

@@ -21,11 +21,12 @@ Json parse_json(const std::string& text, const std::string& where);
 /// Reads the fields of one object. Call finish() last: it rejects fields that nobody asked for.
 class ObjectReader {
  public:
-  /// `where` names the object in messages, e.g. "manifest.json: image".
+  /// `where` names the object in messages, e.g. "manifest.json: image". The fields' names are held to what string() is.
   ObjectReader(const Json& json, std::string where);
 
   [[nodiscard]] bool has(const char* field) const;
   const Json& get(const char* field);
+  /// A name: ModelError where it is longer than 500 bytes, or has control, invisible or reordering characters.
   std::string string(const char* field);
   std::int64_t integer(const char* field, std::int64_t low, std::int64_t high);
   double number(const char* field);

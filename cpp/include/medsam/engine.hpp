@@ -63,7 +63,8 @@ struct EngineOptions {
   /// Hash every file of the bundle now, also those unchanged since their last verification.
   bool verify = false;
   /// Receives messages; nullptr = silence. Called from any thread, several at once: those that call the engine, and
-  /// those that compile models for it. Must not throw.
+  /// those that compile models for it. Each is one printable line (medsam/printable.hpp). Must not throw: what it
+  /// throws is dropped.
   std::function<void(LogLevel, const std::string&)> log;
 };
 

@@ -1,5 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// Every error the library raises. Each message is one line: what, got, expected, remedy.
+// Every error the library raises. Each message is one line: what, got, expected, remedy. It is printable, whatever the
+// files and names hold that it quotes, and at most 2000 bytes long (medsam/printable.hpp).
 #pragma once
 
 #include <stdexcept>
@@ -22,7 +23,8 @@ enum class ErrorCode : int {
 /// Base of all errors. Immutable, so safe to read from any thread.
 class MEDSAM_ENGINE_EXPORT Error : public std::runtime_error {
  public:
-  Error(ErrorCode code, const std::string& message);  ///< `message`: one line, what, got, expected, remedy.
+  /// `message`: what, got, expected, remedy; what() is printable(message).
+  Error(ErrorCode code, const std::string& message);
   ~Error() override;
   Error(const Error&) = default;                                   ///< Shares the message.
   Error& operator=(const Error&) = default;                        ///< Likewise.

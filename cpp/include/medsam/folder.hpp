@@ -22,7 +22,7 @@ enum class CaseStatus : std::uint8_t {
 
 /// What became of one case. Times are in seconds; reading and writing overlap with other cases' segmentation.
 struct CaseReport {
-  std::string name;                      ///< File name, e.g. "2DBox_US_busi_1.npz".
+  std::string name;                      ///< File name as it is, e.g. "2DBox_US_busi_1.npz"; see printable().
   CaseStatus status = CaseStatus::done;  ///< What became of it.
   std::string message;                   ///< One line when failed, else empty.
   std::int64_t objects = 0;              ///< Boxes.
@@ -54,7 +54,8 @@ struct FolderOptions {
   std::string output;
   /// false: a case whose answer is there already is skipped.
   bool overwrite = false;
-  /// File for a table of times, a row as each case ends; "" = none.
+  /// File for a table of times (CSV), a row as each case ends; "" = none. Its cells are printable, and one that begins
+  /// with = + - @ gets an apostrophe before it, so that no spreadsheet takes a file's name for a formula.
   std::string csv;
   /// The modality of every case, as EncodeOptions::modality; "" = what the second field of each file name tells
   /// (2DBox_US_0001.npz), if it names one.

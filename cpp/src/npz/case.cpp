@@ -13,13 +13,6 @@ namespace medsam::npz {
 
 namespace {
 
-/// Printable, whatever the file holds: an error is one line.
-std::string printable(std::string text) {
-  std::replace_if(
-      text.begin(), text.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
-  return text;
-}
-
 const ZipEntry& entry_of(const ZipReader& zip, const std::string& key) {
   // np.savez appends .npy; np.load finds either.
   for (const std::string& name : {key + ".npy", key}) {
@@ -31,7 +24,7 @@ const ZipEntry& entry_of(const ZipReader& zip, const std::string& key) {
       got += ", ...";
       break;
     }
-    got += (got.empty() ? "" : ", ") + printable(entry.name.substr(0, 60));
+    got += (got.empty() ? "" : ", ") + entry.name.substr(0, 60);
   }
   throw InvalidArgument("npz: got no key " + key + " (keys: " + (got.empty() ? "none" : got) +
                         "), expected imgs and boxes; name the arrays so");

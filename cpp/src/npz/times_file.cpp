@@ -6,16 +6,22 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <string_view>
 #include <system_error>
 
 #include "medsam/error.hpp"
+#include "medsam/printable.hpp"
 
 namespace medsam::npz {
 
 namespace {
 
-std::string quoted(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+// A cell of what files and callers named: one line, and nothing that a spreadsheet takes for a formula
+// (https://owasp.org/www-community/attacks/CSV_Injection), for which an apostrophe before it is the usual mark.
+std::string cell(const std::string& raw) {
+  std::string text = printable(raw);
+  if (!text.empty() && std::string_view("=+-@").find(text[0]) != std::string_view::npos) text.insert(0, 1, '\'');
+  if (text.find_first_of(",\"") == std::string::npos) return text;
   std::string out = "\"";
   for (const char c : text) {
     if (c == '"') out += '"';
@@ -58,10 +64,10 @@ TimesFile::~TimesFile() {
 }
 
 void TimesFile::add(const CaseReport& r) {
-  write(quoted(r.name) + "," + status_name(r.status) + "," + std::to_string(r.objects) + "," +
-        std::to_string(r.slices) + "," + seconds(r.read_s) + "," + seconds(r.segment_s) + "," + seconds(r.write_s) +
-        "," + seconds(r.read_s + r.segment_s + r.write_s) + "," + std::to_string(r.empty_objects) + "," +
-        quoted(r.message) + "\n");
+  write(cell(r.name) + "," + status_name(r.status) + "," + std::to_string(r.objects) + "," + std::to_string(r.slices) +
+        "," + seconds(r.read_s) + "," + seconds(r.segment_s) + "," + seconds(r.write_s) + "," +
+        seconds(r.read_s + r.segment_s + r.write_s) + "," + std::to_string(r.empty_objects) + "," + cell(r.message) +
+        "\n");
 }
 
 void TimesFile::write(const std::string& line) {

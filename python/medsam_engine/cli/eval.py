@@ -4,6 +4,7 @@
 import csv
 import io
 import math
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +21,8 @@ from medsam_engine.metrics import Evaluation, GroupScore, SpacingOrder, evaluate
 
 _TIME_COLUMNS = ("time", "seconds", "time_s", "total_s", "wall_s", "runtime")
 _CASE_COLUMNS = ("case", "name", "file")
+# `run --csv` writes it before a name that a spreadsheet would take for a formula.
+_FORMULA_MARK = re.compile(r"^'(?=[=+\-@])")
 
 
 def read_times(path: Path) -> dict[str, float]:
@@ -40,7 +43,7 @@ def read_times(path: Path) -> dict[str, float]:
         if row.get("status", "done") != "done":
             continue  # `medsam-engine run --csv` lists skipped and failed cases too
         try:
-            times[row[case]] = float(row[seconds])
+            times[_FORMULA_MARK.sub("", row[case])] = float(row[seconds])
         except (TypeError, ValueError):
             continue  # a case that failed has no time
     return times

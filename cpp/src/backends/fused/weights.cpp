@@ -39,10 +39,7 @@ MappedFile mapped(const std::string& path) {
 
 }  // namespace
 
-void Weights::refuse(std::string what) const {
-  // Names come from the file, and a message is one line.
-  std::replace_if(
-      what.begin(), what.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
+void Weights::refuse(const std::string& what) const {
   throw ModelError(path_ + ": " + what + "; export the bundle again with this version's tools");
 }
 

@@ -31,7 +31,7 @@ class Weights {
   /// Once what was read has been copied.
   void release_pages() const { file_.release_pages(); }
   /// ModelError; `what` may quote the file.
-  [[noreturn]] void refuse(std::string what) const;
+  [[noreturn]] void refuse(const std::string& what) const;
 
  private:
   struct Entry {
