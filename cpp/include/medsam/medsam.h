@@ -7,10 +7,18 @@
 /// out. After a failure handles asked for are NULL and the content of output buffers is unspecified.
 ///
 /// Ownership: a function that makes a handle gives it to the caller, who ends it with its _destroy; NULL is ignored
-/// there. Buffers are the caller's, and are used only during the call.
+/// there. A handle is a number that is never given out twice: one that was destroyed, one of another kind and any other
+/// pointer are MEDSAM_INVALID_ARGUMENT in every call; _destroy leaves them alone and only medsam_last_error() says so.
+/// Buffers are the caller's, and are used only during the call.
 ///
-/// Threads: all functions may be called from many threads at once, on the same handles too; only _destroy must not run
-/// while another call uses that handle. After fork() the child must create an engine of its own (MEDSAM_UNSUPPORTED).
+/// Threads: all functions may be called from many threads at once, on the same handles too. _destroy may overlap calls
+/// that use the handle: those finish, later ones are refused. What an info struct points to goes with the _destroy.
+///
+/// Callbacks must return: longjmp out of one is undefined. What a C++ callback throws ends the call that runs it with
+/// MEDSAM_BACKEND_ERROR (of std::bad_alloc with MEDSAM_OUT_OF_MEMORY); what a log callback throws is dropped.
+///
+/// After fork() the child must create an engine of its own: every function that takes an inherited one is
+/// MEDSAM_UNSUPPORTED, but for medsam_engine_get_info and medsam_engine_destroy, which frees nothing there.
 #pragma once
 
 #include <stddef.h>
@@ -25,8 +33,8 @@ MEDSAM_API const char* medsam_version(void);
 /// The name of a status, e.g. "MEDSAM_INVALID_ARGUMENT"; "unknown status" for a number that is none. Never NULL.
 MEDSAM_API const char* medsam_status_name(medsam_status status);
 
-/// The message of this thread's last failed call: one line, what, got, expected, remedy; "" before any. Valid until
-/// this thread's next failed call; longer than 2047 bytes is cut. A call that succeeds leaves it alone.
+/// The message of this thread's last failed call: one printable line, what, got, expected, remedy; "" before any. Valid
+/// until this thread's next failed call; at most 2000 bytes. A call that succeeds leaves it alone.
 MEDSAM_API const char* medsam_last_error(void);
 
 /// \name Structs that begin with a size
@@ -66,11 +74,12 @@ MEDSAM_API void medsam_engine_destroy(medsam_engine* engine);
 /// What the engine runs, into an `info` from medsam_engine_info_init. MEDSAM_INVALID_ARGUMENT.
 MEDSAM_API medsam_status medsam_engine_get_info(const medsam_engine* engine, medsam_engine_info* info);
 
-/// The embedding cache's counters, into a `stats` from medsam_cache_stats_init. MEDSAM_INVALID_ARGUMENT.
+/// The embedding cache's counters, into a `stats` from medsam_cache_stats_init. MEDSAM_INVALID_ARGUMENT,
+/// MEDSAM_UNSUPPORTED (after fork).
 MEDSAM_API medsam_status medsam_engine_get_cache_stats(const medsam_engine* engine, medsam_cache_stats* stats);
 
 /// Forgets every cached embedding, such as at a change of patient; the counters and the store on disk stay.
-/// MEDSAM_INVALID_ARGUMENT.
+/// MEDSAM_INVALID_ARGUMENT, MEDSAM_UNSUPPORTED (after fork).
 MEDSAM_API medsam_status medsam_engine_clear_cache(const medsam_engine* engine);
 
 /// Resizes, normalises, pads and encodes one image: the expensive step (0.1 to 1 s on a CPU); the same pixels again

@@ -56,7 +56,7 @@ enum {
 
 /// Receives a message, one line that lives for the call. Called on any thread, several at once: those that call the
 /// engine, and those that compile models for it. `context` is the pointer given beside the callback. Like every
-/// callback it must return: no longjmp, no C++ exception.
+/// callback it must return: no longjmp. A C++ exception is dropped here.
 typedef void (*medsam_log_callback)(void* context, int32_t level, const char* message);
 /// Asked on the calling thread between units of work; not 0 ends the call with MEDSAM_CANCELLED.
 typedef int32_t (*medsam_cancelled_callback)(void* context);

@@ -3,6 +3,8 @@
 
 #include <cstring>
 
+#include "medsam/printable.hpp"
+
 namespace medsam::c_api {
 
 namespace {
@@ -22,6 +24,14 @@ medsam_status fail(ErrorCode code, const char* message) noexcept {
   std::memmove(message_of_thread, message, length);
   message_of_thread[length] = '\0';
   return static_cast<medsam_status>(code);
+}
+
+medsam_status fail_with_text_of(const std::exception& e) noexcept {
+  try {
+    return fail(ErrorCode::backend, printable(e.what()).c_str());
+  } catch (...) {
+    return fail(ErrorCode::out_of_memory, "not enough memory for the message of an error");
+  }
 }
 
 const char* last_error() noexcept { return message_of_thread; }

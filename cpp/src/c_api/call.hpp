@@ -18,6 +18,9 @@ namespace medsam::c_api {
 /// Keeps the message for medsam_last_error() and returns the code's number. Allocates nothing.
 medsam_status fail(ErrorCode code, const char* message) noexcept;
 
+/// The same for an exception that is not ours, such as one that a callback threw: its text is made printable.
+medsam_status fail_with_text_of(const std::exception& e) noexcept;
+
 /// This thread's message.
 const char* last_error() noexcept;
 
@@ -34,7 +37,7 @@ medsam_status call(F&& f) noexcept {
   } catch (const std::length_error&) {
     return fail(ErrorCode::out_of_memory, "more entries than memory can hold were announced; check the counts given");
   } catch (const std::exception& e) {
-    return fail(ErrorCode::backend, e.what());
+    return fail_with_text_of(e);
   } catch (...) {
     return fail(ErrorCode::backend, "an exception of an unknown type left a callback; callbacks must return");
   }

@@ -84,15 +84,16 @@ medsam_status medsam_engine_create(const char* bundle, const medsam_engine_optio
   return call([&] {
     medsam_engine*& out = cleared(engine, "engine");
     required(bundle, "bundle");
-    out = new medsam_engine(bundle, to_options(options));
+    out = make_handle<medsam_engine>(std::make_shared<const LoadedEngine>(bundle, to_options(options)));
   });
 }
 
-void medsam_engine_destroy(medsam_engine* engine) { delete engine; }
+void medsam_engine_destroy(medsam_engine* engine) { destroy(engine); }
 
 medsam_status medsam_engine_get_info(const medsam_engine* engine, medsam_engine_info* info) {
   return call([&] {
-    const EngineInfo& from = required(engine, "engine").engine.info();
+    const auto held = target(engine);
+    const EngineInfo& from = held->engine.info();
     medsam_engine_info out{};
     out.family = from.family.c_str();
     out.profile = from.profile.c_str();
@@ -104,12 +105,12 @@ medsam_status medsam_engine_get_info(const medsam_engine* engine, medsam_engine_
     out.encoder_backend = from.encoder_backend.c_str();
     out.model_hash = from.model_hash.c_str();
     out.fingerprint = from.fingerprint.c_str();
-    out.certified = engine->certified.data();
-    out.modalities = engine->modalities.data();
-    out.experts = engine->experts.data();
-    out.certified_count = engine->certified.size();
-    out.modality_count = engine->modalities.size();
-    out.expert_count = engine->experts.size();
+    out.certified = held->certified.data();
+    out.modalities = held->modalities.data();
+    out.experts = held->experts.data();
+    out.certified_count = held->certified.size();
+    out.modality_count = held->modalities.size();
+    out.expert_count = held->experts.size();
     out.embedding_shape = from.embedding_shape.data();
     out.mask_shape = from.mask_shape.data();
     out.input_size = from.input_size;
@@ -125,28 +126,30 @@ medsam_status medsam_engine_get_info(const medsam_engine* engine, medsam_engine_
 
 medsam_status medsam_engine_get_cache_stats(const medsam_engine* engine, medsam_cache_stats* stats) {
   return call([&] {
-    const CacheStats from = required(engine, "engine").engine.cache_stats();
+    const CacheStats from = target(engine)->engine.cache_stats();
     store(stats, required(stats, "stats").size, to_stats(from), "cache stats");
   });
 }
 
 medsam_status medsam_engine_clear_cache(const medsam_engine* engine) {
-  return call([&] { required(engine, "engine").engine.clear_cache(); });
+  return call([&] { target(engine)->engine.clear_cache(); });
 }
 
 medsam_status medsam_encode(const medsam_engine* engine, const medsam_image* image,
                             const medsam_encode_options* options, medsam_embedding** embedding) {
   return call([&] {
     medsam_embedding*& out = cleared(embedding, "embedding");
-    out = new medsam_embedding{required(engine, "engine").engine.encode(to_view(image), to_options(options))};
+    ImageEmbedding made = target(engine)->engine.encode(to_view(image), to_options(options));
+    out = make_handle<medsam_embedding>(std::make_shared<const ImageEmbedding>(std::move(made)));
   });
 }
 
-void medsam_embedding_destroy(medsam_embedding* embedding) { delete embedding; }
+void medsam_embedding_destroy(medsam_embedding* embedding) { destroy(embedding); }
 
 medsam_status medsam_embedding_get_info(const medsam_embedding* embedding, medsam_embedding_info* info) {
   return call([&] {
-    const ImageEmbedding& from = required(embedding, "embedding").embedding;
+    const auto held = target(embedding);
+    const ImageEmbedding& from = *held;
     const std::vector<std::int64_t> shape = from.shape();
     if (shape.size() != 4) throw ModelError("embedding: got " + std::to_string(shape.size()) + " axes, expected 4");
     medsam_embedding_info out{};
@@ -164,7 +167,7 @@ medsam_status medsam_embedding_serialize(const medsam_embedding* embedding, void
                                          size_t* needed) {
   return call([&] {
     required(needed, "needed") = 0;
-    const std::string bytes = required(embedding, "embedding").embedding.serialize();
+    const std::string bytes = target(embedding)->serialize();
     *needed = bytes.size();
     if (buffer == nullptr && capacity == 0) return;
     check_capacity(buffer, capacity, bytes.size(), "buffer, in bytes");
@@ -176,7 +179,8 @@ medsam_status medsam_embedding_deserialize(const void* data, size_t size, medsam
   return call([&] {
     medsam_embedding*& out = cleared(embedding, "embedding");
     required(static_cast<const char*>(data), "data");
-    out = new medsam_embedding{ImageEmbedding::deserialize(data, size)};
+    out =
+        make_handle<medsam_embedding>(std::make_shared<const ImageEmbedding>(ImageEmbedding::deserialize(data, size)));
   });
 }
 
@@ -184,9 +188,9 @@ medsam_status medsam_segment(const medsam_engine* engine, const medsam_image* im
                              int64_t count, const medsam_labels* labels, const medsam_segment_options* options,
                              medsam_mask_stats* stats) {
   return call([&] {
-    store_stats(required(engine, "engine")
-                    .engine.segment(to_view(image), to_boxes(boxes, count), to_view(labels), to_options(options)),
-                stats);
+    store_stats(
+        target(engine)->engine.segment(to_view(image), to_boxes(boxes, count), to_view(labels), to_options(options)),
+        stats);
   });
 }
 
@@ -194,10 +198,9 @@ medsam_status medsam_segment_embedding(const medsam_engine* engine, const medsam
                                        const medsam_box* boxes, int64_t count, const medsam_labels* labels,
                                        const medsam_segment_options* options, medsam_mask_stats* stats) {
   return call([&] {
-    const ImageEmbedding& from = required(embedding, "embedding").embedding;
-    store_stats(
-        required(engine, "engine").engine.segment(from, to_boxes(boxes, count), to_view(labels), to_options(options)),
-        stats);
+    const auto with = target(engine);
+    const auto from = target(embedding);
+    store_stats(with->engine.segment(*from, to_boxes(boxes, count), to_view(labels), to_options(options)), stats);
   });
 }
 
@@ -205,9 +208,8 @@ medsam_status medsam_segment_volume(const medsam_engine* engine, const medsam_vo
                                     const medsam_box_3d* boxes, int64_t count, const medsam_label_volume* labels,
                                     const medsam_volume_options* options, medsam_volume_stats* stats) {
   return call([&] {
-    store_stats(
-        required(engine, "engine")
-            .engine.segment_volume(to_view(volume), to_boxes(boxes, count), to_view(labels), to_options(options)),
-        stats);
+    store_stats(target(engine)->engine.segment_volume(to_view(volume), to_boxes(boxes, count), to_view(labels),
+                                                      to_options(options)),
+                stats);
   });
 }

@@ -39,18 +39,21 @@ medsam_status medsam_predict(const medsam_engine* engine, const medsam_embedding
                              medsam_prediction** prediction) {
   return call([&] {
     required(prediction, "prediction") = nullptr;
-    const Engine& from = required(engine, "engine").engine;
-    const ImageEmbedding& image = required(embedding, "embedding").embedding;
+    const auto held = target(engine);
+    const Engine& from = held->engine;
+    const auto image = target(embedding);
     const PredictOptions how = to_options(options);
-    *prediction = new medsam_prediction{from.predict(image, to_prompts(prompts, count, from.info().mask_shape), how)};
+    const Prediction answer = from.predict(*image, to_prompts(prompts, count, from.info().mask_shape), how);
+    *prediction = make_handle<medsam_prediction>(std::make_shared<const Prediction>(answer));
   });
 }
 
-void medsam_prediction_destroy(medsam_prediction* prediction) { delete prediction; }
+void medsam_prediction_destroy(medsam_prediction* prediction) { destroy(prediction); }
 
 medsam_status medsam_prediction_get_info(const medsam_prediction* prediction, medsam_prediction_info* info) {
   return call([&] {
-    const Prediction& from = required(prediction, "prediction").prediction;
+    const auto held = target(prediction);
+    const Prediction& from = *held;
     medsam_prediction_info out{};
     out.prompts = from.size();
     out.masks_per_prompt = from.masks_per_prompt();
@@ -65,7 +68,8 @@ medsam_status medsam_prediction_get_info(const medsam_prediction* prediction, me
 medsam_status medsam_prediction_read_mask(const medsam_prediction* prediction, int64_t n, int64_t m, uint8_t* mask,
                                           size_t capacity, medsam_mask_stats* stats) {
   return call([&] {
-    const Prediction& from = required(prediction, "prediction").prediction;
+    const auto held = target(prediction);
+    const Prediction& from = *held;
     const auto pixels = static_cast<std::size_t>(from.height() * from.width());
     check_capacity(mask, capacity, pixels, "mask, in bytes");
     std::memset(mask, 0, pixels);
@@ -75,12 +79,13 @@ medsam_status medsam_prediction_read_mask(const medsam_prediction* prediction, i
 
 medsam_status medsam_prediction_write_mask(const medsam_prediction* prediction, int64_t n, int64_t m,
                                            const medsam_labels* labels, uint32_t label, medsam_mask_stats* stats) {
-  return call([&] { write(required(prediction, "prediction").prediction, n, m, to_view(labels), label, stats); });
+  return call([&] { write(*target(prediction), n, m, to_view(labels), label, stats); });
 }
 
 medsam_status medsam_prediction_read_logits(const medsam_prediction* prediction, float* logits, size_t capacity) {
   return call([&] {
-    const Prediction& from = required(prediction, "prediction").prediction;
+    const auto held = target(prediction);
+    const Prediction& from = *held;
     const auto count =
         static_cast<std::size_t>(from.size() * from.masks_per_prompt() * from.low_res_height() * from.low_res_width());
     check_capacity(logits, capacity, count, "logits, in floats");
@@ -90,7 +95,8 @@ medsam_status medsam_prediction_read_logits(const medsam_prediction* prediction,
 
 medsam_status medsam_prediction_read_iou(const medsam_prediction* prediction, float* iou, size_t capacity) {
   return call([&] {
-    const Prediction& from = required(prediction, "prediction").prediction;
+    const auto held = target(prediction);
+    const Prediction& from = *held;
     const auto count = static_cast<std::size_t>(from.size() * from.masks_per_prompt());
     check_capacity(iou, capacity, count, "iou, in floats");
     std::copy_n(from.iou_predictions(), count, iou);
