@@ -26,7 +26,7 @@ digest = $(shell find $(1) -type f -not -path '*/__pycache__/*' -print0 2>/dev/n
 PACKAGE_STAMP := $(STAMPS)/package-$(call digest,CMakeLists.txt cmake cpp kernels profiles pyproject.toml build_backend python tools)
 BUNDLE_STAMP := $(STAMPS)/bundle-$(call digest,tools profiles)
 
-.PHONY: help setup build bundle demo test test-cpp test-python parity plans test-slow test-all sanitize asan tsan fuzz soak throws cuda wheel consumer \
+.PHONY: help setup build bundle demo test test-cpp test-python parity plans test-slow test-all sanitize asan tsan highway fuzz soak throws cuda wheel consumer \
         examples docs docs-cpp stubs lint lint-python lint-types lint-cpp analyze format bench bench-build bench-full clean
 
 help:  ## this list
@@ -74,13 +74,19 @@ plans: | build  ## every family's graphs as TensorRT plans, f32 and f16; needs n
 test-slow: | build bundle  ## the tests that take minutes: every family's export
 	@$(PYTHON) -m pytest -m slow
 
-test-all: test test-slow sanitize fuzz analyze cuda wheel consumer examples docs  ## everything: test, slow tests, sanitizers, fuzzing, CUDA, wheel alone, find_package, examples
+test-all: test test-slow sanitize highway fuzz analyze cuda wheel consumer examples docs  ## everything: test, slow tests, sanitizers, fuzzing, CUDA, wheel alone, find_package, examples
 
 sanitize: asan tsan  ## the C++ tests under ASan + UBSan, then under TSan
 
 asan tsan: | setup bundle
 	@preset=$(if $(filter asan,$@),asan-ubsan,tsan); \
 	cmake --preset $$preset >/dev/null && cmake --build --preset $$preset -j $(JOBS) && ctest --preset $$preset -j $(JOBS)
+
+# HIGHWAY=FOLDER: the sources of another release instead.
+HIGHWAY ?=
+
+highway: | setup  ## the kernels' tests with the release of Highway that wheels are built with
+	@scripts/test_highway.sh $(JOBS) $(HIGHWAY)
 
 # Of each target; docs/robustness.md has the longer runs.
 FUZZ_SECONDS ?= 20

@@ -28,7 +28,7 @@ void multiply_scalar(const BlockParams<Bf16>& p) noexcept {
   }
 }
 
-constexpr BlockProduct kScalar = {"SCALAR", nothing, multiply_scalar, nothing, false};
+constexpr BlockProduct kScalar = {"SCALAR", nothing, multiply_scalar, nothing, false, false};
 
 #if defined(__x86_64__)
 
@@ -84,7 +84,7 @@ __attribute__((target("avx512f,avx512bf16"))) void multiply_avx512(const BlockPa
   });
 }
 
-constexpr BlockProduct kAvx512 = {"AVX512_BF16", nothing, multiply_avx512, nothing, true};
+constexpr BlockProduct kAvx512 = {"AVX512_BF16", nothing, multiply_avx512, nothing, true, true};
 
 __attribute__((target("amx-tile"))) void begin_amx() noexcept {
   struct alignas(64) Config {
@@ -138,7 +138,7 @@ __attribute__((target("amx-tile,amx-bf16"))) void multiply_amx(const BlockParams
   _tile_stored(1, p.c + kTile, kStride);
 }
 
-constexpr BlockProduct kAmx = {"AMX", begin_amx, multiply_amx, end_amx, false};
+constexpr BlockProduct kAmx = {"AMX", begin_amx, multiply_amx, end_amx, true, false};
 
 bool has_avx512_bf16() noexcept {
   std::uint32_t a = 0, b = 0, c = 0, d = 0;

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace medsam::kernels {
@@ -41,7 +42,8 @@ struct BlockProduct {
   void (*begin)() noexcept;  // before a series of blocks on one thread
   void (*multiply)(const BlockParams<Bf16>&) noexcept;
   void (*end)() noexcept;  // after it
-  bool dot_products;       // AVX512_BF16: the kernels AVX3_BF16 do the same themselves, with no block in memory
+  bool native;             // by the processor's own instructions; false: the oracle
+  bool dot_products;       // AVX512_BF16: kernels with native_bf16 do the same themselves, with no block in memory
 };
 
 /// Every one this processor has, the oracle first, the fastest last.
@@ -120,7 +122,9 @@ std::size_t attention_scratch(std::int64_t key_stride) noexcept;
 
 /// One implementation of every kernel.
 struct EncoderKernels {
-  const char* name;         // Highway's name of the target; AVX3_BF16 is AVX3 with the processor's own bf16
+  const char* name;         // of the target, and where it rounds natively with _BF16 after it: to show, not to compare
+  const char* target;       // Highway's name of the target, as KernelTable::name
+  bool native_bf16;         // rounds to bf16 by the processor's own instruction
   bool fused_multiply_add;  // whether the target has it, without which f32 is not fast
   void (*product)(const ProductParams&, const BlockProduct&) noexcept;
   void (*depthwise)(const DepthwiseParams&) noexcept;
@@ -145,6 +149,12 @@ struct EncoderTarget {
   const BlockProduct* product;
   bool fast_bf16;  // false: the product is the oracle
 };
+
+/// The best of `kernels` for `target` (a KernelTable's name): with the last of `products` where both have native bf16,
+/// else with the first, the oracle. The first of `kernels`, with the oracle, where none is for that target. Neither
+/// list is empty.
+EncoderTarget choose_encoder_target(const std::string& target, const std::vector<const EncoderKernels*>& kernels,
+                                    const std::vector<const BlockProduct*>& products);
 
 /// The best of this CPU, or of the target that MEDSAM_ENGINE_SIMD names. std::invalid_argument as table() raises it.
 EncoderTarget encoder_target();

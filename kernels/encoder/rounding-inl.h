@@ -12,7 +12,7 @@
 #include "hwy/highway.h"
 #include "kernels/encoder/encoder_kernels.hpp"
 
-// Whether this target may have bf16 instructions beside it: Highway 1.0 has no target that does.
+// Whether a processor of this target may have bf16 instructions: Highway 1.0 has no target that is sure to.
 #undef MEDSAM_ENCODER_AVX512
 #define MEDSAM_ENCODER_AVX512 (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3)
 

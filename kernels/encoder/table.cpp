@@ -24,8 +24,10 @@ namespace HWY_NAMESPACE {
 // One a target, so an anonymous namespace would hide what HWY_EXPORT names.
 // NOLINTBEGIN(misc-use-internal-linkage)
 template <class Rounding>
-EncoderKernels table_of(const char* name) {
+EncoderKernels table_of(const char* name, bool native_bf16) {
   return {name,
+          hwy::TargetName(HWY_TARGET),
+          native_bf16,
           HWY_NATIVE_FMA != 0,
           product<Rounding>,
           depthwise<Rounding>,
@@ -39,9 +41,11 @@ EncoderKernels table_of(const char* name) {
 
 /// The target's own, and the one that rounds to bf16 by the processor's instruction, where there can be one.
 std::array<const EncoderKernels*, 2> encoder_tables() {
-  static const EncoderKernels kArithmetic = table_of<Arithmetic>(hwy::TargetName(HWY_TARGET));
+  static const EncoderKernels kArithmetic = table_of<Arithmetic>(hwy::TargetName(HWY_TARGET), false);
 #if MEDSAM_ENCODER_AVX512
-  static const EncoderKernels kNative = table_of<Native>("AVX3_BF16");
+  // Newer releases of Highway have several targets with AVX-512: AVX3, AVX3_ZEN4, AVX3_SPR.
+  static const std::string kName = std::string(hwy::TargetName(HWY_TARGET)) + "_BF16";
+  static const EncoderKernels kNative = table_of<Native>(kName.c_str(), true);
   return {&kArithmetic, &kNative};
 #else
   return {&kArithmetic, nullptr};
@@ -60,9 +64,10 @@ HWY_EXPORT(encoder_tables);
 
 namespace {
 
-bool has_product(const std::string& name) {
+// Whether the processor has AVX-512's bf16 instructions; AMX alone would not round.
+bool rounds_natively() {
   const std::vector<const BlockProduct*> products = available_products();
-  return std::any_of(products.begin(), products.end(), [&](const BlockProduct* p) { return name == p->name; });
+  return std::any_of(products.begin(), products.end(), [](const BlockProduct* p) { return p->dot_products; });
 }
 
 }  // namespace
@@ -75,7 +80,7 @@ std::size_t attention_scratch(std::int64_t key_stride) noexcept {
 
 std::vector<const EncoderKernels*> available_encoder_kernels() {
   std::vector<const EncoderKernels*> tables;
-  const bool native = has_product("AVX512_BF16");
+  const bool native = rounds_natively();
   for (const std::int64_t target : hwy::SupportedAndGeneratedTargets()) {
     hwy::ChosenTarget chosen;  // ours alone: Highway's global choice is left as it is
     chosen.Update(target);
@@ -88,16 +93,18 @@ std::vector<const EncoderKernels*> available_encoder_kernels() {
   return tables;
 }
 
-EncoderTarget encoder_target() {
-  const std::string wanted = table().name;
-  for (const auto& [name, has_bf16] : {std::pair(wanted + "_BF16", true), std::pair(wanted, false)}) {
-    for (const EncoderKernels* kernels : available_encoder_kernels()) {
-      if (kernels->name != name) continue;
-      const std::vector<const BlockProduct*> products = available_products();
-      return {kernels, has_bf16 ? products.back() : products.front(), has_bf16};
-    }
+EncoderTarget choose_encoder_target(const std::string& target, const std::vector<const EncoderKernels*>& kernels,
+                                    const std::vector<const BlockProduct*>& products) {
+  const EncoderKernels *plain = nullptr, *native = nullptr;
+  for (const EncoderKernels* candidate : kernels) {
+    if (candidate->target == target) (candidate->native_bf16 ? native : plain) = candidate;
   }
-  return {available_encoder_kernels().front(), available_products().front(), false};
+  if (native != nullptr && products.back()->native) return {native, products.back(), true};
+  return {plain != nullptr ? plain : kernels.front(), products.front(), false};
+}
+
+EncoderTarget encoder_target() {
+  return choose_encoder_target(table().name, available_encoder_kernels(), available_products());
 }
 
 }  // namespace medsam::kernels

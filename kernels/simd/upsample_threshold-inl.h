@@ -154,13 +154,13 @@ HWY_NOINLINE void upsample_row(const float* HWY_RESTRICT row, std::int64_t crop_
 
 /// Writes `label` where the mask is true.
 template <class D>
-HWY_INLINE void write_labels(D d, hn::Mask<D> mask, std::uint32_t label, std::uint32_t* out) {
+HWY_INLINE void write_labels(D /*d*/, hn::Mask<D> mask, std::uint32_t label, std::uint32_t* out) {
   const hn::RebindToUnsigned<D> du;
   const auto old = hn::LoadU(du, out);
   hn::StoreU(hn::IfThenElse(hn::RebindMask(du, mask), hn::Set(du, label), old), du, out);
 }
 template <class D, typename Label>
-HWY_INLINE void write_labels(D d, hn::Mask<D> mask, std::uint32_t label, Label* out) {
+HWY_INLINE void write_labels(D /*d*/, hn::Mask<D> mask, std::uint32_t label, Label* out) {
   const hn::RebindToSigned<D> di;
   const hn::Rebind<std::make_signed_t<Label>, D> ds;
   const hn::Rebind<Label, D> du;
@@ -171,7 +171,7 @@ HWY_INLINE void write_labels(D d, hn::Mask<D> mask, std::uint32_t label, Label* 
 
 /// The same for fewer labels than a vector has: nothing past out[n - 1] is read or written.
 template <class D, typename Label>
-HWY_INLINE void write_labels_tail(D d, hn::Mask<D> mask, std::uint32_t label, std::int64_t n, Label* out) {
+HWY_INLINE void write_labels_tail(D /*d*/, hn::Mask<D> mask, std::uint32_t label, std::int64_t n, Label* out) {
   const hn::RebindToSigned<D> di;
   HWY_ALIGN std::int32_t inside[HWY_MAX_BYTES / sizeof(std::int32_t)];
   hn::Store(hn::VecFromMask(di, hn::RebindMask(di, mask)), di, inside);
