@@ -9,15 +9,14 @@ import os
 from collections.abc import Container, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from medsam_engine_tools import profiles
-from medsam_engine_tools.experts import Part
-from medsam_engine_tools.family import Family, Graph, TensorSpec
 from medsam_engine_tools.file_hash import file_sha256
-from medsam_engine_tools.onnx_export import data_path
+
+if TYPE_CHECKING:  # they need torch, and what reads a manifest or adds a certificate to it does not
+    from medsam_engine_tools.experts import Part
+    from medsam_engine_tools.family import Family, Graph, TensorSpec
 
 SCHEMA_VERSION = 1
 FILE_NAME = "manifest.json"
@@ -30,6 +29,11 @@ def exporter_version() -> str:
         return metadata.version("medsam-engine")
     except metadata.PackageNotFoundError:
         return "0+unknown"
+
+
+def data_path(path: Path) -> Path:
+    """Where the weights of the ONNX file `path` are, if they are too many for it."""
+    return path.with_name(f"{path.name}.data")
 
 
 def tensor_entry(spec: TensorSpec) -> dict[str, Any]:
@@ -102,7 +106,7 @@ def provenance_entry(parts: Sequence[Part]) -> dict[str, Any]:
     return {
         **origin,
         "exporter": f"{EXPORTER} {exporter_version()}",
-        "torch": torch.__version__.partition("+")[0],
+        "torch": metadata.version("torch").partition("+")[0],
     }
 
 

@@ -23,6 +23,7 @@ from onnxscript import optimizer
 
 from medsam_engine_tools.errors import ExportError
 from medsam_engine_tools.family import Graph
+from medsam_engine_tools.manifest import data_path
 from medsam_engine_tools.nn.layers import fuse_batch_norms
 
 OPSET = 20  # the first with a GELU operator
@@ -53,11 +54,6 @@ def strip_notes(message: Any) -> None:
         elif field.type == field.TYPE_MESSAGE:
             for child in [value] if hasattr(value, "ListFields") else value:
                 strip_notes(child)
-
-
-def data_path(path: Path) -> Path:
-    """Where the weights of the ONNX file `path` are, if they are too many for it."""
-    return path.with_name(f"{path.name}.data")
 
 
 def export_program(graph: Graph) -> torch.onnx.ONNXProgram:

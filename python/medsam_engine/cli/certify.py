@@ -26,9 +26,9 @@ def certify(
     profile: Annotated[str, typer.Option(help="Rules to run with.")] = "clinical",
     table: Annotated[Path | None, typer.Option(help="CSV to write: a row an object.")] = None,
 ) -> None:
-    """Measure an approximation against f32 on real images and add its certificate to the bundle (needs torch)."""
+    """Measure an approximation against f32 on real images and add its certificate to the bundle."""
     report = ProgressLine()
-    with export_tools("certify"):
+    with export_tools("certify", needs=()):
         from medsam_engine_tools import certify as tool
 
         certificate, rows = tool.certify(

@@ -2,7 +2,7 @@
 """The bridge to medsam_engine_tools, which needs torch and is imported only when a command asks for it."""
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -14,11 +14,11 @@ _EXPORT_MODULES = ("torch", "onnx", "onnxscript", "onnx_ir", "medsam_engine_tool
 
 
 @contextmanager
-def export_tools(what: str) -> Iterator[None]:
-    """Turns the tools' one exception, and an installation without them, into bad input. InvalidArgument."""
+def export_tools(what: str, needs: Sequence[str] = ("torch", "onnx", "onnxscript")) -> Iterator[None]:
+    """Turns the tools' one exception, and an installation without what `what` needs, into InvalidArgument."""
     try:
         # Not `import torch`: this package stays free of the name, and a linter holds it to that.
-        for name in ("torch", "onnx", "onnxscript"):
+        for name in needs:
             importlib.import_module(name)
         from medsam_engine_tools.errors import ExportError
     except ModuleNotFoundError as error:

@@ -15,6 +15,7 @@ from medsam_engine_tools import manifest, onnx_export, parity
 from medsam_engine_tools.errors import ExportError
 from medsam_engine_tools.export import check_target
 from medsam_engine_tools.family import Graph, TensorSpec
+from medsam_engine_tools.manifest import data_path
 
 PRODUCER = ("test", "0")
 
@@ -78,7 +79,7 @@ def test_weights_beyond_the_limit_go_beside_the_file(graph: Graph, tmp_path: Pat
 def test_the_same_weights_give_the_same_bytes(graph: Graph, tmp_path: Path) -> None:
     one, other = write(graph, tmp_path / "a"), write(graph, tmp_path / "b")
     assert one.read_bytes() == other.read_bytes()
-    assert onnx_export.data_path(one).read_bytes() == onnx_export.data_path(other).read_bytes()
+    assert data_path(one).read_bytes() == data_path(other).read_bytes()
     assert b"/" + tmp_path.name.encode() not in one.read_bytes()
 
 
