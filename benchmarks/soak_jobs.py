@@ -147,7 +147,7 @@ def cancelled_volume(work: Workload, draw: random.Random) -> Answers:
 
     work.cramped.clear_cache()
     try:
-        work.cramped.segment_volume(work.volumes[0], work.boxes3d, cancel=enough)
+        work.cramped.segment_volume(work.volumes[0], work.boxes3d, cancelled=enough)
     except Cancelled:
         return {}
     raise AssertionError("a cancelled volume came to an end")

@@ -192,8 +192,7 @@ void Engine::Impl::check_process() const {
   if (::getpid() != pid) {
     throw Unsupported(
         "engine: used in a child process after fork, where its threads do not exist; create the Engine in the child, "
-        "or "
-        "start processes with the spawn method");
+        "or start processes with the spawn method");
   }
 }
 

@@ -44,13 +44,13 @@ LabelVolumeView label_view(py::array& labels) {
 
 py::array segment_volume(const BoundEngine& self, const py::object& volume, const Float64Array& box_array,
                          const std::string& profile, const std::string& modality, const py::object& progress,
-                         const py::object& cancel) {
+                         const py::object& cancelled) {
   const std::vector<Box3D> boxes = boxes_from(box_array);
   const BorrowedVolume borrowed = borrow_volume(volume);
   const py::dtype dtype = boxes.size() > 65535 ? py::dtype::of<std::uint32_t>() : py::dtype::of<std::uint16_t>();
   py::array labels = new_array(dtype, {borrowed.view.depth, borrowed.view.height, borrowed.view.width}, "label volume");
   const LabelVolumeView view = label_view(labels);
-  Cancellation cancellation(cancel);
+  Cancellation cancellation(cancelled);
   VolumeOptions options;
   options.profile = profile;
   options.modality = modality;
@@ -66,7 +66,7 @@ py::array segment_volume(const BoundEngine& self, const py::object& volume, cons
 
 void register_volume(py::class_<BoundEngine>& engine) {
   engine.def("segment_volume", &segment_volume, py::arg("volume"), py::arg("boxes").noconvert(), py::kw_only(),
-             py::arg("profile"), py::arg("modality"), py::arg("progress"), py::arg("cancel"));
+             py::arg("profile"), py::arg("modality"), py::arg("progress"), py::arg("cancelled"));
 }
 
 }  // namespace medsam::python

@@ -3,6 +3,7 @@
 
 import logging
 import os
+import warnings
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -207,9 +208,10 @@ class Engine:
         boxes: ArrayLike,
         profile: str | None = None,
         progress: Callable[[int, int], object] | None = None,
-        cancel: Callable[[], bool] | None = None,
+        cancelled: Callable[[], bool] | None = None,
         *,
         modality: str | None = None,
+        cancel: Callable[[], bool] | None = None,
     ) -> NDArray[np.uint16] | NDArray[np.uint32]:
         """One label a 3D box: each object starts at its middle slice and propagates both ways by a profile's rules.
 
@@ -221,8 +223,9 @@ class Engine:
             boxes: (N, 6): x0, y0, z0, x1, y1, z1 in voxels, ends inclusive; N may be 0.
             profile: a name of profile_names() for this call; None = the engine's.
             progress: called after each step as progress(done, total); a step is a slice in one direction.
-            cancel: asked before each step; True ends the call with Cancelled.
+            cancelled: asked before each step; True ends the call with Cancelled.
             modality: the volume's, as encode.
+            cancel: the earlier name of `cancelled`; goes with the next minor version (DeprecationWarning).
 
         Returns:
             labels (D, H, W) uint16, or uint32 when N > 65535: k + 1 where object k is, 0 elsewhere; where objects
@@ -230,15 +233,21 @@ class Engine:
 
         Raises:
             Error: as encode and predict.
-            Exception: whatever `progress` or `cancel` raise.
+            Exception: whatever `progress` or `cancelled` raise.
+            TypeError: both `cancelled` and `cancel` are given.
         """
+        if cancel is not None:
+            if cancelled is not None:
+                raise TypeError("segment_volume: got cancelled and cancel, its earlier name; give cancelled alone")
+            warnings.warn("segment_volume: cancel is called cancelled now", DeprecationWarning, stacklevel=2)
+            cancelled = cancel
         labels = self._core.segment_volume(
             volume,
             box3d_array(boxes),
             profile=profile or "",
             modality=modality or "",
             progress=progress,
-            cancel=cancel,
+            cancelled=cancelled,
         )
         self._forward_messages()
         return labels

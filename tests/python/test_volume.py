@@ -121,7 +121,7 @@ def test_progress_counts_every_step(engine: Engine, volume: NDArray[np.uint8]) -
 
 def test_cancel_and_what_a_callback_raises(engine: Engine, volume: NDArray[np.uint8]) -> None:
     with pytest.raises(Cancelled):
-        engine.segment_volume(volume, BOXES, cancel=lambda: True)
+        engine.segment_volume(volume, BOXES, cancelled=lambda: True)
     with pytest.raises(ZeroDivisionError):
         engine.segment_volume(volume, BOXES, progress=lambda done, total: (done - total) // 0)
 
@@ -129,7 +129,16 @@ def test_cancel_and_what_a_callback_raises(engine: Engine, volume: NDArray[np.ui
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        engine.segment_volume(volume, BOXES, cancel=interrupt)
+        engine.segment_volume(volume, BOXES, cancelled=interrupt)
+
+
+def test_the_earlier_name_of_cancelled(engine: Engine, volume: NDArray[np.uint8]) -> None:
+    with pytest.warns(DeprecationWarning, match="cancelled"), pytest.raises(Cancelled):
+        engine.segment_volume(volume, BOXES, cancel=lambda: True)
+    with pytest.raises(TypeError, match="cancelled and cancel"):
+        engine.segment_volume(volume, BOXES, cancelled=lambda: False, cancel=lambda: True)
+    with pytest.raises(Cancelled):
+        engine.segment_volume(volume, BOXES, None, None, lambda: True)
 
 
 def test_a_profile_for_one_call(engine: Engine, volume: NDArray[np.uint8]) -> None:

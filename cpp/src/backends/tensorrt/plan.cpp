@@ -143,7 +143,7 @@ std::vector<char> build_plan(const Library& library, const ModelFile& model, con
                              const CacheFolder& cache, const std::string& target) {
   if (options.precision != model.precision) {
     throw Unsupported("precision: got \"" + options.precision + "\", but this bundle has the graph " + model.path +
-                      " in " + model.precision + " only; use that, or export the bundle again with --f16");
+                      " in " + model.precision + " only; use that, or add them with `medsam-engine half`");
   }
   static_cast<void>(logger().take_errors());
   const auto builder = made(library.create_builder(logger()), model, "starting to build");
