@@ -2,20 +2,11 @@
 // The folder runner over the fake backend: what it answers, what it leaves alone, and how it goes on after a fault.
 #include "medsam/folder.hpp"
 
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <fstream>
-#include <functional>
-#include <memory>
 #include <sstream>
 
 #include "colliding_images.hpp"
-#include "engine_test.hpp"
-#include "fake_backend.hpp"
-#include "npz/npy.hpp"
-#include "npz/zip_reader.hpp"
-#include "npz_maker.hpp"
+#include "folder_test.hpp"
 
 namespace medsam {
 namespace {
@@ -26,50 +17,6 @@ using testing::npy;
 using testing::raw;
 using testing::write_file;
 
-class FolderTest : public EngineTest {
- protected:
-  void SetUp() override {
-    EngineTest::SetUp();
-    fs::create_directories(folder_.path("in"));
-    folder_options_.input = folder_.path("in");
-    folder_options_.output = folder_.path("made/out");
-    testing::fake_backend().fail_after = -1;
-  }
-
-  void add_case(const std::string& name, const std::string& bytes) { write_file(folder_.path("in/" + name), bytes); }
-  // A 48 x 64 image with boxes (N, 4).
-  void add_image(const std::string& name, const std::vector<std::uint16_t>& boxes) {
-    static_cast<void>(image());
-    add_case(name, case_bytes(npy("|u1", "(48, 64)", raw(pixels_)),
-                              npy("<u2", "(" + std::to_string(boxes.size() / 4) + ", 4)", raw(boxes))));
-  }
-  // A 4 x 16 x 20 volume with one box.
-  void add_volume(const std::string& name) {
-    add_case(name, case_bytes(npy("|u1", "(4, 16, 20)", std::string(1280, '\7')),
-                              npy("<i8", "(1, 6)", raw<std::int64_t>({2, 3, 0, 12, 10, 3}))));
-  }
-  std::string answer(const std::string& name) const { return folder_.path("made/out/" + name); }
-  npz::NpyArray segs(const std::string& name) const {
-    const npz::ZipReader zip(answer(name));
-    return {zip.read(*zip.find("segs.npy"), 1 << 24), "segs"};
-  }
-  FolderReport run() { return run_folder(Engine(bundle_, options_), folder_options_); }
-  std::size_t answers() const {
-    return static_cast<std::size_t>(
-        std::distance(fs::directory_iterator(folder_.path("made/out")), fs::directory_iterator()));
-  }
-  static std::string content(const std::string& path) {
-    std::ostringstream bytes;
-    bytes << std::ifstream(path, std::ios::binary).rdbuf();
-    return bytes.str();
-  }
-  std::string csv() const { return content(folder_options_.csv); }
-
-  FolderOptions folder_options_;
-};
-
-// Two files of a kilobyte that ended a run in a heap overflow: the volume's slice was answered for by the embedding of
-// an image of twice its pixels.
 TEST_F(FolderTest, CasesThatWereMadeToCollideAreAnsweredForAsIfAlone) {
   const testing::CollidingImages images({128, 128, 1, 0}, {64, 128, 1, 1}, 128 * 128,
                                         Engine(bundle_, options_).info().fingerprint);
@@ -299,59 +246,6 @@ TEST_F(FolderTest, WritesATableOfTimes) {
   const FolderReport full = run();
   EXPECT_EQ(full.done, 1);  // the answers matter more than the table
   EXPECT_NE(full.csv_fault.find("csv"), std::string::npos);
-}
-
-TEST_F(FolderTest, NamesInTheTableAreNoFormulasAndNoLinesOfTheirOwn) {
-  const std::string hostile = "2DBox_a\n\x1b]0;t\x07,b.npz";
-  for (const char* name : {"=HYPERLINK(1).npz", "+1.npz", "-1.npz", "@SUM(1).npz"}) add_case(name, "broken");
-  add_image(hostile, {1, 1, 20, 20});
-  folder_options_.csv = folder_.path("times.csv");
-  const FolderReport report = run();
-  EXPECT_EQ(report.done, 1);
-  EXPECT_TRUE(fs::exists(answer(hostile))) << "the file's name stays what it is";
-  const std::string table = csv();
-  for (const char* cell : {"\n'=HYPERLINK(1).npz,", "\n'+1.npz,", "\n'-1.npz,", "\n'@SUM(1).npz,",
-                           "\n\"2DBox_a\\n\\x1b]0;t\\x07,b.npz\",done"}) {
-    EXPECT_NE(table.find(cell), std::string::npos) << cell << " in " << table;
-  }
-  EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), 6);
-  EXPECT_EQ(table.find('\x1b'), std::string::npos);
-}
-
-TEST_F(FolderTest, AnErrorShowsAnEntrysNameInOneLine) {
-  testing::ZipMaker zip;
-  zip.add("im\ngs\x1b[2J\xff.npy", "x");
-  add_case("2DBox_a\x1b.npz", zip.bytes());
-  const FolderReport report = run();
-  ASSERT_EQ(report.cases.size(), 1U);
-  EXPECT_NE(report.cases[0].message.find("im\\ngs\\x1b[2J\\xff.npy"), std::string::npos) << report.cases[0].message;
-}
-
-// What a child process does with what it inherited; its exit code says whether all of it was refused.
-TEST_F(FolderTest, AForkedChildGetsAClearErrorAndDoesNotHang) {
-  add_image("2DBox_a.npz", {1, 1, 20, 20});
-  const Engine engine(bundle_, options_);
-  auto inherited = std::make_unique<FolderRun>(folder_options_);
-  const pid_t child = ::fork();
-  ASSERT_GE(child, 0);
-  if (child == 0) {
-    const auto refused = [](const std::function<void()>& act) {
-      try {
-        act();
-      } catch (const Unsupported& e) {
-        return std::string(e.what()).find("fork") != std::string::npos;
-      }
-      return false;
-    };
-    const bool both = refused([&] { inherited->run(engine); }) && refused([&] { inherited->run(); });
-    inherited.reset();
-    const bool own = refused([&] { run_folder(engine, folder_options_); });
-    ::_exit(both && own ? 0 : 1);
-  }
-  int status = 0;
-  ASSERT_EQ(::waitpid(child, &status, 0), child);
-  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-  EXPECT_EQ(inherited->run(engine).done, 1);
 }
 
 TEST_F(FolderTest, RefusesFoldersItCannotUse) {
