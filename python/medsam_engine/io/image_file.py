@@ -1,8 +1,9 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """PNG, JPEG and TIFF as arrays the engine takes, at the depth the file has.
 
-Pillow changes some files in silence: 16-bit colour comes back as 8-bit, a palette as indices, alpha as a fourth
-channel. Here every change is either refused or written down in `ImageFile.notes`. The stored pixel grid is kept: an
+Pillow reads PNG and JPEG; tifffile reads TIFF (`tiff_file`). Pillow changes some files silently: 16-bit colour comes
+back as 8-bit, 2 and 4 bits are stretched, a palette comes as indices, alpha as a fourth channel, a transparent colour
+not at all. Here every change is either refused or written down in `ImageFile.notes`. The stored pixel grid is kept: an
 EXIF orientation is noted, not applied, because the caller's coordinates refer to the grid.
 """
 
@@ -15,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsam_engine.errors import InvalidArgument
+from medsam_engine.io.tiff_file import is_tiff, read_tiff
 
 if TYPE_CHECKING:
     from PIL import Image
 
 _EXIF_ORIENTATION = 0x0112
-_TIFF_PHOTOMETRIC = 262
 _ACCEPTED = "expected a PNG, JPEG or TIFF image, grey or RGB"
 
 
@@ -37,14 +38,19 @@ def read_image(path: str | os.PathLike[str]) -> ImageFile:
 
     Raises:
         InvalidArgument: the file is missing, not such an image, damaged, or holds what this cannot keep unchanged.
+        Unsupported: a TIFF file, and tifffile or the codec for its compression is not installed.
     """
     from PIL import Image, UnidentifiedImageError
 
     name = os.fspath(path)
     try:
+        with open(name, "rb") as file:
+            start = file.read(4)
+        if is_tiff(start):
+            return ImageFile(*read_tiff(name))
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(name, formats=("PNG", "JPEG", "TIFF")) as image:
+            with Image.open(name, formats=("PNG", "JPEG")) as image:
                 return _read(image, name)
     except FileNotFoundError as error:
         raise InvalidArgument(f"image: got {name}, expected a file; no such file") from error
@@ -69,11 +75,27 @@ def _read(image: "Image.Image", name: str) -> ImageFile:
     orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
     if orientation not in (0, 1):
         notes.append(f"EXIF orientation {orientation} not applied: coordinates are those of the stored pixels")
-    if image.format == "TIFF" and getattr(image, "tag_v2", {}).get(_TIFF_PHOTOMETRIC) == 0 and image.mode != "L":
-        notes.append("TIFF stores white as 0: values used as stored")
-    if ";16" in rawmode and image.mode not in ("I;16", "I;16B", "I"):
-        return ImageFile(_read_16_bit_colour(image, rawmode, name), notes)
-    return ImageFile(_read_pillow_mode(image, name, notes), notes)
+    if rawmode in ("L;2", "L;4"):
+        notes.append(f"{rawmode[-1]}-bit values stretched to 0 to 255")
+    if ";16" in rawmode and image.mode != "I;16":
+        pixels: NDArray[np.generic] = _read_16_bit_colour(image, rawmode, name)
+    else:
+        pixels = _read_pillow_mode(image, name, notes)
+    _check_transparent_colour(image, pixels, name, notes)
+    return ImageFile(pixels, notes)
+
+
+def _check_transparent_colour(image: "Image.Image", pixels: NDArray[np.generic], name: str, notes: list[str]) -> None:
+    """PNG's tRNS outside palettes: one grey or colour that stands for nothing. Pillow keeps it beside the pixels."""
+    key = image.info.get("transparency")
+    if key is None or image.mode not in ("1", "L", "I;16", "RGB"):
+        return
+    hit = pixels == np.asarray(key, dtype=np.int64)
+    if bool((hit.all(axis=-1) if pixels.ndim == 3 else hit).any()):
+        raise InvalidArgument(
+            f"image: got transparent pixels in {name}, {_ACCEPTED}; flatten it onto a background first"
+        )
+    notes.append("transparent colour ignored: no pixel has it")
 
 
 def _read_pillow_mode(image: "Image.Image", name: str, notes: list[str]) -> NDArray[np.generic]:
@@ -81,6 +103,9 @@ def _read_pillow_mode(image: "Image.Image", name: str, notes: list[str]) -> NDAr
         notes.append("1-bit image read as 0 and 255")
         return np.asarray(image.convert("L"))
     if image.mode in ("P", "PA"):
+        entries = len(image.palette.palette) // len(image.palette.mode) if image.palette else 0
+        if int(np.asarray(image).max()) >= entries:
+            raise InvalidArgument(f"image: got a palette of {entries} colours in {name}, expected one for every pixel")
         notes.append("palette replaced by its colours")
         image = image.convert("RGBA" if image.mode == "PA" or "transparency" in image.info else "RGB")
     if image.mode in ("LA", "RGBA"):
@@ -90,22 +115,11 @@ def _read_pillow_mode(image: "Image.Image", name: str, notes: list[str]) -> NDAr
             )
         notes.append("opaque alpha channel dropped")
         image = image.convert(image.mode[:-1])
-    if image.mode in ("L", "RGB", "F"):
+    if image.mode in ("L", "RGB"):
         return np.asarray(image)
-    if image.mode in ("I;16", "I;16B"):
+    if image.mode == "I;16":
         return np.asarray(image).astype(np.uint16)
-    if image.mode == "I":
-        return _narrowed(np.asarray(image), name)
     raise InvalidArgument(f"image: got colour mode {image.mode} in {name}, {_ACCEPTED}; convert it first")
-
-
-def _narrowed(pixels: NDArray[np.int32], name: str) -> NDArray[np.generic]:
-    """Pillow gives signed 16-bit and 32-bit integers alike as int32; the values decide."""
-    low, high = int(pixels.min()), int(pixels.max())
-    for dtype in (np.uint16, np.int16):
-        if np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:
-            return pixels.astype(dtype)
-    raise InvalidArgument(f"image: got values {low} to {high} in {name}, expected 16 bits; rescale it first")
 
 
 def _rawmode(image: "Image.Image") -> str:
@@ -126,7 +140,7 @@ def _read_16_bit_colour(image: "Image.Image", rawmode: str, name: str) -> NDArra
     if image.mode != "RGB" or other is None:
         raise InvalidArgument(f"image: got 16-bit {image.mode} in {name}, {_ACCEPTED}; save it as 16-bit RGB or grey")
     high = np.array(image, dtype=np.uint16)
-    with Image.open(name, formats=("PNG", "TIFF")) as again:
+    with Image.open(name, formats=("PNG",)) as again:
         again.tile = [tile._replace(args=_with_rawmode(tile.args, other)) for tile in again.tile]
         low = np.array(again, dtype=np.uint16)
     return np.asarray((high << 8) | low, dtype=np.uint16)

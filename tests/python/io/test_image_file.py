@@ -35,6 +35,18 @@ def png(pixels: NDArray[np.uint16], interlaced: bool = False) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
+def chunks(width: int, height: int, depth: int, kind: int, rows: list[bytes], **more: bytes) -> bytes:
+    """A PNG of unfiltered rows, with further chunks before the pixels."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)
+    before = b"".join(chunk(name.encode(), data) for name, data in more.items())
+    data = zlib.compress(b"".join(b"\0" + row for row in rows))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + before + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
 def tiff(pixels: NDArray[np.generic], order: str) -> bytes:
     """Uncompressed 16-bit RGB TIFF, "<" or ">" (TIFF 6.0, section 6)."""
     height, width, channels = pixels.shape
@@ -143,6 +155,48 @@ def test_palette_alpha_and_bits(tmp_path: Path) -> None:
     file = read_image(tmp_path / "1.png")
     np.testing.assert_array_equal(file.pixels, np.eye(4) * 255)
     assert any("1-bit" in note for note in file.notes)
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_a_png_of_few_bits_is_stretched_and_says_so(tmp_path: Path, bits: int) -> None:
+    values = RNG.integers(0, 1 << bits, (9, 16)).astype(np.uint8)
+    bit = ((values[..., np.newaxis] >> np.arange(bits)[::-1]) & 1).reshape(9, -1)
+    (tmp_path / "a.png").write_bytes(chunks(16, 9, bits, 0, [np.packbits(row).tobytes() for row in bit]))
+    file = read_image(tmp_path / "a.png")
+    np.testing.assert_array_equal(file.pixels, values * (255 // ((1 << bits) - 1)))
+    assert any(f"{bits}-bit values stretched" in note for note in file.notes)
+
+
+@pytest.mark.parametrize(("mode", "depth", "kind"), [("L", 8, 0), ("I;16", 16, 0), ("RGB", 8, 2), ("RGB;16", 16, 2)])
+def test_a_transparent_colour(tmp_path: Path, mode: str, depth: int, kind: int) -> None:
+    """PNG's tRNS of grey and colour images, which Pillow leaves beside the pixels."""
+    pixels = RNG.integers(0, 200, (9, 16, 1 if kind == 0 else 3)).astype(">u2" if depth == 16 else "u1")
+    rows = [row.tobytes() for row in pixels]
+    for key, refused in ((pixels[4, 5], True), (np.full(pixels.shape[-1], 250), False)):
+        trns = b"".join(struct.pack(">H", int(part)) for part in key)
+        (tmp_path / "a.png").write_bytes(chunks(16, 9, depth, kind, rows, tRNS=trns))
+        if refused:
+            with pytest.raises(InvalidArgument, match="transparent"):
+                read_image(tmp_path / "a.png")
+            continue
+        file = read_image(tmp_path / "a.png")
+        np.testing.assert_array_equal(file.pixels, pixels if kind else pixels[..., 0], err_msg=mode)
+        assert any("transparent colour" in note for note in file.notes)
+
+
+def test_a_palette_that_is_too_short(tmp_path: Path) -> None:
+    rows = [bytes([0, 1, 2, 3]) for _ in range(4)]
+    (tmp_path / "a.png").write_bytes(chunks(4, 4, 8, 3, rows, PLTE=bytes(6)))
+    with pytest.raises(InvalidArgument, match="palette of 2 colours"):
+        read_image(tmp_path / "a.png")
+
+
+def test_deep_png_with_alpha_is_refused(tmp_path: Path) -> None:
+    for kind, channels in ((4, 2), (6, 4)):
+        rows = [bytes(4 * channels * 2) for _ in range(4)]
+        (tmp_path / "a.png").write_bytes(chunks(4, 4, 16, kind, rows))
+        with pytest.raises(InvalidArgument, match="16-bit"):
+            read_image(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize(
