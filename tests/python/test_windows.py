@@ -43,6 +43,49 @@ def test_degenerate_volumes() -> None:
     assert not apply_window(np.full((2, 3), -40, np.int16), "percentile").any()
 
 
+@pytest.mark.parametrize("window", ["abdomen", "percentile", "full", "3000,1500"])
+@pytest.mark.parametrize("interval", [(65000.0, 65535.0), (-2000.0, -2000.0), (1500.0, 1500.0)])
+def test_padding_has_no_part_in_a_window(window: str, interval: tuple[float, float]) -> None:
+    """A window of values that are no padding, by the same rule applied to those values alone; padding is black."""
+    rng = np.random.default_rng(3)
+    values = rng.integers(1, 1400, (3, 8, 9)).astype(np.float32)
+    whole = apply_window(values.reshape(3, -1), window).reshape(values.shape)
+    padded = np.concatenate([values, np.tile(np.array(interval, np.float32), 54).reshape(3, 4, 9)], axis=1)
+    made = apply_window(padded, window, padding=(interval, interval, interval))
+    np.testing.assert_array_equal(made[:, :8], whole)
+    assert not made[:, 8:].any()
+    flat = apply_window(padded[0], window, padding=(interval,))
+    np.testing.assert_array_equal(flat[:8], apply_window(values[0], window))
+    assert not flat[8:].any()
+    mixed = padded.copy()
+    mixed[1] = padded[1, 0, 0]  # a slice without any
+    assert not apply_window(mixed, window, padding=(interval, None, interval))[[0, 2], 8:].any()
+
+
+def test_padding_of_prepared_values_and_of_nothing_else() -> None:
+    values = np.array([[10, 255], [20, 30]], np.uint8)
+    np.testing.assert_array_equal(apply_window(values, None, padding=((255.0, 255.0),)), [[10, 0], [20, 30]])
+    assert values[0, 1] == 255
+    assert apply_window(values, None, padding=(None,)) is values
+    assert not apply_window(np.full((2, 3), 7, np.int16), "full", padding=((7.0, 7.0),)).any()
+    with pytest.raises(InvalidArgument, match="2 intervals"):
+        apply_window(values, "full", padding=((255.0, 255.0), None))
+
+
+def test_values_that_are_no_hounsfield_units() -> None:
+    values = np.arange(900, 1300, dtype=np.uint16).reshape(20, 20)
+    assert default_window("CT", hounsfield=False) == "percentile"
+    np.testing.assert_array_equal(
+        apply_window(values, None, "CT", hounsfield=False), apply_window(values, "percentile")
+    )
+    for name in CT_PRESETS:
+        with pytest.raises(InvalidArgument, match=f"{name} for a CT that is not in Hounsfield units"):
+            apply_window(values, name, "CT", hounsfield=False)
+    for name in ("400,1064", "full"):
+        np.testing.assert_array_equal(apply_window(values, name, "CT", hounsfield=False), apply_window(values, name))
+    assert apply_window(values, None, "MR", hounsfield=False).any()
+
+
 def test_defaults_follow_the_modality() -> None:
     values = np.linspace(-500, 900, 4096).astype(np.float32)
     for modality, window in {"CT": "abdomen", "MR": "percentile", "PT": "percentile", "CR": "full", "": "full"}.items():

@@ -66,10 +66,13 @@ def _prepared(source: io.MedicalImage, window: str | None, modality: str | None,
     if window is None and input_format(source.path) is Format.IMAGE:
         return source.array  # pictures go in as they are, at their own depth
     chosen = source.modality if modality is None else modality.upper()
-    pixels = apply_window(source.array, window, chosen, source.colour)
+    pixels = apply_window(
+        source.array, window, chosen, source.colour, padding=source.padding, hounsfield=source.hounsfield
+    )
     if pixels is not source.array:
         known = chosen or "unknown modality, say --modality or --window if this is CT, MR or PET"
-        steps.note(f"window: {window or default_window(chosen)} ({known})")
+        left_out = "; padding left out" if source.padding else ""
+        steps.note(f"window: {window or default_window(chosen, source.hounsfield)} ({known}{left_out})")
     return pixels
 
 

@@ -3,7 +3,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.dicom_pixels import DicomPixels, decode, read_dataset
 from medsam_engine.io.dicom_planes import Plane, plane_of, stack_planes
+from medsam_engine.io.dicom_tags import check_all_or_none, check_frames
 from medsam_engine.io.extras import require
 from medsam_engine.io.medical_image import DicomSource, MedicalImage, Vector, engine_values
 
@@ -67,44 +68,72 @@ def _image(
     positioned: bool,
     spaced: bool,
 ) -> MedicalImage:
+    modality = str(dataset.get("Modality") or "")
     return MedicalImage(
         array=pixels.values,
         spacing=spacing,
         origin=origin,
         direction=direction,
-        modality=str(dataset.get("Modality") or ""),
+        modality=modality,
         path=path,
         colour=pixels.colour,
         spaced=spaced,
         positioned=positioned,
         source=source,
+        padding=pixels.padding if any(pixels.padding) else (),
+        hounsfield=_is_hounsfield(modality, [pixels], notes),
         notes=tuple(notes),
     )
 
 
+def _is_hounsfield(modality: str, slices: Sequence[DicomPixels], notes: list[str]) -> bool:
+    """Whether a CT's values may be Hounsfield units; True for other modalities. Adds a note where they cannot.
+
+    They are where the file says so: a rescale rule with an intercept and no other type. Where it says nothing they are
+    taken for it when a voxel lies from -1024 to below 0, as air, lung and fat do: stored values with an offset do not.
+    """
+    if modality.upper() != "CT":
+        return True
+    other = sorted({part.units for part in slices} - {"HU", "unstated"})
+    if other:
+        notes.append(f"CT in units of {other[0]}, not in Hounsfield units")
+        return False
+    if any(part.units == "HU" or part.below_zero for part in slices):
+        return True
+    notes.append("CT without RescaleIntercept and without values below 0: these are not Hounsfield units")
+    return False
+
+
 def _multi_frame(dataset: Any, pixels: DicomPixels, path: Path, frames: int) -> MedicalImage:
+    check_frames(dataset, frames, path)
     planes = [plane_of(dataset, frame) for frame in range(frames)]
     source = DicomSource((path,), tuple(range(frames)))
-    per_frame = "PerFrameFunctionalGroupsSequence" in dataset
-    if not per_frame or any(plane.position is None or plane.directions is None for plane in planes):
-        notes = [*pixels.notes, f"{frames} frames without positions, taken in the file's order"]
+    notes = [*pixels.notes, *([planes[0].note] if planes[0].note else [])]
+    if "PerFrameFunctionalGroupsSequence" in dataset:
+        check_all_or_none([plane.position is not None for plane in planes], "ImagePositionPatient", path)
+        check_all_or_none([plane.directions is not None for plane in planes], "ImageOrientationPatient", path)
+        check_all_or_none([plane.spaced for plane in planes], "PixelSpacing", path)
+    placed = planes[0].position is not None and planes[0].directions is not None
+    if "PerFrameFunctionalGroupsSequence" not in dataset or not placed:
+        notes.append(f"{frames} frames without positions, taken in the file's order")
         spacing = (planes[0].column_spacing, planes[0].row_spacing, planes[0].thickness or 1.0)
         place = (0.0, 0.0, 0.0)
         return _image(dataset, pixels, path, notes, spacing, place, np.eye(3), source, False, planes[0].spaced)
     names = [f"frame {frame + 1}" for frame in range(frames)]
     # Frame k of the file is slice k of the array wherever that is possible: it is how people number them.
     stack = stack_planes(planes, names, str(path), keep_descending=True)
-    ordered = DicomPixels(pixels.values[list(stack.order)], pixels.colour, pixels.notes)
-    source = DicomSource((path,), stack.order)
+    order = list(stack.order)
+    padding = tuple(pixels.padding[k] for k in order) if pixels.padding else ()
+    ordered = replace(pixels, values=pixels.values[order], padding=padding)
     return _image(
         dataset,
         ordered,
         path,
-        pixels.notes,
+        notes,
         stack.spacing,
         stack.origin,
         stack.direction,
-        source,
+        DicomSource((path,), stack.order),
         True,
         planes[0].spaced,
     )
@@ -193,7 +222,10 @@ def read_dicom_series(folder: Path, series: str | None = None) -> MedicalImage:
             )
     stack = stack_planes([h.plane for h in chosen], [h.path.name for h in chosen], str(folder))
     files = [chosen[k].path for k in stack.order]
-    values, colour, slice_notes = _decoded(files, folder)
+    values, slices, slice_notes = _decoded(files, folder)
+    notes += [*([chosen[0].plane.note] if chosen[0].plane.note else []), *slice_notes]
+    padding = tuple(part.padding[0] if part.padding else None for part in slices)
+    hounsfield = _is_hounsfield(chosen[0].modality, slices, notes)
     return MedicalImage(
         array=values,
         spacing=stack.spacing,
@@ -201,24 +233,32 @@ def read_dicom_series(folder: Path, series: str | None = None) -> MedicalImage:
         direction=stack.direction,
         modality=chosen[0].modality,
         path=folder,
-        colour=colour,
+        colour=slices[0].colour,
         spaced=chosen[0].plane.spaced,
         source=DicomSource(tuple(files)),
-        notes=(*notes, *slice_notes),
+        padding=padding if any(padding) else (),
+        hounsfield=hounsfield,
+        notes=tuple(notes),
     )
 
 
-def _decoded(files: Sequence[Path], folder: Path) -> tuple[NDArray[np.generic], bool, list[str]]:
+def _decoded(files: Sequence[Path], folder: Path) -> tuple[NDArray[np.generic], list[DicomPixels], list[str]]:
+    """The voxels of all slices, what each file says of its own (without its pixels), and notes."""
     slices: list[NDArray[np.generic]] = []
+    kinds: list[DicomPixels] = []
     notes: Counter[str] = Counter()
-    colour = False
     for k, path in enumerate(files):
         pixels = decode(read_dataset(path), path)
-        if k and pixels.colour != colour:
+        if k and pixels.colour != kinds[0].colour:
             raise InvalidArgument(f"series: got grey and colour slices in {folder}, expected one kind; separate them")
-        colour = pixels.colour
+        if k and pixels.units != kinds[0].units:
+            raise InvalidArgument(
+                f"series: got slices in different units in {folder} ({files[0].name}: {kinds[0].units}, {path.name}: "
+                f"{pixels.units}), expected one RescaleIntercept and RescaleType; restore the tags of all slices"
+            )
         slices.append(pixels.values)
+        kinds.append(replace(pixels, values=np.empty(0, pixels.values.dtype)))
         notes.update(pixels.notes)
     # Slices may come out as int16 and uint16 by their values; together they are int32, and narrowed again.
     values = engine_values(np.stack(slices), folder)
-    return values, colour, [f"{note} ({count} slices)" for note, count in notes.items()]
+    return values, kinds, [f"{note} ({count} slices)" for note, count in notes.items()]

@@ -2,6 +2,7 @@
 """The values of one DICOM file: decompressed, in RGB or in the units of its rescale rule, bright always bright."""
 
 import logging
+import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,26 +14,48 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsam_engine.errors import InvalidArgument, Unsupported
+from medsam_engine.io.dicom_rescale import in_units
+from medsam_engine.io.dicom_stored import is_padding, stored_values
+from medsam_engine.io.dicom_tables import palette_colours
+from medsam_engine.io.dicom_tags import check_numbers
 from medsam_engine.io.extras import require
-from medsam_engine.io.medical_image import engine_values
+from medsam_engine.io.medical_image import Interval, engine_values
+
+_COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT")
 
 
 @dataclass
 class DicomPixels:
-    """(H, W), (F, H, W), (H, W, 3) or (F, H, W, 3) in a type the engine takes."""
+    """(H, W), (F, H, W), (H, W, 3) or (F, H, W, 3) in a type the engine takes.
+
+    Attributes:
+        values: the pixels.
+        colour: whether the last axis of `values` is RGB.
+        notes: what was done to them.
+        padding: for each frame, the values that hold no measurement; None where there are none.
+        units: what the file says of them: "HU", "unstated", or the name of another unit.
+        below_zero: whether a value that is no padding lies from -1024 to below 0, as air does in Hounsfield units.
+    """
 
     values: NDArray[np.generic]
     colour: bool
     notes: list[str] = field(default_factory=list)
+    padding: tuple[Interval | None, ...] = ()
+    units: str = "unstated"
+    below_zero: bool = False
 
 
 def read_dataset(path: Path, **options: Any) -> Any:
-    """The file as a pydicom Dataset. InvalidArgument: no DICOM file, or a damaged one."""
+    """The file as a pydicom Dataset. InvalidArgument: no DICOM file, a damaged one, or text where numbers belong."""
     pydicom = require("pydicom", "medical", f"reading {path}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on odd but readable values; what matters is checked where it is used
-            return pydicom.dcmread(path, **options)
+            dataset = pydicom.dcmread(path, **options)
+            check_numbers(dataset, path)
+            return dataset
+    except InvalidArgument:
+        raise
     except pydicom.errors.InvalidDicomError as error:
         raise InvalidArgument(f"image: got {path}, expected a DICOM file; it has no DICOM header") from error
     except (EOFError, ValueError, KeyError, AttributeError, NotImplementedError) as error:
@@ -47,7 +70,8 @@ def decode(dataset: Any, path: Path) -> DicomPixels:
     """Decompresses and rescales.
 
     Raises:
-        InvalidArgument: no pixels, cut off, or a photometric interpretation that is no image of values or colours.
+        InvalidArgument: no pixels, cut off, other than the header says, or a photometric interpretation that is no
+            image of values or colours.
         Unsupported: compressed in a way for which no decoder is installed.
     """
     if not any(name in dataset for name in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
@@ -57,25 +81,63 @@ def decode(dataset: Any, path: Path) -> DicomPixels:
         )
     if dataset.get("Modality") == "SEG" or dataset.get("BitsAllocated") == 1:
         raise InvalidArgument(f"image: got a segmentation object in {path}, expected an image; name the image series")
-    notes: list[str] = []
-    values = _decompressed(dataset, path, notes)
     photometric = str(dataset.get("PhotometricInterpretation", ""))
+    samples = int(dataset.get("SamplesPerPixel", 1))
+    grey = samples == 1 and photometric in ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
+    if not grey and not (samples == 3 and photometric in _COLOUR):
+        raise InvalidArgument(
+            f"image: got {samples} samples per pixel as '{photometric}' in {path}, expected grey, RGB, YBR or a "
+            "palette; convert it"
+        )
+    notes: list[str] = []
+    values = _decompressed(dataset, path, notes, keep_unused_bits=grey)
+    _check_shape(values, dataset, samples, path)
+    if not grey:
+        return DicomPixels(engine_values(values, path), True, notes)
+    stored = stored_values(values, dataset, path, notes)
     if photometric == "PALETTE COLOR":
         notes.append("palette replaced by its colours")
-        return DicomPixels(_palette(values, dataset), True, notes)
-    samples = int(dataset.get("SamplesPerPixel", 1))
-    if samples == 3:
-        return DicomPixels(engine_values(values, path), True, notes)
-    if samples != 1 or photometric not in ("MONOCHROME1", "MONOCHROME2"):
+        return DicomPixels(palette_colours(stored, dataset, path), True, notes)
+    padded = is_padding(stored, dataset)
+    scaled = in_units(stored, dataset, path, photometric == "MONOCHROME1", notes)
+    intervals, below_zero = _intervals(scaled.values, padded, notes)
+    return DicomPixels(engine_values(scaled.values, path), False, notes, intervals, scaled.units, below_zero)
+
+
+def _intervals(
+    values: NDArray[np.generic], padded: NDArray[np.bool_] | None, notes: list[str]
+) -> tuple[tuple[Interval | None, ...], bool]:
+    """The values that padding has come to, frame by frame, and whether any other is below 0 as air is."""
+    intervals: list[Interval | None] = []
+    below_zero = False
+    frames = values if values.ndim == 3 else values[np.newaxis]
+    for k, frame in enumerate(frames):
+        hit = None if padded is None else padded.reshape(frames.shape)[k]
+        others = frame if hit is None else frame[~hit]
+        below_zero = below_zero or bool(((others < 0) & (others >= -1024)).any())
+        if hit is None or not hit.any():
+            intervals.append(None)
+            continue
+        low, high = float(frame[hit].min()), float(frame[hit].max())
+        if ((others >= low) & (others <= high)).any():  # a lookup table gave both the same value
+            note = "padding has values that other pixels have, too; it stays in the window"
+            notes += [note] if note not in notes else []
+            intervals.append(None)
+        else:
+            # As float32, in which the values may be handed on.
+            intervals.append((float(np.float32(low)), float(np.float32(high))))
+    return tuple(intervals), below_zero
+
+
+def _check_shape(values: NDArray[np.generic], dataset: Any, samples: int, path: Path) -> None:
+    frames = int(dataset.get("NumberOfFrames") or 1)
+    shape = (int(dataset.Rows), int(dataset.Columns), *((samples,) if samples > 1 else ()))
+    wanted = (frames, *shape) if frames > 1 else shape
+    if values.shape != wanted:
         raise InvalidArgument(
-            f"image: got {samples} samples a pixel as '{photometric}' in {path}, expected grey, RGB, YBR or a palette; "
-            "convert it"
+            f"image: got pixels of shape {values.shape} in {path}, expected {wanted} of NumberOfFrames, Rows and "
+            "Columns; correct the tags"
         )
-    if photometric == "MONOCHROME1":
-        # PS3.3 C.7.6.3.1.2: the minimum is displayed white. Every model was trained with bright as large.
-        notes.append("MONOCHROME1 inverted")
-        values = _inverted(values, dataset)
-    return DicomPixels(engine_values(_rescaled(values, dataset), path), False, notes)
 
 
 @contextmanager
@@ -92,12 +154,14 @@ def _quiet_pydicom() -> Iterator[None]:
         logger.removeHandler(handler)
 
 
-def _decompressed(dataset: Any, path: Path, notes: list[str]) -> NDArray[np.generic]:
+def _decompressed(dataset: Any, path: Path, notes: list[str], keep_unused_bits: bool) -> NDArray[np.generic]:
     pixels = require("pydicom.pixels", "medical", f"reading {path}")
+    # pydicom masks unused bits for some transfer syntaxes only; of grey images stored_values masks them for all.
+    options = {"correct_unused_bits": False} if keep_unused_bits else {}
     try:
         with _quiet_pydicom(), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            values: NDArray[np.generic] = pixels.pixel_array(dataset, raw=False)
+            values: NDArray[np.generic] = pixels.pixel_array(dataset, raw=False, **options)
     except NotImplementedError as error:
         raise Unsupported(f"image: got {path}, expected a decodable transfer syntax; {_line(error)}") from error
     except RuntimeError as error:
@@ -108,58 +172,12 @@ def _decompressed(dataset: Any, path: Path, notes: list[str]) -> NDArray[np.gene
                 f"'medsam-engine[medical]', or decompress the file first ({_line(error)})"
             ) from error
         raise InvalidArgument(f"image: got {path}, expected whole pixel data ({syntax}); {_line(error)}") from error
-    except (ValueError, AttributeError, EOFError, TypeError, IndexError) as error:
+    except StopIteration as error:
+        raise InvalidArgument(
+            f"image: got fewer frames than NumberOfFrames {dataset.NumberOfFrames} in {path}, expected all; "
+            "the file is damaged"
+        ) from error
+    except (ValueError, AttributeError, EOFError, TypeError, LookupError, ArithmeticError, struct.error) as error:
         raise InvalidArgument(f"image: got {path}, expected whole pixel data; {_line(error)}") from error
     notes += [_line(warning.message) for warning in caught if issubclass(warning.category, UserWarning)]
     return values
-
-
-def _palette(values: NDArray[np.generic], dataset: Any) -> NDArray[np.uint8]:
-    pixels = require("pydicom.pixels", "medical", "palettes")
-    colours: NDArray[np.integer] = pixels.apply_color_lut(values, dataset)[..., :3]
-    bits = int(dataset.RedPaletteColorLookupTableDescriptor[2])
-    # Tables of 16 bits hold the colour in the high byte (PS3.3 C.7.9).
-    return colours.astype(np.uint8) if bits == 8 or colours.dtype == np.uint8 else (colours // 256).astype(np.uint8)
-
-
-def _inverted(values: NDArray[np.generic], dataset: Any) -> NDArray[np.generic]:
-    if values.dtype.kind == "f":
-        return np.asarray(values.min() + values.max() - values)
-    bits = int(dataset.BitsStored)
-    low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if dataset.PixelRepresentation else (0, (1 << bits) - 1)
-    return np.asarray((low + high) - values.astype(np.int64))
-
-
-def functional_groups(dataset: Any, frame: int) -> list[Any]:
-    """Where an enhanced multi-frame object says things about one frame: its own group first, then the shared one."""
-    groups = []
-    if "PerFrameFunctionalGroupsSequence" in dataset and frame < len(dataset.PerFrameFunctionalGroupsSequence):
-        groups.append(dataset.PerFrameFunctionalGroupsSequence[frame])
-    if dataset.get("SharedFunctionalGroupsSequence"):
-        groups.append(dataset.SharedFunctionalGroupsSequence[0])
-    return groups
-
-
-def _rescale_of(dataset: Any, frame: int) -> tuple[float, float]:
-    for group in functional_groups(dataset, frame):
-        if group.get("PixelValueTransformationSequence"):
-            item = group.PixelValueTransformationSequence[0]
-            return float(item.RescaleSlope), float(item.RescaleIntercept)
-    slope, intercept = dataset.get("RescaleSlope"), dataset.get("RescaleIntercept")
-    return (1.0 if slope in (None, "") else float(slope)), (0.0 if intercept in (None, "") else float(intercept))
-
-
-def _rescaled(values: NDArray[np.generic], dataset: Any) -> NDArray[np.generic]:
-    if dataset.get("ModalityLUTSequence"):
-        pixels = require("pydicom.pixels", "medical", "lookup tables")
-        return np.asarray(pixels.apply_modality_lut(values, dataset))
-    frames = len(values) if values.ndim == 3 else 1
-    rules = [_rescale_of(dataset, frame) for frame in range(frames)]
-    if all(rule == (1.0, 0.0) for rule in rules):
-        return values
-    exact = values.dtype.kind in "iu" and all(part.is_integer() for rule in rules for part in rule)
-    wide = values.astype(np.int64 if exact else np.float64).reshape(frames, *values.shape[-2:])
-    shape = (frames, 1, 1)
-    slopes = np.array([rule[0] for rule in rules]).reshape(shape).astype(wide.dtype)
-    intercepts = np.array([rule[1] for rule in rules]).reshape(shape).astype(wide.dtype)
-    return np.asarray((wide * slopes + intercepts).reshape(values.shape))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsam_engine.errors import InvalidArgument
-from medsam_engine.io.dicom_pixels import functional_groups
+from medsam_engine.io.dicom_tags import functional_groups
 from medsam_engine.io.medical_image import Vector
 
 # Steps between neighbours may differ by this share of the usual step: scanners round positions to 0.01 or 0.1 mm.
@@ -63,6 +63,8 @@ def plane_of(dataset: Any, frame: int = 0) -> Plane:
             if spacing is not None:
                 note = f"spacing from {name}, measured at the detector"
                 break
+        else:
+            note = "pixel spacing unknown: the file has no PixelSpacing; sizes in mm are not known either"
     between = dataset.get("SpacingBetweenSlices") or _find(dataset, frame, "PixelMeasuresSequence", "SliceThickness")
     return Plane(
         position=position,

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from medsam_engine._core import version
 from medsam_engine.errors import InvalidArgument, Unsupported
-from medsam_engine.io.dicom_pixels import functional_groups, read_dataset
+from medsam_engine.io.dicom_pixels import read_dataset
+from medsam_engine.io.dicom_tags import functional_groups
 from medsam_engine.io.extras import require
 from medsam_engine.io.medical_image import DicomSource, MedicalImage
 from medsam_engine.overlay import label_colours

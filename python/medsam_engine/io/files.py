@@ -186,4 +186,6 @@ def write(path: str | os.PathLike[str], labels: NDArray[np.generic], reference: 
         from medsam_engine.io.png_file import write_label_map
 
         write_label_map(where, narrow[0] if narrow.ndim == 3 else narrow)
-    return f"{bits}-bit {'PNG' if kind is Format.IMAGE else suffix_of(where)[1:]}"
+    # Neither NRRD nor MetaImage, as ITK writes them, can leave the spacing out; NIfTI says that it has no unit.
+    placeholder = ", spacing unknown and written as 1" if kind is Format.ITK and not reference.spaced else ""
+    return f"{bits}-bit {'PNG' if kind is Format.IMAGE else suffix_of(where)[1:]}{placeholder}"

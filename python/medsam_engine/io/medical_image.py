@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from medsam_engine.errors import InvalidArgument
 
 Vector = tuple[float, float, float]
+Interval = tuple[float, float]  # lowest and highest, ends inclusive
 
 # Cosines in files are rounded to 5 or 6 digits; a shear of this size moves the far corner of a 512-voxel grid by half a
 # voxel.
@@ -54,6 +55,9 @@ class MedicalImage:
         spaced: whether `spacing` is known; else it is 1.
         positioned: whether `origin` and `direction` are known; else they are 0 and the identity.
         source: what the writer needs of the file, by format; None when nothing.
+        padding: for each slice (one for a flat image), the values of voxels that hold no measurement, None where there
+            are none; or empty. Windows leave such voxels out and show them as black.
+        hounsfield: False when the file is a CT whose values cannot be Hounsfield units.
         notes: what a reader should know: values converted, files left out.
     """
 
@@ -67,6 +71,8 @@ class MedicalImage:
     spaced: bool = True
     positioned: bool = True
     source: NiftiSource | ItkSource | DicomSource | None = None
+    padding: tuple[Interval | None, ...] = ()
+    hounsfield: bool = True
     notes: tuple[str, ...] = field(default_factory=tuple)
 
     def __post_init__(self) -> None:

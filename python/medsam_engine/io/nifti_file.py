@@ -188,11 +188,12 @@ def _header_for(reference: MedicalImage) -> NDArray[np.void]:
         content = reference.source.header
         return np.frombuffer(bytearray(content), DTYPES[SIZES[len(content)]])[0:1].reshape(())
     header = np.zeros((), DTYPES[1])
-    header["sizeof_hdr"], header["magic"], header["xyzt_units"] = 348, b"n+1", 2
+    header["sizeof_hdr"], header["magic"] = 348, b"n+1"
+    header["xyzt_units"] = 2 if reference.spaced else 0  # mm, or unknown
     header["regular"] = b"r"
     ras = RAS_TO_LPS @ reference.affine  # its own inverse
     quatern, qfac = matrix_quaternion(ras[:3, :3] / np.asarray(reference.spacing))
     header["pixdim"] = (qfac, *reference.spacing, 1, 1, 1, 1)
-    header["qform_code"] = header["sform_code"] = 1 if reference.positioned else 0
+    header["qform_code"] = header["sform_code"] = 1 if reference.positioned and reference.spaced else 0
     header["quatern"], header["qoffset"], header["srow"] = quatern, ras[:3, 3], ras[:3]
     return header

@@ -37,6 +37,7 @@ def slice_dataset(pixels: NDArray[np.generic], **tags: Any) -> Any:
                 del dataset[name]
         else:
             setattr(dataset, name, value)
+    pydicom.filewriter.correct_ambiguous_vr(dataset, is_little_endian=True)
     dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = generate_uid()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     return dataset

@@ -96,7 +96,7 @@ def save(path: Path, dataset: Any) -> Path:
 
 def test_monochrome1_is_inverted(tmp_path: Path) -> None:
     stored = np.arange(12, dtype=np.uint16).reshape(3, 4) * 300
-    tags = {"PhotometricInterpretation": "MONOCHROME1", "BitsStored": 12, "HighBit": 11}
+    tags = {"PhotometricInterpretation": "MONOCHROME1", "BitsStored": 12, "HighBit": 11, "Modality": "CR"}
     image = io.read(save(tmp_path / "u.dcm", slice_dataset(stored, **tags)))
     np.testing.assert_array_equal(image.array, 4095 - stored.astype(int))
     assert "MONOCHROME1 inverted" in image.notes
