@@ -4,7 +4,6 @@
 import io
 import re
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,7 @@ from numpy.typing import NDArray
 
 from medsam_engine._core import version
 from medsam_engine.errors import InvalidArgument, Unsupported
-from medsam_engine.io.dicom_pixels import read_dataset
-from medsam_engine.io.dicom_tags import functional_groups
+from medsam_engine.io.dicom_seg_source import source_header
 from medsam_engine.io.extras import require
 from medsam_engine.io.medical_image import DicomSource, MedicalImage
 from medsam_engine.overlay import label_colours
@@ -44,7 +42,7 @@ def seg_bytes(labels: NDArray[np.generic], reference: MedicalImage, algorithm: s
             "choose another format for an empty mask"
         )
     seg = require("highdicom", "medical", "writing a DICOM SEG").seg
-    datasets = [_source_header(path) for path in source.files]
+    datasets = [source_header(path) for path in source.files]
     frames = labels[np.newaxis] if labels.ndim == 2 else labels
     if source.frames:
         frames = frames[np.argsort(source.frames)]  # back to the file's order
@@ -68,22 +66,6 @@ def check_seg(reference: MedicalImage) -> None:
     labels = np.zeros(reference.grid, np.uint8)
     labels.flat[0] = 1
     seg_bytes(labels, reference)
-
-
-def _source_header(path: Path) -> Any:
-    """A source image without its pixels, and without two tags that are often wrong and that highdicom takes over.
-
-    Where SpacingBetweenSlices is absent, it measures the spacing from the slices' positions; an empty
-    SpecificCharacterSet, which means ASCII just as an absent one does, it refuses.
-    """
-    dataset = read_dataset(path, stop_before_pixels=True)
-    if "SpecificCharacterSet" in dataset and not dataset.SpecificCharacterSet:
-        del dataset.SpecificCharacterSet
-    for holder in (dataset, *(measures for group in functional_groups(dataset, 0)
-                              for measures in group.get("PixelMeasuresSequence") or [])):  # fmt: skip
-        if "SpacingBetweenSlices" in holder:
-            del holder.SpacingBetweenSlices
-    return dataset
 
 
 def _segmentation(seg: Any, datasets: list[Any], frames: NDArray[np.generic], highest: int, algorithm: str) -> Any:
@@ -112,7 +94,7 @@ def _segmentation(seg: Any, datasets: list[Any], frames: NDArray[np.generic], hi
         segmentation_type=seg.SegmentationTypeValues.BINARY,
         segment_descriptions=segments,
         series_instance_uid=highdicom.UID(),
-        series_number=1000 + int(datasets[0].get("SeriesNumber") or 0),
+        series_number=1000 + max(0, int(datasets[0].get("SeriesNumber") or 0)),
         sop_instance_uid=highdicom.UID(),
         instance_number=1,
         manufacturer="medsam-engine contributors",

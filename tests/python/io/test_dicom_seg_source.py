@@ -1,0 +1,107 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""DICOM SEG for images as hospitals and anonymisers leave them: character sets, absent and odd type-2 attributes."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from medsam_engine import Unsupported, io
+
+pydicom = pytest.importorskip("pydicom", reason="pydicom comes with the extra [medical]")
+hd = pytest.importorskip("highdicom", reason="highdicom comes with the extra [medical]")
+from dicom_builder import slice_dataset, straight, write_series
+from pydicom.dataelem import RawDataElement
+
+TYPE_2 = (
+    "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyID", "StudyDate", "StudyTime",
+    "AccessionNumber", "ReferringPhysicianName",
+)  # fmt: skip
+
+
+def written(folder: Path, dataset: Any) -> Any:
+    """The SEG of one slice, read back; its mask is checked."""
+    dataset.save_as(folder / "a.dcm", enforce_file_format=True)
+    image = io.read(folder / "a.dcm")
+    labels = np.zeros(image.grid, np.uint8)
+    labels[3:9, 4:7] = 1
+    io.check_output(folder / "seg.dcm", image)
+    io.write(folder / "seg.dcm", labels, image)
+    seg = hd.seg.segread(folder / "seg.dcm")
+    np.testing.assert_array_equal(seg.pixel_array.reshape(labels.shape), labels)
+    return seg
+
+
+def a_slice(**tags: Any) -> Any:
+    return slice_dataset(np.arange(20 * 30, dtype=np.uint16).reshape(20, 30), RescaleIntercept=-1024, **tags)
+
+
+@pytest.mark.parametrize(
+    ("charset", "name"),
+    [
+        (["", "ISO 2022 IR 149"], "Hong^Gildong=\u6d2a^\u5409\u6d1e=\ud64d^\uae38\ub3d9"),
+        (["", "ISO 2022 IR 87"], "Yamada^Tarou=\u5c71\u7530^\u592a\u90ce=\u3084\u307e\u3060^\u305f\u308d\u3046"),
+        (["ISO 2022 IR 13", "ISO 2022 IR 87"], "\uff94\uff8f\uff80\uff9e^\uff80\uff9b\uff73=\u5c71\u7530^\u592a\u90ce"),
+        ("ISO_IR 100", "M\u00fcller^J\u00fcrgen"),
+        ("ISO_IR 144", "\u041b\u044e\u043a^\u0418\u0432\u0430\u043d"),
+        ("ISO_IR 192", "\u738b^\u5c0f\u6771"),
+        ("GB18030", "\u738b^\u5c0f\u4e1c"),
+        ("", "Doe^John"),
+        (None, "Doe^John"),
+    ],
+)
+def test_character_sets(tmp_path: Path, charset: Any, name: str) -> None:
+    seg = written(tmp_path, a_slice(SpecificCharacterSet=charset, PatientName=name))
+    assert str(seg.PatientName) == name
+
+
+@pytest.mark.parametrize("form", ["absent", "empty"])
+@pytest.mark.parametrize("name", TYPE_2)
+def test_type_2_attributes(tmp_path: Path, name: str, form: str) -> None:
+    seg = written(tmp_path, a_slice(**{name: None if form == "absent" else ""}))
+    assert name in seg
+    assert not seg[name].value
+    others = [other for other in ("PatientID", "StudyDate") if other != name]
+    source = pydicom.dcmread(tmp_path / "a.dcm")
+    for other in others:
+        assert seg[other].value == source[other].value
+
+
+def test_all_of_them_absent(tmp_path: Path) -> None:
+    seg = written(tmp_path, a_slice(**dict.fromkeys((*TYPE_2, "SeriesNumber", "InstanceNumber"))))
+    assert all(name in seg for name in TYPE_2)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("PatientSex", b"X "), ("PatientBirthDate", b"ANONYMOUS "), ("PatientBirthDate", b"00000000"),
+        ("StudyDate", b"20261341"), ("StudyTime", b"noon"), ("PatientWeight", b"72,5"), ("PatientAge", b"unknown "),
+        ("PatientSize", b"1,80"), ("SeriesNumber", b"-5"), ("SeriesNumber", b"first "), ("PatientName", b""),
+    ],
+)  # fmt: skip
+def test_text_that_an_anonymiser_left(tmp_path: Path, name: str, text: bytes) -> None:
+    dataset = a_slice()
+    tag = pydicom.tag.Tag(name)
+    dataset._dict[tag] = RawDataElement(tag, pydicom.datadict.dictionary_VR(tag), len(text), text, 0, False, True)
+    written(tmp_path, dataset)
+
+
+def test_an_image_that_does_not_lie_in_space(tmp_path: Path) -> None:
+    absent = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
+    written(tmp_path, a_slice(Modality="DX", **dict.fromkeys(absent)))
+
+
+@pytest.mark.parametrize("name", ["StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "PixelSpacing"])
+def test_what_a_seg_cannot_do_without_is_named(tmp_path: Path, name: str) -> None:
+    write_series(tmp_path / "s", np.zeros((3, 20, 30), np.int16), straight(3, 2.0), **{name: None})
+    for path in (tmp_path / "s").iterdir():  # a series is told by its UID, so it is made for each file anew
+        dataset = pydicom.dcmread(path)
+        if name == "SeriesInstanceUID" and name in dataset:
+            del dataset.SeriesInstanceUID
+            dataset.save_as(path)
+    with pytest.raises(Unsupported, match=f"no {name} in ") as caught:
+        io.check_output(tmp_path / "seg.dcm", io.read(tmp_path / "s"))
+    assert "attribute" not in str(caught.value)
+    assert "\n" not in str(caught.value)
