@@ -155,7 +155,8 @@ def segment(
         list[str] | None,
         typer.Option(
             metavar="X,Y,LABEL",
-            help="1 in the object, 0 outside. All points, and at most one box, are one object. Not in volumes.",
+            help="1 in the object, 0 outside. All points, and at most one box, are one object. "
+            "Not in volumes of several slices.",
         ),
     ] = None,
     window: Annotated[
@@ -197,7 +198,7 @@ def segment(
         source = io.read(image, volume=volume, series=series)
     for note in source.notes:
         steps.note(f"note: {note}")
-    if points[0] and source.is_volume:
+    if points[0] and source.is_volume and source.grid[0] != 1:
         raise InvalidArgument(f"prompt: got points for a volume {source.grid}, expected boxes; use --box")
     with steps.step("check output"):
         io.check_output(output, source)
@@ -212,7 +213,10 @@ def segment(
             profile=profile,
             modality=_engine_modality(modality, source),
         )
-    if source.is_volume:
+    if source.is_volume and points[0]:  # of one slice, which is an image
+        flat = LabelledBoxes(prompts.boxes[:, [0, 1, 3, 4]], prompts.labels)
+        labels = _label_map(engine, pixels[0], flat, points, steps)[np.newaxis]
+    elif source.is_volume:
         labels = _label_volume(engine, pixels, prompts, console, steps)
     else:
         labels = _label_map(engine, pixels, prompts, points, steps)

@@ -14,7 +14,7 @@ Interval = tuple[float, float]  # lowest and highest, ends inclusive
 
 # Cosines in files are rounded to 5 or 6 digits; a shear of this size moves the far corner of a 512-voxel grid by half a
 # voxel.
-_ORTHOGONAL = 1e-3
+ORTHOGONAL = 1e-3
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def check_grid(path: Path, spacing: Vector, direction: NDArray[np.float64]) -> N
             "correct the file's header"
         )
     worst = float(np.abs(direction.T @ direction - np.eye(3)).max())
-    if worst > _ORTHOGONAL:
+    if worst > ORTHOGONAL:
         raise InvalidArgument(
             f"geometry: got axes {np.degrees(np.arcsin(min(1.0, worst))):.2f} degrees off a right angle in {path}, "
             "expected a rectangular grid; resample the image first (shear, gantry tilt)"

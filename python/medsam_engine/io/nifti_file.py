@@ -15,15 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsam_engine.errors import InvalidArgument
+from medsam_engine.io.gzip_stream import GzipStream
 from medsam_engine.io.medical_image import MedicalImage, NiftiSource, chosen_volume, engine_values
 from medsam_engine.io.nifti_header import (
     DTYPES,
     RAS_TO_LPS,
     SIZES,
+    check_values,
     header_affine,
+    header_spacing,
     matrix_quaternion,
     parse_header,
-    spacing_scale,
 )
 
 _RGB24 = 128
@@ -42,6 +44,7 @@ class NiftiVolume:
     values: NDArray[np.generic]  # (D, H, W) or (D, H, W, 3)
     header: NDArray[np.void]
     colour: bool
+    notes: list[str]
 
 
 _CHUNK = 1 << 20
@@ -57,15 +60,16 @@ def _end(header: NDArray[np.void], sizes: list[int]) -> int:
     return max(0, int(start)) + math.prod(sizes[1 : sizes[0] + 1]) * channels * np.dtype(dtype).itemsize
 
 
-def _content(path: Path) -> tuple[bytes, NDArray[np.void]]:
-    """The file's bytes as far as its header says that there are voxels, decompressed; and that header."""
+def _content(path: Path) -> tuple[bytes, NDArray[np.void], list[str]]:
+    """The file's bytes as far as its header says that there are voxels, decompressed; that header; and notes."""
     with path.open("rb") as file:
         compressed = file.read(2) == b"\x1f\x8b"
     if not compressed:
         content = path.read_bytes()
-        return content, parse_header(content, path)
+        return content, parse_header(content, path), []
     try:
-        with gzip.open(path) as unpacked:
+        with path.open("rb") as file:
+            unpacked = GzipStream(file)
             content = unpacked.read(max(SIZES))
             header = parse_header(content, path)
             end = _end(header, [int(n) for n in header["dim"]])
@@ -74,8 +78,9 @@ def _content(path: Path) -> tuple[bytes, NDArray[np.void]]:
             # checksum is, but without keeping what no voxel is.
             while chunk := unpacked.read(_CHUNK):
                 kept += chunk[: max(0, end - len(kept))]
-            return bytes(kept), header
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            notes = ["bytes after the end of the compressed data ignored"] if unpacked.trailing else []
+            return bytes(kept), header, notes
+    except (EOFError, zlib.error) as error:
         raise InvalidArgument(
             f"image: got {path}, expected a whole file; its compressed data is damaged: {error}"
         ) from error
@@ -83,7 +88,7 @@ def _content(path: Path) -> tuple[bytes, NDArray[np.void]]:
 
 def load_volume(path: Path, volume: int | None) -> NiftiVolume:
     """One volume of the file, rescaled. InvalidArgument: damaged, 4D and not told which, or of an odd type."""
-    content, header = _content(path)
+    content, header, notes = _content(path)
     sizes = [int(n) for n in header["dim"]]
     axes = sizes[0]
     if not 1 <= axes <= 7 or min(sizes[1 : axes + 1]) < 1:
@@ -104,6 +109,7 @@ def load_volume(path: Path, volume: int | None) -> NiftiVolume:
         raise InvalidArgument(
             f"image: got a vox_offset of {header['vox_offset']} in {path}, expected bytes; the header is damaged"
         )
+    check_values(header, 8 * dtype.itemsize * (3 if colour else 1), path)
     start = int(header["vox_offset"])
     if start < header.dtype.itemsize or start + volumes * count * dtype.itemsize > len(content):
         raise InvalidArgument(
@@ -112,7 +118,8 @@ def load_volume(path: Path, volume: int | None) -> NiftiVolume:
         )
     values = np.frombuffer(content, dtype, count, start + index * count * dtype.itemsize)
     shape = (depth, height, width, 3) if colour else (depth, height, width)
-    return NiftiVolume(_rescaled(values.reshape(shape).astype(dtype.newbyteorder("=")), header, colour), header, colour)
+    native = values.reshape(shape).astype(dtype.newbyteorder("="))
+    return NiftiVolume(_rescaled(native, header, colour), header, colour, notes)
 
 
 def _rescaled(values: NDArray[np.generic], header: NDArray[np.void], colour: bool) -> NDArray[np.generic]:
@@ -132,9 +139,10 @@ def read_nifti(path: Path, volume: int | None = None) -> MedicalImage:
         InvalidArgument: a damaged file, several volumes and none chosen, a singular or sheared affine, NaN.
     """
     loaded = load_volume(path, volume)
-    affine, notes = header_affine(loaded.header)
+    affine, notes = header_affine(loaded.header, path)
+    notes = [*loaded.notes, *notes]
     if affine is None:
-        spacing = loaded.header["pixdim"][1:4].astype(np.float64) * spacing_scale(loaded.header)
+        spacing = header_spacing(loaded.header, notes)
         direction, origin = np.eye(3), np.zeros(3)
         notes.append("the file does not say where the grid lies (qform and sform codes are 0)")
     else:

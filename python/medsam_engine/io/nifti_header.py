@@ -4,12 +4,14 @@
 Layout and formulas: nifti1.h and nifti2.h of the NIfTI data format working group (nifti.nimh.nih.gov).
 """
 
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medsam_engine.errors import InvalidArgument
+from medsam_engine.io.medical_image import ORTHOGONAL
 
 _NIFTI_1 = [
     ("sizeof_hdr", "i4"), ("data_type", "S10"), ("db_name", "S18"), ("extents", "i4"), ("session_error", "i2"),
@@ -32,6 +34,7 @@ DTYPES = {1: np.dtype(_NIFTI_1), 2: np.dtype(_NIFTI_2)}
 SIZES = {348: 1, 540: 2}
 # NIFTI_UNITS_METER, _MM, _MICRON in the low three bits of xyzt_units; 0 = not said, which everyone takes as mm.
 _MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
+_LARGEST_SHEAR = 1.0  # degrees; more is no matter of rounding or registration
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -91,40 +94,118 @@ def matrix_quaternion(rotation: NDArray[np.float64]) -> tuple[NDArray[np.float64
     return np.asarray(quaternion[1:] * (1.0 if quaternion[0] >= 0 else -1.0)), qfac
 
 
+def check_values(header: NDArray[np.void], bits: int, path: Path) -> None:
+    """Refuses what contradicts itself about the values.
+
+    Args:
+        header: of the file.
+        bits: of a voxel, by its data type.
+        path: for messages.
+
+    Raises:
+        InvalidArgument: bitpix says that voxels are longer, so that others would be read; a slope without an intercept.
+    """
+    stated = int(header["bitpix"])
+    if stated > bits:
+        raise InvalidArgument(
+            f"image: got bitpix {stated} for data type {int(header['datatype'])} of {bits} bits in {path}, expected "
+            "one size; correct the header"
+        )
+    slope, inter = float(header["scl_slope"]), float(header["scl_inter"])
+    if np.isfinite(slope) and slope != 0 and not np.isfinite(inter):
+        raise InvalidArgument(
+            f"image: got scl_slope {slope:g} with scl_inter {inter} in {path}, expected a number; correct the header"
+        )
+
+
+def _pixdim(header: NDArray[np.void]) -> NDArray[np.float64]:
+    """Spacing (3,) in the header's unit. An axis of one voxel, as of a 2D file, may leave it out: then 1."""
+    pixdim = header["pixdim"][1:4].astype(np.float64)
+    axes = int(header["dim"][0])
+    single = np.array([k > axes or int(header["dim"][k]) == 1 for k in (1, 2, 3)])
+    return np.where(single & (pixdim == 0), 1.0, pixdim)
+
+
+def header_spacing(header: NDArray[np.void], notes: list[str]) -> NDArray[np.float64]:
+    """Spacing (3,) in mm along x, y, z of a file that says nothing of its place; a note where it was negative."""
+    pixdim = _pixdim(header)
+    if (pixdim < 0).any():
+        notes.append("negative pixdim taken as positive: the file does not say which way the axes run")
+    return np.abs(pixdim) * _scale(header)
+
+
 def _qform(header: NDArray[np.void]) -> NDArray[np.float64]:
     affine = np.eye(4)
-    pixdim = header["pixdim"].astype(np.float64)
-    qfac = -1.0 if pixdim[0] < 0 else 1.0  # 0 counts as 1 (nifti1.h)
-    affine[:3, :3] = quaternion_matrix(header["quatern"], qfac) * pixdim[1:4]
+    qfac = -1.0 if float(header["pixdim"][0]) < 0 else 1.0  # 0 counts as 1 (nifti1.h)
+    affine[:3, :3] = quaternion_matrix(header["quatern"], qfac) * _pixdim(header)
     affine[:3, 3] = header["qoffset"]
     return affine
 
 
-def header_affine(header: NDArray[np.void]) -> tuple[NDArray[np.float64] | None, list[str]]:
+def _qform_is_sound(header: NDArray[np.void]) -> bool:
+    numbers = np.concatenate([_pixdim(header), header["quatern"], header["qoffset"]])
+    length = float(np.square(header["quatern"].astype(np.float64)).sum())
+    return bool(np.isfinite(numbers).all() and (_pixdim(header) > 0).all() and length < 1.001)
+
+
+def _sform(header: NDArray[np.void]) -> NDArray[np.float64]:
+    affine = np.eye(4)
+    affine[:3] = header["srow"]
+    flat = int(header["dim"][0]) < 3 or int(header["dim"][3]) == 1
+    if flat and not affine[:3, 2].any() and affine[:3, 0].any() and affine[:3, 1].any():
+        normal = np.cross(affine[:3, 0], affine[:3, 1])
+        affine[:3, 2] = normal / (np.linalg.norm(normal) or 1.0)  # a slice that has no thickness
+    return affine
+
+
+def _shear(affine: NDArray[np.float64]) -> float:
+    """Sine of the largest angle by which two axes are off a right one; 0 where an axis is missing."""
+    lengths = np.linalg.norm(affine[:3, :3], axis=0)
+    if not np.isfinite(affine).all() or lengths.min() <= 0:
+        return 0.0
+    axes = affine[:3, :3] / lengths
+    return float(np.abs(axes.T @ axes - np.eye(3)).max())
+
+
+def header_affine(header: NDArray[np.void], path: Path) -> tuple[NDArray[np.float64] | None, list[str]]:
     """Index (x, y, z, 1) to LPS mm, (4, 4), and notes; None when the file does not say (both codes 0).
 
-    The sform wins over the qform, as in nibabel, FSL and Slicer.
+    The sform wins over the qform, as in nibabel, FSL and Slicer; but where there is a sound qform, not one that is all
+    zeros or whose axes are off a right angle by up to a degree, as a registration may leave it.
+
+    Raises:
+        InvalidArgument: only a qform, and pixdim that is not positive, which readers take for different things.
     """
     notes: list[str] = []
     has_q, has_s = int(header["qform_code"]) > 0, int(header["sform_code"]) > 0
     if not (has_q or has_s):
         return None, notes
-    affine = np.eye(4)
-    if has_s:
-        affine[:3] = header["srow"]
-    else:
-        affine = _qform(header)
+    sform, usable_q = _sform(header), has_q and _qform_is_sound(header)
+    if has_s and usable_q and not header["srow"].any():
+        notes.append("the sform is all zeros: the qform is used and both are kept")
+        has_s = False
+    elif has_s and usable_q and ORTHOGONAL < _shear(sform) <= np.sin(np.radians(_LARGEST_SHEAR)):
+        degrees = np.degrees(np.arcsin(_shear(sform)))
+        notes.append(
+            f"the axes of the sform are {degrees:.2f} degrees off a right angle: the qform is used and both are kept"
+        )
+        has_s = False
+    if not has_s and not (_pixdim(header) > 0).all():
+        raise InvalidArgument(
+            f"geometry: got pixdim {[float(n) for n in header['pixdim'][1:4]]} beside a qform in {path}, expected "
+            "positive mm; correct the header"
+        )
+    affine = sform if has_s else _qform(header)
     if has_q and has_s and np.isfinite(affine).all():
         corners = np.array(np.meshgrid(*[[0, max(0, int(n) - 1)] for n in header["dim"][1:4]])).reshape(3, -1)
         homogeneous = np.vstack([corners, np.ones((1, corners.shape[1]))])
         gap = float(np.abs((affine - _qform(header))[:3] @ homogeneous).max())
         if gap > 0.1:
             notes.append(f"qform and sform differ by up to {gap:.1f} mm; the sform is used and both are kept")
-    scale = _MM.get(int(header["xyzt_units"]) & 7, 1.0)
-    affine[:3] *= scale
+    affine[:3] *= _scale(header)
     return RAS_TO_LPS @ affine, notes
 
 
-def spacing_scale(header: NDArray[np.void]) -> float:
+def _scale(header: NDArray[np.void]) -> float:
     """Millimetres in the header's unit of length."""
     return _MM.get(int(header["xyzt_units"]) & 7, 1.0)

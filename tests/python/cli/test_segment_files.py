@@ -198,6 +198,29 @@ def test_bad_input_is_one_line(
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+def test_points_on_one_slice(tmp_path: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDSAM_ENGINE_BUNDLE", str(bundle))
+    y, x = np.mgrid[:64, :80]
+    disc = ((x - 40) / 16) ** 2 + ((y - 30) / 14) ** 2 < 1
+    values = (np.where(disc, 190, 60) + np.random.default_rng(2).integers(-9, 9, disc.shape)).astype(np.uint8)
+    sitk.WriteImage(sitk.GetImageFromArray(values[np.newaxis]), str(tmp_path / "a.nii.gz"))
+    sitk.WriteImage(sitk.GetImageFromArray(np.stack([values] * 2)), str(tmp_path / "two.nii.gz"))
+    Image.fromarray(values).save(tmp_path / "a.png")
+    for name, expected in (("a.nii.gz", (1, 64, 80)), ("a.png", (64, 80))):
+        for k, boxes in enumerate(([], ["--box", "22,14,58,46"])):
+            prompts = ["--point", "40,30,1", "--point", "5,5,0", *boxes]
+            output = tmp_path / f"{name}.{k}.nrrd"
+            assert run(["segment", str(tmp_path / name), *prompts, "-o", str(output)]) == 0
+            labels = io.read_labels(output)[0]
+            assert labels.shape == expected
+    for k in (0, 1):
+        one, flat = (io.read_labels(tmp_path / f"{name}.{k}.nrrd")[0] for name in ("a.nii.gz", "a.png"))
+        np.testing.assert_array_equal(one[0], flat)
+    assert flat.any()
+    arguments = ["segment", str(tmp_path / "two.nii.gz"), "--point", "40,30,1", "-o", str(tmp_path / "m.nrrd")]
+    assert run(arguments) == 2
+
+
 def test_a_dicom_series_becomes_a_seg(tmp_path: Path, filler: Any) -> None:
     pydicom = pytest.importorskip("pydicom", reason="pydicom comes with the extra [medical]")
     highdicom = pytest.importorskip("highdicom", reason="highdicom comes with the extra [medical]")
