@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsam_engine.errors import InvalidArgument, Unsupported
+from medsam_engine.io.dicom_compressed import check_codestreams, plugin_for
 from medsam_engine.io.dicom_rescale import in_units
 from medsam_engine.io.dicom_stored import is_padding, stored_values
 from medsam_engine.io.dicom_tables import palette_colours
@@ -92,6 +93,10 @@ def decode(dataset: Any, path: Path) -> DicomPixels:
     notes: list[str] = []
     values = _decompressed(dataset, path, notes, keep_unused_bits=grey)
     _check_shape(values, dataset, samples, path)
+    if not grey and values.dtype.kind != "u":
+        raise InvalidArgument(
+            f"image: got signed colours ({values.dtype}) in {path}, expected PixelRepresentation 0; correct the tag"
+        )
     if not grey:
         return DicomPixels(engine_values(values, path), True, notes)
     stored = stored_values(values, dataset, path, notes)
@@ -157,11 +162,15 @@ def _quiet_pydicom() -> Iterator[None]:
 def _decompressed(dataset: Any, path: Path, notes: list[str], keep_unused_bits: bool) -> NDArray[np.generic]:
     pixels = require("pydicom.pixels", "medical", f"reading {path}")
     # pydicom masks unused bits for some transfer syntaxes only; of grey images stored_values masks them for all.
-    options = {"correct_unused_bits": False} if keep_unused_bits else {}
+    options: dict[str, Any] = {"correct_unused_bits": False} if keep_unused_bits else {}
     try:
+        check_codestreams(dataset, path)
+        options["decoding_plugin"] = plugin_for(dataset)
         with _quiet_pydicom(), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             values: NDArray[np.generic] = pixels.pixel_array(dataset, raw=False, **options)
+    except InvalidArgument:
+        raise
     except NotImplementedError as error:
         raise Unsupported(f"image: got {path}, expected a decodable transfer syntax; {_line(error)}") from error
     except RuntimeError as error:

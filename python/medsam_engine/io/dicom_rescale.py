@@ -13,6 +13,7 @@ from medsam_engine.io.dicom_tables import modality_values
 from medsam_engine.io.dicom_tags import check_all_or_none, check_frames, functional_groups, number
 
 _NOTHING_STATED = "unstated"
+_EXACT = 1 << 30  # a larger slope times 32 bits is more than an int64 holds
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def _rescaled(values: NDArray[np.generic], rules: list[_Rule]) -> NDArray[np.gen
     if all(rule.is_identity for rule in rules):
         return values
     exact = values.dtype.kind in "iu" and all(
-        part.is_integer() for rule in rules for part in (rule.slope, rule.intercept)
+        part.is_integer() and abs(part) < _EXACT for rule in rules for part in (rule.slope, rule.intercept)
     )
     wide = values.astype(np.int64 if exact else np.float64).reshape(len(rules), *values.shape[-2:])
     shape = (len(rules), 1, 1)
