@@ -17,6 +17,9 @@ _JPEG = {"1.2.840.10008.1.2.4.50": "pillow", "1.2.840.10008.1.2.4.51": "pillow"}
 _JPEG_LOSSLESS = {"1.2.840.10008.1.2.4.57": "gdcm", "1.2.840.10008.1.2.4.70": "gdcm"}
 _JPEG_LS = {"1.2.840.10008.1.2.4.80": "pyjpegls", "1.2.840.10008.1.2.4.81": "pyjpegls"}
 _JPEG_2000 = {f"1.2.840.10008.1.2.4.{k}": "pylibjpeg" for k in (90, 91, 201, 202, 203)}
+# CharLS waits for ever for the rest of a frame that is cut off, and gdcm may end the process.
+_NEED_THEIR_END = {**_JPEG_LS, **_JPEG_LOSSLESS}
+_END_OF_IMAGE = b"\xff\xd9"
 _PLUGINS = {**_JPEG, **_JPEG_LOSSLESS, **_JPEG_LS, **_JPEG_2000}
 
 
@@ -44,6 +47,10 @@ def check_codestreams(dataset: Any, path: Path) -> None:
             raise InvalidArgument(
                 f"image: got a compressed frame without a readable header in {path}, expected "
                 f"{dataset.file_meta.TransferSyntaxUID.name}; the file is damaged"
+            )
+        if syntax in _NEED_THEIR_END and not frame.rstrip(b"\0").endswith(_END_OF_IMAGE):
+            raise InvalidArgument(
+                f"image: got a compressed frame without its end in {path}, expected a whole one; the file is cut off"
             )
         # The bits that samples are unpacked to: one or two bytes of JPEG, up to four of JPEG 2000.
         unpacked = 8 * ((size.bits + 7) // 8)

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from pydicom.data import get_testdata_file
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
+from medsam_engine import io
+
+RNG = np.random.default_rng(8)
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
 
@@ -67,3 +70,28 @@ def straight(count: int, step: float, directions: tuple[float, ...] = AXIAL) -> 
     """Positions of a stack along its normal from (10, -20, 30)."""
     normal = np.cross(directions[:3], directions[3:])
     return np.array([10.0, -20.0, 30.0]) + np.outer(np.arange(count) * step, normal)
+
+
+def item(**tags: Any) -> Any:
+    """An item of a sequence."""
+    made = pydicom.Dataset()
+    for name, value in tags.items():
+        setattr(made, name, value)
+    return made
+
+
+def save(path: Path, dataset: Any) -> Path:
+    """Writes a dataset, with US or SS decided by PixelRepresentation."""
+    pydicom.filewriter.correct_ambiguous_vr(dataset, is_little_endian=True)
+    dataset.save_as(path, enforce_file_format=True)
+    return path
+
+
+def read(path: Path, dataset: Any) -> io.MedicalImage:
+    """Writes a dataset, and reads it through the package."""
+    return io.read(save(path, dataset))
+
+
+def stored(*shape: int, top: int = 4096) -> NDArray[Any]:
+    """Random stored values from 0 to below `top`, uint16."""
+    return RNG.integers(0, top, shape or (64, 60)).astype(np.uint16)

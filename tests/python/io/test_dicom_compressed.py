@@ -75,6 +75,18 @@ def test_what_a_codestream_says(syntax: Any) -> None:
         assert (size.width, size.height, size.components, size.bits) == (60, 64, 1, bits)
 
 
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("kept", [0.4, 0.99])
+def test_a_frame_that_is_cut_off(tmp_path: Path, name: str, kept: float) -> None:
+    """CharLS would wait for ever for the rest, gdcm end the process, OpenJPEG give what there is."""
+    dataset = sample(name)
+    frame = next(generate_frames(dataset.PixelData, number_of_frames=1))
+    dataset.PixelData = encapsulate([frame[: int(len(frame) * kept) // 2 * 2]])
+    with pytest.raises(InvalidArgument) as caught:
+        read(tmp_path / "a.dcm", dataset)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("name", ["jpeg", "jpeg-ls", "jpeg 2000"])
 @pytest.mark.parametrize("content", [b"\0\0", b"\xff\xd8\xff", b"no codestream", b"\xff\x4f\xff\x51\x00"])
 def test_a_frame_that_is_none(tmp_path: Path, name: str, content: bytes) -> None:
