@@ -54,11 +54,12 @@ class FolderTest : public EngineTest {
     return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(folder_.path("made/out")),
                                                   std::filesystem::directory_iterator()));
   }
-  std::string csv() const {
-    std::ostringstream content;
-    content << std::ifstream(folder_options_.csv).rdbuf();
-    return content.str();
+  static std::string content(const std::string& path) {
+    std::ostringstream bytes;
+    bytes << std::ifstream(path, std::ios::binary).rdbuf();
+    return bytes.str();
   }
+  std::string csv() const { return content(folder_options_.csv); }
 
   FolderOptions folder_options_;
 };
