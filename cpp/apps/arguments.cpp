@@ -20,6 +20,7 @@ const char* const kHelp =
     "  --precision P         f32, bf16, f16, int8 or auto, as the bundle allows (default f32)\n"
     "  --device D            inference device (default CPU)\n"
     "  --threads N           inference threads; 0 = all cores (default)\n"
+    "  --max-bytes N         most bytes that the imgs of a case may unpack to; else a quarter of the memory\n"
     "  --overwrite           do finished cases again\n"
     "  --csv FILE            write a table of times\n"
     "  --cache-dir FOLDER    compiled models; \"none\" = keep none; else the user's cache folder\n"
@@ -60,13 +61,14 @@ constexpr Flag kFlags[] = {
     {"--version", &Arguments::version},
 };
 
-int parse_threads(const std::string& text) {
-  int threads = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), threads);
-  if (error != std::errc() || end != text.data() + text.size() || threads < 0) {
-    throw UsageError("--threads: got \"" + text + "\", expected a whole number, 0 for all cores");
+template <class T>
+T parse_number(const std::string& name, const std::string& text, T least, const char* expected) {
+  T value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value < least) {
+    throw UsageError(name + ": got \"" + text + "\", expected " + expected);
   }
-  return threads;
+  return value;
 }
 
 bool set_flag(Arguments& arguments, const std::string& name) {
@@ -80,7 +82,11 @@ bool set_flag(Arguments& arguments, const std::string& name) {
 
 void set_value(Arguments& arguments, const std::string& name, const std::string& value) {
   if (name == "--threads") {
-    arguments.threads = parse_threads(value);
+    arguments.threads = parse_number(name, value, 0, "a whole number, 0 for all cores");
+    return;
+  }
+  if (name == "--max-bytes") {
+    arguments.max_bytes = parse_number<std::uint64_t>(name, value, 1, "a whole number of bytes, 1 or more");
     return;
   }
   for (const ValueOption& option : kValueOptions) {
@@ -94,7 +100,7 @@ bool takes_value(const std::string& name) {
   for (const ValueOption& option : kValueOptions) {
     if (name == option.name) return true;
   }
-  return name == "--threads";
+  return name == "--threads" || name == "--max-bytes";
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 // The command line of medsam-npz.
 #pragma once
 
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@ struct Arguments {
   std::string input, output;
   std::string bundle, profile = "clinical", device = "CPU", precision = "f32", csv, cache_dir, modality;
   int threads = 0;
+  std::uint64_t max_bytes = 0;
   bool overwrite = false, quiet = false, times = false;
   bool help = false, version = false;
 };

@@ -80,6 +80,7 @@ FolderOptions folder_options(const Arguments& arguments, Terminal& terminal) {
   options.overwrite = arguments.overwrite;
   options.csv = arguments.csv;
   options.modality = arguments.modality;
+  options.max_bytes = arguments.max_bytes;
   options.progress = [&terminal](const FolderProgress& p) { terminal.progress(p); };
   options.finished = [&terminal](const CaseReport& r) { terminal.finished(r); };
   options.cancelled = [] { return caught_signal.load() != 0; };

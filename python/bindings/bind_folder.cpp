@@ -56,7 +56,7 @@ class Callbacks {
 };
 
 std::unique_ptr<BoundFolderRun> make_run(const std::string& input, const std::string& output, bool overwrite,
-                                         const std::string& csv, const std::string& modality) {
+                                         const std::string& csv, const std::string& modality, std::uint64_t max_bytes) {
   auto hooks = std::make_unique<Hooks>();
   FolderOptions options;
   options.input = input;
@@ -64,6 +64,7 @@ std::unique_ptr<BoundFolderRun> make_run(const std::string& input, const std::st
   options.overwrite = overwrite;
   options.csv = csv;
   options.modality = modality;
+  options.max_bytes = max_bytes;
   options.progress = [hook = hooks.get()](const FolderProgress& p) { hook->progress(p); };
   options.finished = [hook = hooks.get()](const CaseReport& r) { hook->finished(r); };
   options.cancelled = [hook = hooks.get()] { return hook->cancelled(); };
@@ -121,10 +122,11 @@ void register_reports(py::module_& m) {
 
 void register_folder(py::module_& m) {
   register_reports(m);
+  m.def("default_max_bytes", &default_max_bytes);
   // The run joins its reader when it goes.
   py::class_<BoundFolderRun>(m, "FolderRun", py::release_gil_before_calling_cpp_dtor())
       .def(py::init(&make_run), py::arg("input_folder"), py::arg("output_folder"), py::kw_only(), py::arg("overwrite"),
-           py::arg("csv"), py::arg("modality"))
+           py::arg("csv"), py::arg("modality"), py::arg("max_bytes"))
       .def_property_readonly("size", [](const BoundFolderRun& self) { return self.run.size(); })
       .def_property_readonly("pending", [](const BoundFolderRun& self) { return self.run.pending(); })
       .def("run", &run, py::arg("engine").none(true), py::kw_only(), py::arg("progress"), py::arg("finished"),

@@ -291,7 +291,7 @@ class FolderReport:
 
 class FolderRun:
     def __init__(
-        self, input_folder: bytes, output_folder: bytes, *, overwrite: bool, csv: bytes, modality: str
+        self, input_folder: bytes, output_folder: bytes, *, overwrite: bool, csv: bytes, modality: str, max_bytes: int
     ) -> None: ...
     @property
     def size(self) -> int: ...
@@ -306,6 +306,7 @@ class FolderRun:
         cancelled: Callable[[], bool] | None,
     ) -> FolderReport: ...
 
+def default_max_bytes() -> int: ...
 def profile_names() -> list[str]:
     """Names of the built-in profiles, sorted."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from medsam_engine._core import ImageEmbedding
 from medsam_engine.atomic_file import write_atomically
-from medsam_engine.errors import InvalidArgument
+from medsam_engine.io.input_file import read_input
 
 
 def save_embedding(embedding: ImageEmbedding, path: str | os.PathLike[str]) -> None:
@@ -25,7 +25,4 @@ def load_embedding(path: str | os.PathLike[str]) -> ImageEmbedding:
         InvalidArgument: the file cannot be read.
         ModelError: it is damaged, or of an unknown version.
     """
-    try:
-        return ImageEmbedding.from_bytes(Path(path).read_bytes())
-    except OSError as error:
-        raise InvalidArgument(f"embedding: got {path}, expected a readable file; {error.strerror or error}") from error
+    return ImageEmbedding.from_bytes(read_input(path, "embedding"))

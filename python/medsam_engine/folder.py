@@ -7,6 +7,7 @@ from collections.abc import Callable
 from medsam_engine import _core
 from medsam_engine._core import CaseReport, FolderReport
 from medsam_engine.engine import Engine
+from medsam_engine.io.byte_limit import ByteLimit
 
 
 class FolderRun:
@@ -24,6 +25,8 @@ class FolderRun:
         overwrite: do cases again whose answer is there.
         modality: of every case, as Engine.encode; None = what the second field of each file name tells
             (2DBox_US_0001.npz), if it names one.
+        max_bytes: most bytes that the imgs of a case may unpack to; a larger case fails and the rest go on. None = a
+            quarter of the memory that this process may use.
         csv: file for a table of times, a row as each case ends; None = none.
 
     Raises:
@@ -38,6 +41,7 @@ class FolderRun:
         overwrite: bool = False,
         csv: str | os.PathLike[str] | None = None,
         modality: str | None = None,
+        max_bytes: int | None = None,
     ) -> None:
         # As bytes: a file's name need not be UTF-8.
         self._core = _core.FolderRun(
@@ -46,6 +50,7 @@ class FolderRun:
             overwrite=overwrite,
             csv=b"" if csv is None else os.fsencode(csv),
             modality=modality or "",
+            max_bytes=ByteLimit.of(max_bytes).max_bytes,
         )
 
     @property

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsam_engine.errors import Error, InvalidArgument
+from medsam_engine.io.byte_limit import ByteLimit
 from medsam_engine.io.extras import require
 from medsam_engine.io.files import read_labels
 from medsam_engine.io.formats import suffix_of
@@ -33,6 +34,7 @@ from medsam_engine.io.npz_file import challenge_modality, load_arrays
 
 SpacingOrder = Literal["challenge", "corrected"]
 TOLERANCE = 2.0
+MOST_LABELS = 1 << 20  # every label up to the highest is scored, so a single voxel could ask for 34 GB
 _NSD_THRESHOLD = 0.2
 _SUFFIXES = (".npz", ".nii.gz", ".nii", ".nrrd", ".mha", ".png")
 
@@ -169,6 +171,9 @@ def score_case(
     for name, labels in (("prediction", prediction), ("ground truth", truth)):
         if labels.dtype.kind not in "iu" or (labels.size and int(labels.min()) < 0):
             raise InvalidArgument(f"{name}: got {labels.dtype}, expected integers of 0 or more; give label maps")
+    highest = int(truth.max(initial=0))
+    if highest > MOST_LABELS:
+        raise InvalidArgument(f"ground truth: got label {highest}, expected at most {MOST_LABELS}; renumber the labels")
     if prediction.shape != truth.shape:
         raise InvalidArgument(
             f"prediction: got shape {prediction.shape}, expected {truth.shape} of the ground truth; "
@@ -193,6 +198,7 @@ def evaluate_folder(
     gts: Path,
     spacing_order: SpacingOrder = "challenge",
     progress: Callable[[int, int, str], None] | None = None,
+    max_bytes: int | None = None,
 ) -> Evaluation:
     """Scores each file of `gts` against the file of the same name in `segs`.
 
@@ -201,10 +207,12 @@ def evaluate_folder(
         gts: folder of ground truth: NPZ with `gts` (3D also `spacing`), or label maps.
         spacing_order: as score_case.
         progress: called before each case with its number from 0, their count and its name.
+        max_bytes: as io.read, of each file.
 
     Raises:
         InvalidArgument: a folder is missing, or `gts` has no case. A single bad or missing file does not stop the rest.
     """
+    limit = ByteLimit.of(max_bytes)
     for folder in (segs, gts):
         if not folder.is_dir():
             raise InvalidArgument(f"eval: got {folder}, expected a folder; no such folder")
@@ -219,23 +227,23 @@ def evaluate_folder(
             problems.append((name, f"no prediction in {segs}"))
             continue
         try:
-            cases.append(_score_files(segs / name, gts / name, spacing_order))
+            cases.append(_score_files(segs / name, gts / name, spacing_order, limit))
         except (Error, OSError) as error:
             problems.append((name, " ".join(str(error).split())))
     return Evaluation(tuple(cases), tuple(problems))
 
 
-def _score_files(seg: Path, truth: Path, spacing_order: SpacingOrder) -> CaseScore:
+def _score_files(seg: Path, truth: Path, spacing_order: SpacingOrder, limit: ByteLimit) -> CaseScore:
     spacing: Sequence[float] | None = None
     if suffix_of(truth) == ".npz":
-        arrays = load_arrays(truth, "gts", ("spacing",))
+        arrays = load_arrays(truth, "gts", ("spacing",), limit)
         labels = arrays["gts"]
-        prediction: NDArray[np.generic] = load_arrays(seg, "segs")["segs"]
+        prediction: NDArray[np.generic] = load_arrays(seg, "segs", limit=limit)["segs"]
         if "spacing" in arrays:
             spacing = [float(value) for value in np.asarray(arrays["spacing"], dtype=np.float64).ravel()]
     else:
-        labels, image = read_labels(truth)
-        prediction, other = read_labels(seg)
+        labels, image = read_labels(truth, max_bytes=limit.max_bytes)
+        prediction, other = read_labels(seg, max_bytes=limit.max_bytes)
         check_same_grid(image, other)
         spacing = image.spacing
     dsc, nsd, objects = score_case(prediction, labels, spacing, spacing_order)

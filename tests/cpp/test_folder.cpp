@@ -277,5 +277,25 @@ TEST_F(FolderTest, RefusesFoldersItCannotUse) {
   refused("csv");
 }
 
+TEST_F(FolderTest, ACellOfTheTableIsNoFormula) {
+  for (const char* name : {"=1.npz", "+1.npz", "-1.npz", "@1.npz", "2DBox_a=1.npz"}) add_image(name, {1, 1, 20, 20});
+  folder_options_.csv = folder_.path("times.csv");
+  EXPECT_EQ(run().done, 5);
+  for (const char* row : {"\n'=1.npz,done,1,", "\n'+1.npz,", "\n'-1.npz,", "\n'@1.npz,", "\n2DBox_a=1.npz,done,"}) {
+    EXPECT_NE(csv().find(row), std::string::npos) << row << " in " << csv();
+  }
+}
+
+TEST_F(FolderTest, ACaseAboveTheLimitFailsAndTheRestGoOn) {
+  add_image("2DBox_a.npz", {1, 1, 20, 20});
+  const std::string imgs = npy("|u1", "(200, 200)", std::string(40000, '\7'));
+  add_case("2DBox_b.npz", case_bytes(imgs, npy("|u1", "(1, 4)", std::string("\1\1\5\5"))));
+  folder_options_.max_bytes = 20000;
+  const FolderReport report = run();
+  ASSERT_EQ(report.done, 1);
+  const std::string& message = report.cases.at(1).message;
+  EXPECT_NE(message.find("expected at most 20000; raise the limit"), std::string::npos) << message;
+}
+
 }  // namespace
 }  // namespace medsam

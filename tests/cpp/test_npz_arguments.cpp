@@ -19,9 +19,9 @@ void expect_refused(const std::vector<std::string>& words, const std::string& ex
 }
 
 TEST(Arguments, EveryOption) {
-  const Arguments a =
-      parse_arguments({"-i", "in", "--output=out", "--bundle", "b", "--profile=p", "--precision", "auto", "--device",
-                       "GPU", "--threads=4", "--csv", "t.csv", "--cache-dir", "none", "--overwrite", "-q", "--times"});
+  const Arguments a = parse_arguments({"-i", "in", "--output=out", "--bundle", "b", "--profile=p", "--precision",
+                                       "auto", "--device", "GPU", "--threads=4", "--max-bytes=5000000000", "--csv",
+                                       "t.csv", "--cache-dir", "none", "--overwrite", "-q", "--times"});
   EXPECT_EQ(a.input, "in");
   EXPECT_EQ(a.output, "out");
   EXPECT_EQ(a.bundle, "b");
@@ -29,6 +29,7 @@ TEST(Arguments, EveryOption) {
   EXPECT_EQ(a.precision, "auto");
   EXPECT_EQ(a.device, "GPU");
   EXPECT_EQ(a.threads, 4);
+  EXPECT_EQ(a.max_bytes, 5000000000U);
   EXPECT_EQ(a.csv, "t.csv");
   EXPECT_EQ(a.cache_dir, "none");
   EXPECT_TRUE(a.overwrite && a.quiet && a.times);
@@ -60,6 +61,9 @@ TEST(Arguments, RefusesWhatItDoesNotKnow) {
   expect_refused({"-i", "in", "-o", "out", "--csv="}, "--csv");
   for (const char* bad : {"two", "-1", "1.5", "99999999999", ""}) {
     expect_refused({"-i", "in", "-o", "out", "--threads", bad}, "--threads");
+  }
+  for (const char* bad : {"two", "-1", "0", "1.5", "4G", "99999999999999999999", ""}) {
+    expect_refused({"-i", "in", "-o", "out", "--max-bytes", bad}, "--max-bytes");
   }
 }
 

@@ -140,8 +140,24 @@ TEST(NpzCase, TheNameDecidesAndElseTheBoxes) {
 
 TEST(NpzCase, ALargeOneWaits) {
   const std::string path = MEDSAM_ENGINE_TEST_DATA "/npz/3DBox_fortran.npz";
-  EXPECT_FALSE(read_case(path, 100).has_value());
-  EXPECT_TRUE(read_case(path, 1000).has_value());
+  const std::uint64_t any = std::uint64_t{1} << 30;
+  EXPECT_FALSE(read_case(path, {any, 100}).has_value());
+  EXPECT_TRUE(read_case(path, {any, 1000}).has_value());
+}
+
+TEST(NpzCase, ALargerOneThanTheLimitIsRefused) {
+  const std::string path = MEDSAM_ENGINE_TEST_DATA "/npz/3DBox_fortran.npz";
+  for (const ReadLimits& limits : {ReadLimits{100, std::nullopt}, ReadLimits{100, 10}}) {
+    try {
+      static_cast<void>(read_case(path, limits));
+      ADD_FAILURE() << "not refused";
+    } catch (const InvalidArgument& e) {
+      const std::string text = e.what();
+      EXPECT_NE(text.find("bytes unpacked, expected at most 100; raise the limit with --max-bytes"), std::string::npos)
+          << text;
+    }
+  }
+  EXPECT_TRUE(read_case(path, {1000, std::nullopt}).has_value());
 }
 
 TEST(NpzCase, RefusesWrongArrays) {

@@ -104,7 +104,7 @@ def test_damage_is_noticed(embedding: ImageEmbedding, tmp_path: Path) -> None:
         (tmp_path / "bad").write_bytes(bad)
         with pytest.raises(ModelError):
             load_embedding(tmp_path / "bad")
-    with pytest.raises(InvalidArgument, match="No such file"):
+    with pytest.raises(InvalidArgument, match="no such file"):
         load_embedding(tmp_path / "missing")
 
 

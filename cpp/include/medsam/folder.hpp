@@ -42,6 +42,10 @@ struct FolderProgress {
   std::int64_t steps = 0;       ///< Steps of this case in all, 0 before it is known.
 };
 
+/// The most bytes that one file may decode to when nothing else is said: a quarter of the memory that this process may
+/// use, by the machine, its control groups and RLIMIT_AS. At least 1. Thread-safe.
+MEDSAM_ENGINE_EXPORT std::uint64_t default_max_bytes();
+
 /// What a run over a folder reads, writes and calls.
 struct FolderOptions {
   /// Folder of *.npz. A name that starts with 2DBox_ is an image: imgs (H, W) or (H, W, 3) and boxes (N, 4); one that
@@ -62,6 +66,9 @@ struct FolderOptions {
   std::string modality;
   /// Most bytes of pixels read ahead, and of labels written behind, while another case is segmented. Larger ones wait.
   std::uint64_t ahead_bytes = std::uint64_t{256} << 20;
+  /// Most bytes of imgs, unpacked, that a case may have; a larger one is refused before memory is asked for. 0 =
+  /// default_max_bytes().
+  std::uint64_t max_bytes = 0;
   /// Called on the thread of run(), as a case begins and after each slice of a volume. Must not throw.
   std::function<void(const FolderProgress&)> progress;
   /// Called on the thread of run() when a case has ended, one after the other. Must not throw.

@@ -30,6 +30,12 @@ const ZipEntry& entry_of(const ZipReader& zip, const std::string& key) {
                         "), expected imgs and boxes; name the arrays so");
 }
 
+void check_limit(const ZipEntry& imgs, std::uint64_t max_bytes) {
+  if (imgs.uncompressed <= max_bytes) return;
+  throw InvalidArgument("imgs: got " + std::to_string(imgs.uncompressed) + " bytes unpacked, expected at most " +
+                        std::to_string(max_bytes) + "; raise the limit with --max-bytes (max_bytes) or split the case");
+}
+
 PixelType pixel_type(const NpyArray& imgs) {
   const auto [kind, bytes] = imgs.type();
   if (kind == 'u' && bytes == 1) return PixelType::u8;
@@ -102,14 +108,15 @@ VolumeView Case::volume() const {
   return {imgs.data(), pixel_type, depth, height, width, channels, row, height * row};
 }
 
-std::optional<Case> read_case(const std::string& path, std::uint64_t most_pixels) {
+std::optional<Case> read_case(const std::string& path, const ReadLimits& limits) {
   const ZipReader zip(path);
   const ZipEntry& imgs = entry_of(zip, "imgs");
-  if (most_pixels < kLargestPixels && imgs.uncompressed > most_pixels) return std::nullopt;
-  const NpyArray boxes(zip.read(entry_of(zip, "boxes"), kLargestBoxes), "boxes");
+  check_limit(imgs, limits.max_bytes);
+  if (limits.wait_above && imgs.uncompressed > *limits.wait_above) return std::nullopt;
+  const NpyArray boxes(zip.read(entry_of(zip, "boxes"), std::min(kLargestBoxes, limits.max_bytes)), "boxes");
   const bool volume = boxes_of_volume(boxes, path);
   check_boxes(boxes, volume);
-  Case c(NpyArray(zip.read(imgs, kLargestPixels), "imgs"));
+  Case c(NpyArray(zip.read(imgs, limits.max_bytes), "imgs"));
   c.pixel_type = pixel_type(c.imgs);
   c.is_volume = volume;
   set_shape(c);

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "medsam/folder.hpp"
 #include "medsam/image.hpp"
 #include "medsam/prompt.hpp"
 #include "medsam/volume.hpp"
@@ -16,8 +17,6 @@
 
 namespace medsam::npz {
 
-/// Most bytes of imgs: 2048 slices of 1024 x 1024 f32, or RGB u8 of 1400 cubed.
-inline constexpr std::uint64_t kLargestPixels = std::uint64_t{8} << 30;
 /// Most bytes of boxes: 1.3 million objects of int64.
 inline constexpr std::uint64_t kLargestBoxes = std::uint64_t{64} << 20;
 
@@ -41,10 +40,16 @@ struct Case {
 /// names none.
 std::string case_modality(const std::string& name);
 
-/// Reads a case; nothing when its imgs take more than `most_pixels` bytes. A name that starts with 2DBox_ is an image,
-/// (H, W) or (H, W, 3), with boxes (N, 4); one that starts with 3DBox_ a volume, (D, H, W) or (D, H, W, 3), with boxes
-/// (N, 6); any other name goes by the width of its boxes. imgs are uint8, uint16, int16 or float32 as the engine takes
-/// them, boxes of any integer or float type; N may be 0. InvalidArgument, OutOfMemory.
-std::optional<Case> read_case(const std::string& path, std::uint64_t most_pixels = kLargestPixels);
+/// How much of a case may be read.
+struct ReadLimits {
+  std::uint64_t max_bytes = default_max_bytes();  ///< Of imgs, unpacked; a larger case is refused.
+  std::optional<std::uint64_t> wait_above;        ///< Of imgs; a larger case is left for later.
+};
+
+/// Reads a case; nothing when its imgs take more than `limits.wait_above` bytes. A name that starts with 2DBox_ is an
+/// image, (H, W) or (H, W, 3), with boxes (N, 4); one that starts with 3DBox_ a volume, (D, H, W) or (D, H, W, 3), with
+/// boxes (N, 6); any other name goes by the width of its boxes. imgs are uint8, uint16, int16 or float32 as the engine
+/// takes them, boxes of any integer or float type; N may be 0. InvalidArgument, OutOfMemory.
+std::optional<Case> read_case(const std::string& path, const ReadLimits& limits = {});
 
 }  // namespace medsam::npz

@@ -41,11 +41,11 @@ struct Loaded {
   [[nodiscard]] bool deferred() const { return !content && fault.empty(); }
 };
 
-Loaded load(const std::string& path, std::uint64_t most_pixels) {
+Loaded load(const std::string& path, const npz::ReadLimits& limits) {
   const Stopwatch watch;
   Loaded loaded;
   try {
-    loaded.content = at_edge("reading", [&] { return npz::read_case(path, most_pixels); });
+    loaded.content = at_edge("reading", [&] { return npz::read_case(path, limits); });
   } catch (const Error& e) {
     loaded.fault = e.what();
   }
@@ -70,7 +70,7 @@ CaseReport save(CaseReport report, const std::string& path, const npz::Segs& seg
 
 struct FolderRun::Impl {
   explicit Impl(FolderOptions opts) : options(std::move(opts)), cases(npz::list_cases(options)), times(options.csv) {
-    if (!cases.pending.empty()) read_ahead(0, npz::kLargestPixels);
+    if (!cases.pending.empty()) read_ahead(0, std::nullopt);
   }
 
   FolderReport run(const Engine* engine);
@@ -83,7 +83,7 @@ struct FolderRun::Impl {
   const pid_t pid = ::getpid();
 
  private:
-  void read_ahead(std::size_t index, std::uint64_t most_pixels);
+  void read_ahead(std::size_t index, std::optional<std::uint64_t> wait_above);
   Loaded take(std::size_t index);
   void run_case(const Engine& engine, std::size_t index);
   npz::Segs segment(const Engine& engine, const npz::Case& content, CaseReport& report,
@@ -98,17 +98,18 @@ struct FolderRun::Impl {
   std::future<CaseReport> writer_;  // last, so that it ends before what it uses
 };
 
-void FolderRun::Impl::read_ahead(std::size_t index, std::uint64_t most_pixels) {
+void FolderRun::Impl::read_ahead(std::size_t index, std::optional<std::uint64_t> wait_above) {
   if (index >= cases.pending.size()) return;
   const std::string path = (std::filesystem::path(options.input) / cases.pending[index]).string();
-  next_ = std::async(std::launch::async, [path, most_pixels] { return load(path, most_pixels); });
+  const npz::ReadLimits limits{options.max_bytes == 0 ? default_max_bytes() : options.max_bytes, wait_above};
+  next_ = std::async(std::launch::async, [path, limits] { return load(path, limits); });
 }
 
 Loaded FolderRun::Impl::take(std::size_t index) {
   Loaded loaded = next_.get();
   if (loaded.deferred()) {
     join_writer();  // a large case: let go of all else first
-    read_ahead(index, npz::kLargestPixels);
+    read_ahead(index, std::nullopt);
     loaded = next_.get();
   }
   return loaded;

@@ -2,7 +2,6 @@
 #include "npz/zip_reader.hpp"
 
 #include <libdeflate.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <memory>
@@ -10,6 +9,7 @@
 #include <optional>
 
 #include "medsam/error.hpp"
+#include "memory_limit.hpp"
 
 namespace medsam::npz {
 
@@ -95,12 +95,10 @@ void apply_zip64(ZipEntry& entry, const std::uint8_t* extra, std::size_t size) {
 
 /// Refused here rather than killed by the kernel, which promises more memory than there is.
 void check_memory(std::uint64_t bytes, const std::string& name) {
-  const long pages = ::sysconf(_SC_PHYS_PAGES), page = ::sysconf(_SC_PAGE_SIZE);
-  if (pages <= 0 || page <= 0) return;
-  const std::uint64_t memory = static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(page);
+  const std::uint64_t memory = usable_memory();
   if (bytes <= memory) return;
-  throw OutOfMemory("npz: " + name + " holds " + std::to_string(bytes) + " bytes, expected at most the machine's " +
-                    std::to_string(memory) + "; split the volume");
+  throw OutOfMemory("npz: " + name + " holds " + std::to_string(bytes) + " bytes, expected at most the " +
+                    std::to_string(memory) + " that this process may use; split the volume");
 }
 
 void inflate(const Bytes& from, const Bytes& to, const std::string& name) {

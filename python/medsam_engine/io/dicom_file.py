@@ -11,10 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsam_engine.errors import InvalidArgument
+from medsam_engine.io.byte_limit import ByteLimit
 from medsam_engine.io.dicom_pixels import DicomPixels, decode, read_dataset
 from medsam_engine.io.dicom_planes import Plane, plane_of, stack_planes
 from medsam_engine.io.dicom_tags import check_all_or_none, check_frames
+from medsam_engine.io.edge import reading
 from medsam_engine.io.extras import require
+from medsam_engine.io.input_file import open_input
 from medsam_engine.io.medical_image import DicomSource, MedicalImage, Vector, engine_values
 
 _NOT_IMAGES = ("SEG", "RTDOSE", "RTSTRUCT", "RTPLAN", "SR", "PR", "KO", "REG")
@@ -31,15 +34,15 @@ class _Header:
     plane: Plane
 
 
-def read_dicom_file(path: Path) -> MedicalImage:
+def read_dicom_file(path: Path, limit: ByteLimit) -> MedicalImage:
     """One file: (H, W), or (D, H, W) of a multi-frame object, with a last axis of 3 for colour.
 
     Raises:
         InvalidArgument: damaged, no image, or frames that make no volume.
         Unsupported: no decoder for its compression, or the extra [medical] is missing.
     """
-    dataset = read_dataset(path)
-    pixels = decode(dataset, path)
+    dataset = read_dataset(path, limit)
+    pixels = decode(dataset, path, limit)
     frames = int(dataset.get("NumberOfFrames") or 1)
     if pixels.values.ndim - int(pixels.colour) == 3:
         return _multi_frame(dataset, pixels, path, frames)
@@ -139,33 +142,40 @@ def _multi_frame(dataset: Any, pixels: DicomPixels, path: Path, frames: int) -> 
     )
 
 
-def _scan(folder: Path) -> tuple[list[_Header], list[str]]:
+def _header(path: Path, limit: ByteLimit) -> _Header | str:
+    """What the series needs to know of a file, or why it is no image of a series."""
+    with open_input(path) as file:
+        if file.read(132)[128:] != b"DICM":
+            return "no DICOM file"
+    dataset = read_dataset(path, limit, pixels=False)
+    modality = str(dataset.get("Modality") or "")
+    if "Rows" not in dataset or modality in _NOT_IMAGES:
+        return modality or "no image"
+    return _Header(
+        path=path,
+        series=str(dataset.get("SeriesInstanceUID") or "without UID"),
+        description=str(dataset.get("SeriesDescription") or ""),
+        modality=modality,
+        size=(int(dataset.Rows), int(dataset.Columns)),
+        frames=int(dataset.get("NumberOfFrames") or 1),
+        plane=plane_of(dataset),
+    )
+
+
+def _scan(folder: Path, limit: ByteLimit) -> tuple[list[_Header], list[str]]:
     """The image files of a folder (not of its subfolders), and notes about the others."""
-    pydicom = require("pydicom", "medical", f"reading {folder}")
+    require("pydicom", "medical", f"reading {folder}")
     headers: list[_Header] = []
     others: Counter[str] = Counter()
     for path in sorted(folder.iterdir()):
         if not path.is_file() or path.name.startswith(".") or path.name == "DICOMDIR":
             continue
-        if not pydicom.misc.is_dicom(path):
-            others["no DICOM file"] += 1
-            continue
-        dataset = read_dataset(path, stop_before_pixels=True)
-        modality = str(dataset.get("Modality") or "")
-        if "Rows" not in dataset or modality in _NOT_IMAGES:
-            others[modality or "no image"] += 1
-            continue
-        headers.append(
-            _Header(
-                path=path,
-                series=str(dataset.get("SeriesInstanceUID") or "without UID"),
-                description=str(dataset.get("SeriesDescription") or ""),
-                modality=modality,
-                size=(int(dataset.Rows), int(dataset.Columns)),
-                frames=int(dataset.get("NumberOfFrames") or 1),
-                plane=plane_of(dataset),
-            )
-        )
+        with reading(path):  # which of many files it was is the first thing to say
+            found = _header(path, limit)
+        if isinstance(found, str):
+            others[found] += 1
+        else:
+            headers.append(found)
     return headers, [f"{count} files left out: {kind}" for kind, count in sorted(others.items())]
 
 
@@ -189,21 +199,21 @@ def _chosen_series(headers: list[_Header], series: str | None, folder: Path) -> 
     return headers
 
 
-def read_dicom_series(folder: Path, series: str | None = None) -> MedicalImage:
+def read_dicom_series(folder: Path, series: str | None, limit: ByteLimit) -> MedicalImage:
     """A folder of single-frame files of one series, sorted by position: (D, H, W), with a last axis of 3 for colour.
 
     Raises:
         InvalidArgument: no or several series, a missing or doubled slice, a tilted gantry, a damaged file.
         Unsupported: no decoder for the compression, or the extra [medical] is missing.
     """
-    headers, notes = _scan(folder)
+    headers, notes = _scan(folder, limit)
     if not headers:
         raise InvalidArgument(
             f"image: got no DICOM image in {folder}, expected the files of a series; name their folder"
         )
     chosen = _chosen_series(headers, series, folder)
     if len(chosen) == 1 and chosen[0].frames > 1:
-        return read_dicom_file(chosen[0].path)
+        return read_dicom_file(chosen[0].path, limit)
     for header in chosen:
         if header.frames > 1:
             raise InvalidArgument(
@@ -222,7 +232,7 @@ def read_dicom_series(folder: Path, series: str | None = None) -> MedicalImage:
             )
     stack = stack_planes([h.plane for h in chosen], [h.path.name for h in chosen], str(folder))
     files = [chosen[k].path for k in stack.order]
-    values, slices, slice_notes = _decoded(files, folder)
+    values, slices, slice_notes = _decoded(files, folder, limit)
     notes += [*([chosen[0].plane.note] if chosen[0].plane.note else []), *slice_notes]
     padding = tuple(part.padding[0] if part.padding else None for part in slices)
     hounsfield = _is_hounsfield(chosen[0].modality, slices, notes)
@@ -242,13 +252,17 @@ def read_dicom_series(folder: Path, series: str | None = None) -> MedicalImage:
     )
 
 
-def _decoded(files: Sequence[Path], folder: Path) -> tuple[NDArray[np.generic], list[DicomPixels], list[str]]:
+def _decoded(
+    files: Sequence[Path], folder: Path, limit: ByteLimit
+) -> tuple[NDArray[np.generic], list[DicomPixels], list[str]]:
     """The voxels of all slices, what each file says of its own (without its pixels), and notes."""
     slices: list[NDArray[np.generic]] = []
     kinds: list[DicomPixels] = []
     notes: Counter[str] = Counter()
     for k, path in enumerate(files):
-        pixels = decode(read_dataset(path), path)
+        left = ByteLimit(max(0, limit.max_bytes - sum(values.nbytes for values in slices)))
+        with reading(path):
+            pixels = decode(read_dataset(path, limit), path, left)
         if k and pixels.colour != kinds[0].colour:
             raise InvalidArgument(f"series: got grey and colour slices in {folder}, expected one kind; separate them")
         if k and pixels.units != kinds[0].units:

@@ -4,22 +4,26 @@
 import logging
 import struct
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medsam_engine.errors import InvalidArgument, Unsupported
+from medsam_engine.io.byte_limit import ByteLimit
 from medsam_engine.io.dicom_compressed import check_codestreams, plugin_for
+from medsam_engine.io.dicom_limit import check_pixels, inflated
 from medsam_engine.io.dicom_rescale import in_units
 from medsam_engine.io.dicom_stored import is_padding, stored_values
 from medsam_engine.io.dicom_tables import palette_colours
 from medsam_engine.io.dicom_tags import check_numbers
 from medsam_engine.io.extras import require
+from medsam_engine.io.input_file import open_input, size_of
 from medsam_engine.io.medical_image import Interval, engine_values
 
 _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT")
@@ -46,33 +50,55 @@ class DicomPixels:
     below_zero: bool = False
 
 
-def read_dataset(path: Path, **options: Any) -> Any:
-    """The file as a pydicom Dataset. InvalidArgument: no DICOM file, a damaged one, or text where numbers belong."""
+def read_dataset(path: Path, limit: ByteLimit, *, pixels: bool = True) -> Any:
+    """The file as a pydicom Dataset; without `pixels` up to them.
+
+    Raises:
+        InvalidArgument: no DICOM file, a damaged one, a file or a deflated dataset of more than the limit, or text
+            where numbers belong.
+    """
     pydicom = require("pydicom", "medical", f"reading {path}")
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), open_input(path) as file:
             warnings.simplefilter("ignore")  # on odd but readable values; what matters is checked where it is used
-            dataset = pydicom.dcmread(path, **options)
+            limit.check_file(size_of(file), path)
+            dataset = _inflated_dataset(pydicom, file, path, limit)
+            if dataset is None:
+                dataset = pydicom.dcmread(file, stop_before_pixels=not pixels)
             check_numbers(dataset, path)
             return dataset
     except InvalidArgument:
         raise
     except pydicom.errors.InvalidDicomError as error:
         raise InvalidArgument(f"image: got {path}, expected a DICOM file; it has no DICOM header") from error
-    except (EOFError, ValueError, KeyError, AttributeError, NotImplementedError) as error:
+    except (EOFError, ValueError, KeyError, AttributeError, NotImplementedError, zlib.error) as error:
         raise InvalidArgument(f"image: got {path}, expected a whole DICOM file; {_line(error)}") from error
+
+
+def _inflated_dataset(pydicom: Any, file: BinaryIO, path: Path, limit: ByteLimit) -> Any:
+    """The dataset of a deflated file, which pydicom would inflate without a bound; None for other files, rewound."""
+    preamble = pydicom.filereader.read_preamble(file, False)
+    meta = pydicom.filereader.read_dataset(file, False, True, stop_when=lambda tag, *_: tag.group != 2)
+    if meta.get("TransferSyntaxUID") != pydicom.uid.DeflatedExplicitVRLittleEndian:
+        file.seek(0)
+        return None
+    dataset = pydicom.filereader.read_dataset(inflated(file, path, limit), False, True)
+    meta = pydicom.dataset.FileMetaDataset(meta)
+    whole = pydicom.dataset.FileDataset(str(path), dataset, preamble, meta, False, True)
+    whole.set_original_encoding(False, True, dataset.original_character_set)
+    return whole
 
 
 def _line(error: object) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def decode(dataset: Any, path: Path) -> DicomPixels:
+def decode(dataset: Any, path: Path, limit: ByteLimit) -> DicomPixels:
     """Decompresses and rescales.
 
     Raises:
-        InvalidArgument: no pixels, cut off, other than the header says, or a photometric interpretation that is no
-            image of values or colours.
+        InvalidArgument: no pixels, cut off, more than the limit, other than the header says, or a photometric
+            interpretation that is no image of values or colours.
         Unsupported: compressed in a way for which no decoder is installed.
     """
     if not any(name in dataset for name in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
@@ -91,7 +117,7 @@ def decode(dataset: Any, path: Path) -> DicomPixels:
             "palette; convert it"
         )
     notes: list[str] = []
-    values = _decompressed(dataset, path, notes, keep_unused_bits=grey)
+    values = _decompressed(dataset, path, notes, grey, limit)
     _check_shape(values, dataset, samples, path)
     if not grey and values.dtype.kind != "u":
         raise InvalidArgument(
@@ -146,27 +172,35 @@ def _check_shape(values: NDArray[np.generic], dataset: Any, samples: int, path: 
 
 
 @contextmanager
-def _quiet_pydicom() -> Iterator[None]:
-    """Keeps pydicom from logging the tracebacks of decoders that it tries in turn; the last error is raised anyway."""
+def quiet_pydicom() -> Iterator[None]:
+    """Keeps pydicom from logging and warning, of the decoders that it tries in turn and of text that it cannot decode.
+
+    The last decoder's error is raised anyway; what matters of the rest is checked where it is used.
+    """
     logger = logging.getLogger("pydicom")
     before, handler = logger.propagate, logging.NullHandler()
     logger.addHandler(handler)
     logger.propagate = False
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         logger.propagate = before
         logger.removeHandler(handler)
 
 
-def _decompressed(dataset: Any, path: Path, notes: list[str], keep_unused_bits: bool) -> NDArray[np.generic]:
+def _decompressed(
+    dataset: Any, path: Path, notes: list[str], keep_unused_bits: bool, limit: ByteLimit
+) -> NDArray[np.generic]:
     pixels = require("pydicom.pixels", "medical", f"reading {path}")
     # pydicom masks unused bits for some transfer syntaxes only; of grey images stored_values masks them for all.
     options: dict[str, Any] = {"correct_unused_bits": False} if keep_unused_bits else {}
     try:
+        check_pixels(dataset, path, limit)
         check_codestreams(dataset, path)
         options["decoding_plugin"] = plugin_for(dataset)
-        with _quiet_pydicom(), warnings.catch_warnings(record=True) as caught:
+        with quiet_pydicom(), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             values: NDArray[np.generic] = pixels.pixel_array(dataset, raw=False, **options)
     except InvalidArgument:

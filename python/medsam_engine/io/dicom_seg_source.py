@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from medsam_engine.errors import Unsupported
+from medsam_engine.io.byte_limit import ByteLimit
 from medsam_engine.io.dicom_pixels import read_dataset
 from medsam_engine.io.dicom_tags import functional_groups
 
@@ -31,7 +32,7 @@ def source_header(path: Path) -> Any:
         InvalidArgument: the file cannot be read.
         Unsupported: it lacks an identifier or a place.
     """
-    dataset = read_dataset(path, stop_before_pixels=True)
+    dataset = read_dataset(path, ByteLimit.of(None), pixels=False)
     _drop_unreadable(dataset)
     _check_needed(dataset, path)
     if dataset.get("SpecificCharacterSet"):

@@ -9,8 +9,11 @@ from numpy.typing import NDArray
 
 from medsam_engine import atomic_file
 from medsam_engine.errors import InvalidArgument
+from medsam_engine.io.byte_limit import ByteLimit
 from medsam_engine.io.dicom_file import read_dicom_file, read_dicom_series
+from medsam_engine.io.dicom_pixels import quiet_pydicom
 from medsam_engine.io.dicom_seg import check_seg, seg_bytes
+from medsam_engine.io.edge import reading
 from medsam_engine.io.extras import require
 from medsam_engine.io.formats import Format, input_format, output_format, suffix_of
 from medsam_engine.io.itk_file import read_itk, write_itk
@@ -19,7 +22,13 @@ from medsam_engine.io.nifti_file import nifti_bytes, read_nifti
 from medsam_engine.io.npz_file import load_arrays, npz_bytes, read_npz
 
 
-def read(path: str | os.PathLike[str], *, volume: int | None = None, series: str | None = None) -> MedicalImage:
+def read(
+    path: str | os.PathLike[str],
+    *,
+    volume: int | None = None,
+    series: str | None = None,
+    max_bytes: int | None = None,
+) -> MedicalImage:
     """Reads NIfTI, NRRD, MetaImage, DICOM (a file or a series' folder), PNG, JPEG, TIFF or the challenge's NPZ.
 
     Voxels stay in the file's order: nothing is resampled or turned. The format follows from the name, for files without
@@ -29,37 +38,41 @@ def read(path: str | os.PathLike[str], *, volume: int | None = None, series: str
         path: a file, or a folder of DICOM files.
         volume: which volume of a 4D NIfTI, NRRD or MetaImage file, from 0.
         series: SeriesInstanceUID, where a folder holds several.
+        max_bytes: most bytes that the voxels may have in the file's own type, checked before memory is asked for; None
+            = a quarter of the memory that this process may use.
 
     Raises:
-        InvalidArgument: missing, damaged, ambiguous (4D, two series) or without a sound geometry (singular or sheared
-            axes, missing slices, NaN).
+        InvalidArgument: missing, no regular file, damaged, larger than max_bytes, ambiguous (4D, two series) or without
+            a sound geometry (singular or sheared axes, missing slices, NaN).
+        OutOfMemory: an allocation failed.
         Unsupported: an optional library or decoder is not installed.
     """
-    where = Path(path)
+    where, limit = Path(path), ByteLimit.of(max_bytes)
+    with reading(where):
+        return _read(where, volume, series, limit)
+
+
+def _read(where: Path, volume: int | None, series: str | None, limit: ByteLimit) -> MedicalImage:
     kind = input_format(where)
     if series is not None and not where.is_dir():
         raise InvalidArgument(f"series: got {series} for the file {where}, expected a folder; leave it out")
-    try:
-        if kind is Format.NIFTI:
-            return read_nifti(where, volume)
-        if kind is Format.ITK:
-            return read_itk(where, volume)
-        if volume is not None:
-            raise InvalidArgument(
-                f"volume: got {volume} for {where}, expected a 4D NIfTI, NRRD or MHA file; leave it out"
-            )
-        if kind is Format.DICOM:
-            return read_dicom_series(where, series) if where.is_dir() else read_dicom_file(where)
-        return read_npz(where) if kind is Format.NPZ else _read_picture(where)
-    except OSError as error:
-        raise InvalidArgument(f"image: got {where}, expected a readable file; {error.strerror or error}") from error
+    if kind is Format.NIFTI:
+        return read_nifti(where, volume, limit)
+    if kind is Format.ITK:
+        return read_itk(where, volume, limit)
+    if volume is not None:
+        raise InvalidArgument(f"volume: got {volume} for {where}, expected a 4D NIfTI, NRRD or MHA file; leave it out")
+    if kind is Format.DICOM:
+        with quiet_pydicom():
+            return read_dicom_series(where, series, limit) if where.is_dir() else read_dicom_file(where, limit)
+    return read_npz(where, limit) if kind is Format.NPZ else _read_picture(where, limit)
 
 
-def _read_picture(path: Path) -> MedicalImage:
+def _read_picture(path: Path, limit: ByteLimit) -> MedicalImage:
     require("PIL", "cli", f"reading {path}")
     from medsam_engine.io.image_file import read_image
 
-    picture = read_image(path)
+    picture = read_image(path, max_bytes=limit.max_bytes)
     return MedicalImage(
         array=picture.pixels,
         spacing=(1.0, 1.0, 1.0),
@@ -74,7 +87,9 @@ def _read_picture(path: Path) -> MedicalImage:
     )
 
 
-def read_labels(path: str | os.PathLike[str], *, volume: int | None = None) -> tuple[NDArray[np.generic], MedicalImage]:
+def read_labels(
+    path: str | os.PathLike[str], *, volume: int | None = None, max_bytes: int | None = None
+) -> tuple[NDArray[np.generic], MedicalImage]:
     """A label map, unsigned integers (D, H, W) or (H, W), and the image it was read as, for its grid.
 
     Of an NPZ file `segs` is taken, else `gts`.
@@ -82,8 +97,13 @@ def read_labels(path: str | os.PathLike[str], *, volume: int | None = None) -> t
     Raises:
         InvalidArgument: as read; values that are no whole numbers of 0 or more; colour.
     """
-    where = Path(path)
-    image = _npz_labels(where) if input_format(where) is Format.NPZ else read(where, volume=volume)
+    where, limit = Path(path), ByteLimit.of(max_bytes)
+    with reading(where, "labels"):
+        image = _npz_labels(where, limit) if input_format(where) is Format.NPZ else _read(where, volume, None, limit)
+        return _as_labels(image, where), image
+
+
+def _as_labels(image: MedicalImage, where: Path) -> NDArray[np.generic]:
     values = image.array
     if image.colour:
         raise InvalidArgument(f"labels: got a colour image in {where}, expected one label a voxel; write a label map")
@@ -91,15 +111,11 @@ def read_labels(path: str | os.PathLike[str], *, volume: int | None = None) -> t
         raise InvalidArgument(f"labels: got fractions in {where}, expected whole numbers; write a label map")
     if values.size and float(values.min()) < 0:
         raise InvalidArgument(f"labels: got {values.min()} in {where}, expected 0 or more; write a label map")
-    return values.astype(label_dtype(values)), image
+    return values.astype(label_dtype(values), copy=False)
 
 
-def _npz_labels(path: Path) -> MedicalImage:
-    try:
-        arrays = load_arrays(path, "segs")
-    except InvalidArgument:
-        arrays = load_arrays(path, "gts")
-    (values,) = arrays.values()
+def _npz_labels(path: Path, limit: ByteLimit) -> MedicalImage:
+    (values,) = load_arrays(path, ("segs", "gts"), limit=limit).values()
     if values.dtype.kind not in "iub" or values.ndim not in (2, 3):
         raise InvalidArgument(
             f"labels: got {values.dtype} of shape {values.shape} in {path}, expected integers (D, H, W) or (H, W); "

@@ -5,6 +5,7 @@ from enum import Enum
 from pathlib import Path
 
 from medsam_engine.errors import InvalidArgument
+from medsam_engine.io.input_file import open_input
 
 
 class Format(Enum):
@@ -33,17 +34,15 @@ def suffix_of(path: Path) -> str:
 
 
 def input_format(path: Path) -> Format:
-    """The format of an existing file or folder. InvalidArgument: missing, or of no known kind."""
+    """The format of an existing file or folder. InvalidArgument: missing, no regular file, or of no known kind."""
     if path.is_dir():
         return Format.DICOM
-    if not path.is_file():
-        raise InvalidArgument(f"image: got {path}, expected a file or a folder of DICOM files; no such file")
+    with open_input(path) as file:
+        start = file.read(132)
     known = _SUFFIXES.get(suffix_of(path))
     if known is not None:
         return known
-    with path.open("rb") as file:  # archives name DICOM files without an ending
-        start = file.read(132)
-    if start[128:] == b"DICM":
+    if start[128:] == b"DICM":  # archives name DICOM files without an ending
         return Format.DICOM
     raise InvalidArgument(f"image: got {path}, expected {_READABLE}; its name and content are none of these")
 

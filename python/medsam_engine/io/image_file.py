@@ -10,16 +10,21 @@ EXIF orientation is noted, not applied, because the caller's coordinates refer t
 import os
 import warnings
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medsam_engine.errors import InvalidArgument
+from medsam_engine.io.byte_limit import ByteLimit
+from medsam_engine.io.edge import reading
+from medsam_engine.io.input_file import open_input, size_of
 from medsam_engine.io.tiff_file import is_tiff, read_tiff
+from medsam_engine.printable import one_line
 
 if TYPE_CHECKING:
     from PIL import Image
+    from PIL import ImageFile as ImageFilePlugin
 
 _EXIF_ORIENTATION = 0x0112
 _ACCEPTED = "expected a PNG, JPEG or TIFF image, grey or RGB"
@@ -33,38 +38,58 @@ class ImageFile:
     notes: list[str] = field(default_factory=list)
 
 
-def read_image(path: str | os.PathLike[str]) -> ImageFile:
+def read_image(path: str | os.PathLike[str], *, max_bytes: int | None = None) -> ImageFile:
     """Reads one image.
 
+    Args:
+        path: the file.
+        max_bytes: most bytes that its samples may have, checked before memory is asked for; None = a quarter of the
+            memory that this process may use.
+
     Raises:
-        InvalidArgument: the file is missing, not such an image, damaged, or holds what this cannot keep unchanged.
+        InvalidArgument: the file is missing, not such an image, damaged, larger than max_bytes, or holds what this
+            cannot keep unchanged.
         Unsupported: a TIFF file, and tifffile or the codec for its compression is not installed.
     """
-    from PIL import Image, UnidentifiedImageError
-
-    name = os.fspath(path)
-    try:
-        with open(name, "rb") as file:
-            start = file.read(4)
-        if is_tiff(start):
-            return ImageFile(*read_tiff(name))
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(name, formats=("PNG", "JPEG")) as image:
-                return _read(image, name)
-    except FileNotFoundError as error:
-        raise InvalidArgument(f"image: got {name}, expected a file; no such file") from error
-    except UnidentifiedImageError as error:
-        raise InvalidArgument(f"image: got {name}, {_ACCEPTED}; its content is none of these") from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise InvalidArgument(f"image: got {name}, {_ACCEPTED} of a plausible size; {error}") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:  # what Pillow raises for damaged files
-        if isinstance(error, InvalidArgument):
-            raise
-        raise InvalidArgument(f"image: got {name}, expected a readable file; {' '.join(str(error).split())}") from error
+    name, limit = os.fspath(path), ByteLimit.of(max_bytes)
+    with reading(name), open_input(name) as file:
+        limit.check_file(size_of(file), name)
+        if is_tiff(file.read(4)):
+            file.seek(0)
+            return ImageFile(*read_tiff(file, name, limit))
+        try:
+            with _opened(file, name) as image:
+                _check_size(image, name, limit)
+                return _read(image, file, name)
+        except (SyntaxError, EOFError) as error:  # what Pillow raises for damaged files, as ValueError and OSError
+            raise InvalidArgument(f"image: got {name}, expected a readable file; {one_line(error)}") from error
 
 
-def _read(image: "Image.Image", name: str) -> ImageFile:
+def _opened(file: BinaryIO, name: str) -> "ImageFilePlugin.ImageFile":
+    """As Image.open, without its fixed limit of pixels: the limit here is that of bytes, of the caller."""
+    from PIL import Image, JpegImagePlugin, PngImagePlugin
+
+    file.seek(0)
+    start = file.read(16)
+    for plugin in (PngImagePlugin.PngImageFile, JpegImagePlugin.JpegImageFile):
+        factory, accept = Image.OPEN[plugin.format]
+        if accept is not None and accept(start) is True:
+            file.seek(0)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # on chunks that do not matter here
+                # Without the name, by which Pillow would open the file again to map it.
+                return factory(file, "")
+    raise InvalidArgument(f"image: got {name}, {_ACCEPTED}; its content is none of these")
+
+
+def _check_size(image: "Image.Image", name: str, limit: ByteLimit) -> None:
+    width, height = image.size
+    wide = ";16" in _rawmode(image) and image.mode != "I"
+    samples = {"P": 3, "PA": 4, "I": 4, "F": 4, "I;16": 1, "I;16B": 1}.get(image.mode, len(image.getbands()))
+    limit.check(width * height * samples * (2 if wide else 1), f"{width}x{height} pixels", name)
+
+
+def _read(image: "Image.Image", file: BinaryIO, name: str) -> ImageFile:
     notes: list[str] = []
     rawmode = _rawmode(image)  # before getexif(), which may load the image and forget it
     frames = getattr(image, "n_frames", 1)
@@ -78,7 +103,7 @@ def _read(image: "Image.Image", name: str) -> ImageFile:
     if rawmode in ("L;2", "L;4"):
         notes.append(f"{rawmode[-1]}-bit values stretched to 0 to 255")
     if ";16" in rawmode and image.mode != "I;16":
-        pixels: NDArray[np.generic] = _read_16_bit_colour(image, rawmode, name)
+        pixels: NDArray[np.generic] = _read_16_bit_colour(image, file, rawmode, name)
     else:
         pixels = _read_pillow_mode(image, name, notes)
     _check_transparent_colour(image, pixels, name, notes)
@@ -131,19 +156,18 @@ def _rawmode(image: "Image.Image") -> str:
     return str(arguments if isinstance(arguments, str) else arguments[0]) if arguments else ""
 
 
-def _read_16_bit_colour(image: "Image.Image", rawmode: str, name: str) -> NDArray[np.uint16]:
+def _read_16_bit_colour(image: "Image.Image", file: BinaryIO, rawmode: str, name: str) -> NDArray[np.uint16]:
     """16-bit RGB, of which Pillow keeps one byte a sample. Unpacked in the other byte order it keeps the other byte."""
-    from PIL import Image
-
     little = np.little_endian
     other = {"RGB;16B": "RGB;16L", "RGB;16L": "RGB;16B", "RGB;16N": "RGB;16B" if little else "RGB;16L"}.get(rawmode)
     if image.mode != "RGB" or other is None:
         raise InvalidArgument(f"image: got 16-bit {image.mode} in {name}, {_ACCEPTED}; save it as 16-bit RGB or grey")
-    high = np.array(image, dtype=np.uint16)
-    with Image.open(name, formats=("PNG",)) as again:
+    pixels = np.asarray(image).astype(np.uint16)
+    pixels <<= 8
+    with _opened(file, name) as again:
         again.tile = [tile._replace(args=_with_rawmode(tile.args, other)) for tile in again.tile]
-        low = np.array(again, dtype=np.uint16)
-    return np.asarray((high << 8) | low, dtype=np.uint16)
+        pixels |= np.asarray(again)
+    return pixels
 
 
 def _with_rawmode(arguments: str | tuple[Any, ...] | None, rawmode: str) -> str | tuple[Any, ...]:

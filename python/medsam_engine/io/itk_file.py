@@ -1,7 +1,6 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """NRRD and MetaImage files, through SimpleITK."""
 
-import math
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,13 @@ from numpy.typing import NDArray
 
 from medsam_engine import atomic_file
 from medsam_engine.errors import InvalidArgument
+from medsam_engine.io.byte_limit import ByteLimit
 from medsam_engine.io.extras import require
+from medsam_engine.io.input_file import open_input
 from medsam_engine.io.medical_image import ItkSource, MedicalImage, chosen_volume, engine_values
-
-_LARGEST_RATIO = 1032  # of deflate: 258 bytes for two bits
-_SMALL = 1 << 28  # bytes that any file may ask for
+from medsam_engine.io.meta_header import META
+from medsam_engine.io.nrrd_header import NRRD
+from medsam_engine.io.plain_header import canonical_file
 
 
 def _reason(error: RuntimeError) -> str:
@@ -26,52 +27,37 @@ def _reason(error: RuntimeError) -> str:
     )
 
 
-def _check_claim(path: Path) -> None:
-    """ITK asks for all the memory that a header claims, and clears it, before it looks whether there is data."""
+def _read(path: Path, limit: ByteLimit) -> Any:
     sitk = require("SimpleITK", "medical", f"reading {path}")
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    reader.ReadImageInformation()
-    # Of no sample type more than 8 bytes; a header of its own (.mhd, .nhdr) has its data beside it.
-    claimed = math.prod(reader.GetSize()) * reader.GetNumberOfComponents() * 8
-    there = path.stat().st_size
-    if path.suffix.lower() in (".mhd", ".nhdr"):
-        there = sum(file.stat().st_size for file in path.parent.iterdir() if file.is_file())
-    if claimed > max(_SMALL, 8 * _LARGEST_RATIO * there):
-        raise InvalidArgument(
-            f"image: got {path}, whose header claims {'x'.join(map(str, reader.GetSize()))} voxels for {there} bytes, "
-            "expected a whole file; its data is missing"
-        )
-
-
-def _read(path: Path) -> Any:
-    sitk = require("SimpleITK", "medical", f"reading {path}")
-    before = sitk.ProcessObject.GetGlobalWarningDisplay()
-    sitk.ProcessObject.SetGlobalWarningDisplay(False)  # ITK prints; what matters is checked below
-    try:
-        _check_claim(path)
-        return sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        if "Bad direction" in str(error) or "determinant" in str(error):
+    form = META if path.suffix.lower() in (".mha", ".mhd") else NRRD
+    with open_input(path) as file, canonical_file(form.read(file, path), form, file, path, limit) as whole:
+        before = sitk.ProcessObject.GetGlobalWarningDisplay()
+        sitk.ProcessObject.SetGlobalWarningDisplay(False)  # ITK prints; what matters is checked below
+        try:
+            return sitk.ReadImage(str(whole), imageIO=form.image_io)
+        except RuntimeError as error:
+            if "Bad direction" in str(error) or "determinant" in str(error):
+                raise InvalidArgument(
+                    f"geometry: got a singular orientation in {path}, expected three independent axes; "
+                    "correct the file's header"
+                ) from error
             raise InvalidArgument(
-                f"geometry: got a singular orientation in {path}, expected three independent axes; "
-                "correct the file's header"
+                f"image: got {path}, expected a readable NRRD or MetaImage file; "
+                f"{_reason(error).replace(str(whole), str(path))}"
             ) from error
-        raise InvalidArgument(
-            f"image: got {path}, expected a readable NRRD or MetaImage file; {_reason(error)}"
-        ) from error
-    finally:
-        sitk.ProcessObject.SetGlobalWarningDisplay(before)
+        finally:
+            sitk.ProcessObject.SetGlobalWarningDisplay(before)
 
 
-def read_itk(path: Path, volume: int | None = None) -> MedicalImage:
+def read_itk(path: Path, volume: int | None, limit: ByteLimit) -> MedicalImage:
     """Reads one image or volume: (D, H, W) of a 3D or 4D file, (H, W) of a 2D one, with a last axis of 3 for RGB.
 
     Raises:
-        InvalidArgument: a damaged file, several volumes and none chosen, a singular or sheared grid, NaN.
+        InvalidArgument: a damaged file, a header that is not of the plain form or names other files, more than the
+            limit, several volumes and none chosen, a singular or sheared grid, NaN.
         Unsupported: SimpleITK is not installed.
     """
-    image = _read(path)
+    image = _read(path, limit)
     dimension, components = image.GetDimension(), image.GetNumberOfComponentsPerPixel()
     sitk = require("SimpleITK", "medical", f"reading {path}")
     values: NDArray[np.generic] = sitk.GetArrayFromImage(image)

@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsam_engine.errors import InvalidArgument
+from medsam_engine.io.byte_limit import ByteLimit
 from medsam_engine.io.gzip_stream import GzipStream
+from medsam_engine.io.input_file import open_input, size_of
 from medsam_engine.io.medical_image import MedicalImage, NiftiSource, chosen_volume, engine_values
 from medsam_engine.io.nifti_header import (
     DTYPES,
@@ -48,47 +50,25 @@ class NiftiVolume:
 
 
 _CHUNK = 1 << 20
+_LARGEST_RATIO = 1032  # of deflate: 258 bytes for two bits
 
 
-def _end(header: NDArray[np.void], sizes: list[int]) -> int:
-    """The byte after the last voxel, as the header has it; 0 when it makes no sense."""
-    dtype = _TYPES.get(int(header["datatype"]))
-    start = float(header["vox_offset"])
-    if dtype is None or not 1 <= sizes[0] <= 7 or min(sizes[1 : sizes[0] + 1]) < 1 or not np.isfinite(start):
-        return 0
-    channels = 3 if int(header["datatype"]) == _RGB24 else 1
-    return max(0, int(start)) + math.prod(sizes[1 : sizes[0] + 1]) * channels * np.dtype(dtype).itemsize
+@dataclass(frozen=True)
+class _Layout:
+    """Where the chosen volume lies in the unpacked file."""
+
+    dtype: np.dtype[np.generic]
+    shape: tuple[int, ...]  # (D, H, W) or (D, H, W, 3)
+    first: int  # byte of its first voxel
+    end: int  # the byte after the last volume's last voxel
+    words: str
+
+    @property
+    def bytes(self) -> int:
+        return math.prod(self.shape) * self.dtype.itemsize
 
 
-def _content(path: Path) -> tuple[bytes, NDArray[np.void], list[str]]:
-    """The file's bytes as far as its header says that there are voxels, decompressed; that header; and notes."""
-    with path.open("rb") as file:
-        compressed = file.read(2) == b"\x1f\x8b"
-    if not compressed:
-        content = path.read_bytes()
-        return content, parse_header(content, path), []
-    try:
-        with path.open("rb") as file:
-            unpacked = GzipStream(file)
-            content = unpacked.read(max(SIZES))
-            header = parse_header(content, path)
-            end = _end(header, [int(n) for n in header["dim"]])
-            kept = bytearray(content)
-            # A chunk at a time, so that memory follows what is there and not what is claimed; and to the end, where the
-            # checksum is, but without keeping what no voxel is.
-            while chunk := unpacked.read(_CHUNK):
-                kept += chunk[: max(0, end - len(kept))]
-            notes = ["bytes after the end of the compressed data ignored"] if unpacked.trailing else []
-            return bytes(kept), header, notes
-    except (EOFError, zlib.error) as error:
-        raise InvalidArgument(
-            f"image: got {path}, expected a whole file; its compressed data is damaged: {error}"
-        ) from error
-
-
-def load_volume(path: Path, volume: int | None) -> NiftiVolume:
-    """One volume of the file, rescaled. InvalidArgument: damaged, 4D and not told which, or of an odd type."""
-    content, header, notes = _content(path)
+def _layout(header: NDArray[np.void], volume: int | None, path: Path) -> _Layout:
     sizes = [int(n) for n in header["dim"]]
     axes = sizes[0]
     if not 1 <= axes <= 7 or min(sizes[1 : axes + 1]) < 1:
@@ -102,23 +82,83 @@ def load_volume(path: Path, volume: int | None) -> NiftiVolume:
         raise InvalidArgument(f"image: got NIfTI data type {code} in {path}, expected a real or RGB24 type; convert it")
     width, height, depth, volumes = (sizes[k] if k <= axes else 1 for k in (1, 2, 3, 4))
     index = chosen_volume(volumes, volume, path)
-    colour = code == _RGB24
     dtype = np.dtype(_TYPES[code]).newbyteorder(header.dtype["dim"].base.byteorder)
-    count = width * height * depth * (3 if colour else 1)
+    shape = (depth, height, width, 3) if code == _RGB24 else (depth, height, width)
     if not np.isfinite(header["vox_offset"]):
         raise InvalidArgument(
             f"image: got a vox_offset of {header['vox_offset']} in {path}, expected bytes; the header is damaged"
         )
-    check_values(header, 8 * dtype.itemsize * (3 if colour else 1), path)
-    start = int(header["vox_offset"])
-    if start < header.dtype.itemsize or start + volumes * count * dtype.itemsize > len(content):
+    check_values(header, 8 * dtype.itemsize * (3 if code == _RGB24 else 1), path)
+    start, each = int(header["vox_offset"]), math.prod(shape) * dtype.itemsize
+    if start < header.dtype.itemsize:
         raise InvalidArgument(
-            f"image: got {len(content)} bytes in {path}, expected {start + volumes * count * dtype.itemsize} "
-            f"for {width}x{height}x{depth}x{volumes} voxels; the file is cut off"
+            f"image: got a vox_offset of {start} in {path}, expected {header.dtype.itemsize} or later; "
+            "the header is damaged"
         )
-    values = np.frombuffer(content, dtype, count, start + index * count * dtype.itemsize)
-    shape = (depth, height, width, 3) if colour else (depth, height, width)
-    native = values.reshape(shape).astype(dtype.newbyteorder("="))
+    words = f"{width}x{height}x{depth}x{volumes} voxels"
+    return _Layout(dtype, shape, start + index * each, start + volumes * each, words)
+
+
+def _check_whole(there: int, layout: _Layout, path: Path) -> None:
+    if there < layout.end:
+        raise InvalidArgument(
+            f"image: got at most {there} bytes in {path}, expected {layout.end} for {layout.words}; the file is cut off"
+        )
+
+
+def _unpacked(stream: GzipStream, start: bytes, layout: _Layout, path: Path, limit: ByteLimit) -> bytearray:
+    """The chosen volume of a compressed file.
+
+    A chunk at a time, so that memory follows what is there and not what is claimed; and to the end, where the checksum
+    is, but without keeping what is not asked for.
+    """
+    end = layout.first + layout.bytes
+    kept, at = bytearray(start[layout.first : end]), len(start)
+    while chunk := stream.read(_CHUNK):
+        kept += chunk[max(0, layout.first - at) : max(0, end - at)]
+        at += len(chunk)
+        if at - layout.end > limit.max_bytes:
+            raise InvalidArgument(
+                f"image: got more than {limit.max_bytes} bytes behind the last voxel of {path}, expected its end; "
+                "the file is damaged"
+            )
+    _check_whole(at, layout, path)
+    return kept
+
+
+def load_volume(path: Path, volume: int | None, limit: ByteLimit) -> NiftiVolume:
+    """One volume of the file, rescaled.
+
+    Raises:
+        InvalidArgument: damaged, 4D and not told which, of an odd type, or larger than the limit.
+    """
+    with open_input(path) as file:
+        compressed = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        try:
+            stream = GzipStream(file) if compressed else file
+            start = stream.read(max(SIZES))
+            header = parse_header(start, path)
+            layout = _layout(header, volume, path)
+            _check_whole(size_of(file) * (_LARGEST_RATIO if compressed else 1), layout, path)
+            limit.check(layout.bytes, layout.words, path)
+            content: bytes | bytearray
+            if isinstance(stream, GzipStream):
+                content = _unpacked(stream, start, layout, path, limit)
+            else:
+                stream.seek(layout.first)
+                content = stream.read(layout.bytes)
+        except (EOFError, zlib.error) as error:
+            raise InvalidArgument(
+                f"image: got {path}, expected a whole file; its compressed data is damaged: {error}"
+            ) from error
+    if len(content) != layout.bytes:
+        raise InvalidArgument(f"image: got {path}, expected {layout.end} bytes; it changed while it was read")
+    colour = len(layout.shape) == 4
+    values = np.frombuffer(content, layout.dtype).reshape(layout.shape)
+    native = values.astype(layout.dtype.newbyteorder("="), copy=False)
+    trailing = isinstance(stream, GzipStream) and stream.trailing
+    notes = ["bytes after the end of the compressed data ignored"] if trailing else []
     return NiftiVolume(_rescaled(native, header, colour), header, colour, notes)
 
 
@@ -132,13 +172,14 @@ def _rescaled(values: NDArray[np.generic], header: NDArray[np.void], colour: boo
     return values.astype(np.float64) * slope + inter
 
 
-def read_nifti(path: Path, volume: int | None = None) -> MedicalImage:
+def read_nifti(path: Path, volume: int | None, limit: ByteLimit) -> MedicalImage:
     """Reads one volume, (D, H, W) also when D is 1.
 
     Raises:
-        InvalidArgument: a damaged file, several volumes and none chosen, a singular or sheared affine, NaN.
+        InvalidArgument: a damaged file, several volumes and none chosen, a singular or sheared affine, NaN, more than
+            the limit.
     """
-    loaded = load_volume(path, volume)
+    loaded = load_volume(path, volume, limit)
     affine, notes = header_affine(loaded.header, path)
     notes = [*loaded.notes, *notes]
     if affine is None:

@@ -6,12 +6,16 @@ import math
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medsam_engine.errors import InvalidArgument
+from medsam_engine.io.byte_limit import ByteLimit
+from medsam_engine.io.input_file import open_input, size_of
 from medsam_engine.io.medical_image import MedicalImage, engine_values
+from medsam_engine.printable import one_line
 
 # The second word of the challenge's file names, in DICOM's words.
 _MODALITIES = {
@@ -26,70 +30,101 @@ def challenge_modality(name: str) -> str:
     return words[1] if len(words) > 2 and words[0] in ("2DBox", "3DBox", "2D", "3D") else ""
 
 
-_LARGEST = 8 << 30  # bytes of an array, as the engine's own reader (docs/folders.md)
 _LARGEST_RATIO = 1032  # of deflate: 258 bytes for two bits
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
-def _check_claim(archive: zipfile.ZipFile | None, key: str, path: Path) -> None:
-    """NumPy asks for all the memory that a header claims before it looks whether there is data."""
-    if archive is None:
-        raise ValueError("its archive is closed")
-    entry = next(info for info in archive.infolist() if info.filename in (f"{key}.npy", key))
+def _entries(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]:
+    """The arrays' entries by key. Readers disagree which of two entries of one name counts, so there must be one."""
+    entries: dict[str, zipfile.ZipInfo] = {}
+    for entry in archive.infolist():
+        key = entry.filename.removesuffix(".npy")
+        if key in entries:
+            raise InvalidArgument(f"image: got {key} twice in {path}, expected it once; save the file again")
+        entries[key] = entry
+    return entries
+
+
+def _load(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, key: str, path: Path, left: ByteLimit) -> NDArray[Any]:
+    """One array; NumPy asks for all the memory that a header claims before it looks whether there is data."""
+    if entry.compress_type not in _METHODS:
+        raise InvalidArgument(
+            f"image: got {key} compressed by method {entry.compress_type} in {path}, expected stored or deflated; "
+            "write it with numpy.savez_compressed"
+        )
     with archive.open(entry) as content:
         version = np.lib.format.read_magic(content)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read(content)
         start = content.tell()
-    claimed = start + math.prod(shape) * dtype.itemsize
-    possible = min(_LARGEST, entry.file_size, (entry.compress_size + 1) * _LARGEST_RATIO)
-    if claimed > possible and not dtype.hasobject:
+    if dtype.hasobject:
         raise InvalidArgument(
-            f"image: got {key} of shape {shape} in {path}, expected its {claimed} bytes, of which there are at most "
-            f"{possible}; the file is cut off"
+            f"image: got {key} in {path}, expected numbers; it holds an array of Python objects, which is never loaded"
         )
+    size = math.prod(shape) * dtype.itemsize
+    possible = min(entry.file_size, (entry.compress_size + 1) * _LARGEST_RATIO)
+    if start + size > possible:
+        raise InvalidArgument(
+            f"image: got {key} of shape {shape} in {path}, expected its {start + size} bytes, of which there are at "
+            f"most {possible}; the file is cut off"
+        )
+    left.check(size, f"{key} of shape {shape}", path)
+    with archive.open(entry) as content:
+        return np.asarray(np.lib.format.read_array(content, allow_pickle=False))
 
 
-def load_arrays(path: Path, required: str, optional: tuple[str, ...] = ()) -> dict[str, NDArray[np.generic]]:
+def load_arrays(
+    path: Path, required: str | tuple[str, ...], optional: tuple[str, ...] = (), limit: ByteLimit | None = None
+) -> dict[str, NDArray[np.generic]]:
     """The named arrays of an NPZ file; nothing is ever unpickled.
 
+    Args:
+        path: the file.
+        required: a key that must be there, or several, of which the first one there is taken.
+        optional: keys that may be there.
+        limit: of the arrays' bytes together; None = the default one.
+
     Raises:
-        InvalidArgument: no NPZ file, cut off or damaged, without `required`, or with an array of objects.
+        InvalidArgument: no NPZ file, cut off or damaged, without `required`, with an array of objects, or larger than
+            the limit.
     """
+    limit = ByteLimit.of(None) if limit is None else limit
     try:
-        # Opened here, because numpy.load leaves a damaged archive open.
-        with path.open("rb") as content:
-            file = np.load(content, allow_pickle=False)
-            if not isinstance(file, np.lib.npyio.NpzFile):
+        with open_input(path) as content:
+            limit.check_file(size_of(content), path)
+            if content.read(len(np.lib.format.MAGIC_PREFIX)) == np.lib.format.MAGIC_PREFIX:
                 raise InvalidArgument(
                     f"image: got a single array in {path}, expected an .npz file; save it with numpy.savez"
                 )
-            if required not in file.files:
-                raise InvalidArgument(
-                    f"image: got keys {', '.join(file.files) or 'none'} in {path}, expected {required}; "
-                    "it is the challenge's key"
-                )
-            keys = [key for key in (required, *optional) if key in file.files]
-            for key in keys:
-                _check_claim(file.zip, key, path)
-            return {key: file[key] for key in keys}
+            with zipfile.ZipFile(content) as archive:
+                entries = _entries(archive, path)
+                wanted = (required,) if isinstance(required, str) else required
+                found = next((key for key in wanted if key in entries), None)
+                if found is None:
+                    raise InvalidArgument(
+                        f"image: got keys {', '.join(entries) or 'none'} in {path}, expected {' or '.join(wanted)}; "
+                        "it is the challenge's key"
+                    )
+                arrays: dict[str, NDArray[np.generic]] = {}
+                for key in (found, *(name for name in optional if name in entries)):
+                    left = ByteLimit(max(0, limit.max_bytes - sum(values.nbytes for values in arrays.values())))
+                    arrays[key] = _load(archive, entries[key], key, path, left)
+                return arrays
     except InvalidArgument:
         raise
-    except (ValueError, zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
-        reason = " ".join(str(error).split())
-        if "pickle" in reason:
-            reason = "it holds an array of Python objects, which is never loaded"
-        raise InvalidArgument(f"image: got {path}, expected a whole .npz file; {reason}") from error
+    except (ValueError, zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError) as error:
+        raise InvalidArgument(f"image: got {path}, expected a whole .npz file; {one_line(error)}") from error
 
 
-def read_npz(path: Path) -> MedicalImage:
+def read_npz(path: Path, limit: ByteLimit) -> MedicalImage:
     """Reads `imgs`: a volume (D, H, W) or an image (H, W) or (H, W, 3).
 
     Three axes of which the last is 3 are a colour image, unless the name begins with 3D or the file has a `spacing`.
 
     Raises:
-        InvalidArgument: a damaged file, wrong keys or shapes, NaN.
+        InvalidArgument: a damaged file, wrong keys or shapes, NaN, more than the limit.
     """
-    arrays = load_arrays(path, "imgs", ("spacing",))
+    arrays = load_arrays(path, "imgs", ("spacing",), limit)
     values = arrays["imgs"]
     flat = path.name.startswith("2D") or not (path.name.startswith("3D") or "spacing" in arrays)
     colour = values.ndim == 4 or (values.ndim == 3 and values.shape[-1] == 3 and flat)

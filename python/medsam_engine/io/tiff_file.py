@@ -10,14 +10,17 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medsam_engine.errors import InvalidArgument, Unsupported
+from medsam_engine.io.byte_limit import ByteLimit
 from medsam_engine.io.extras import require
+from medsam_engine.io.input_file import size_of
 from medsam_engine.io.medical_image import engine_values
 from medsam_engine.io.palettes import eight_bit_palette
 
@@ -30,22 +33,30 @@ _STACK_TAGS = {33629: "MetaMorph", 32997: "ImageDepth"}  # planes in one directo
 _EXPECTED = "expected grey or RGB of 8 or 16 bits, or float32"
 
 
+@dataclass(frozen=True)
+class _Bounds:
+    """Bytes of the file, and how many it may decode to."""
+
+    size: int
+    limit: ByteLimit
+
+
 def is_tiff(start: bytes) -> bool:
     """Whether a file with these first four bytes is a TIFF or BigTIFF file."""
     return start[:4] in _MAGIC
 
 
-def read_tiff(name: str) -> tuple[NDArray[np.generic], list[str]]:
+def read_tiff(stream: BinaryIO, name: str, limit: ByteLimit) -> tuple[NDArray[np.generic], list[str]]:
     """Pixels (H, W) or (H, W, 3), uint8, uint16, int16 or finite float32, and notes about what was done to them.
 
     Raises:
-        InvalidArgument: damaged, several pictures, or samples that no type here keeps unchanged.
+        InvalidArgument: damaged, several pictures, more than the limit, or samples that no type here keeps unchanged.
         Unsupported: tifffile or a codec is not installed.
     """
     tifffile = require("tifffile", "cli", f"reading {name}")
     try:
-        with _quiet_tifffile(), tifffile.TiffFile(name, _multifile=False) as file:
-            return _read(file, name)
+        with _quiet_tifffile(), tifffile.TiffFile(stream, name=Path(name).name, _multifile=False) as file:
+            return _read(file, name, _Bounds(size_of(stream), limit))
     except (InvalidArgument, Unsupported, MemoryError):
         raise
     except Exception as error:  # tifffile and the codecs behind it raise nearly every kind for damaged files
@@ -72,14 +83,14 @@ def _quiet_tifffile() -> Iterator[None]:
         logger.removeHandler(handler)
 
 
-def _read(file: Any, name: str) -> tuple[NDArray[np.generic], list[str]]:
+def _read(file: Any, name: str, bounds: _Bounds) -> tuple[NDArray[np.generic], list[str]]:
     notes: list[str] = []
     page = _only_page(file, name, notes)
     orientation = int(page.tags.valueof(274, 1) or 1)
     if orientation != 1:
         notes.append(f"orientation {orientation} not applied: coordinates are those of the stored pixels")
     _check_kind(page, name)
-    samples = _samples(page, name)
+    samples = _samples(page, name, bounds)
     photometric = int(page.photometric)
     if photometric == _PALETTE:
         notes.append("palette replaced by its colours")
@@ -166,10 +177,10 @@ def _check_kind(page: Any, name: str) -> None:
         raise InvalidArgument(f"image: got {got} in {name}, {_EXPECTED}; convert it first")
 
 
-def _samples(page: Any, name: str) -> NDArray[np.generic]:
+def _samples(page: Any, name: str, bounds: _Bounds) -> NDArray[np.generic]:
     """The samples (H, W, S) as stored, all of them there."""
     height, width, count = int(page.imagelength), int(page.imagewidth), int(page.samplesperpixel)
-    _check_size(page, name, height, width, count)
+    _check_size(page, name, (height, width, count), bounds)
     stored: NDArray[np.generic] = page.asarray(maxworkers=1)
     if page.axes == "SYX" or (count > 1 and stored.shape == (count, height, width)):
         stored = np.moveaxis(stored, 0, -1)
@@ -184,20 +195,20 @@ def _samples(page: Any, name: str) -> NDArray[np.generic]:
     return stored
 
 
-def _check_size(page: Any, name: str, height: int, width: int, count: int) -> None:
+def _check_size(page: Any, name: str, shape: tuple[int, int, int], bounds: _Bounds) -> None:
     """Refuses what the file cannot hold before memory is asked for; tifffile would fill missing parts with zeros."""
-    from PIL import Image
-
+    height, width, count = shape
     if min(height, width) < 1:
         raise InvalidArgument(f"image: got {width}x{height} pixels in {name}, expected some; the file is damaged")
-    if Image.MAX_IMAGE_PIXELS is not None and height * width > Image.MAX_IMAGE_PIXELS:
-        raise InvalidArgument(
-            f"image: got {width}x{height} pixels in {name}, expected a plausible size of at most "
-            f"{Image.MAX_IMAGE_PIXELS} pixels; cut out the part you need"
-        )
+    each = (int(page.bitspersample) + 7) // 8 * (3 if int(page.photometric) == _PALETTE else count)
+    bounds.limit.check(height * width * each, f"{width}x{height} pixels", name)
+    if page.is_tiled:
+        tile = (int(page.tilewidth), int(page.tilelength), int(page.tiledepth or 1))
+        words = "x".join(map(str, tile[:2]))
+        bounds.limit.check(int(np.prod(tile, dtype=object)) * each, f"a tile of {words} pixels", name)
     parts = int(np.prod(page.chunked, dtype=object))
     counts = [int(n) for n in page.databytecounts]
-    size = Path(name).stat().st_size
+    size = bounds.size
     ends = [int(start) + n for start, n in zip(page.dataoffsets, counts, strict=False)]
     stored = sum(counts) if int(page.compression) == 1 else None
     wanted = height * ((width * int(page.bitspersample) + 7) // 8) * count

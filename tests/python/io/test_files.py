@@ -169,7 +169,7 @@ def test_read_labels_refuses_what_is_none(tmp_path: Path) -> None:
     Image.fromarray(np.full((3, 3), -1, np.int32)).save(tmp_path / "n.tif")
     for name, message in {
         "f.npz": "integers",
-        "k.npz": "expected gts",
+        "k.npz": "expected segs or gts",
         "c.png": "colour",
         "f.tif": "fractions",
         "n.tif": "0 or more",
