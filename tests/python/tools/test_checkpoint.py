@@ -98,3 +98,47 @@ def test_weights_of_another_dtype_become_the_models(weights: dict[str, torch.Ten
     loaded = model.state_dict()[name]
     assert loaded.dtype == torch.float32
     assert torch.equal(loaded, (weights[name].double() / 3).float())
+
+
+def test_a_dict_that_holds_itself(tmp_path: Path) -> None:
+    cycle: dict[str, object] = {"a": torch.ones(1)}
+    cycle["model"] = cycle
+    torch.save(cycle, tmp_path / "c.pth")
+    with pytest.raises(ExportError, match=r"^[^\n]*c\.pth[^\n]*more than 16 dicts[^\n]*$"):
+        checkpoint.read(tmp_path / "c.pth")
+    with pytest.raises(ExportError, match="more than 16 prefixes"):
+        checkpoint.unwrap({"module." * 1000 + "a": torch.ones(1)})
+
+
+@pytest.mark.parametrize(
+    "pickled",
+    [
+        b"\x80\x02}q\x00X\x01\x00\x00\x00aq\x01h\x09s.",  # a memo entry that is not there
+        b"\x80\x02s.",  # an operation on an empty stack
+        b"\x80\x02" + b"(" * 10_000 + b"l" * 10_000 + b".",
+        b"\x80\x02" + b"]" + b"]a" * 10,
+    ],
+)
+def test_a_pickle_that_leads_nowhere(tmp_path: Path, pickled: bytes) -> None:
+    import zipfile
+
+    torch.save(FLAT, tmp_path / "good.pth")
+    with zipfile.ZipFile(tmp_path / "good.pth") as source, zipfile.ZipFile(tmp_path / "c.pth", "w") as target:
+        for entry in source.infolist():
+            content = pickled if entry.filename.endswith("data.pkl") else source.read(entry)
+            target.writestr(entry.filename.replace("good", "c"), content)
+    with pytest.raises(ExportError, match=r"^[^\n]*(cannot be read|holds no tensors)[^\n]*$"):
+        checkpoint.read(tmp_path / "c.pth")
+
+
+def test_compressed_entries_and_pipes(tmp_path: Path) -> None:
+    import os
+    import zipfile
+
+    with zipfile.ZipFile(tmp_path / "c.pth", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("c/data.pkl", b"x" * 100_000)
+    with pytest.raises(ExportError, match="1 compressed entries"):
+        checkpoint.read(tmp_path / "c.pth")
+    os.mkfifo(tmp_path / "p.pth")
+    with pytest.raises(ExportError, match="a named pipe"):
+        checkpoint.read(tmp_path / "p.pth")
