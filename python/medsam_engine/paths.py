@@ -10,12 +10,18 @@ DEFAULT_MODEL = "litemedsam"
 BUNDLE_VARIABLE = "MEDSAM_ENGINE_BUNDLE"
 
 
+def xdg_folder(variable: str, default: str) -> Path:
+    """medsam-engine's folder under an XDG base directory, `default` under the home where the variable says none.
+
+    A relative value is ignored, as the XDG specification asks: it would mean another folder in each working directory.
+    """
+    base = os.environ.get(variable, "")
+    return (Path(base) if os.path.isabs(base) else Path.home() / default) / "medsam-engine"
+
+
 def bundles_folder() -> Path:
     """The user's folder of bundles, where `medsam-engine fetch` puts them (XDG base directories)."""
-    data_home = os.environ.get("XDG_DATA_HOME", "")
-    # The XDG specification says to ignore a relative path.
-    base = Path(data_home) if os.path.isabs(data_home) else Path.home() / ".local" / "share"
-    return base / "medsam-engine" / "bundles"
+    return xdg_folder("XDG_DATA_HOME", ".local/share") / "bundles"
 
 
 def find_bundle(bundle: str | os.PathLike[str] | None = None) -> Path:

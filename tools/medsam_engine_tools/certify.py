@@ -18,6 +18,7 @@ from medsam_engine.boxes import boxes_from_labels
 from medsam_engine.errors import Error
 from medsam_engine.io.npz_file import challenge_modality, load_arrays
 from medsam_engine.metrics import dice
+from medsam_engine.printable import csv_cell
 from medsam_engine.prompts import box3d_array, box_array
 from medsam_engine_tools import manifest
 from medsam_engine_tools.errors import ExportError
@@ -239,11 +240,17 @@ def certify(
     return certificate, rows
 
 
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return '"' + (csv_cell(value) if isinstance(value, str) else str(value)).replace('"', '""') + '"'
+
+
 def table(rows: list[Row]) -> str:
     """The rows as CSV."""
     fields = list(asdict(rows[0]))
     lines = [",".join(fields)]
     for row in rows:
         values = asdict(row).values()
-        lines.append(",".join("" if v is None else f"{v:.4f}" if isinstance(v, float) else f'"{v}"' for v in values))
+        lines.append(",".join("" if v is None else _cell(v) for v in values))
     return "\n".join(lines) + "\n"

@@ -12,6 +12,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from medsam_engine.paths import bundles_folder, xdg_folder
 from medsam_engine_tools import families, manifest, profiles
 from medsam_engine_tools.errors import ExportError
 from medsam_engine_tools.export import Progress, export
@@ -41,15 +42,9 @@ SOURCES: dict[str, Source] = {
 }
 
 
-def xdg_folder(variable: str, default: str) -> Path:
-    """medsam-engine's folder under an XDG base directory; a relative value is ignored, as the XDG rules ask."""
-    base = os.environ.get(variable, "")
-    return (Path(base) if os.path.isabs(base) else Path.home() / default) / "medsam-engine"
-
-
 def bundle_folder(name: str) -> Path:
     """Where `fetch` puts the bundle called `name` when it is not told: the user's data folder."""
-    return xdg_folder("XDG_DATA_HOME", ".local/share") / "bundles" / name
+    return bundles_folder() / name
 
 
 def checkpoint_file(name: str) -> Path:

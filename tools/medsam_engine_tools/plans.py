@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from medsam_engine.paths import xdg_folder
 from medsam_engine_tools.errors import ExportError
 from medsam_engine_tools.file_hash import file_sha256
 
@@ -108,8 +109,7 @@ def cache_folder(wanted: str | os.PathLike[str] | None = None) -> Path:
         raise ExportError("cache: got none, expected a folder to keep plans in; name one")
     if named:
         return Path(named)
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if base else Path.home() / ".cache") / "medsam-engine"
+    return xdg_folder("XDG_CACHE_HOME", ".cache")
 
 
 def _checked_hash(folder: Path, entry: Mapping[str, Any]) -> str:

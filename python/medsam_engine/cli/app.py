@@ -9,7 +9,8 @@ import medsam_engine
 from medsam_engine.cli import bench, build_plan, certify, export, fetch, half, info, quantize, segment, tune
 from medsam_engine.cli import eval as eval_command
 from medsam_engine.cli import run as run_command
-from medsam_engine.errors import InvalidArgument, ModelError, Unsupported
+from medsam_engine.errors import InvalidArgument, ModelError, OutOfMemory, Unsupported
+from medsam_engine.printable import printable
 
 BAD_INPUT = 2
 INTERNAL_ERROR = 1
@@ -50,7 +51,7 @@ def _options(
 
 
 def _fail(message: str, status: int) -> int:
-    typer.echo("medsam-engine: " + " ".join(message.split()), err=True)
+    typer.echo("medsam-engine: " + printable(" ".join(message.split())), err=True)
     return status
 
 
@@ -60,6 +61,8 @@ def run(arguments: Sequence[str]) -> int:
         status = app(args=list(arguments), prog_name="medsam-engine", standalone_mode=False)
     except (InvalidArgument, ModelError, Unsupported) as error:
         return _fail(str(error), BAD_INPUT)
+    except OutOfMemory as error:
+        return _fail(str(error), INTERNAL_ERROR)
     except (KeyboardInterrupt, typer.Abort):
         status = INTERRUPTED
     except Exception as error:

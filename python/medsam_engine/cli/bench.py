@@ -15,6 +15,7 @@ from medsam_engine import __version__, find_bundle, simd_target
 from medsam_engine.atomic_file import check_writable, write_atomically
 from medsam_engine.bench import StageTime, available_engines, measure, with_bounds
 from medsam_engine.cli.bench_plot import plot_png
+from medsam_engine.cli.terminal import plain
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.extras import require
 from medsam_engine.machine import describe_machine
@@ -41,7 +42,7 @@ def _fact_table(title: str, facts: Mapping[str, str]) -> Table:
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for name, value in facts.items():
-        table.add_row(name, value)
+        table.add_row(plain(name), plain(value))
     return table
 
 

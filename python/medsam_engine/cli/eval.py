@@ -10,14 +10,18 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
 from rich.table import Table
 
 from medsam_engine.atomic_file import check_writable, write_atomically
 from medsam_engine.cli.eval_plot import plot_png
+from medsam_engine.cli.input_options import MaxBytes
+from medsam_engine.cli.terminal import description_column, plain, say
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.extras import require
+from medsam_engine.io.input_file import read_input
 from medsam_engine.metrics import Evaluation, GroupScore, SpacingOrder, evaluate_folder
+from medsam_engine.printable import csv_cell, csv_text_of, printable
 
 _TIME_COLUMNS = ("time", "seconds", "time_s", "total_s", "wall_s", "runtime")
 _CASE_COLUMNS = ("case", "name", "file")
@@ -29,9 +33,8 @@ def read_times(path: Path) -> dict[str, float]:
     """Seconds by case name of a CSV with a column of cases and one of times. InvalidArgument."""
     expected = f"a CSV with columns {_CASE_COLUMNS[0]} and {_TIME_COLUMNS[0]}"
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        rows = list(csv.DictReader(io.StringIO(read_input(path, "--times").decode("utf-8"), newline="")))
+    except (UnicodeDecodeError, csv.Error) as error:
         raise InvalidArgument(f"--times: got {path}, expected {expected}; {error}") from error
     columns = {name.strip().lower(): name for name in (rows[0] if rows else {}) if isinstance(name, str)}
     case = next((columns[name] for name in _CASE_COLUMNS if name in columns), None)
@@ -43,7 +46,7 @@ def read_times(path: Path) -> dict[str, float]:
         if row.get("status", "done") != "done":
             continue  # `medsam-engine run --csv` lists skipped and failed cases too
         try:
-            times[_FORMULA_MARK.sub("", row[case])] = float(row[seconds])
+            times[csv_text_of(row[case] or "")] = float(row[seconds])
         except (TypeError, ValueError):
             continue  # a case that failed has no time
     return times
@@ -55,17 +58,17 @@ def csv_text(evaluation: Evaluation) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["case", "dsc", "nsd"])
     for score in evaluation.cases:
-        writer.writerow([score.case, *("" if math.isnan(v) else f"{v:.4f}" for v in (score.dsc, score.nsd))])
+        writer.writerow([csv_cell(score.case), *("" if math.isnan(v) else f"{v:.4f}" for v in (score.dsc, score.nsd))])
     return text.getvalue()
 
 
 def _tables(evaluation: Evaluation) -> list[Table]:
     cases = Table("case", "modality", "DSC", "NSD", title="Cases", title_justify="left")
     for score in evaluation.cases:
-        cases.add_row(score.case, score.modality or "-", f"{score.dsc:.4f}", f"{score.nsd:.4f}")
+        cases.add_row(plain(score.case), plain(score.modality or "-"), f"{score.dsc:.4f}", f"{score.nsd:.4f}")
     groups = Table("modality", "cases", "DSC", "NSD", title="Means", title_justify="left")
     for group in evaluation.by_modality():
-        groups.add_row(group.name or "-", *_cells(group))
+        groups.add_row(plain(group.name or "-"), *_cells(group))
     groups.add_section()
     groups.add_row("all", *_cells(evaluation.mean()))
     return [cases, groups]
@@ -87,6 +90,7 @@ def evaluate(
     spacing_order: Annotated[
         str, typer.Option(help="challenge: spacing as the published script passes it; corrected: in the masks' order.")
     ] = "challenge",
+    max_bytes: MaxBytes = None,
 ) -> None:
     """Score masks against ground truth as the MedSAM-on-laptop challenge does."""
     if spacing_order not in ("challenge", "corrected"):
@@ -105,10 +109,15 @@ def evaluate(
     seconds = read_times(times) if times is not None else {}
 
     notes = Console(stderr=True)
-    with Progress(console=notes, transient=True, disable=not notes.is_terminal) as bar:
+    columns = (description_column(), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=notes, transient=True, disable=not notes.is_terminal) as bar:
         task = bar.add_task("score", total=None)
         evaluation = evaluate_folder(
-            segs, gts, order, lambda done, total, name: bar.update(task, completed=done, total=total, description=name)
+            segs,
+            gts,
+            order,
+            lambda done, total, name: bar.update(task, completed=done, total=total, description=printable(name)),
+            max_bytes,
         )
     if csv_file is not None:
         write_atomically(csv_file, csv_text(evaluation).encode())
@@ -118,8 +127,8 @@ def evaluate(
     for table in _tables(evaluation):
         console.print(table)
     for case, reason in evaluation.problems:
-        notes.print(f"not scored: {case}: {reason}", markup=False, highlight=False, soft_wrap=True)
+        say(notes, f"not scored: {case}: {reason}")
     if evaluation.problems:
         total = len(evaluation.cases) + len(evaluation.problems)
-        notes.print(f"{len(evaluation.problems)} of {total} cases not scored", markup=False, highlight=False)
+        say(notes, f"{len(evaluation.problems)} of {total} cases not scored")
         raise typer.Exit(1)

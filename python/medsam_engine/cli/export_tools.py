@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
+from medsam_engine.cli.terminal import say
 from medsam_engine.errors import InvalidArgument
 
 # Modules that come with the extra [export]; another missing module is a fault of ours, not of the installation.
@@ -42,4 +43,4 @@ class ProgressLine:
 
     def __call__(self, text: str) -> None:
         """One line of progress."""
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        say(self._console, text)

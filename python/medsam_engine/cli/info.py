@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from medsam_engine import Engine, __version__, find_bundle, simd_target
+from medsam_engine.cli.terminal import plain
 from medsam_engine.cli.tune import in_words
 
 
@@ -38,7 +39,7 @@ def info(
     engine = Engine(folder, precision="auto", verify=verify)
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     about = engine.info
-    table = Table(title=str(folder), title_justify="left", show_header=False)
+    table = Table(title=plain(folder), title_justify="left", show_header=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     kinds = {"points": about.accepts_points, "masks": about.accepts_mask, "scribbles": about.accepts_scribble}
@@ -58,5 +59,5 @@ def info(
         ("precision auto", in_words(about)),
     ]
     for name, value in rows:
-        table.add_row(name, value)
+        table.add_row(plain(name), plain(value))
     Console().print(table)

@@ -1,17 +1,18 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """`medsam-engine run`: a folder of challenge cases, by the same C++ as the program medsam-npz."""
 
-import logging
 import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.logging import RichHandler
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
 from medsam_engine import CaseReport, Engine, FolderReport, FolderRun, find_bundle
+from medsam_engine.cli.input_options import MaxBytes
+from medsam_engine.cli.terminal import description_column, log_to, say
+from medsam_engine.printable import printable
 
 SOME_FAILED = 1
 
@@ -25,7 +26,7 @@ class _Screen:
         self._counts = {"done": 0, "skipped": 0, "failed": 0}
         self._started = time.perf_counter()
         self.bar = Progress(
-            TextColumn("{task.description}"),
+            description_column(),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -35,18 +36,18 @@ class _Screen:
             disable=quiet or not self._console.is_terminal,
         )
         self._task = self.bar.add_task("", total=None)
-        logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=self._console)])
+        log_to(self._console)
 
     def note(self, text: str) -> None:
         if not self._quiet:
             self.complain(text)
 
     def complain(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        say(self._console, text)
 
     def progress(self, index: int, count: int, name: str, step: int, steps: int) -> None:
         within = step / steps if steps else 0.0
-        self.bar.update(self._task, description=name, completed=index + within, total=count)
+        self.bar.update(self._task, description=printable(name), completed=index + within, total=count)
 
     def finished(self, report: CaseReport) -> None:
         self._counts[report.status] += 1
@@ -87,6 +88,7 @@ def run_cases(
     precision: Annotated[str, typer.Option(help="f32, bf16, f16, int8 or auto, as the bundle allows.")] = "f32",
     device: Annotated[str, typer.Option(help="Inference device.")] = "CPU",
     threads: Annotated[int, typer.Option(help="Inference threads; 0 = all cores.")] = 0,
+    max_bytes: MaxBytes = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Do finished cases again.")] = False,
     csv: Annotated[Path | None, typer.Option(help="Table of times to write.")] = None,
     modality: Annotated[
@@ -104,7 +106,7 @@ def run_cases(
     """
     screen = _Screen(quiet)
     started = time.perf_counter()
-    run = FolderRun(input_folder, output_folder, overwrite=overwrite, csv=csv, modality=modality)
+    run = FolderRun(input_folder, output_folder, overwrite=overwrite, csv=csv, modality=modality, max_bytes=max_bytes)
     listed = time.perf_counter()
     engine = None
     if run.pending:

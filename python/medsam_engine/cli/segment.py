@@ -1,7 +1,6 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """`medsam-engine segment`: boxes or points on one image or volume, a label map out."""
 
-import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,13 +11,14 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.logging import RichHandler
 from rich.progress import Progress
 
 from medsam_engine import Engine, find_bundle, io
 from medsam_engine.atomic_file import check_writable
+from medsam_engine.cli.input_options import MaxBytes
 from medsam_engine.cli.prompt_options import parse_boxes, parse_points
 from medsam_engine.cli.segment_prompts import BoxOptions, LabelledBoxes, resolve_boxes
+from medsam_engine.cli.terminal import log_to, say
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.formats import Format, input_format, output_format
 from medsam_engine.io.npz_file import challenge_modality
@@ -44,7 +44,7 @@ class _Steps:
         self.note(f"{what:<24} {(time.perf_counter() - started) * 1000:8.1f} ms")
 
     def note(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        say(self._console, text)
 
 
 def _check_outputs(image: Path, output: Path, preview: Path | None) -> None:
@@ -178,6 +178,7 @@ def segment(
         Path | None,
         typer.Option("--preview", "--overlay", help="Picture of the result to write, PNG: for a volume, its slices."),
     ] = None,
+    max_bytes: MaxBytes = None,
     profile: Annotated[str, typer.Option(help="clinical, or the rules of a published system.")] = "clinical",
     threads: Annotated[int, typer.Option(help="Inference threads; 0 = all cores.")] = 0,
     device: Annotated[str, typer.Option(help="Inference device.")] = "CPU",
@@ -192,17 +193,17 @@ def segment(
     model = find_bundle(bundle)
 
     console = Console(stderr=True)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=console)])
+    log_to(console)
     steps = _Steps(console)
     with steps.step("read image"):
-        source = io.read(image, volume=volume, series=series)
+        source = io.read(image, volume=volume, series=series, max_bytes=max_bytes)
     for note in source.notes:
         steps.note(f"note: {note}")
     if points[0] and source.is_volume and source.grid[0] != 1:
         raise InvalidArgument(f"prompt: got points for a volume {source.grid}, expected boxes; use --box")
     with steps.step("check output"):
         io.check_output(output, source)
-    prompts = resolve_boxes(options, source)
+    prompts = resolve_boxes(options, source, max_bytes)
     pixels = _prepared(source, window, modality, steps)
     with steps.step("load model"):
         engine = Engine(
@@ -250,7 +251,11 @@ def _check_prompts(options: BoxOptions, points: list[list[float]]) -> None:
 
 
 def _report(steps: _Steps, labels: NDArray[np.generic], numbers: NDArray[np.int64], written: str) -> None:
-    areas = np.bincount(labels.ravel(), minlength=int(numbers.max()) + 1)[numbers]
+    # Labels of a label map are any numbers up to 2**32: counted by place in the sorted list, not by value.
+    order = np.argsort(numbers)
+    place = np.searchsorted(numbers, labels[labels != 0], sorter=order)
+    areas = np.zeros(len(numbers), np.int64)
+    areas[order] = np.bincount(place, minlength=len(numbers))[: len(numbers)]
     unit = "voxels" if labels.ndim == 3 else "pixels"
     for number, area in list(zip(numbers, areas, strict=True))[:20]:
         warning = "   nothing found" if area == 0 else ""

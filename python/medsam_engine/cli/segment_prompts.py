@@ -54,8 +54,8 @@ class LabelledBoxes:
         return np.asarray(table[result.astype(np.int64)])
 
 
-def resolve_boxes(options: BoxOptions, image: MedicalImage) -> LabelledBoxes:
-    """The boxes in the image's indices.
+def resolve_boxes(options: BoxOptions, image: MedicalImage, max_bytes: int | None = None) -> LabelledBoxes:
+    """The boxes in the image's indices; `max_bytes` of the label map as io.read.
 
     Raises:
         InvalidArgument: a wrong count of numbers for this image, a corner outside it (mm), a label map of another grid
@@ -63,7 +63,7 @@ def resolve_boxes(options: BoxOptions, image: MedicalImage) -> LabelledBoxes:
     """
     width = 6 if image.is_volume else 4
     if options.boxes_from is not None:
-        labels, source = read_labels(options.boxes_from)
+        labels, source = read_labels(options.boxes_from, max_bytes=max_bytes)
         check_same_grid(image, source)
         found, values = boxes_from_labels(labels.reshape(image.grid))
         if not len(found):

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from medsam_engine import Engine, find_bundle, tuning
 from medsam_engine._core import EngineInfo
+from medsam_engine.cli.terminal import say
 from medsam_engine.errors import InvalidArgument
 
 
@@ -60,5 +61,5 @@ def tune(
             choice, measured = tuning.tune(folder, size, repeats, progress=status.update)
         Console().print(_table(measured, choice))
     info = Engine(folder, precision="auto").info
-    console.print(f"precision auto: {in_words(info)}", markup=False)
-    console.print(f"stored in {tuning.stored_file(info)}" if info.tuned else "nothing is stored", markup=False)
+    say(console, f"precision auto: {in_words(info)}")
+    say(console, f"stored in {tuning.stored_file(info)}" if info.tuned else "nothing is stored")
