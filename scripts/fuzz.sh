@@ -1,14 +1,51 @@
 #!/usr/bin/env bash
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-# Builds the fuzz targets (preset `fuzz`) and runs each for some seconds: fuzz.sh JOBS SECONDS [TARGET...]. New inputs go to
-# build/fuzz/corpus, which later runs start from; what breaks a target goes to build/fuzz/findings. Ends with a line a
-# target, and with 1 when one found something. Without clang's libFuzzer nothing is run, and it says so.
+# Builds the fuzz targets (preset `fuzz`) and runs each for some seconds: fuzz.sh JOBS SECONDS [TARGET...]. The Python readers
+# (fuzz/fuzz_readers.py) are targets too, read_nrrd and the like. New inputs go to build/fuzz/corpus, which later runs start
+# from; what breaks a target goes to build/fuzz/findings. Ends with a line a target, and with 1 when one found something.
+# Without clang's libFuzzer the C++ targets are not run, without atheris the readers, and it says so.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 jobs=$1 seconds=$2
 shift 2
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(fuzz_manifest fuzz_onnx fuzz_npz fuzz_embedding fuzz_weights fuzz_prompts fuzz_volume_store fuzz_kernels)
+[ ${#targets[@]} -gt 0 ] || targets=(fuzz_manifest fuzz_onnx fuzz_npz fuzz_embedding fuzz_weights fuzz_prompts
+  fuzz_volume_store fuzz_kernels read_nrrd read_metaimage read_nifti read_dicom)
+mkdir -p build/fuzz/findings
+# Each input becomes a file: in memory where there is such a folder.
+if [ -w /dev/shm ]; then export TMPDIR=/dev/shm; fi
+status=0
+
+# run TARGET COMMAND...: one target for its seconds, and its line.
+run() {
+  local target=$1 outcome="no findings" dictionary=()
+  shift
+  [ -f "fuzz/$target.dict" ] && dictionary=(-dict="fuzz/$target.dict")
+  "$@" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=4096 -max_len=65536 -print_final_stats=1 \
+    -artifact_prefix="build/fuzz/findings/$target-" "${dictionary[@]}" >"build/fuzz/$target.log" 2>&1 ||
+    { outcome=FINDING status=1; tail -n 40 "build/fuzz/$target.log"; }
+  local executions coverage
+  executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "build/fuzz/$target.log")
+  coverage=$(grep -oE 'cov: [0-9]+' "build/fuzz/$target.log" | tail -n 1)
+  echo "fuzz: $target: ${executions:-0} executions in $seconds s, ${coverage:-no coverage}, $outcome"
+}
+
+readers=() compiled=()
+for target in "${targets[@]}"; do
+  case $target in read_*) readers+=("$target") ;; *) compiled+=("$target") ;; esac
+done
+if [ ${#readers[@]} -gt 0 ]; then
+  .venv/bin/python -c 'import atheris' 2>/dev/null ||
+    .venv/bin/python scripts/requirements.py fuzz | xargs .venv/bin/python -m pip install --quiet --no-deps 2>/dev/null || true
+  if .venv/bin/python -c 'import atheris, medsam_engine' 2>/dev/null; then
+    for target in "${readers[@]}"; do
+      run "$target" .venv/bin/python fuzz/fuzz_readers.py "${target#read_}" "build/fuzz/corpus/$target"
+    done
+  else
+    echo "fuzz: readers skipped, no atheris for this Python, or the package is not installed (make build)"
+  fi
+fi
+[ ${#compiled[@]} -gt 0 ] || exit $status
 
 # The newest that has libFuzzer; the core captures structured bindings, which clang knows from 16 on.
 compiler=
@@ -24,28 +61,16 @@ for candidate in clang++ clang++-{22,21,20,19,18,17,16}; do
 done
 if [ -z "$compiler" ]; then
   echo "fuzz: skipped, no clang++ 16 or newer with libFuzzer (apt: clang-16 libclang-rt-16-dev)"
-  exit 0
+  exit $status
 fi
 
-mkdir -p build/fuzz/findings
 cmake --preset fuzz -DCMAKE_CXX_COMPILER="$compiler" >build/fuzz/configure.log 2>&1 || { cat build/fuzz/configure.log; exit 1; }
 cmake --build --preset fuzz -j "$jobs" >build/fuzz/build.log 2>&1 || { tail -n 40 build/fuzz/build.log; exit 1; }
 
-# Each input becomes a file: in memory where there is such a folder.
-if [ -w /dev/shm ]; then export TMPDIR=/dev/shm; fi
 export ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=0:max_allocation_size_mb=2048
 export UBSAN_OPTIONS=print_stacktrace=1
-status=0
-for target in "${targets[@]}"; do
-  corpus=build/fuzz/corpus/$target dictionary=()
-  mkdir -p "$corpus"
-  [ -f "fuzz/$target.dict" ] && dictionary=(-dict="fuzz/$target.dict")
-  outcome="no findings"
-  build/fuzz/fuzz/"$target" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=4096 -max_len=65536 -print_final_stats=1 \
-    -artifact_prefix="build/fuzz/findings/$target-" "${dictionary[@]}" "$corpus" "fuzz/corpus/$target" \
-    >"build/fuzz/$target.log" 2>&1 || { outcome=FINDING status=1; tail -n 40 "build/fuzz/$target.log"; }
-  executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "build/fuzz/$target.log")
-  coverage=$(grep -oE 'cov: [0-9]+' "build/fuzz/$target.log" | tail -n 1)
-  echo "fuzz: $target: ${executions:-0} executions in $seconds s, ${coverage:-no coverage}, $outcome"
+for target in "${compiled[@]}"; do
+  mkdir -p "build/fuzz/corpus/$target"
+  run "$target" build/fuzz/fuzz/"$target" "build/fuzz/corpus/$target" "fuzz/corpus/$target"
 done
 exit $status
