@@ -29,22 +29,53 @@ constexpr const char* kNameRule = "at most 500 bytes without control or invisibl
 
 bool is_name(const std::string& text) { return text.size() <= kLongestName && printable(text) == text; }
 
+// Follows a text without making values of it. The JSON library's own callback would do, were it not that it searches
+// the parent at the end of each object: the time of the square of their number.
+class DepthCheck final : public nlohmann::json_sax<Json> {
+ public:
+  // NOLINTBEGIN(readability-identifier-naming): the JSON library's names
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool key(string_t&) override { return true; }
+  bool start_object(std::size_t) override { return descend(); }
+  bool end_object() override { return ascend(); }
+  bool start_array(std::size_t) override { return descend(); }
+  bool end_array() override { return ascend(); }
+  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception&) override { return false; }
+  // NOLINTEND(readability-identifier-naming)
+  [[nodiscard]] bool too_deep() const { return depth_ > kMaxDepth; }
+
+ private:
+  bool descend() { return ++depth_ <= kMaxDepth; }
+  bool ascend() {
+    --depth_;
+    return true;
+  }
+  int depth_ = 0;
+};
+
+}  // namespace
+
 std::string shown(const Json& json) {
   std::string text = json.dump(-1, ' ', true, Json::error_handler_t::replace);
   if (text.size() > 60) text = text.substr(0, 57) + "...";
   return text;
 }
 
-}  // namespace
-
 Json parse_json(const std::string& text, const std::string& where) {
   // A value is shown in errors by a recursive function of the JSON library: thousands of brackets would end the stack.
-  const auto shallow = [&](int depth, Json::parse_event_t, const Json&) {
-    if (depth <= kMaxDepth) return true;
+  DepthCheck depth;
+  const bool valid = Json::sax_parse(text, &depth);
+  if (depth.too_deep()) {
     throw ModelError(where + ": got JSON nested deeper than " + std::to_string(kMaxDepth) +
                      " levels, expected a file of this version; export or fetch the bundle again");
-  };
-  Json json = Json::parse(text, shallow, false);
+  }
+  Json json = valid ? Json::parse(text, nullptr, false) : Json(Json::value_t::discarded);
   if (json.is_discarded()) throw ModelError(where + ": not valid JSON; export or fetch the bundle again");
   return json;
 }
@@ -124,8 +155,8 @@ ObjectReader ObjectReader::object(const char* field) { return {get(field), where
 void ObjectReader::finish() const {
   for (const auto& [field, value] : json_.items()) {
     if (known_.count(field) == 0) {
-      throw ModelError(where_ + ": unknown field \"" + field.substr(0, 60) +
-                       "\"; this version does not understand it, use a newer medsam-engine");
+      throw ModelError(where_ + ": unknown field " + shown(field) +
+                       "; this version does not understand it, use a newer medsam-engine");
     }
   }
 }

@@ -15,8 +15,12 @@ namespace medsam {
 
 using Json = nlohmann::json;
 
-/// Parses `text`; ModelError naming `where` when it is not JSON.
+/// Parses `text` in time proportional to its length; ModelError naming `where` when it is not JSON, or deeper than 32
+/// levels.
 Json parse_json(const std::string& text, const std::string& where);
+
+/// A value as an error shows it: JSON on one line, in ASCII, cut off where it is long.
+std::string shown(const Json& json);
 
 /// Reads the fields of one object. Call finish() last: it rejects fields that nobody asked for.
 class ObjectReader {
