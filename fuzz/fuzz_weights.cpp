@@ -133,7 +133,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   medsam::testing::write_file(path(), bytes);
   try {
     const medsam::testing::LoadedSize loaded = medsam::testing::loaded_size(path());
-    expect(loaded.bytes <= 1024 * bytes.size());
+    expect(loaded.bytes <= medsam::testing::largest_model(bytes.size()));
     if (run && loaded.input_size <= 32 && loaded.bytes <= kMostToRun)
       static_cast<void>(medsam::testing::encode(path(), 1, 1));
   } catch (const medsam::ModelError& error) {

@@ -39,6 +39,8 @@ struct LoadedSize {
   std::size_t bytes;  // of its weights and tables in memory
   std::int64_t input_size;
 };
+/// Most bytes that a file of so many may become: what SECURITY.md says.
+inline std::size_t largest_model(std::size_t file_bytes) { return 6 * file_bytes + (std::size_t{2} << 20); }
 /// Loads the file. ModelError.
 LoadedSize loaded_size(const std::string& path);
 

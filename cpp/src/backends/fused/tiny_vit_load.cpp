@@ -18,6 +18,32 @@ constexpr std::int64_t kGroupTokens = 196;
 // LiteMedSAM has an image side of 256, windows of 14, 2^22 features and 2^16 elements in a row of a hidden layer.
 constexpr std::int64_t kLargestSide = 1024, kLargestWindow = 32;
 constexpr std::int64_t kMostFeatures = 1 << 26, kLongestRow = 1 << 20;
+constexpr std::size_t kMostBlocks = 256;
+// What a few numbers of the file become, tables over all pairs of a window's tokens and lists of windows: at most so
+// many times the file, and a little for small files. LiteMedSAM has 0.4 of its file, TinyViT-21M of 512 pixels 4.
+constexpr std::uint64_t kTablesPerFile = 4, kTablesOfAnyFile = std::uint64_t{1} << 20;
+
+/// What is left of the blocks and of the bytes for their tables.
+class Budget {
+ public:
+  explicit Budget(const Weights& weights)
+      : weights_(weights), bytes_(kTablesPerFile * weights.size() + kTablesOfAnyFile) {}
+  void take_block() {
+    if (++blocks_ > kMostBlocks) weights_.refuse("has more than " + std::to_string(kMostBlocks) + " blocks");
+  }
+  void take_tables(std::uint64_t bytes) {
+    if (bytes > bytes_) {
+      weights_.refuse("its tables of windows would take more than " + std::to_string(kTablesPerFile) +
+                      " times the file's " + std::to_string(weights_.size()) + " bytes");
+    }
+    bytes_ -= bytes;
+  }
+
+ private:
+  const Weights& weights_;
+  std::uint64_t bytes_;
+  std::size_t blocks_ = 0;
+};
 
 /// Channels of a layer; `grid` pixels or tokens of it are a row, and grid^2 of them all there are at a time.
 std::int64_t columns(const Weights& weights, const std::string& name, std::int64_t grid) {
@@ -95,15 +121,23 @@ void fill_bias(const float* biases, std::int64_t heads, std::int64_t window, Win
   }
 }
 
-void load_windows(const float* biases, std::int64_t window, std::int64_t grid, Block& block) {
-  const std::int64_t rest = grid % window;
-  for (const std::int64_t height : {window, rest}) {
-    for (const std::int64_t width : {window, rest}) {
+void load_windows(const float* biases, std::int64_t window, std::int64_t grid, Budget& budget, Block& block) {
+  const std::int64_t whole = grid >= window ? window : 0, rest = grid % window;
+  std::uint64_t bytes = 0;
+  for (const std::int64_t height : {whole, rest}) {
+    for (const std::int64_t width : {whole, rest}) {
       WindowKind kind{height, width, 0, height * width < window * window, {}};
       kind.key_stride = (height * width + (kind.cut ? 1 : 0) + kBlock - 1) / kBlock * kBlock;
-      if (height > 0 && width > 0) fill_bias(biases, block.heads, window, kind);
+      bytes += sizeof(float) * static_cast<std::uint64_t>(block.heads * height * width * kind.key_stride);
       block.kinds.push_back(std::move(kind));
     }
+  }
+  const std::int64_t side = (grid + window - 1) / window;
+  // A list that grows holds up to twice what is in it; a group has a window at least.
+  bytes += 2 * static_cast<std::uint64_t>(side * side) * (sizeof(Window) + sizeof(std::vector<Window>));
+  budget.take_tables(bytes);
+  for (WindowKind& kind : block.kinds) {
+    if (kind.height > 0 && kind.width > 0) fill_bias(biases, block.heads, window, kind);
   }
   std::int64_t tokens = kGroupTokens;
   for (std::int64_t y = 0; y < grid; y += window) {
@@ -121,7 +155,7 @@ void load_windows(const float* biases, std::int64_t window, std::int64_t grid, B
 }
 
 Block load_block(const Weights& weights, const std::string& name, std::int64_t channels, std::int64_t window,
-                 std::int64_t grid, const Precision& precision) {
+                 std::int64_t grid, const Precision& precision, Budget& budget) {
   Block block;
   block.heads = channels / kBlock;
   block.qkv = load_linear(weights, name + ".qkv", channels, grid, precision.attention);
@@ -137,7 +171,7 @@ Block load_block(const Weights& weights, const std::string& name, std::int64_t c
   block.padding.resize(static_cast<std::size_t>(2 * channels));
   kernels::available_encoder_kernels().back()->round(block.qkv.bias.data() + channels, block.padding.data(),
                                                      2 * channels);
-  load_windows(weights.tensor(name + ".attention_biases", {block.heads, window * window}), window, grid, block);
+  load_windows(weights.tensor(name + ".attention_biases", {block.heads, window * window}), window, grid, budget, block);
   return block;
 }
 
@@ -164,9 +198,10 @@ Neck load_neck(const Weights& weights, std::int64_t in, std::int64_t grid, Opera
 
 /// The blocks of a stage; without a window, bottlenecks.
 Stage load_blocks(const Weights& weights, const std::string& name, std::int64_t channels, std::int64_t window,
-                  std::int64_t grid, const Precision& precision) {
+                  std::int64_t grid, const Precision& precision, Budget& budget) {
   Stage stage;
   for (std::size_t i = 0;; ++i) {
+    budget.take_block();
     const std::string block = name + ".blocks." + std::to_string(i);
     if (window == 0 && weights.has(block + ".expand.weight")) {
       stage.bottlenecks.push_back(
@@ -176,7 +211,7 @@ Stage load_blocks(const Weights& weights, const std::string& name, std::int64_t 
         weights.refuse("\"" + block + "\" changes the number of channels");
       }
     } else if (window > 0 && weights.has(block + ".qkv.weight")) {
-      stage.blocks.push_back(load_block(weights, block, channels, window, grid, precision));
+      stage.blocks.push_back(load_block(weights, block, channels, window, grid, precision, budget));
     } else {
       return stage;
     }
@@ -187,6 +222,7 @@ Stage load_blocks(const Weights& weights, const std::string& name, std::int64_t 
 
 TinyVitModel load_tiny_vit(const Weights& weights, const Precision& precision) {
   TinyVitModel model;
+  Budget budget(weights);
   const std::vector<std::int64_t> sizes = weights.numbers("input_size"), strides = weights.numbers("strides"),
                                   windows = weights.numbers("windows");
   const auto above = [](const std::vector<std::int64_t>& values, std::int64_t most) {
@@ -206,7 +242,7 @@ TinyVitModel load_tiny_vit(const Weights& weights, const Precision& precision) {
   check_features(weights, "patch_embed.1", model.grid, channels);
   for (std::size_t i = 0; i <= windows.size(); ++i) {
     const std::string name = "stages." + std::to_string(i);
-    Stage stage = load_blocks(weights, name, channels, i == 0 ? 0 : windows[i - 1], model.grid, precision);
+    Stage stage = load_blocks(weights, name, channels, i == 0 ? 0 : windows[i - 1], model.grid, precision, budget);
     if (i < windows.size()) {
       const std::int64_t stride = strides[i + 2];
       if (model.grid % stride != 0) weights.refuse("\"" + name + "\" halves a grid of " + std::to_string(model.grid));
