@@ -1,5 +1,5 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// medsam-trial BUNDLE DEVICE PRECISION THREADS CACHE_DIR: loads a bundle and encodes one image, to see whether the
+// medsam-trial BUNDLE DEVICE PRECISION THREADS: loads a bundle and runs each of its models once, to see whether the
 // process lives. The library starts it (cpp/src/trial.hpp); the answer is a line on the standard output.
 #include <sys/resource.h>
 
@@ -8,38 +8,56 @@
 #include <cstdlib>
 #include <exception>
 #include <string>
+#include <vector>
 
 #include "medsam/engine.hpp"
 
 namespace {
 
-void load_and_encode(char** words) {
+// Every kind of prompt that the model takes: a bundle may have a decoder for masks and another for the rest.
+void prompt(const medsam::Engine& engine, const medsam::ImageEmbedding& embedding) {
+  medsam::Prompt box;
+  box.box = medsam::Box{0, 0, 1, 1};
+  const medsam::Prediction first = engine.predict(embedding, {box});
+  const std::vector<std::int64_t>& shape = engine.info().mask_shape;
+  const std::vector<float> drawn(static_cast<std::size_t>(shape[0] * shape[1]), 1.0f);
+  if (!engine.info().accepts_mask) return;
+  box.mask_input = engine.info().accepts_scribble ? drawn.data() : first.low_res_logits();
+  static_cast<void>(engine.predict(embedding, {box}));
+}
+
+void load_and_run(char** words) {
   medsam::EngineOptions options;
   options.device = words[2];
   options.precision = words[3];
   options.threads = static_cast<int>(std::strtol(words[4], nullptr, 10));
-  options.cache_dir = words[5];
+  options.cache_dir = "none";
   options.allow_uncertified = true;
   options.profile = "";
+  options.expert_limit = 1;
   const medsam::Engine engine(words[1], options);
   const std::uint8_t pixels[4] = {0, 80, 160, 240};
-  medsam::EncodeOptions encode;
-  if (!engine.info().modalities.empty()) encode.modality = engine.info().modalities.front();
-  static_cast<void>(engine.encode({pixels, medsam::PixelType::u8, 2, 2, 1, 2}, encode));
+  std::vector<std::string> modalities = engine.info().modalities;
+  if (!engine.info().needs_modality) modalities.emplace_back("");  // the fallback's expert
+  for (const std::string& modality : modalities) {
+    medsam::EncodeOptions encode;
+    encode.modality = modality;
+    prompt(engine, engine.encode({pixels, medsam::PixelType::u8, 2, 2, 1, 2}, encode));
+  }
 }
 
 }  // namespace
 
 int main(int count, char** words) {
-  if (count != 6) {
-    std::fputs("usage: medsam-trial BUNDLE DEVICE PRECISION THREADS CACHE_DIR\n", stderr);
+  if (count != 5) {
+    std::fputs("usage: medsam-trial BUNDLE DEVICE PRECISION THREADS\n", stderr);
     return 2;
   }
   const ::rlimit none{0, 0};
   ::setrlimit(RLIMIT_CORE, &none);  // a crash is expected: no core file
   const char* answer = "medsam-trial: ok\n";
   try {
-    load_and_encode(words);
+    load_and_run(words);
   } catch (const std::exception&) {
     answer = "medsam-trial: refused\n";  // the caller will meet the same error
   }

@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "descriptor.hpp"
 #include "medsam/error.hpp"
 #include "own_files.hpp"
 #include "sha256.hpp"
@@ -45,7 +46,7 @@ fs::path find_program() {
     Dl_info info{};
     std::error_code error;
     fs::path own = ".";  // where this code was loaded from
-    if (::dladdr(reinterpret_cast<const void*>(&needs_trial), &info) != 0 && info.dli_fname != nullptr) {
+    if (::dladdr(reinterpret_cast<const void*>(&try_apart), &info) != 0 && info.dli_fname != nullptr) {
       own = fs::canonical(info.dli_fname, error).parent_path();
     }
     // The wheel and an install; an install under lib/<architecture>; the build tree.
@@ -54,11 +55,9 @@ fs::path find_program() {
   for (const fs::path& folder : folders) {
     if (::access((folder / kProgram).c_str(), X_OK) == 0) return folder / kProgram;
   }
-  throw Unsupported(
-      "precision: got int8 without a certificate, which is first tried in a process of its own, but its "
-      "program " +
-      std::string(kProgram) + " is not in " + folders[0].string() +
-      "; reinstall medsam-engine, use f32, or certify the precision");
+  throw Unsupported("precision: got a quantised graph, which is first tried in a process of its own, but its program " +
+                    std::string(kProgram) + " is not in " + folders[0].string() +
+                    "; reinstall medsam-engine, or use f32 of a graph that is not quantised");
 }
 
 [[noreturn]] void cannot_start(int error) {
@@ -130,30 +129,23 @@ std::string listen(::pid_t pid, int descriptor, int& status) {
   return text;
 }
 
-std::string stamp_entry(const Bundle& bundle, const backends::Backend& backend) {
-  const QuantizedEncoder& quantized = bundle.quantized.value();
-  return "tried/" + sha256_hex(std::string(version()) + "\n" + backend.name() + "\n" + backend.device() + "\n" +
-                               quantized.rest + "\n" + quantized.model.content_hash());
+std::string stamp_entry(const TrialOf& trial, const ModelFile& model, const std::string& precision) {
+  return "tried/" +
+         sha256_hex("2\n" + std::string(version()) + "\n" + trial.backend.name() + "\n" + trial.backend.device() +
+                    "\n" + precision + "\n" + model.role + "\n" + model.content_hash());
 }
 
 }  // namespace
 
-bool needs_trial(const StagePrecisions& chosen, const std::vector<std::string>& certified) {
-  const std::string pair = chosen.encoder + "/" + chosen.decoder;
-  return chosen.encoder == "int8" && std::find(certified.begin(), certified.end(), pair) == certified.end() &&
-         !set(kInside);
-}
-
-void try_apart(const Bundle& bundle, const StagePrecisions& chosen, const EngineOptions& options,
-               const backends::Backend& backend, const CacheFolder& cache) {
-  verify_model(bundle.quantized.value().model, cache, options.verify);
-  const std::string entry = stamp_entry(bundle, backend);
+void try_apart(const TrialOf& trial, const ModelFile& model, const std::string& precision, const CacheFolder& cache) {
+  if (set(kInside)) return;
+  const std::string entry = stamp_entry(trial, model, precision);
   if (cache.read(entry)) return;
   const fs::path program = find_program();
   std::array<int, 2> pipe{};
   const ::pid_t pid = start(program,
-                            {bundle.folder, options.device, chosen.encoder + "/" + chosen.decoder,
-                             std::to_string(options.threads), options.cache_dir},
+                            {trial.bundle.folder, trial.options.device,
+                             trial.chosen.encoder + "/" + trial.chosen.decoder, std::to_string(trial.options.threads)},
                             pipe);
   const Descriptor reading(pipe[0]);
   int status = 0;
@@ -165,9 +157,9 @@ void try_apart(const Bundle& bundle, const StagePrecisions& chosen, const Engine
   if (said.find(kRefused) != std::string::npos) return;
   std::string end = "without an answer";
   if (WIFSIGNALED(status)) end = "by signal " + std::to_string(WTERMSIG(status));
-  throw BackendError(backend.name() + ": " + bundle.quantized->model.path +
-                     ": the process that tried this graph ended " + end +
-                     ", as yours would have; use precision f32, or quantize the bundle again with a smaller budget");
+  throw BackendError(trial.backend.name() + ": " + model.path + ": the process that tried this graph ended " + end +
+                     ", as yours would have; use precision f32 where that is another graph, or quantize the bundle " +
+                     "again with a smaller budget");
 }
 
 }  // namespace medsam
