@@ -1,9 +1,11 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// A bundle's manifest.json, certificates included: read_bundle takes it or raises ModelError, and no certificate makes
-// an approximation run that choose_precision's own rules refuse.
+// A bundle's manifest.json, certificates included: read_bundle takes it or raises ModelError, in time proportional to
+// its length, and no certificate makes an approximation run that choose_precision's own rules refuse.
 #include <cstddef>
 #include <cstdint>
+#include <ctime>
 #include <string>
+#include <string_view>
 
 #include "bundle.hpp"
 #include "certificate.hpp"
@@ -22,10 +24,24 @@ const std::string& folder() {
   return path;
 }
 
+// The input; or, after 0xff, what follows it as the elements of a list, often enough for a large manifest: libFuzzer
+// itself makes inputs of a few KiB.
+std::string manifest(std::string_view input) {
+  if (input.empty() || static_cast<unsigned char>(input.front()) != 0xff) return std::string(input);
+  const std::string_view element = input.substr(1);
+  std::string text = "{\"schema_version\": 1, \"parity\": [0";
+  while (!element.empty() && text.size() + element.size() < (1 << 20) - 8) text.append(",").append(element);
+  return text + "]}";
+}
+
+double cpu_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
+
 void choose(const medsam::Bundle& bundle) {
   const auto native = [](const std::string& precision) { return precision != "f16"; };
-  const medsam::PrecisionContext context{bundle.certificates, bundle.model_hash, "fake 1", "CPU", native, "",
-                                         bundle.half_hash};
+  medsam::PrecisionContext context{bundle.certificates, bundle.model_hash, "fake 1", "CPU", native, "", "",
+                                   bundle.half_hash};
+  expect(medsam::choose_precision("auto", false, context).name == "f32");  // its own word is not taken
+  context.trust_bundle = true;
   for (const char* wanted : {"auto", "bf16", "f16", "int8", "bf16/f32"}) {
     try {
       const medsam::StagePrecisions chosen = medsam::choose_precision(wanted, false, context);
@@ -40,11 +56,15 @@ void choose(const medsam::Bundle& bundle) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  medsam::testing::write_file(folder() + "/manifest.json", std::string(reinterpret_cast<const char*>(data), size));
+  const std::string text = manifest(std::string_view(reinterpret_cast<const char*>(data), size));
+  medsam::testing::write_file(folder() + "/manifest.json", text);
+  const double before = cpu_seconds();
   try {
     choose(medsam::read_bundle(folder()));
   } catch (const medsam::ModelError& error) {
     expect(std::string(error.what()).find('\n') == std::string::npos);
   }
+  // Of the process, so that other work on the machine does not count; ten times what 1 MiB takes here, sanitised.
+  expect(cpu_seconds() - before < 1 + 10 * static_cast<double>(text.size()) / (1 << 20));
   return 0;
 }

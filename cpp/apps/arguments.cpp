@@ -18,6 +18,7 @@ const char* const kHelp =
     "  --profile NAME        rules of a published system; else clinical\n"
     "  --modality M          CT, MR, PET, US, XRay, ... of every case; else what its file name tells\n"
     "  --precision P         f32, bf16, f16, int8 or auto, as the bundle allows (default f32)\n"
+    "  --trust-certificates  take the bundle's own word for the certificates that a precision needs\n"
     "  --device D            inference device (default CPU)\n"
     "  --threads N           inference threads; 0 = all cores (default)\n"
     "  --max-bytes N         most bytes that the imgs of a case may unpack to; else a quarter of the memory\n"
@@ -56,8 +57,13 @@ constexpr ValueOption kValueOptions[] = {
     {"--cache-dir", &Arguments::cache_dir},
 };
 constexpr Flag kFlags[] = {
-    {"--overwrite", &Arguments::overwrite}, {"--quiet", &Arguments::quiet}, {"-q", &Arguments::quiet},
-    {"--times", &Arguments::times},         {"--help", &Arguments::help},   {"-h", &Arguments::help},
+    {"--overwrite", &Arguments::overwrite},
+    {"--quiet", &Arguments::quiet},
+    {"-q", &Arguments::quiet},
+    {"--trust-certificates", &Arguments::trust_certificates},
+    {"--times", &Arguments::times},
+    {"--help", &Arguments::help},
+    {"-h", &Arguments::help},
     {"--version", &Arguments::version},
 };
 

@@ -14,7 +14,7 @@ struct Arguments {
   std::string bundle, profile = "clinical", device = "CPU", precision = "f32", csv, cache_dir, modality;
   int threads = 0;
   std::uint64_t max_bytes = 0;
-  bool overwrite = false, quiet = false, times = false;
+  bool trust_certificates = false, overwrite = false, quiet = false, times = false;
   bool help = false, version = false;
 };
 

@@ -63,6 +63,7 @@ EngineOptions engine_options(const Arguments& arguments, Terminal& terminal) {
   EngineOptions options;
   options.device = arguments.device;
   options.precision = arguments.precision;
+  options.trust_bundle_certificates = arguments.trust_certificates;
   options.threads = arguments.threads;
   options.profile = arguments.profile;
   options.cache_dir = arguments.cache_dir;

@@ -46,13 +46,6 @@ bool native(const StagePrecisions& stages, const PrecisionContext& context) {
   return context.native(stages.encoder) && context.native(stages.decoder);
 }
 
-// Why a certificate does not count here; "" when it does.
-std::string obstacle(const Certificate& certificate, const PrecisionContext& context) {
-  std::string fault = fault_of(certificate, context);
-  if (fault.empty() && !native(certificate.stages, context)) fault = "this processor does not compute in it";
-  return fault;
-}
-
 // How much of the work an approximation makes faster: which of two certified ones "auto" takes.
 int reduced(const Certificate& c) {
   const std::string& encoder = c.stages.encoder;
@@ -70,6 +63,7 @@ std::string fused_identity(const std::string& hash, const std::string& backend) 
 Certificate parse_certificate(const Json& json, const std::string& where) {
   ObjectReader reader(json, where);
   Certificate certificate;
+  certificate.text = json.dump();
   certificate.stages = parse_stages(reader.object("stages"), reader.string("precision"));
   if (reader.has("quantized")) {
     ObjectReader quantized = reader.object("quantized");
@@ -133,6 +127,17 @@ std::string fault_of(const Certificate& c, const PrecisionContext& context) {
   return keeps ? "" : "its certificate shows that it changes the masks too much";
 }
 
+std::string obstacle(const Certificate& certificate, const PrecisionContext& context) {
+  std::string fault = fault_of(certificate, context);
+  if (fault.empty() && !native(certificate.stages, context)) fault = "this processor does not compute in it";
+  if (fault.empty() && certificate.origin == CertificateOrigin::bundle && !context.trust_bundle) {
+    fault =
+        "its certificate is the bundle's own word, neither this project's nor measured on this machine, and not "
+        "trusted (trust_bundle_certificates)";
+  }
+  return fault;
+}
+
 namespace {
 
 // "bf16/f32": what is measured before there is a certificate.
@@ -166,7 +171,7 @@ StagePrecisions choose_pair(const StagePrecisions& wanted, bool allow_uncertifie
   std::string why = "this bundle has no certificate for it";
   for (const Certificate& certificate : context.certificates) {
     const StagePrecisions& stages = certificate.stages;
-    if (stages.encoder == wanted.encoder && stages.decoder == wanted.decoder) why = fault_of(certificate, context);
+    if (stages.encoder == wanted.encoder && stages.decoder == wanted.decoder) why = obstacle(certificate, context);
   }
   refuse(wanted.name, why);
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "json_reader.hpp"
+#include "medsam/engine.hpp"
 
 namespace medsam {
 
@@ -33,6 +34,8 @@ struct Certificate {
   std::string fused_encoder;               // hash and backend of the fused encoder that was measured; "" likewise
   std::string half_graphs;                 // hash of the f16 graphs that were measured; "" where there are none
   std::optional<double> largest;           // magnitude in those graphs
+  std::string text;                        // all of it as JSON, by which it is known again
+  CertificateOrigin origin = CertificateOrigin::bundle;
 };
 
 /// What a certificate and a bundle name a fused encoder by: its file's hash and the backend that computes it.
@@ -49,10 +52,15 @@ struct PrecisionContext {
   std::string quantized_encoder;                             // hash of the bundle's int8 encoder; "" = it has none
   std::string fused_encoder;                                 // hash and backend of the fused one
   std::string half_graphs;                                   // hash of the f16 graphs that the backend would run
+  bool trust_bundle = false;                                 // whether the bundle's own word counts
 };
 
-/// Why a certificate does not hold; "" when it does.
+/// Why a certificate does not hold, whosoever's word it is; "" when it does.
 std::string fault_of(const Certificate& certificate, const PrecisionContext& context);
+
+/// Why a certificate does not count here: fault_of, a processor that does not compute in it, or that it is only the
+/// bundle's own word; "" when it does.
+std::string obstacle(const Certificate& certificate, const PrecisionContext& context);
 
 /// These stages, if they are f32 or a certificate holds for them here.
 std::optional<StagePrecisions> certified_stages(const std::string& encoder, const std::string& decoder,

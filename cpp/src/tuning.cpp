@@ -7,6 +7,7 @@
 #include <fstream>
 #include <thread>
 
+#include "certificate_origin.hpp"
 #include "json_reader.hpp"
 #include "kernels/kernels.hpp"
 #include "medsam/error.hpp"
@@ -60,13 +61,15 @@ void report(const CacheFolder& cache, const TuningKey& key, const CacheFolder::L
 
 }  // namespace
 
+std::string machine_digest() { return sha256_hex(machine_id()).substr(0, 12); }
+
 std::string machine_name(const backends::Backend& backend) {
   std::string name = backend.device() + ", " + std::to_string(std::thread::hardware_concurrency()) + " cores, " +
                      kernels::table().name;
   for (const char* precision : {"bf16", "f16"}) {
     if (backend.native(precision)) name += std::string(", ") + precision;
   }
-  return name + ", id " + sha256_hex(machine_id()).substr(0, 12);
+  return name + ", id " + machine_digest();
 }
 
 std::string tuning_entry(const TuningKey& key) {
@@ -99,9 +102,21 @@ RunChoice choose_run(const EngineOptions& options, const Bundle& bundle, const b
   const std::string own =
       fused != nullptr && bundle.fused ? fused_identity(bundle.fused->content_hash(), fused->name()) : "";
   const std::string half = backend.runs_half_graphs() ? bundle.half_hash : "";
-  const PrecisionContext context{
-      bundle.certificates, bundle.model_hash, backend.name(), backend.place(), native, int8, own, half};
+  const std::vector<Certificate> certificates = with_origins(bundle.certificates, bundle.model_hash, cache, log);
+  const PrecisionContext context{certificates,
+                                 bundle.model_hash,
+                                 backend.name(),
+                                 backend.place(),
+                                 native,
+                                 int8,
+                                 own,
+                                 half,
+                                 options.trust_bundle_certificates};
   RunChoice choice;
+  for (const Certificate& c : certificates) {
+    choice.certificates.push_back({c.stages.name, c.stages.encoder, c.stages.decoder, c.origin, obstacle(c, context)});
+  }
+  choice.certificates_file = cache.path(certificates_entry(bundle.model_hash));
   choice.machine = machine_name(backend);
   choice.certified = certified_pairs(context);
   const TuningKey key{bundle.model_hash, version(), backend.name(), backend.place(), choice.machine};

@@ -25,6 +25,9 @@ struct TuningKey {
   std::string machine;  // machine_name()
 };
 
+/// A digest of this machine's id.
+std::string machine_digest();
+
 /// The processor, the cores this process may use, what they compute in, and which machine it is (a digest of its id).
 std::string machine_name(const backends::Backend& backend);
 
@@ -48,6 +51,8 @@ struct RunChoice {
   std::vector<std::string> certified;  // certified_pairs
   std::string machine;                 // of the key
   std::string file;                    // where a choice for this key is stored; "" without a cache folder
+  std::vector<CertificateInfo> certificates;
+  std::string certificates_file;  // of those measured here; "" without a cache folder
 };
 
 /// What the caller says, else the stored choice, else choose_precision's. A stored choice is looked for only where

@@ -34,15 +34,17 @@ EmbeddingStorage embedding_storage(const std::string& name) {
 }
 
 std::unique_ptr<BoundEngine> make_engine(const std::string& bundle, const std::string& device,
-                                         const std::string& precision, bool allow_uncertified, int threads,
-                                         const std::string& profile, const std::string& cache_dir,
-                                         std::uint64_t cache_bytes, const std::string& storage,
-                                         const std::string& store, std::uint64_t store_bytes,
-                                         const std::string& modality, std::size_t expert_limit, bool verify) {
+                                         const std::string& precision, bool trust_bundle_certificates,
+                                         bool allow_uncertified, int threads, const std::string& profile,
+                                         const std::string& cache_dir, std::uint64_t cache_bytes,
+                                         const std::string& storage, const std::string& store,
+                                         std::uint64_t store_bytes, const std::string& modality,
+                                         std::size_t expert_limit, bool verify) {
   auto messages = std::make_shared<MessageQueue>();
   EngineOptions options;
   options.device = device;
   options.precision = precision;
+  options.trust_bundle_certificates = trust_bundle_certificates;
   options.allow_uncertified = allow_uncertified;
   options.threads = threads;
   options.profile = profile;
@@ -189,8 +191,8 @@ void register_engine(py::module_& m) {
   py::class_<BoundEngine> engine(m, "Engine", py::release_gil_before_calling_cpp_dtor());
   engine
       .def(py::init(&make_engine), py::arg("bundle"), py::kw_only(), py::arg("device"), py::arg("precision"),
-           py::arg("allow_uncertified"), py::arg("threads"), py::arg("profile"), py::arg("cache_dir"),
-           py::arg("cache_bytes"), py::arg("embedding_storage"), py::arg("embedding_store"),
+           py::arg("trust_bundle_certificates"), py::arg("allow_uncertified"), py::arg("threads"), py::arg("profile"),
+           py::arg("cache_dir"), py::arg("cache_bytes"), py::arg("embedding_storage"), py::arg("embedding_store"),
            py::arg("embedding_store_bytes"), py::arg("modality"), py::arg("expert_limit"), py::arg("verify"))
       .def_property_readonly("info", [](const BoundEngine& self) { return self.engine.info(); })
       .def("encode", &encode, py::arg("image"), py::kw_only(), py::arg("modality"))

@@ -55,7 +55,20 @@ py::array all_masks(const Prediction& prediction) {
   return masks;
 }
 
+const char* origin_name(CertificateOrigin origin) {
+  return origin == CertificateOrigin::project ? "project" : origin == CertificateOrigin::machine ? "machine" : "bundle";
+}
+
 void register_info(py::module_& m) {
+  py::class_<CertificateInfo>(m, "CertificateInfo", "A certificate in a bundle.")
+      .def_readonly("precision", &CertificateInfo::precision)
+      .def_readonly("encoder", &CertificateInfo::encoder)
+      .def_readonly("decoder", &CertificateInfo::decoder)
+      .def_property_readonly("origin", [](const CertificateInfo& c) { return origin_name(c.origin); })
+      .def_readonly("obstacle", &CertificateInfo::obstacle)
+      .def("__repr__", [](const CertificateInfo& c) {
+        return "<CertificateInfo " + c.encoder + "/" + c.decoder + ", " + origin_name(c.origin) + ">";
+      });
   py::class_<EngineInfo>(m, "EngineInfo", "What an engine runs.")
       .def_readonly("family", &EngineInfo::family)
       .def_readonly("profile", &EngineInfo::profile)
@@ -70,6 +83,8 @@ void register_info(py::module_& m) {
       .def_readonly("threads", &EngineInfo::threads)
       .def_readonly("tuned", &EngineInfo::tuned)
       .def_property_readonly("certified", [](const EngineInfo& i) { return py::tuple(py::cast(i.certified)); })
+      .def_property_readonly("certificates", [](const EngineInfo& i) { return py::tuple(py::cast(i.certificates)); })
+      .def_readonly("certificates_file", &EngineInfo::certificates_file)
       .def_readonly("machine", &EngineInfo::machine)
       .def_readonly("tuning_file", &EngineInfo::tuning_file)
       .def_readonly("input_size", &EngineInfo::input_size)

@@ -10,6 +10,7 @@
 from medsam_engine._core import (
     CacheStats,
     CaseReport,
+    CertificateInfo,
     EngineInfo,
     FolderReport,
     ImageEmbedding,
@@ -41,6 +42,7 @@ __all__ = [
     "CacheStats",
     "Cancelled",
     "CaseReport",
+    "CertificateInfo",
     "Engine",
     "EngineInfo",
     "Error",

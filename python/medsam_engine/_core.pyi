@@ -28,6 +28,29 @@ class Unsupported(Error):
 class Cancelled(Error):
     """The caller's cancellation callback asked to stop."""
 
+class CertificateInfo:
+    """A certificate in a bundle."""
+
+    @property
+    def precision(self) -> str:
+        """What it is called, e.g. "bf16"."""
+    @property
+    def encoder(self) -> str:
+        """What the encoder computes in."""
+    @property
+    def decoder(self) -> str:
+        """And the decoder."""
+    @property
+    def origin(self) -> str:
+        """Whose word it is: "project", "machine" or "bundle".
+
+        This project's, compiled into the library; measured on this machine by `medsam-engine certify`; or the bundle's
+        own, which anybody may have written.
+        """
+    @property
+    def obstacle(self) -> str:
+        """Why it does not count here; "" = it does."""
+
 class EngineInfo:
     """What an engine runs."""
 
@@ -70,6 +93,12 @@ class EngineInfo:
     @property
     def certified(self) -> tuple[str, ...]:
         """What may run here: "encoder/decoder" precisions, "f32/f32" first."""
+    @property
+    def certificates(self) -> tuple[CertificateInfo, ...]:
+        """The bundle's, in its order."""
+    @property
+    def certificates_file(self) -> str:
+        """Where those measured on this machine are remembered; "" without a cache folder."""
     @property
     def machine(self) -> str:
         """The machine, as a tuned choice names it."""
@@ -186,6 +215,7 @@ class Engine:
         *,
         device: str,
         precision: str,
+        trust_bundle_certificates: bool,
         allow_uncertified: bool,
         threads: int,
         profile: str,

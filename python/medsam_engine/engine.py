@@ -26,7 +26,7 @@ class Engine:
         bundle: folder of an exported model (`medsam-engine fetch litemedsam` makes one).
         device: "CPU", "GPU", "NPU" or "AUTO" (OpenVINO), or "cuda:N" (TensorRT; docs/gpu.md). Unsupported, naming what
             is missing, when it is not there.
-        precision: "f32"; "bf16", "f16" or "int8", which need the bundle's certificate that they keep the masks and a
+        precision: "f32"; "bf16", "f16" or "int8", which need a certificate that they keep the masks and a
             processor that computes in them; "bf16/f32" names the encoder's and the decoder's; or "auto", the fastest
             such, else f32: as `medsam-engine tune` measured on this machine, where it did (`info.tuned`).
             `info.precision` says what came of it.
@@ -44,6 +44,9 @@ class Engine:
             Only bundles whose model tells modalities apart look at it (`info.modalities`).
         expert_limit: most experts held at once where the bundle has several; they load when first needed.
         verify: hash every file of the bundle, also those unchanged since they were last verified.
+        trust_bundle_certificates: take the bundle's own word for its certificates (`info.certificates`, origin
+            "bundle"), for "auto", "f32" and precisions asked for by name. Without it only this project's count, and those that
+            `medsam-engine certify` measured on this machine. For bundles from where you take software.
         allow_uncertified: run `precision` without a certificate. For measuring; masks may differ from f32's.
 
     In a child process after fork every method raises Unsupported (`info` and the repr can still be read): create the
@@ -72,6 +75,7 @@ class Engine:
         modality: str | None = None,
         expert_limit: int = 4,
         verify: bool = False,
+        trust_bundle_certificates: bool = False,
         allow_uncertified: bool = False,
     ) -> None:
         for name, value in (("cache_bytes", cache_bytes), ("embedding_store_bytes", embedding_store_bytes)):
@@ -83,6 +87,7 @@ class Engine:
             os.fspath(bundle),
             device=device,
             precision=precision,
+            trust_bundle_certificates=trust_bundle_certificates,
             allow_uncertified=allow_uncertified,
             threads=threads,
             profile=profile or "",

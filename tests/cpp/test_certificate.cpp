@@ -25,6 +25,7 @@ Certificate good(const std::string& encoder = "bf16", const std::string& decoder
   c.truth_f32 = 0.8;
   c.truth = 0.7985;
   c.worst_loss = 0.05;
+  c.origin = CertificateOrigin::project;
   return c;
 }
 
@@ -249,10 +250,42 @@ TEST_F(ChoosePrecision, ComputesInF32OnItsOwnKernelsWhereTheMasksAreTheSame) {
   }
 }
 
+TEST_F(ChoosePrecision, TheBundlesOwnWordCountsWhereItIsTrustedOnly) {
+  certificates_ = {good("bf16", "bf16")};
+  certificates_[0].origin = CertificateOrigin::bundle;
+  EXPECT_EQ(choose("auto").name, "f32");
+  EXPECT_EQ(certified_pairs(context()), std::vector<std::string>{"f32/f32"});
+  for (const char* wanted : {"bf16", "bf16/bf16"}) {
+    try {
+      choose(wanted);
+      FAIL() << "ran on the bundle's own word";
+    } catch (const Unsupported& error) {
+      EXPECT_NE(std::string(error.what()).find("the bundle's own word"), std::string::npos) << error.what();
+    }
+    EXPECT_EQ(choose(wanted, true).encoder, "bf16");
+  }
+  PrecisionContext trusting = context();
+  trusting.trust_bundle = true;
+  EXPECT_EQ(choose_precision("auto", false, trusting).encoder, "bf16");
+  for (const CertificateOrigin origin : {CertificateOrigin::project, CertificateOrigin::machine}) {
+    certificates_[0].origin = origin;
+    EXPECT_EQ(choose("auto").encoder, "bf16");
+    EXPECT_EQ(choose("bf16").encoder, "bf16");
+  }
+  // A fused encoder in f32 is taken for f32 by a certificate, too.
+  certificates_ = {good("f32_fused", "f32")};
+  certificates_[0].agreement_mean = certificates_[0].agreement_worst = 1;
+  certificates_[0].fused_encoder = fused_ = fused_identity("hash", "fused 1");
+  EXPECT_EQ(choose("f32").encoder, "f32_fused");
+  certificates_[0].origin = CertificateOrigin::bundle;
+  EXPECT_EQ(choose("f32").encoder, "f32");
+}
+
 TEST_F(EngineTest, ACertificateIsReadFromTheManifest) {
   nlohmann::json manifest = testing::tiny_manifest();
   testing::write_tiny_bundle(bundle_, manifest);
   options_.precision = "bf16";
+  options_.trust_bundle_certificates = true;
   EXPECT_THROW(Engine(bundle_, options_), Unsupported);
   manifest["certificates"] = {{{"precision", "bf16"},
                                {"stages", {{"encoder", "bf16"}, {"decoder", "f32"}}},

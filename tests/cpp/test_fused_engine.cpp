@@ -16,6 +16,10 @@ namespace {
 
 class FusedEncoder : public EngineTest {
  protected:
+  void SetUp() override {
+    EngineTest::SetUp();
+    options_.trust_bundle_certificates = true;
+  }
   void TearDown() override {
     testing::fake_backend().fused = false;
     testing::fake_backend().finds_gpu = false;

@@ -31,6 +31,7 @@ class TuningTest : public EngineTest {
  protected:
   void SetUp() override {
     EngineTest::SetUp();
+    options_.trust_bundle_certificates = true;
     manifest_ = testing::tiny_manifest();
     hash_ = read_bundle(bundle_).model_hash;
     manifest_["certificates"].push_back(certificate(hash_, "bf16", "bf16"));
@@ -220,6 +221,7 @@ class Int8Test : public TuningTest {
 };
 
 TEST_F(Int8Test, RunsWhereItIsAskedForOrTuned) {
+  const testing::StandInTrial trial;
   EXPECT_EQ(info().precision, "f32") << "never by auto alone";
   EXPECT_EQ(info().model_hash, hash_) << "certificates of the other precisions stay";
   options_.precision = "int8";

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsam_engine import Engine
+from medsam_engine.atomic_file import write_atomically
 from medsam_engine.boxes import boxes_from_labels
 from medsam_engine.errors import Error
 from medsam_engine.io.npz_file import challenge_modality, load_arrays
@@ -21,6 +22,7 @@ from medsam_engine.metrics import dice
 from medsam_engine.printable import csv_cell
 from medsam_engine.prompts import box3d_array, box_array
 from medsam_engine_tools import manifest
+from medsam_engine_tools.content_hash import content_hash
 from medsam_engine_tools.errors import ExportError
 from medsam_engine_tools.run_apart import run_apart
 
@@ -155,17 +157,37 @@ def summary(rows: list[Row], images: int) -> dict[str, Any]:
     }
 
 
-def add_certificate(bundle: Path, certificate: Mapping[str, Any]) -> None:
-    """Puts a certificate into the manifest in place of an older one of the same stages, backend and device."""
+def _replaced(certificates: Iterable[Any], certificate: Mapping[str, Any]) -> list[Any]:
+    key = ("stages", "backend", "device")
+    return [*(c for c in certificates if any(c.get(k) != certificate[k] for k in key)), dict(certificate)]
+
+
+def _remember(file: Path, certificate: Mapping[str, Any]) -> None:
+    try:
+        known = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        known = []
+    listed = [c for c in known if isinstance(c, dict)] if isinstance(known, list) else []
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ExportError(f"cache: got '{file.parent}', expected a folder to write; {error.strerror}") from error
+    write_atomically(file, (json.dumps(_replaced(listed, certificate), indent=1) + "\n").encode())
+
+
+def add_certificate(bundle: Path, certificate: Mapping[str, Any], remembered_in: str) -> None:
+    """Puts a certificate into the manifest in place of an older one of the same stages, backend and device.
+
+    What a manifest says, anybody may have written: that it was measured on this machine is remembered in the file
+    `remembered_in`, EngineInfo.certificates_file ("" = not at all). The two are equal in every field.
+    """
     content = manifest.read(bundle)
     if content is None:
         raise ExportError(f"bundle '{bundle}' has no manifest of this version; export it again")
-    key = ("stages", "backend", "device")
-    others = [c for c in content["certificates"] if any(c.get(k) != certificate[k] for k in key)]
-    content["certificates"] = [*others, dict(certificate)]
-    temporary = bundle / f".{manifest.FILE_NAME}.new"
-    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, bundle / manifest.FILE_NAME)
+    content["certificates"] = _replaced(content["certificates"], certificate)
+    manifest.replace(bundle, content)
+    if remembered_in:
+        _remember(Path(remembered_in), certificate)
 
 
 def quantized_entry(folder: Path, encoder: str) -> dict[str, Any]:
@@ -184,7 +206,7 @@ def quantized_entry(folder: Path, encoder: str) -> dict[str, Any]:
         raise ExportError(
             f"the int8 encoder does not run here ({why}); quantize the bundle again with a smaller budget"
         )
-    return {"quantized": {"encoder": manifest.content_hash(entry)}}
+    return {"quantized": {"encoder": content_hash(entry)}}
 
 
 def fused_entry(folder: Path, encoder: str, backend: str) -> dict[str, Any]:
@@ -194,7 +216,7 @@ def fused_entry(folder: Path, encoder: str, backend: str) -> dict[str, Any]:
     entry = (manifest.read(folder) or {}).get("fused", {}).get("encoder")
     if entry is None:
         raise ExportError(f"encoder: got {encoder}, but the bundle has no fused encoder; export it again")
-    return {"fused": {"encoder": manifest.content_hash(entry), "backend": backend}}
+    return {"fused": {"encoder": content_hash(entry), "backend": backend}}
 
 
 def certify(
@@ -236,7 +258,7 @@ def certify(
         "device": "CPU",
         "measured": {"machine": exact.info.device, "profile": profile, **summary(rows, count)},
     }
-    add_certificate(folder, certificate)
+    add_certificate(folder, certificate, exact.info.certificates_file)
     return certificate, rows
 
 

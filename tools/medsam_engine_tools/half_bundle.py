@@ -19,6 +19,7 @@ from medsam_engine import Engine
 from medsam_engine.errors import Error
 from medsam_engine_tools import certify, half, manifest, parity, preprocessed
 from medsam_engine_tools.certify import Case
+from medsam_engine_tools.content_hash import content_hash
 from medsam_engine_tools.errors import ExportError
 
 Progress = Callable[[str], None]
@@ -31,7 +32,7 @@ ANYWHERE = {"backend": "the graph's types", "device": "any"}
 def half_hash(content: Mapping[str, Any]) -> str:
     """The hash over a manifest's f16 graphs, as cpp/src/bundle.cpp makes it."""
     names = sorted(content["models"])
-    lines = [f"{name}:{manifest.content_hash(content['f16'][name])}\n" for name in names]
+    lines = [f"{name}:{content_hash(content['f16'][name])}\n" for name in names]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
@@ -163,5 +164,5 @@ def certify_half(
         **ANYWHERE,
         "measured": {**measured, "largest": largest},
     }
-    certify.add_certificate(folder, certificate)
+    certify.add_certificate(folder, certificate, exact.info.certificates_file)
     return certificate, rows

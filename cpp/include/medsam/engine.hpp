@@ -30,10 +30,14 @@ struct EngineOptions {
   /// missing, when it is not there.
   std::string device = "CPU";
   /// "f32", "auto" or an approximation: "bf16", "f16", "int8", or "bf16/f32" for the encoder and the decoder. Always
-  /// passed to the backend explicitly, never left to its default. An approximation runs only with the bundle's
-  /// certificate that it keeps the masks, and where the processor computes in it; "auto" takes the fastest such, else
+  /// passed to the backend explicitly, never left to its default. An approximation runs only with a
+  /// certificate that it keeps the masks, of this project or measured on this machine (trust_bundle_certificates: or of
+  /// whoever made the bundle), and where the processor computes in it; "auto" takes the fastest such, else
   /// f32: the one that `medsam-engine tune` measured on this machine, where it did. See EngineInfo for what came of it.
   std::string precision = "f32";
+  /// Take the bundle's own word for its certificates (CertificateOrigin::bundle): for "auto", "f32" and approximations
+  /// asked for by name. Without it such a certificate counts as none. For bundles from where you take software.
+  bool trust_bundle_certificates = false;
   /// Run `precision` without a certificate. For measuring; masks may differ from f32's without a word.
   bool allow_uncertified = false;
   /// Threads for inference; 0 = all cores the process may use, or with precision "auto" what `tune` found best.
@@ -68,6 +72,22 @@ struct EngineOptions {
   std::function<void(LogLevel, const std::string&)> log;
 };
 
+/// Whose word a certificate is.
+enum class CertificateOrigin : std::uint8_t {
+  project,  ///< This project's: it measured it, and the library has it compiled in.
+  machine,  ///< `medsam-engine certify` measured it here: the cache folder remembers it for this machine.
+  bundle,   ///< The bundle's own, which anybody may have written.
+};
+
+/// A certificate in the bundle.
+struct CertificateInfo {
+  std::string precision;                                 ///< What it is called, e.g. "bf16".
+  std::string encoder;                                   ///< What the encoder computes in.
+  std::string decoder;                                   ///< And the decoder.
+  CertificateOrigin origin = CertificateOrigin::bundle;  ///< Whose word it is.
+  std::string obstacle;                                  ///< Why it does not count here; "" = it does.
+};
+
 /// What the engine runs; read from the bundle's manifest.
 struct EngineInfo {
   std::string family;                         ///< e.g. "litemedsam".
@@ -83,6 +103,8 @@ struct EngineInfo {
   int threads = 0;                            ///< Inference threads asked for, or tuned; 0 = all.
   bool tuned = false;                         ///< Whether `medsam-engine tune` chose the precision and the threads.
   std::vector<std::string> certified;         ///< What may run here: "encoder/decoder" precisions, "f32/f32" first.
+  std::vector<CertificateInfo> certificates;  ///< The bundle's, in its order.
+  std::string certificates_file;              ///< Where those measured here are remembered; "" without a cache folder.
   std::string machine;                        ///< The machine, as a tuned choice names it.
   std::string tuning_file;                    ///< Where a tuned choice is stored; "" without a cache folder.
   int input_size = 0;                         ///< Side of the encoder's square input, pixels.

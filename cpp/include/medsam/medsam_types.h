@@ -162,55 +162,67 @@ typedef struct medsam_volume_stats {
   int64_t z1;      ///< Last slice.
 } medsam_volume_stats;
 
+/// Whose word a certificate is: the values of medsam_engine_info.certificate_origins.
+enum {
+  MEDSAM_CERTIFICATE_PROJECT = 0,  ///< This project's, compiled into the library.
+  MEDSAM_CERTIFICATE_MACHINE = 1,  ///< Measured on this machine by `medsam-engine certify`.
+  MEDSAM_CERTIFICATE_BUNDLE = 2,   ///< The bundle's own, which counts with trust_bundle_certificates only.
+};
+
 /// How an engine runs. See medsam::EngineOptions (medsam/engine.hpp) for the whole meaning of each field.
 typedef struct medsam_engine_options {
-  size_t size;                     ///< Set by medsam_engine_options_init.
-  const char* device;              ///< "CPU" (default).
-  const char* precision;           ///< "f32" (default), "auto", or an approximation that the bundle certifies.
-  const char* profile;             ///< "clinical" (default), another built-in profile, or "" for the bundle's own.
-  const char* cache_dir;           ///< Folder of compiled models; "" (default) = the user's cache, "none" = none.
-  const char* embedding_store;     ///< Folder that keeps embeddings between runs; "" (default) = none.
-  const char* modality;            ///< Modality of images for which none is given; "" (default) = not known.
-  uint64_t cache_bytes;            ///< Bytes of embeddings kept in memory; default 256 MiB, 0 = none.
-  uint64_t embedding_store_bytes;  ///< Bytes that embedding_store may hold; default 4 GiB.
-  uint64_t expert_limit;           ///< Most experts held at once; default 4.
-  int32_t threads;                 ///< Inference threads; 0 (default) = all cores the process may use.
-  int32_t embedding_storage;       ///< MEDSAM_EMBEDDING_*.
-  int32_t allow_uncertified;       ///< 1 = run `precision` without a certificate. For measuring only.
-  int32_t verify;                  ///< 1 = hash every file of the bundle again.
-  medsam_log_callback log;         ///< NULL (default) = silence. Called for as long as the engine lives.
-  void* log_context;               ///< Given to `log`.
+  size_t size;                        ///< Set by medsam_engine_options_init.
+  const char* device;                 ///< "CPU" (default).
+  const char* precision;              ///< "f32" (default), "auto", or an approximation that the bundle certifies.
+  const char* profile;                ///< "clinical" (default), another built-in profile, or "" for the bundle's own.
+  const char* cache_dir;              ///< Folder of compiled models; "" (default) = the user's cache, "none" = none.
+  const char* embedding_store;        ///< Folder that keeps embeddings between runs; "" (default) = none.
+  const char* modality;               ///< Modality of images for which none is given; "" (default) = not known.
+  uint64_t cache_bytes;               ///< Bytes of embeddings kept in memory; default 256 MiB, 0 = none.
+  uint64_t embedding_store_bytes;     ///< Bytes that embedding_store may hold; default 4 GiB.
+  uint64_t expert_limit;              ///< Most experts held at once; default 4.
+  int32_t threads;                    ///< Inference threads; 0 (default) = all cores the process may use.
+  int32_t embedding_storage;          ///< MEDSAM_EMBEDDING_*.
+  int32_t allow_uncertified;          ///< 1 = run `precision` without a certificate. For measuring only.
+  int32_t verify;                     ///< 1 = hash every file of the bundle again.
+  medsam_log_callback log;            ///< NULL (default) = silence. Called for as long as the engine lives.
+  void* log_context;                  ///< Given to `log`.
+  int32_t trust_bundle_certificates;  ///< 1 = take the bundle's own word for its certificates.
+  int32_t reserved;                   ///< 0.
 } medsam_engine_options;
 
 /// What an engine runs. Strings and arrays belong to the engine and live as long as it.
 typedef struct medsam_engine_info {
-  size_t size;                     ///< Set by medsam_engine_info_init.
-  const char* family;              ///< e.g. "litemedsam".
-  const char* profile;             ///< The profile in force.
-  const char* device;              ///< As the backend names it.
-  const char* precision;           ///< The precision in force.
-  const char* encoder_precision;   ///< Of it, what the encoder computes in.
-  const char* decoder_precision;   ///< And the decoder.
-  const char* backend;             ///< e.g. "OpenVINO 2026.4.1".
-  const char* encoder_backend;     ///< The encoder's, e.g. "fused 1"; else the same.
-  const char* model_hash;          ///< SHA-256 over the bundle's model files, hex.
-  const char* fingerprint;         ///< What an embedding must carry to be accepted.
-  const char* const* certified;    ///< What may run here: "encoder/decoder" precisions; certified_count of them.
-  const char* const* modalities;   ///< That the model tells apart; modality_count of them.
-  const char* const* experts;      ///< Names of the bundle's experts; expert_count of them.
-  size_t certified_count;          ///< At least 1: "f32/f32".
-  size_t modality_count;           ///< 0: the model does not ask for a modality.
-  size_t expert_count;             ///< 0: one model for all.
-  const int64_t* embedding_shape;  ///< (1, C, h, w); 4 numbers.
-  const int64_t* mask_shape;       ///< (h, w) of the low-resolution logits; 2 numbers.
-  int32_t input_size;              ///< Side of the encoder's square input, pixels.
-  int32_t threads;                 ///< Inference threads asked for, or tuned; 0 = all.
-  int32_t tuned;                   ///< 1: `medsam-engine tune` chose the precision and the threads.
-  int32_t accepts_points;          ///< 1: prompts may have points.
-  int32_t accepts_mask;            ///< 1: prompts may have an earlier mask.
-  int32_t accepts_scribble;        ///< 1: prompts may have a scribble.
-  int32_t needs_modality;          ///< 1: an image without one of `modalities` is refused.
-  int32_t reserved;                ///< 0.
+  size_t size;                         ///< Set by medsam_engine_info_init.
+  const char* family;                  ///< e.g. "litemedsam".
+  const char* profile;                 ///< The profile in force.
+  const char* device;                  ///< As the backend names it.
+  const char* precision;               ///< The precision in force.
+  const char* encoder_precision;       ///< Of it, what the encoder computes in.
+  const char* decoder_precision;       ///< And the decoder.
+  const char* backend;                 ///< e.g. "OpenVINO 2026.4.1".
+  const char* encoder_backend;         ///< The encoder's, e.g. "fused 1"; else the same.
+  const char* model_hash;              ///< SHA-256 over the bundle's model files, hex.
+  const char* fingerprint;             ///< What an embedding must carry to be accepted.
+  const char* const* certified;        ///< What may run here: "encoder/decoder" precisions; certified_count of them.
+  const char* const* modalities;       ///< That the model tells apart; modality_count of them.
+  const char* const* experts;          ///< Names of the bundle's experts; expert_count of them.
+  size_t certified_count;              ///< At least 1: "f32/f32".
+  size_t modality_count;               ///< 0: the model does not ask for a modality.
+  size_t expert_count;                 ///< 0: one model for all.
+  const int64_t* embedding_shape;      ///< (1, C, h, w); 4 numbers.
+  const int64_t* mask_shape;           ///< (h, w) of the low-resolution logits; 2 numbers.
+  int32_t input_size;                  ///< Side of the encoder's square input, pixels.
+  int32_t threads;                     ///< Inference threads asked for, or tuned; 0 = all.
+  int32_t tuned;                       ///< 1: `medsam-engine tune` chose the precision and the threads.
+  int32_t accepts_points;              ///< 1: prompts may have points.
+  int32_t accepts_mask;                ///< 1: prompts may have an earlier mask.
+  int32_t accepts_scribble;            ///< 1: prompts may have a scribble.
+  int32_t needs_modality;              ///< 1: an image without one of `modalities` is refused.
+  int32_t reserved;                    ///< 0.
+  const char* const* certificates;     ///< The bundle's, as "encoder/decoder" precisions; certificate_count of them.
+  const int32_t* certificate_origins;  ///< Whose word each is: MEDSAM_CERTIFICATE_*.
+  size_t certificate_count;            ///< 0: there are none.
 } medsam_engine_info;
 
 /// The embedding cache's counters since the engine was made.

@@ -109,6 +109,9 @@ medsam_status medsam_engine_get_info(const medsam_engine* engine, medsam_engine_
     out.modalities = held->modalities.data();
     out.experts = held->experts.data();
     out.certified_count = held->certified.size();
+    out.certificates = held->certificates.data();
+    out.certificate_origins = held->certificate_origins.data();
+    out.certificate_count = held->certificates.size();
     out.modality_count = held->modalities.size();
     out.expert_count = held->experts.size();
     out.embedding_shape = from.embedding_shape.data();

@@ -20,12 +20,20 @@ namespace medsam::c_api {
 struct LoadedEngine {
   LoadedEngine(const char* bundle, EngineOptions options) : engine(bundle, std::move(options)) {
     for (const std::string& pair : engine.info().certified) certified.push_back(pair.c_str());
+    for (const CertificateInfo& c : engine.info().certificates) {
+      certificate_names.push_back(c.encoder + "/" + c.decoder);
+      certificate_origins.push_back(static_cast<std::int32_t>(c.origin));
+    }
+    for (const std::string& name : certificate_names) certificates.push_back(name.c_str());
     for (const std::string& name : engine.info().modalities) modalities.push_back(name.c_str());
     for (const std::string& name : engine.info().experts) experts.push_back(name.c_str());
   }
 
   Engine engine;
   std::vector<const char*> certified, modalities, experts;  // views of engine.info()
+  std::vector<std::string> certificate_names;
+  std::vector<const char*> certificates;  // views of them
+  std::vector<std::int32_t> certificate_origins;
 };
 
 enum class HandleKind : std::uint8_t { engine = 1, embedding = 2, prediction = 3 };

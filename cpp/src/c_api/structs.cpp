@@ -83,6 +83,7 @@ medsam_engine_options default_engine_options() {
   options.embedding_storage = static_cast<std::int32_t>(kDefaults.embedding_storage);
   options.allow_uncertified = kDefaults.allow_uncertified ? 1 : 0;
   options.verify = kDefaults.verify ? 1 : 0;
+  options.trust_bundle_certificates = kDefaults.trust_bundle_certificates ? 1 : 0;
   return options;
 }
 
@@ -125,6 +126,8 @@ EngineOptions to_options(const medsam_engine_options* options) {
   out.embedding_storage = embedding_storage(in.embedding_storage);
   out.allow_uncertified = checked_flag(in.allow_uncertified, "allow_uncertified");
   out.verify = checked_flag(in.verify, "verify");
+  out.trust_bundle_certificates = checked_flag(in.trust_bundle_certificates, "trust_bundle_certificates");
+  check_reserved(in.reserved, "engine options");
   if (in.log != nullptr) {
     out.log = [log = in.log, context = in.log_context](LogLevel level, const std::string& message) {
       log(context, level == LogLevel::info ? MEDSAM_LOG_INFO : MEDSAM_LOG_WARNING, message.c_str());

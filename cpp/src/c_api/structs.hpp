@@ -18,6 +18,11 @@ namespace medsam::c_api {
 /// specialisation, so that callers with an older header go on being understood.
 template <class T>
 inline constexpr std::size_t kFirstSize = sizeof(T);
+template <>
+inline constexpr std::size_t kFirstSize<medsam_engine_options> = offsetof(medsam_engine_options,
+                                                                          trust_bundle_certificates);
+template <>
+inline constexpr std::size_t kFirstSize<medsam_engine_info> = offsetof(medsam_engine_info, certificates);
 
 /// InvalidArgument unless a version of the struct can have `size`. One that is larger than this library's is refused:
 /// it may hold a wish that would go unheard.

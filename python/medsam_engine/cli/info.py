@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from medsam_engine import Engine, __version__, find_bundle, simd_target
+from medsam_engine import CertificateInfo, Engine, __version__, find_bundle, simd_target
 from medsam_engine.cli.terminal import plain
 from medsam_engine.cli.tune import in_words
 
@@ -22,9 +22,25 @@ def _manifest_rows(manifest: dict[str, Any]) -> list[tuple[str, str]]:
         )
     rows += [(f"provenance {key}", str(value)) for key, value in manifest.get("provenance", {}).items()]
     rows += [(f"parity {key}", f"{value:.2g}") for key, value in manifest.get("parity", {}).items()]
-    certificates = manifest.get("certificates", [])
-    rows.append(("certificates", ", ".join(json.dumps(c, sort_keys=True) for c in certificates) or "none"))
     return rows
+
+
+_ORIGINS = {
+    "project": "measured by this project",
+    "machine": "measured on this machine",
+    "bundle": "the bundle's own word",
+}
+
+
+def _certificate_rows(certificates: tuple[CertificateInfo, ...]) -> list[tuple[str, str]]:
+    rows = [
+        (
+            f"certificate {c.encoder}/{c.decoder}",
+            f"{_ORIGINS[c.origin]}; {'counts here' if not c.obstacle else c.obstacle}",
+        )
+        for c in certificates
+    ]
+    return rows or [("certificates", "none")]
 
 
 def info(
@@ -54,6 +70,7 @@ def info(
         ("experts", ", ".join(about.experts) or "one model for all"),
         ("model hash", about.model_hash),
         *_manifest_rows(manifest),
+        *_certificate_rows(about.certificates),
         ("engine", f"medsam-engine {__version__}, kernels {simd_target()}"),
         ("backend", f"{about.backend}, {about.device}"),
         ("precision auto", in_words(about)),

@@ -86,6 +86,9 @@ def run_cases(
     ] = None,
     profile: Annotated[str, typer.Option(help="clinical, or the rules of a published system.")] = "clinical",
     precision: Annotated[str, typer.Option(help="f32, bf16, f16, int8 or auto, as the bundle allows.")] = "f32",
+    trust_certificates: Annotated[
+        bool, typer.Option("--trust-certificates", help="Take the bundle's own word for the certificates it has.")
+    ] = False,
     device: Annotated[str, typer.Option(help="Inference device.")] = "CPU",
     threads: Annotated[int, typer.Option(help="Inference threads; 0 = all cores.")] = 0,
     max_bytes: MaxBytes = None,
@@ -114,6 +117,7 @@ def run_cases(
             find_bundle(bundle),
             device=device,
             precision=precision,
+            trust_bundle_certificates=trust_certificates,
             threads=threads,
             profile=profile,
             cache_dir=cache_dir,

@@ -183,6 +183,9 @@ def segment(
     threads: Annotated[int, typer.Option(help="Inference threads; 0 = all cores.")] = 0,
     device: Annotated[str, typer.Option(help="Inference device.")] = "CPU",
     precision: Annotated[str, typer.Option(help="Inference precision.")] = "f32",
+    trust_certificates: Annotated[
+        bool, typer.Option("--trust-certificates", help="Take the bundle's own word for the certificates it has.")
+    ] = False,
 ) -> None:
     """Segment objects of one image or volume."""
     options = BoxOptions(parse_boxes(box or []), parse_boxes(box_mm or [], "--box-mm"), boxes_from, jitter, seed)
@@ -210,6 +213,7 @@ def segment(
             model,
             device=device,
             precision=precision,
+            trust_bundle_certificates=trust_certificates,
             threads=threads,
             profile=profile,
             modality=_engine_modality(modality, source),

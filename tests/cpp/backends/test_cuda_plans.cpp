@@ -109,6 +109,7 @@ class CudaEngineInHalf : public CudaEngine {
     options.device = "cuda:0";
     options.precision = precision;
     options.allow_uncertified = uncertified;
+    options.trust_bundle_certificates = true;
     return Engine(bundle_, options);
   }
   nlohmann::json manifest_;

@@ -32,6 +32,36 @@ def test_a_folder_without_an_object_is_an_error() -> None:
         compare_all([], engine, engine, lambda _: None)
 
 
+def test_what_is_measured_here_is_this_machines_and_a_copy_elsewhere_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDSAM_ENGINE_CACHE", str(tmp_path / "cache"))
+    bundle = shutil.copytree(TINY, tmp_path / "bundle")
+    info = Engine(bundle).info
+    measured = {"images": 40, "objects": 99, "agreement_mean": 0.1 + 0.89, "agreement_worst": 0.9}
+    certificate = {
+        "precision": "bf16",
+        "stages": {"encoder": "f32", "decoder": "bf16"},
+        "model_hash": info.model_hash,
+        "backend": info.backend,
+        "device": "CPU",
+        "measured": {**measured, "truth_f32": None, "truth": None, "worst_loss": None},
+    }
+    add_certificate(bundle, certificate, info.certificates_file)
+    [found] = Engine(bundle).info.certificates
+    assert (found.encoder, found.decoder, found.origin) == ("f32", "bf16", "machine")
+    assert "own word" not in found.obstacle
+    assert Path(info.certificates_file).stat().st_mode & 0o777 == 0o600
+    other = Engine(bundle, cache_dir=tmp_path / "another cache")
+    assert other.info.certificates[0].origin == "bundle"
+    assert (
+        "own word" in other.info.certificates[0].obstacle or "does not compute" in other.info.certificates[0].obstacle
+    )
+    assert other.info.certified == ("f32/f32",)
+    trusting = Engine(bundle, cache_dir=tmp_path / "another cache", trust_bundle_certificates=True)
+    assert trusting.info.certified == Engine(bundle).info.certified
+
+
 def test_a_certificate_replaces_the_one_of_the_same_stages_only(tmp_path: Path) -> None:
     bundle = shutil.copytree(TINY, tmp_path / "bundle")
     for encoder, images in (("bf16_mixed", 41), ("f32", 42), ("bf16_mixed", 43)):
@@ -44,8 +74,11 @@ def test_a_certificate_replaces_the_one_of_the_same_stages_only(tmp_path: Path) 
                 "device": "CPU",
                 "measured": {"images": images},
             },
+            str(tmp_path / "cache" / "remembered.json"),
         )
+    remembered = json.loads((tmp_path / "cache" / "remembered.json").read_text(encoding="utf-8"))
     kept = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))["certificates"]
+    assert remembered == kept
     assert [(c["stages"]["encoder"], c["measured"]["images"]) for c in kept] == [("f32", 42), ("bf16_mixed", 43)]
 
 
