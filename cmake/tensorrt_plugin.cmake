@@ -50,9 +50,12 @@ add_library(medsam_engine_tensorrt MODULE
   src/backends/tensorrt/plan_file.cpp
   src/backends/tensorrt/request.cpp
   src/backends/tensorrt/rtx.cpp
+  src/bundle_file.cpp
   src/cache_folder.cpp
   src/model_file.cpp
-  src/sha256.cpp)
+  src/onnx_scan.cpp
+  src/sha256.cpp
+  src/verified_model.cpp)
 target_include_directories(medsam_engine_tensorrt PRIVATE src)
 target_include_directories(medsam_engine_tensorrt SYSTEM PRIVATE "${TensorRT_INCLUDE_DIR}")
 target_link_libraries(medsam_engine_tensorrt PRIVATE

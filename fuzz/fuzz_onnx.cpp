@@ -3,28 +3,16 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
-#include "external_data.hpp"
 #include "finding.hpp"
 #include "medsam/error.hpp"
-#include "tiny_bundle.hpp"
-
-namespace {
-
-const std::string& file() {
-  static const medsam::testing::TemporaryFolder temporary;
-  static const std::string path = temporary.path("graph.onnx");
-  return path;
-}
-
-}  // namespace
+#include "onnx_scan.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  medsam::testing::write_file(file(), std::string(reinterpret_cast<const char*>(data), size));
-  medsam::ModelFile model;
-  model.path = file();
+  const std::string_view graph(reinterpret_cast<const char*>(data), size);
   try {
-    medsam::check_external_data(model);
+    medsam::check_external_data(medsam::scan_onnx(graph, "graph.onnx"), {});
   } catch (const medsam::ModelError& error) {
     medsam::fuzz::expect(std::string(error.what()).find('\n') == std::string::npos);
   }

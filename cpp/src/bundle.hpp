@@ -43,7 +43,8 @@ struct ModelFile {
   std::string precision = "f32";          // that of the graph's weights
   std::shared_ptr<const ModelFile> half;  // the same in f16, where the bundle has it (docs/bundle.md, "The f16 graphs")
 
-  /// Names everything the model computes from: the graph's hash, and its data files'.
+  /// Names everything the model computes from: the graph's hash, and its data files' hashes, sizes and names, since
+  /// two files under each other's names are another model. tools/medsam_engine_tools/content_hash.py makes the same.
   [[nodiscard]] std::string content_hash() const;
   /// The place of a tensor; -1 when there is none of that name.
   [[nodiscard]] std::ptrdiff_t input_index(const std::string& name) const;
@@ -101,9 +102,5 @@ void check_models(const Bundle& bundle);
 
 /// Reads the manifest and checks every file's size. ModelError naming the file and field otherwise.
 Bundle read_bundle(const std::string& folder);
-
-/// Checks a model's files against their SHA-256. When the cache remembers that a very file (path, size, mtime, ctime
-/// and inode) had that hash, it is not read again unless `force`. ModelError on a mismatch.
-void verify_model(const ModelFile& model, const CacheFolder& cache, bool force);
 
 }  // namespace medsam

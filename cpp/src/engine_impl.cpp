@@ -97,9 +97,9 @@ Engine::Impl::Impl(const std::string& folder, EngineOptions opts)
   RunChoice run = choose_run(options, bundle, *backend, fused.get(), cache, warnings(options));
   precision = run.precision;
   options.threads = run.threads;
-  if (needs_trial(precision, run.certified)) try_apart(bundle, precision, options, *backend, cache);
   const bool own = backends::is_fused(precision.encoder);
-  const std::string computed = (own ? fused->name() + " " : "") + precision.encoder;
+  std::string computed = (own ? fused->name() + " " : "") + precision.encoder;
+  if (precision.encoder == "int8") computed += " rest " + bundle.quantized.value().rest;
   for (const auto& [name, models] : bundle.experts) {
     fingerprints_[name] = embedding_fingerprint(bundle, run_file(models.at("encoder")), computed, options);
   }
@@ -137,10 +137,15 @@ std::shared_ptr<const backends::CompiledModel> Engine::Impl::compile(const Model
   }
   std::string type = model.role == "encoder" ? precision.encoder : precision.decoder;
   const ModelFile& file = run_file(model);
-  verify_model(file, cache, options.verify);
   const backends::Backend& runs = backends::is_fused(type) ? *fused : *backend;
-  if (type == "int8") type = bundle.quantized->rest;
-  auto compiled = runs.compile(file, {type, options.threads, std::move(shapes), news(options)}, cache);
+  const bool int8 = type == "int8";
+  if (int8) type = bundle.quantized->rest;
+  const ModelSource source(file, [&](const VerifiedModel& verified) {
+    verified.remember(cache);
+    if (int8 || verified.quantized()) try_apart({bundle, precision, options, *backend}, file, type, cache);
+  });
+  auto compiled = runs.compile(source, {type, options.threads, std::move(shapes), news(options)}, cache);
+  if (!source.was_read()) verify_model(file, cache, options.verify);
   const std::lock_guard lock(compiled_mutex_);
   compiled_[key] = compiled;
   return compiled;
@@ -163,6 +168,8 @@ void Engine::Impl::describe(RunChoice run) {
   info.threads = options.threads;
   info.tuned = run.tuned;
   info.certified = std::move(run.certified);
+  info.certificates = std::move(run.certificates);
+  info.certificates_file = std::move(run.certificates_file);
   info.machine = std::move(run.machine);
   info.tuning_file = std::move(run.file);
   info.input_size = bundle.input_size;

@@ -1,5 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 #include <algorithm>
+#include <filesystem>
 
 #include "bundle.hpp"
 #include "sha256.hpp"
@@ -18,9 +19,13 @@ std::ptrdiff_t place_of(const Tensors& tensors, const std::string& name) {
 
 std::string ModelFile::content_hash() const {
   if (data.empty()) return sha256;
-  std::string hashes = sha256;
-  for (const DataFile& file : data) hashes += "\n" + file.sha256;
-  return sha256_hex(hashes);
+  // A name holds no control character (bundle.cpp), so that no two lists give one text.
+  std::string text = sha256 + "\n";
+  for (const DataFile& file : data) {
+    text += file.sha256 + " " + std::to_string(file.bytes) + " " +
+            std::filesystem::path(file.path).filename().string() + "\n";
+  }
+  return sha256_hex(text);
 }
 
 std::ptrdiff_t ModelFile::input_index(const std::string& name) const { return place_of(inputs, name); }

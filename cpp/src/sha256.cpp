@@ -4,8 +4,6 @@
 #include <mbedtls/md.h>
 
 #include <array>
-#include <fstream>
-#include <vector>
 
 #include "medsam/error.hpp"
 
@@ -53,19 +51,6 @@ std::string Sha256::hex() {
 std::string sha256_hex(const std::string& bytes) {
   Sha256 sha;
   sha.update(bytes.data(), bytes.size());
-  return sha.hex();
-}
-
-std::string sha256_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw ModelError(path + ": cannot be read; check that it exists and its permissions");
-  Sha256 sha;
-  std::vector<char> buffer(std::size_t{1} << 20);
-  while (file) {
-    file.read(buffer.data(), static_cast<std::streamsize>(buffer.size()));
-    sha.update(buffer.data(), static_cast<std::size_t>(file.gcount()));
-  }
-  if (file.bad()) throw ModelError(path + ": reading failed half-way; check the disk");
   return sha.hex();
 }
 

@@ -26,7 +26,4 @@ class Sha256 {
 /// SHA-256 of bytes, 64 lower-case hex digits.
 std::string sha256_hex(const std::string& bytes);
 
-/// SHA-256 of a file's content, 64 lower-case hex digits. ModelError when it cannot be read.
-std::string sha256_file(const std::string& path);
-
 }  // namespace medsam

@@ -17,7 +17,6 @@
 #include <utility>
 #include <vector>
 
-#include "descriptor.hpp"
 #include "medsam/error.hpp"
 #include "own_files.hpp"
 #include "sha256.hpp"

@@ -134,8 +134,11 @@ class FakeBackend final : public Backend {
   std::string device() const override { return "fake device"; }
   std::string place() const override { return place_; }
   bool native(const std::string& precision) const override { return precision != "f16"; }
-  std::shared_ptr<const CompiledModel> compile(const ModelFile& model, const CompileOptions& options,
+  std::shared_ptr<const CompiledModel> compile(const ModelSource& source, const CompileOptions& options,
                                                const CacheFolder&) const override {
+    const ModelFile& model = source.file();
+    if (fake_backend().before_reading) fake_backend().before_reading(model.path);
+    static_cast<void>(source.read());
     fake_backend().compiled.fetch_add(1);
     {
       const std::lock_guard lock(fake_backend().mutex);
@@ -155,7 +158,7 @@ class FakeFused final : public Backend {
   std::string name() const override { return "fake fused 1"; }
   std::string device() const override { return "fake device"; }
   bool native(const std::string& precision) const override { return is_fused(precision); }
-  std::shared_ptr<const CompiledModel> compile(const ModelFile& model, const CompileOptions& options,
+  std::shared_ptr<const CompiledModel> compile(const ModelSource& model, const CompileOptions& options,
                                                const CacheFolder& cache) const override {
     return FakeBackend("CPU").compile(model, options, cache);
   }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -27,6 +28,8 @@ struct FakeBackendCounters {
   std::atomic<bool> finds_gpu{false};
   /// Whether there is a backend for fused encoders.
   std::atomic<bool> fused{false};
+  /// Called with a model's path when it is about to be read.
+  std::function<void(const std::string& path)> before_reading;
   /// The next answers hold a NaN.
   std::atomic<bool> answer_nan{false};
 

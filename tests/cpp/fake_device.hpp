@@ -124,7 +124,7 @@ class Backend final : public backends::Backend {
   [[nodiscard]] std::string device() const override { return inside_->device(); }
   [[nodiscard]] std::string place() const override { return inside_->place(); }
   [[nodiscard]] bool native(const std::string& precision) const override { return inside_->native(precision); }
-  [[nodiscard]] std::shared_ptr<const backends::CompiledModel> compile(const ModelFile& model,
+  [[nodiscard]] std::shared_ptr<const backends::CompiledModel> compile(const ModelSource& model,
                                                                        const backends::CompileOptions& options,
                                                                        const CacheFolder& cache) const override {
     return std::make_shared<Model>(inside_->compile(model, options, cache));

@@ -2,6 +2,8 @@
 #include "tiny_vit_file.hpp"
 
 #include <cstring>
+#include <fstream>
+#include <iterator>
 #include <thread>
 
 #include "backends/fused/tiny_vit.hpp"
@@ -23,6 +25,11 @@ constexpr fused::Precision kPrecision = {.patch_embed = Operand::f32,
                                          .perceptron = Operand::f32,
                                          .neck = Operand::bf16};
 
+std::string read(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
 std::vector<float> image(std::int64_t side) {
   std::vector<float> pixels(static_cast<std::size_t>(3 * side * side));
   for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<float>(i % 251) / 251;
@@ -40,7 +47,7 @@ std::size_t bytes_of(const fused::Bottleneck& layer) {
 
 std::size_t bytes_of(const fused::Block& block) {
   std::size_t bytes = bytes_of(block.qkv) + bytes_of(block.proj) + bytes_of(block.fc1) + bytes_of(block.fc2);
-  for (const auto& kind : block.kinds) bytes += kind.bias.capacity() * sizeof(float);
+  for (const auto& kind : block.kinds) bytes += sizeof kind + kind.bias.capacity() * sizeof(float);
   for (const auto& group : block.groups) bytes += sizeof group + group.capacity() * sizeof(fused::Window);
   return bytes;
 }
@@ -109,7 +116,8 @@ TinyVitFile tiny_vit_file(const TinyVitSizes& s) {
 }
 
 std::vector<float> encode(const std::string& path, int threads, int runs) {
-  const fused::Weights weights(path);
+  const std::string file = read(path);
+  const fused::Weights weights(path, file);
   const fused::TinyVitModel model = fused::load_tiny_vit(weights, kPrecision);
   fused::ThreadPool pool(threads);
   const fused::Machine machine = {kernels::available_encoder_kernels().back(), kernels::available_products().back(),
@@ -134,7 +142,8 @@ std::vector<float> encode(const std::string& path, int threads, int runs) {
 }
 
 LoadedSize loaded_size(const std::string& path) {
-  const fused::Weights weights(path);
+  const std::string file = read(path);
+  const fused::Weights weights(path, file);
   const fused::TinyVitModel model = fused::load_tiny_vit(weights, kPrecision);
   std::size_t bytes = bytes_of(model.patch_embed) + bytes_of(model.neck.reduce) + bytes_of(model.neck.smooth);
   for (const fused::Stage& stage : model.stages) {

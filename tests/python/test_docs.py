@@ -43,7 +43,7 @@ def blocks(page: str, language: str) -> list[str]:
 
 def command_lines(page: str) -> list[list[str]]:
     lines = "".join(blocks(page, "")).splitlines()
-    # "medsam-engine plan 1" begins a plan's fingerprint (docs/gpu.md) and is no command.
+    # "medsam-engine plan 2" begins a plan's fingerprint (docs/gpu.md) and is no command.
     return [line.split("#")[0].split()[1:] for line in lines if re.match(r"medsam-engine (?!plan \d)", line)]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medsam_engine_tools import profiles
+from medsam_engine_tools.content_hash import content_hash
 from medsam_engine_tools.file_hash import file_sha256
 
 if TYPE_CHECKING:  # they need torch, and what reads a manifest or adds a certificate to it does not
@@ -139,12 +140,6 @@ def build(
         "parity": {key: float(f"{error:.1e}") for key, error in parity.items()},
         "certificates": shipped_certificates(models),
     }
-
-
-def content_hash(entry: Mapping[str, Any]) -> str:
-    """The hash of a model with its weights beside it, as cpp/src/bundle.cpp makes it (ModelFile::content_hash)."""
-    parts = [entry["sha256"], *(data["sha256"] for data in entry.get("data", ()))]
-    return parts[0] if len(parts) == 1 else hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def model_hash(models: Mapping[str, Mapping[str, Any]]) -> str:

@@ -11,14 +11,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from medsam_engine.paths import xdg_folder
+from medsam_engine_tools.content_hash import content_hash
 from medsam_engine_tools.errors import ExportError
-from medsam_engine_tools.file_hash import file_sha256
 
 Progress = Callable[[str], None]
 Shape = Sequence[int]
@@ -41,6 +42,7 @@ class PlanModel:
     content_hash: str
     names: tuple[str, ...]
     shapes: tuple[tuple[int, ...], ...]
+    files: tuple[tuple[str, str], ...]  # names and SHA-256: the graph, then its data files
 
 
 def dimension_range(shape: Shape, dimension: int) -> Range:
@@ -64,7 +66,7 @@ def fingerprint(model: PlanModel, library: str, target: str) -> str:
         for name, shape in zip(model.names, model.shapes, strict=True)
     )
     head = (
-        "medsam-engine plan 1",
+        "medsam-engine plan 2",
         f"library {library}",
         f"target {target}",
         f"precision {model.precision}",
@@ -112,19 +114,20 @@ def cache_folder(wanted: str | os.PathLike[str] | None = None) -> Path:
     return xdg_folder("XDG_CACHE_HOME", ".cache")
 
 
-def _checked_hash(folder: Path, entry: Mapping[str, Any]) -> str:
-    """What ModelFile::content_hash() says, after the files have been found to be the manifest's."""
-    hashes = []
-    for item in (entry, *entry.get("data", ())):
-        path = folder / item["file"]
-        try:
-            found = file_sha256(path)
-        except OSError as error:
-            raise ExportError(f"'{path}': {error.strerror}; export or fetch the bundle again") from error
-        if found != item["sha256"]:
-            raise ExportError(f"'{path}' is not the manifest's (sha256 {found[:12]}...); export or fetch it again")
-        hashes.append(found)
-    return hashes[0] if len(hashes) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+def _copy_verified(source: Path, sha256: str, target: Path) -> None:
+    """Copies a file of a bundle as it is hashed, each byte read once: what was verified is what is compiled."""
+    digest = hashlib.sha256()
+    try:
+        with source.open("rb") as file, target.open("xb") as copy:
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+                copy.write(chunk)
+    except OSError as error:
+        raise ExportError(f"'{source}': {error.strerror}; export or fetch the bundle again") from error
+    if digest.hexdigest() != sha256:
+        raise ExportError(
+            f"'{source}' is not the manifest's (sha256 {digest.hexdigest()[:12]}...); export or fetch it again"
+        )
 
 
 def _roles(content: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
@@ -151,7 +154,9 @@ def bundle_models(bundle: Path) -> list[PlanModel]:
         if role == "encoder":
             shapes = [(1, *shape[1:]) for shape in shapes]
         names = tuple(tensor["name"] for tensor in entry["inputs"])
-        found = PlanModel(role, bundle / entry["file"], precision, _checked_hash(bundle, entry), names, tuple(shapes))
+        files = tuple((str(item["file"]), str(item["sha256"])) for item in (entry, *entry.get("data", ())))
+        path = bundle / entry["file"]
+        found = PlanModel(role, path, precision, content_hash(entry), names, tuple(shapes), files)
         models[found.content_hash] = found
     return list(models.values())
 
@@ -205,12 +210,20 @@ def _error_log(trt: Any) -> Any:
 
 def build(model: PlanModel, target: str | None) -> bytes:
     """The plan of a graph for one GPU generation; None = for all that the library takes by itself. ExportError."""
+    # A folder of its own, mode 0700: nobody exchanges a file between its verification and the compilation.
+    with tempfile.TemporaryDirectory(prefix="medsam-engine-") as name:
+        for file, sha256 in model.files:
+            _copy_verified(model.path.with_name(file), sha256, Path(name, file))
+        return _build(model, Path(name, model.path.name), target)
+
+
+def _build(model: PlanModel, graph: Path, target: str | None) -> bytes:
     trt = tensorrt()
     log = _error_log(trt)
     builder = trt.Builder(log)
     network = builder.create_network(0)  # strongly typed, as all of TensorRT for RTX's are
     parser = trt.OnnxParser(network, log)
-    if not parser.parse_from_file(str(model.path)):
+    if not parser.parse_from_file(str(graph)):
         errors = "; ".join(parser.get_error(i).desc() for i in range(min(parser.num_errors, 3)))
         raise ExportError(f"'{model.path}': TensorRT does not read it: {' '.join(errors.split())}")
     config = builder.create_builder_config()

@@ -13,6 +13,7 @@
 
 #include "../bundle.hpp"
 #include "../cache_folder.hpp"
+#include "../verified_model.hpp"
 #include "kernels/kernels.hpp"
 
 namespace medsam::backends {
@@ -122,9 +123,10 @@ class Backend {
   [[nodiscard]] virtual bool native(const std::string& precision) const = 0;
   /// Whether f16 is a matter of the graph's types, so that f16 runs the bundle's f16 graphs.
   [[nodiscard]] virtual bool runs_half_graphs() const { return false; }
-  /// Compiles, or takes from the cache what this very library, device, precision and model gave before. The model file
-  /// must have been verified. BackendError.
-  [[nodiscard]] virtual std::shared_ptr<const CompiledModel> compile(const ModelFile& model,
+  /// Compiles, or takes from the cache what this very library, device, precision and content hash gave before. What is
+  /// compiled are the bytes of model.read() and no others: not one of the model's files is opened here.
+  /// BackendError, ModelError, and what model.read() throws.
+  [[nodiscard]] virtual std::shared_ptr<const CompiledModel> compile(const ModelSource& model,
                                                                      const CompileOptions& options,
                                                                      const CacheFolder& cache) const = 0;
 };

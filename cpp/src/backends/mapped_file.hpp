@@ -1,10 +1,7 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 #pragma once
 
-#include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <cstddef>
 #include <stdexcept>
@@ -12,22 +9,11 @@
 
 namespace medsam::backends {
 
-/// A file's bytes, read-only; what another process writes under the same name later is another file.
+/// The bytes of a file in the cache folder, read-only; what another process puts under the same name later is another
+/// file. Not for a bundle's files: whoever can write those would write into the mapping (verified_model.hpp).
 class MappedFile {
  public:
-  /// std::runtime_error where the file cannot be mapped or has no byte.
-  explicit MappedFile(const std::string& path) {
-    const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (file < 0) throw std::runtime_error("cannot open " + path);
-    struct stat status {};
-    if (fstat(file, &status) == 0 && status.st_size > 0) {
-      size_ = static_cast<std::size_t>(status.st_size);
-      data_ = mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file, 0);
-    }
-    close(file);
-    if (data_ == MAP_FAILED) throw std::runtime_error("cannot map " + path);
-  }
-  /// Of a file that is open already, `size` bytes of it. std::runtime_error likewise.
+  /// `size` bytes of a file that is open (own_files.hpp). std::runtime_error where it cannot be mapped or has no byte.
   MappedFile(int file, std::size_t size) : size_(size) {
     if (size > 0) data_ = mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file, 0);
     if (data_ == MAP_FAILED) throw std::runtime_error("cannot map a file of " + std::to_string(size) + " bytes");

@@ -1,18 +1,15 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // OpenVINO backend. Its headers are included here and in openvino_mixed.* only; its exceptions do not leave this file.
-#include <xxhash.h>
 #include <openvino/frontend/manager.hpp>
 #include <openvino/openvino.hpp>
 
 #include <algorithm>
-#include <cstdio>
 #include <cstring>
-#include <fstream>
 #include <map>
 #include <mutex>
 
 #include "../sha256.hpp"
-#include "mapped_file.hpp"
+#include "cached_blob.hpp"
 #include "medsam/error.hpp"
 #include "openvino_mixed.hpp"
 #include "registry.hpp"
@@ -39,13 +36,13 @@ auto translated(const std::string& what, F&& f) -> decltype(f()) {
 }
 
 // What an imported model may read its weights from: before the model and its requests it must not go.
-using MappedFilePtr = std::shared_ptr<const MappedFile>;
+using BlobPtr = std::shared_ptr<const CachedBlob>;
 
 ov::Shape to_ov(const Shape& shape) { return {shape.begin(), shape.end()}; }
 
 class OpenVinoRequest final : public Request {
  public:
-  OpenVinoRequest(ov::InferRequest request, std::size_t outputs, MappedFilePtr weights)
+  OpenVinoRequest(ov::InferRequest request, std::size_t outputs, BlobPtr weights)
       : weights_(std::move(weights)), request_(std::move(request)), outputs_(outputs) {}
 
   void* input(std::size_t index, const Shape& shape) override {
@@ -86,7 +83,7 @@ class OpenVinoRequest final : public Request {
   }
 
  private:
-  MappedFilePtr weights_;
+  BlobPtr weights_;
   ov::InferRequest request_;
   std::size_t outputs_;
   std::map<std::size_t, ov::Tensor> own_inputs_;
@@ -94,7 +91,7 @@ class OpenVinoRequest final : public Request {
 
 class OpenVinoModel final : public CompiledModel {
  public:
-  explicit OpenVinoModel(ov::CompiledModel model, MappedFilePtr weights = nullptr)
+  explicit OpenVinoModel(ov::CompiledModel model, BlobPtr weights = nullptr)
       : weights_(std::move(weights)), model_(std::move(model)) {}
   std::unique_ptr<Request> create_request() const override {
     return translated("creating a request", [&] {
@@ -104,7 +101,7 @@ class OpenVinoModel final : public CompiledModel {
   }
 
  private:
-  MappedFilePtr weights_;
+  BlobPtr weights_;
   ov::CompiledModel model_;
 };
 
@@ -144,8 +141,9 @@ class OpenVinoBackend final : public Backend {
     return std::find(capabilities.begin(), capabilities.end(), name) != capabilities.end();
   }
 
-  std::shared_ptr<const CompiledModel> compile(const ModelFile& model, const CompileOptions& options,
+  std::shared_ptr<const CompiledModel> compile(const ModelSource& source, const CompileOptions& options,
                                                const CacheFolder& cache) const override {
+    const ModelFile& model = source.file();
     return translated("compiling " + model.path, [&] {
       const ov::AnyMap properties = this->properties(options);
       if (options.precision == "f32" && !native("f32")) {
@@ -154,8 +152,10 @@ class OpenVinoBackend final : public Backend {
       }
       const std::string entry = cache_entry(model, options);
       if (auto cached = import_cached(cache, entry, properties)) return cached;
-      ov::CompiledModel compiled = core().compile_model(read(model, options), device_, properties);
-      cache.write(entry, [&](const std::string& path) { export_blob(compiled, path); });
+      // Until it is compiled, a graph's constants lie where its bytes do.
+      const auto verified = source.read();
+      ov::CompiledModel compiled = core().compile_model(read(*verified, model, options), device_, properties);
+      CachedBlob::write(cache, entry, [&](std::ostream& file) { compiled.export_model(file); });
       return std::shared_ptr<const CompiledModel>(std::make_shared<OpenVinoModel>(std::move(compiled)));
     });
   }
@@ -174,12 +174,13 @@ class OpenVinoBackend final : public Backend {
     return properties;
   }
 
-  static std::shared_ptr<ov::Model> read(const ModelFile& file, const CompileOptions& options) {
+  static std::shared_ptr<ov::Model> read(const VerifiedModel& verified, const ModelFile& file,
+                                         const CompileOptions& options) {
     // The ONNX frontend by name: read_model would offer a damaged file to every frontend, and TensorFlow's prints.
     ov::frontend::FrontEndManager frontends;
     const auto onnx = frontends.load_by_framework("onnx");
     if (!onnx) throw BackendError("OpenVINO: its ONNX frontend is missing; reinstall the openvino package");
-    auto model = onnx->convert(onnx->load(file.path));
+    auto model = onnx->convert(onnx->load(verified.path()));
     std::map<std::string, ov::PartialShape> shapes;
     for (std::size_t i = 0; i < options.input_shapes.size(); ++i) {
       const Shape& shape = options.input_shapes[i];
@@ -216,7 +217,7 @@ class OpenVinoBackend final : public Backend {
   // Everything that a compiled model depends on is in its key. OpenVINO's own model cache leaves out the precision
   // (measured: a bf16 compile was served the f32 blob), so it is not used.
   std::string cache_entry(const ModelFile& model, const CompileOptions& options) const {
-    std::string key = "blob 2\n" + build_ + "\n" + device_ + "\n" + device_name_ + "\n" + options.precision + "\n" +
+    std::string key = "blob 3\n" + build_ + "\n" + device_ + "\n" + device_name_ + "\n" + options.precision + "\n" +
                       std::to_string(options.threads) + "\n" + model.content_hash() + "\n";
     for (const Shape& shape : options.input_shapes) {
       for (const std::int64_t d : shape) key += std::to_string(d) + ",";
@@ -225,52 +226,23 @@ class OpenVinoBackend final : public Backend {
     return "compiled/" + sha256_hex(key) + ".blob";
   }
 
-  // A cached file is one page with the digest of what follows, then OpenVINO's blob: a file that is torn or changed is
-  // found out before OpenVINO parses it.
-  static void export_blob(ov::CompiledModel& compiled, const std::string& path) {
-    std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out | std::ios::trunc);
-    file << std::string(kHeaderBytes, '\0');
-    compiled.export_model(file);
-    file.flush();
-    if (!file) throw std::runtime_error("disk full?");
-    const ov::Tensor blob = ov::read_tensor_data(path, ov::element::u8, ov::PartialShape::dynamic(1), kHeaderBytes);
-    file.seekp(0);
-    file << digest(blob);
-    file.close();
-    if (!file) throw std::runtime_error("disk full?");
-  }
-
   std::shared_ptr<const CompiledModel> import_cached(const CacheFolder& cache, const std::string& entry,
                                                      const ov::AnyMap& properties) const {
-    const OwnFile own = cache.open(entry, kLargestBlob);
-    if (!own.descriptor || own.size <= kHeaderBytes) return nullptr;
+    const BlobPtr kept = CachedBlob::read(cache, entry);
+    if (!kept) return nullptr;
     try {
-      const auto file = std::make_shared<MappedFile>(own.descriptor.number(), static_cast<std::size_t>(own.size));
       // OpenVINO only reads it; a tensor over existing memory wants a mutable pointer.
-      auto* data = const_cast<char*>(file->data()) + kHeaderBytes;
-      const ov::Tensor blob(ov::element::u8, {file->size() - kHeaderBytes}, data);
-      if (std::string(file->data(), kDigestBytes) != digest(blob)) return nullptr;
-      auto model = std::make_shared<OpenVinoModel>(core().import_model(blob, device_, properties), file);
+      const ov::Tensor blob(ov::element::u8, {kept->bytes().size()}, const_cast<char*>(kept->bytes().data()));
+      auto model = std::make_shared<OpenVinoModel>(core().import_model(blob, device_, properties), kept);
       // The digest and the import have read all of it, and what the model computes with are mostly copies in a layout
       // of its own: 40 to 60 MB less of resident memory.
-      file->release_pages();
+      kept->release_pages();
       return model;
     } catch (const std::exception&) {
-      return nullptr;  // e.g. a file removed meanwhile; compiling gives the same model
+      return nullptr;  // of another OpenVINO; compiling gives the same model
     }
   }
 
-  static std::string digest(const ov::Tensor& blob) {
-    const XXH128_hash_t hash = XXH3_128bits(blob.data(), blob.get_byte_size());
-    char text[kDigestBytes + 1];
-    std::snprintf(text, sizeof text, "%016llx%016llx", static_cast<unsigned long long>(hash.high64),
-                  static_cast<unsigned long long>(hash.low64));
-    return text;
-  }
-
-  static constexpr std::uint64_t kLargestBlob = std::uint64_t{1} << 36;  // SAM's ViT-H is 2.5 GB
-  static constexpr std::size_t kHeaderBytes = 4096;
-  static constexpr std::size_t kDigestBytes = 32;
   std::string device_, device_name_, build_;
 };
 

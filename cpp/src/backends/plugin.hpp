@@ -18,8 +18,8 @@ struct Plugin {
   /// The vendor's library and its version, loaded without touching a device. Unsupported.
   std::string (*library)();
   /// Compiles a model for the GPU generation `target`, e.g. "sm_89", on a machine that may have no device, and keeps
-  /// the plan in the cache. BackendError, Unsupported.
-  void (*build_plan)(const ModelFile& model, const CompileOptions& options, const std::string& target,
+  /// the plan in the cache. BackendError, ModelError, Unsupported.
+  void (*build_plan)(const ModelSource& model, const CompileOptions& options, const std::string& target,
                      const CacheFolder& cache);
 };
 using PluginEntry = const Plugin* (*)();

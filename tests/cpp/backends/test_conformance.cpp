@@ -12,6 +12,7 @@
 #include "built_plugin.hpp"
 #include "bundle.hpp"
 #include "medsam/error.hpp"
+#include "sha256.hpp"
 #include "tiny_bundle.hpp"
 
 namespace medsam::backends {
@@ -144,9 +145,18 @@ TEST_P(BackendConformance, RefusesAModelThatIsNotTheManifests) {
 
 TEST_P(BackendConformance, AFileThatIsNoModelIsABackendError) {
   ModelFile model = bundle_.model("encoder");
-  testing::write_file(model.path, "not a model");
-  model.sha256 = std::string(64, '0');
+  // Protobuf, a graph of one node: its output "y", its operator "NoSuchOp".
+  const std::string bytes("\x3a\x0f\x0a\x0d\x12\x01y\x22\x08NoSuchOp");
+  testing::write_file(model.path, bytes);
+  model.bytes = bytes.size();
+  model.sha256 = sha256_hex(bytes);
   EXPECT_THROW(static_cast<void>(backend_->compile(model, {"f32", 0, {}}, cache_)), BackendError);
+}
+
+TEST_P(BackendConformance, AFileThatIsNotTheManifestsIsNotCompiled) {
+  const ModelFile& model = bundle_.model("encoder");
+  testing::write_file(model.path, std::string(static_cast<std::size_t>(model.bytes), 'x'));
+  EXPECT_THROW(static_cast<void>(backend_->compile(model, {"f32", 0, {}}, cache_)), ModelError);
 }
 
 TEST_P(BackendConformance, AnOutputSaysWhetherItIsFinite) {

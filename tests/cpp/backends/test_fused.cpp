@@ -69,10 +69,8 @@ class WeightsTest : public ::testing::Test {
     std::iota(values.begin(), values.end(), 0.F);
     bytes += text;
     bytes.append(reinterpret_cast<const char*>(values.data()), floats * sizeof(float));
-    testing_write(bytes);
-    return folder_.path("weights");
+    return bytes;
   }
-  void testing_write(const std::string& bytes) { medsam::testing::write_file(folder_.path("weights"), bytes); }
   static nlohmann::json header() {
     const nlohmann::json about = {{"format", "medsam-engine fused 1"},
                                   {"architecture", "tiny_vit"},
@@ -82,11 +80,11 @@ class WeightsTest : public ::testing::Test {
     return {{"__metadata__", {{"medsam_engine", about.dump()}}},
             {"a", {{"dtype", "F32"}, {"shape", {2, 32}}, {"data_offsets", {0, 256}}}}};
   }
-  medsam::testing::TemporaryFolder folder_;
 };
 
 TEST_F(WeightsTest, ReadsTensorsAndNumbers) {
-  const Weights weights(written(header()));
+  const std::string bytes = written(header());
+  const Weights weights("weights", bytes);
   EXPECT_EQ(weights.tensor("a", {2, 32})[33], 33.F);
   EXPECT_EQ(weights.numbers("strides"), (std::vector<std::int64_t>{1, 1, 2}));
   EXPECT_EQ(weights.architecture(), "tiny_vit");
@@ -98,22 +96,20 @@ TEST_F(WeightsTest, ReadsTensorsAndNumbers) {
 }
 
 TEST_F(WeightsTest, RefusesADamagedFile) {
-  testing_write("");
-  EXPECT_THROW(Weights(folder_.path("weights")), ModelError);
-  testing_write("1234");
-  EXPECT_THROW(Weights(folder_.path("weights")), ModelError);
-  EXPECT_THROW(Weights(raw(1ULL << 60, "{}", 1)), ModelError) << "a header longer than the file";
-  EXPECT_THROW(Weights(raw(3, "{} ", 1)), ModelError) << "floats at an odd place";
-  EXPECT_THROW(Weights(raw(8, "no json ", 1)), ModelError);
-  EXPECT_THROW(Weights(raw(8, "[1,2,3] ", 1)), ModelError);
-  EXPECT_THROW(Weights(written(header(), 63)), ModelError) << "a tensor past the end";
+  EXPECT_THROW(Weights("weights", ""), ModelError);
+  EXPECT_THROW(Weights("weights", "1234"), ModelError);
+  EXPECT_THROW(Weights("weights", raw(1ULL << 60, "{}", 1)), ModelError) << "a header longer than the file";
+  EXPECT_THROW(Weights("weights", raw(3, "{} ", 1)), ModelError) << "floats at an odd place";
+  EXPECT_THROW(Weights("weights", raw(8, "no json ", 1)), ModelError);
+  EXPECT_THROW(Weights("weights", raw(8, "[1,2,3] ", 1)), ModelError);
+  EXPECT_THROW(Weights("weights", written(header(), 63)), ModelError) << "a tensor past the end";
 }
 
 TEST_F(WeightsTest, RefusesAHeaderThatLies) {
   const auto refuses = [&](const char* field, const nlohmann::json& value) {
     nlohmann::json changed = header();
     changed["a"][field] = value;
-    EXPECT_THROW(Weights(written(changed)), ModelError) << field << " " << value;
+    EXPECT_THROW(Weights("weights", written(changed)), ModelError) << field << " " << value;
   };
   refuses("dtype", "F16");
   refuses("shape", {2, 31});
@@ -126,12 +122,12 @@ TEST_F(WeightsTest, RefusesAHeaderThatLies) {
   refuses("data_offsets", {0});
   nlohmann::json changed = header();
   changed["__metadata__"] = {{"format", "pt"}};
-  EXPECT_THROW(Weights(written(changed)), ModelError);
+  EXPECT_THROW(Weights("weights", written(changed)), ModelError);
   changed.erase("__metadata__");
-  EXPECT_THROW(Weights(written(changed)), ModelError);
+  EXPECT_THROW(Weights("weights", written(changed)), ModelError);
   for (const char* about : {R"({"format": "medsam-engine fused 2"})", R"({"format": 1})", "[]", "{"}) {
     changed["__metadata__"] = {{"medsam_engine", about}};
-    EXPECT_THROW(Weights(written(changed)), ModelError) << about;
+    EXPECT_THROW(Weights("weights", written(changed)), ModelError) << about;
   }
 }
 

@@ -3,10 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "backends/backend.hpp"
 #include "bundle.hpp"
 #include "medsam/error.hpp"
+#include "sha256.hpp"
 #include "tiny_bundle.hpp"
 #include "tiny_vit_file.hpp"
 
@@ -20,11 +22,15 @@ class FusedBackend : public ::testing::Test {
     if (backend_ == nullptr) GTEST_SKIP() << "no fast products on this processor";
     model_ = read_bundle(testing::write_tiny_bundle(folder_.path("bundle"))).model("encoder");
     model_.path = folder_.path("weights");
+    model_.onnx = false;
     model_.inputs.at(0).shape = {-1, 3, 32, 32};
     model_.outputs.at(0).shape = {1, 32, 16, 16};
   }
   std::shared_ptr<const CompiledModel> compile(const testing::TinyVitFile& file, const char* precision = kF32Fused) {
-    testing::write_file(model_.path, file.bytes());
+    const std::string bytes = file.bytes();
+    testing::write_file(model_.path, bytes);
+    model_.bytes = bytes.size();
+    model_.sha256 = sha256_hex(bytes);
     return backend_->compile(model_, {precision, 1, {}}, cache_);
   }
   /// Refused as E, with these words.
@@ -72,6 +78,25 @@ void FusedBackend::encodes_an_image(const char* precision) {
   };
   EXPECT_TRUE(same(0, 1));
   EXPECT_FALSE(same(0, 2));
+}
+
+TEST_F(FusedBackend, TheSecondLoadTakesTheVerifiedBytesFromTheCache) {
+  cache_ = CacheFolder(folder_.path("cache"), nullptr);
+  const auto embedding = [](const CompiledModel& model) {
+    const auto request = model.create_request();
+    auto* image = static_cast<float*>(request->input(0, {1, 3, 32, 32}));
+    std::fill(image, image + 3 * 32 * 32, 0.25F);
+    return request->run().at(0)->host()[5];
+  };
+  const float first = embedding(*compile(testing::tiny_vit_file()));
+  testing::write_file(model_.path, "anything else");  // which nobody looks at
+  const ModelSource source(model_);
+  EXPECT_EQ(embedding(*backend_->compile(source, {kF32Fused, 1, {}}, cache_)), first);
+  EXPECT_FALSE(source.was_read());
+  const std::filesystem::path kept = std::filesystem::directory_iterator(folder_.path("cache/weights"))->path();
+  std::filesystem::resize_file(kept, std::filesystem::file_size(kept) - 1);
+  EXPECT_THROW(static_cast<void>(backend_->compile(model_, {kF32Fused, 1, {}}, cache_)), ModelError)
+      << "a damaged entry is as none";
 }
 
 TEST_F(FusedBackend, RefusesAnotherPrecision) {

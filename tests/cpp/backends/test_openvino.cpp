@@ -10,6 +10,7 @@
 #include "bundle.hpp"
 #include "file_size_limit.hpp"
 #include "medsam/error.hpp"
+#include "sha256.hpp"
 #include "tiny_bundle.hpp"
 
 namespace medsam::backends {
@@ -56,7 +57,8 @@ TEST_F(CompiledModelCache, AnotherModelOrSettingIsAnotherEntry) {
   compile();
   compile(1);
   ModelFile other = bundle_.model("encoder");
-  other.sha256[0] = other.sha256[0] == '0' ? '1' : '0';
+  testing::write_file(folder_.path("bundle/weights"), "x");
+  other.data.push_back({folder_.path("bundle/weights"), 1, sha256_hex("x")});
   static_cast<void>(backend_->compile(other, {"f32", 0, {{1, 3, 32, 32}}}, cache_));
   static_cast<void>(backend_->compile(bundle_.model("encoder"), {"f32", 0, {}}, cache_));
   EXPECT_EQ(blobs().size(), 4u);

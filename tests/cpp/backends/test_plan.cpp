@@ -35,7 +35,7 @@ class PlanFile : public ::testing::Test {
 
 TEST_F(PlanFile, TheFingerprintNamesEverything) {
   EXPECT_EQ(plan_fingerprint(bundle_.model("encoder"), {"f32", 0, kImage}, {"TensorRT-RTX 1.7.1.116", "sm_89"}),
-            "medsam-engine plan 1\nlibrary TensorRT-RTX 1.7.1.116\ntarget sm_89\nprecision f32\nmodel " +
+            "medsam-engine plan 2\nlibrary TensorRT-RTX 1.7.1.116\ntarget sm_89\nprecision f32\nmodel " +
                 bundle_.model("encoder").content_hash() + "\ninput image 1x3x32x32 1x3x32x32 1x3x32x32\n");
   const std::string decoder = fingerprint({"f32", 0, {}}, {"L", "sm_120"});
   EXPECT_NE(decoder.find("\ninput image_embedding 1x4x8x8 1x4x8x8 1x4x8x8\n"), std::string::npos) << decoder;

@@ -24,7 +24,7 @@ def model_of(role: str) -> plans.PlanModel:
 def test_the_fingerprint_is_the_plugins() -> None:
     manifest = json.loads((TINY / "manifest.json").read_text())
     assert plans.fingerprint(model_of("encoder"), "TensorRT-RTX 1.7.1.116", "sm_89") == (
-        "medsam-engine plan 1\nlibrary TensorRT-RTX 1.7.1.116\ntarget sm_89\nprecision f32\n"
+        "medsam-engine plan 2\nlibrary TensorRT-RTX 1.7.1.116\ntarget sm_89\nprecision f32\n"
         f"model {manifest['models']['encoder']['sha256']}\ninput image 1x3x32x32 1x3x32x32 1x3x32x32\n"
     )
     decoder = plans.fingerprint(model_of("decoder"), "L", "sm_120")
@@ -43,10 +43,10 @@ def test_a_graph_with_a_data_file_is_named_by_both(tmp_path: Path) -> None:
     entry["data"] = [{"file": "w.data", "bytes": 7, "sha256": digest}]
     path.write_text(json.dumps(manifest))
     found = next(m for m in plans.bundle_models(tmp_path / "b") if m.role == "encoder")
-    assert found.content_hash == hashlib.sha256(f"{entry['sha256']}\n{digest}".encode()).hexdigest()
+    assert found.content_hash == hashlib.sha256(f"{entry['sha256']}\n{digest} 7 w.data\n".encode()).hexdigest()
     (tmp_path / "b" / "w.data").write_bytes(b"weighty")
     with pytest.raises(ExportError, match="is not the manifest's"):
-        plans.bundle_models(tmp_path / "b")
+        plans.build(found, None)
 
 
 def test_experts_give_each_graph_once() -> None:

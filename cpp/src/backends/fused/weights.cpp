@@ -29,33 +29,25 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
   return "(" + text + ")";
 }
 
-MappedFile mapped(const std::string& path) {
-  try {
-    return MappedFile(path);
-  } catch (const std::runtime_error& e) {
-    throw ModelError(std::string(e.what()) + ", expected a safetensors file; export the bundle again");
-  }
-}
-
 }  // namespace
 
 void Weights::refuse(const std::string& what) const {
   throw ModelError(path_ + ": " + what + "; export the bundle again with this version's tools");
 }
 
-Weights::Weights(std::string path) : path_(std::move(path)), file_(mapped(path_)) {
+Weights::Weights(std::string path, std::string_view bytes) : path_(std::move(path)), bytes_(bytes) {
   std::uint64_t length = 0;
-  if (file_.size() < sizeof length) refuse("is too short for a safetensors file");
-  std::memcpy(&length, file_.data(), sizeof length);
+  if (bytes_.size() < sizeof length) refuse("is too short for a safetensors file");
+  std::memcpy(&length, bytes_.data(), sizeof length);
   // Tensors of floats, read where they lie.
-  if (length > kLongestHeader || length > file_.size() - sizeof length || length % alignof(float) != 0) {
+  if (length > kLongestHeader || length > bytes_.size() - sizeof length || length % alignof(float) != 0) {
     refuse("its safetensors header has an impossible length");
   }
-  const char* body = file_.data() + sizeof length + length;
-  const std::uint64_t bytes = file_.size() - sizeof length - length;
+  const char* body = bytes_.data() + sizeof length + length;
+  const std::uint64_t left = bytes_.size() - sizeof length - length;
   std::uint64_t named = 0;
   try {
-    const auto header = nlohmann::json::parse(file_.data() + sizeof length, body);
+    const auto header = nlohmann::json::parse(bytes_.data() + sizeof length, body);
     for (const auto& [name, value] : header.items()) {
       if (name == "__metadata__") {
         header_ = nlohmann::json::parse(value.at("medsam_engine").get<std::string>());
@@ -64,14 +56,14 @@ Weights::Weights(std::string path) : path_(std::move(path)), file_(mapped(path_)
       const auto offsets = value.at("data_offsets").get<std::vector<std::uint64_t>>();
       Entry entry{value.at("shape").get<std::vector<std::int64_t>>(), nullptr};
       const std::int64_t count = elements(entry.shape);
-      if (value.at("dtype") != "F32" || count < 0 || offsets.size() != 2 || offsets[1] > bytes ||
+      if (value.at("dtype") != "F32" || count < 0 || offsets.size() != 2 || offsets[1] > left ||
           offsets[0] > offsets[1] || offsets[0] % alignof(float) != 0 ||
           offsets[1] - offsets[0] != static_cast<std::uint64_t>(count) * sizeof(float)) {
         refuse("tensor \"" + name.substr(0, 60) + "\" is not f32 or not inside the file");
       }
       // Tensors that share bytes would make a small file a large model.
       named += offsets[1] - offsets[0];
-      if (named > bytes) refuse("its tensors overlap");
+      if (named > left) refuse("its tensors overlap");
       entry.data = reinterpret_cast<const float*>(body + offsets[0]);
       tensors_[name] = std::move(entry);
     }

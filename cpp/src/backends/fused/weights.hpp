@@ -6,18 +6,18 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
-
-#include "../mapped_file.hpp"
 
 namespace medsam::backends::fused {
 
-/// A file mapped into memory and checked: every tensor is f32, inside the file, apart from the others, and what it is
+/// A file in memory, checked: every tensor is f32, inside the file, apart from the others, and what it is
 /// asked to be.
 class Weights {
  public:
-  /// ModelError where the file is not one of this format.
-  explicit Weights(std::string path);
+  /// `bytes`: the file's, at an address for floats; they must outlive this. `path` is for messages. ModelError where
+  /// they are not of this format.
+  Weights(std::string path, std::string_view bytes);
 
   /// Row-major; valid while this lives. ModelError where there is no such tensor or it has another shape.
   [[nodiscard]] const float* tensor(const std::string& name, const std::vector<std::int64_t>& shape) const;
@@ -28,8 +28,8 @@ class Weights {
   [[nodiscard]] std::vector<std::int64_t> numbers(const std::string& name) const;
   [[nodiscard]] std::string architecture() const { return text("architecture"); }
   [[nodiscard]] const std::string& path() const { return path_; }
-  /// Once what was read has been copied.
-  void release_pages() const { file_.release_pages(); }
+  /// Bytes of the file: what a network in memory must be in proportion to.
+  [[nodiscard]] std::uint64_t size() const { return bytes_.size(); }
   /// ModelError; `what` may quote the file.
   [[noreturn]] void refuse(const std::string& what) const;
 
@@ -42,7 +42,7 @@ class Weights {
   [[nodiscard]] const Entry& entry(const std::string& name) const;
 
   std::string path_;
-  MappedFile file_;
+  std::string_view bytes_;
   nlohmann::json header_;
   std::map<std::string, Entry> tensors_;
 };

@@ -31,8 +31,9 @@ class TensorRtBackend final : public Backend {
 
   bool runs_half_graphs() const override { return true; }
 
-  std::shared_ptr<const CompiledModel> compile(const ModelFile& model, const CompileOptions& options,
+  std::shared_ptr<const CompiledModel> compile(const ModelSource& source, const CompileOptions& options,
                                                const CacheFolder& cache) const override {
+    const ModelFile& model = source.file();
     if (options.precision != "f32" && options.precision != "f16") {
       throw Unsupported("precision: got \"" + options.precision + "\", expected f32 or f16 on a GPU; use f32");
     }
@@ -46,7 +47,7 @@ class TensorRtBackend final : public Backend {
         plan.clear();
       }
     }
-    plan = tensorrt::build_plan(library_, model, options, cache, device_.target);
+    plan = tensorrt::build_plan(library_, source, options, cache, device_.target);
     auto made = std::make_shared<Model>(library_, device_, model, plan, cache, fingerprint);
     write_plan(cache, fingerprint, plan.data(), plan.size());
     return made;
@@ -64,7 +65,7 @@ std::unique_ptr<Backend> create(int device) {
 
 std::string library_name() { return library().name; }
 
-void build_ahead(const ModelFile& model, const CompileOptions& options, const std::string& target,
+void build_ahead(const ModelSource& model, const CompileOptions& options, const std::string& target,
                  const CacheFolder& cache) {
   const Library& opened = library();
   if (!opened.rtx) {
@@ -72,7 +73,7 @@ void build_ahead(const ModelFile& model, const CompileOptions& options, const st
                       ", which builds on the device only; install TensorRT for RTX (pip install tensorrt-rtx-cu13)");
   }
   const std::vector<char> plan = tensorrt::build_plan(opened, model, options, cache, target);
-  write_plan(cache, plan_fingerprint(model, options, {opened.name, target}), plan.data(), plan.size());
+  write_plan(cache, plan_fingerprint(model.file(), options, {opened.name, target}), plan.data(), plan.size());
 }
 
 }  // namespace

@@ -139,18 +139,20 @@ class Monitor final : public nvinfer1::IProgressMonitor {
 
 }  // namespace
 
-std::vector<char> build_plan(const Library& library, const ModelFile& model, const CompileOptions& options,
+std::vector<char> build_plan(const Library& library, const ModelSource& source, const CompileOptions& options,
                              const CacheFolder& cache, const std::string& target) {
+  const ModelFile& model = source.file();
   if (options.precision != model.precision) {
     throw Unsupported("precision: got \"" + options.precision + "\", but this bundle has the graph " + model.path +
                       " in " + model.precision + " only; use that, or add them with `medsam-engine half`");
   }
+  const auto verified = source.read();  // outlives the network, whose weights may lie in it
   static_cast<void>(logger().take_errors());
   const auto builder = made(library.create_builder(logger()), model, "starting to build");
   const auto network = made(builder->createNetworkV2(strongly_typed()), model, "starting to build");
   const auto parser = made(library.create_parser(*network, logger()), model, "starting to read");
-  // By its path: weights may lie in a file beside the graph.
-  if (!parser->parseFromFile(model.path.c_str(), static_cast<int>(nvinfer1::ILogger::Severity::kERROR))) {
+  // By a path: weights may lie in a file beside the graph.
+  if (!parser->parseFromFile(verified->path().c_str(), static_cast<int>(nvinfer1::ILogger::Severity::kERROR))) {
     static_cast<void>(logger().take_errors());  // the same words
     fail(model, "reading" + parser_errors(*parser) + " in");
   }

@@ -43,11 +43,11 @@ std::vector<char> read_plan(const CacheFolder& cache, const std::string& fingerp
 
 void write_plan(const CacheFolder& cache, const std::string& fingerprint, const void* plan, std::size_t bytes);
 
-/// Parses the graph, checks it against the manifest and compiles it; `options.report` hears how far that is.
+/// Parses the verified graph, checks it against the manifest and compiles it; `options.report` hears how far that is.
 /// BackendError with TensorRT's words; ModelError when the graph is not the manifest's; Unsupported for a precision
 /// that the graph is not of, or a target that TensorRT for RTX does not build for. TensorRT itself builds for the
 /// device at hand.
-std::vector<char> build_plan(const Library& library, const ModelFile& model, const CompileOptions& options,
+std::vector<char> build_plan(const Library& library, const ModelSource& source, const CompileOptions& options,
                              const CacheFolder& cache, const std::string& target);
 
 }  // namespace medsam::backends::tensorrt

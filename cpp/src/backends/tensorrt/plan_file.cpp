@@ -39,7 +39,7 @@ const Shape& asked_shape(const ModelFile& model, const CompileOptions& options, 
 
 std::string plan_fingerprint(const ModelFile& model, const CompileOptions& options, const PlanTarget& target) {
   std::ostringstream text;
-  text << "medsam-engine plan 1\nlibrary " << target.library << "\ntarget " << target.device << "\nprecision "
+  text << "medsam-engine plan 2\nlibrary " << target.library << "\ntarget " << target.device << "\nprecision "
        << options.precision << "\nmodel " << model.content_hash() << "\n";
   for (std::size_t i = 0; i < model.inputs.size(); ++i) {
     const Shape& shape = asked_shape(model, options, i);

@@ -196,10 +196,11 @@ const Library& library() {
   return kLibrary;
 }
 
-std::vector<char> build_plan(const Library&, const ModelFile& model, const CompileOptions& options, const CacheFolder&,
-                             const std::string& target) {
+std::vector<char> build_plan(const Library&, const ModelSource& source, const CompileOptions& options,
+                             const CacheFolder&, const std::string& target) {
+  const ModelFile& model = source.file();
   static_cast<void>(
-      create_openvino("CPU")->compile(model, in_f32(options), CacheFolder("none", nullptr)));  // its errors
+      create_openvino("CPU")->compile(source, in_f32(options), CacheFolder("none", nullptr)));  // its errors
   BuildProgress progress(building(model, target), options.report);
   progress.start("build", "", 2);
   progress.step("build", 0);

@@ -1,10 +1,5 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-#include "external_data.hpp"
-
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include "onnx_scan.hpp"
 
 #include <algorithm>
 #include <array>
@@ -12,6 +7,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "medsam/error.hpp"
@@ -23,29 +19,6 @@ namespace {
 [[noreturn]] void refuse(const std::string& path, const std::string& why) {
   throw ModelError(path + ": " + why + "; export or fetch the bundle again");
 }
-
-// A file's bytes, read as they are looked at.
-class Mapping {
- public:
-  explicit Mapping(const std::string& path) {
-    const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    struct stat status = {};
-    if (descriptor >= 0 && ::fstat(descriptor, &status) == 0 && status.st_size > 0) {
-      size_ = static_cast<std::size_t>(status.st_size);
-      data_ = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, descriptor, 0);
-    }
-    if (descriptor >= 0) ::close(descriptor);
-    if (data_ == MAP_FAILED) refuse(path, "cannot be read, expected an ONNX graph");
-  }
-  ~Mapping() { ::munmap(data_, size_); }
-  Mapping(const Mapping&) = delete;
-  Mapping& operator=(const Mapping&) = delete;
-  [[nodiscard]] std::string_view bytes() const { return {static_cast<const char*>(data_), size_}; }
-
- private:
-  void* data_ = MAP_FAILED;
-  std::size_t size_ = 0;
-};
 
 // The messages of onnx.proto (onnx 1.23) on the way to a tensor, and the fields that lead on.
 enum class Message : std::uint8_t {
@@ -91,6 +64,14 @@ constexpr std::array kFields = {
 
 constexpr int kMaxDepth = 100;  // protobuf's own limit
 
+// QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear, FakeQuantize; QLinearConv, QGemm; MatMulInteger.
+bool quantizes(std::string_view operation) {
+  return operation.find("uantize") != std::string_view::npos || operation.find("Integer") != std::string_view::npos ||
+         operation.starts_with('Q');
+}
+
+bool own_domain(std::string_view domain) { return domain.empty() || domain == "ai.onnx"; }
+
 class Scanner {
  public:
   explicit Scanner(const std::string& path) : path_(path) {}
@@ -110,14 +91,16 @@ class Scanner {
       if (lead != kFields.end()) scan(content, lead->holds, depth + 1);
       if (message == Message::entry && number == 1) keys.push_back(content);
       if (message == Message::entry && number == 2) values.push_back(content);
+      if (message == Message::node && number == 4) found.quantized = found.quantized || quantizes(content);
+      if (message == Message::node && number == 7) found.quantized = found.quantized || !own_domain(content);
     }
     // Where a field is there twice, the last counts for protobuf; here each does.
     if (std::find(keys.begin(), keys.end(), "location") != keys.end()) {
-      locations.insert(locations.end(), values.begin(), values.end());
+      found.locations.insert(found.locations.end(), values.begin(), values.end());
     }
   }
 
-  std::vector<std::string> locations;
+  OnnxScan found;
 
  private:
   static constexpr std::uint64_t kVarint = 0, kFixed64 = 1, kLength = 2, kFixed32 = 5;
@@ -158,11 +141,15 @@ class Scanner {
 
 }  // namespace
 
-void check_external_data(const ModelFile& model) {
-  const Mapping file(model.path);
-  Scanner scanner(model.path);
-  scanner.scan(file.bytes(), Message::model, 0);
-  for (const std::string& location : scanner.locations) {
+OnnxScan scan_onnx(std::string_view graph, const std::string& path) {
+  if (graph.empty()) refuse(path, "cannot be read, expected an ONNX graph");
+  Scanner scanner(path);
+  scanner.scan(graph, Message::model, 0);
+  return std::move(scanner.found);
+}
+
+void check_external_data(const OnnxScan& scan, const ModelFile& model) {
+  for (const std::string& location : scan.locations) {
     const bool listed = std::any_of(model.data.begin(), model.data.end(), [&](const DataFile& data) {
       return std::filesystem::path(data.path).filename() == location;
     });
