@@ -54,6 +54,7 @@ add_library(medsam_engine_tensorrt MODULE
   src/cache_folder.cpp
   src/model_file.cpp
   src/onnx_scan.cpp
+  src/own_files.cpp
   src/sha256.cpp
   src/verified_model.cpp)
 target_include_directories(medsam_engine_tensorrt PRIVATE src)

@@ -48,7 +48,7 @@ std::string text(const struct stat& status) {
 BundleFile::BundleFile(std::string path) : path_(fs::absolute(path).string()) {
   const Descriptor found(::open(path_.c_str(), O_PATH | O_CLOEXEC));
   if (!found && (errno == ENOENT || errno == ENOTDIR)) {
-    throw ModelError(path + ": missing; export or fetch the bundle again");
+    throw ModelError(path + ": missing; the manifest names it, export or fetch the bundle again");
   }
   if (!found) throw ModelError(path + ": cannot be opened (" + reason(errno) + "); check its permissions");
   if (::fstat(found.number(), &status_) != 0) throw ModelError(path + ": cannot be read (" + reason(errno) + ")");

@@ -45,8 +45,8 @@ class Engine:
         expert_limit: most experts held at once where the bundle has several; they load when first needed.
         verify: hash every file of the bundle, also those unchanged since they were last verified.
         trust_bundle_certificates: take the bundle's own word for its certificates (`info.certificates`, origin
-            "bundle"), for "auto", "f32" and precisions asked for by name. Without it only this project's count, and those that
-            `medsam-engine certify` measured on this machine. For bundles from where you take software.
+            "bundle"), for "auto", "f32" and precisions asked for by name. Without it only this project's count, and
+            those that `medsam-engine certify` measured on this machine. For bundles from where you take software.
         allow_uncertified: run `precision` without a certificate. For measuring; masks may differ from f32's.
 
     In a child process after fork every method raises Unsupported (`info` and the repr can still be read): create the

@@ -145,8 +145,8 @@ TEST_P(BackendConformance, RefusesAModelThatIsNotTheManifests) {
 
 TEST_P(BackendConformance, AFileThatIsNoModelIsABackendError) {
   ModelFile model = bundle_.model("encoder");
-  // Protobuf, a graph of one node: its output "y", its operator "NoSuchOp".
-  const std::string bytes("\x3a\x0f\x0a\x0d\x12\x01y\x22\x08NoSuchOp");
+  // Protobuf, a graph of one node, its operator "NoSuchOp", whose output "y" is the graph's.
+  const std::string bytes("\x3a\x14\x0a\x0d\x12\x01y\x22\x08NoSuchOp\x62\x03\x0a\x01y");
   testing::write_file(model.path, bytes);
   model.bytes = bytes.size();
   model.sha256 = sha256_hex(bytes);

@@ -51,12 +51,9 @@ def test_what_is_measured_here_is_this_machines_and_a_copy_elsewhere_is_not(
     [found] = Engine(bundle).info.certificates
     assert (found.encoder, found.decoder, found.origin) == ("f32", "bf16", "machine")
     assert "own word" not in found.obstacle
-    assert Path(info.certificates_file).stat().st_mode & 0o777 == 0o600
     other = Engine(bundle, cache_dir=tmp_path / "another cache")
     assert other.info.certificates[0].origin == "bundle"
-    assert (
-        "own word" in other.info.certificates[0].obstacle or "does not compute" in other.info.certificates[0].obstacle
-    )
+    assert other.info.certificates[0].obstacle
     assert other.info.certified == ("f32/f32",)
     trusting = Engine(bundle, cache_dir=tmp_path / "another cache", trust_bundle_certificates=True)
     assert trusting.info.certified == Engine(bundle).info.certified

@@ -112,5 +112,6 @@ class TestWithTensorRt:
         bad = tmp_path / "encoder.onnx"
         bad.write_bytes(b"not a model")
         with pytest.raises(ExportError, match=r"encoder\.onnx") as caught:
-            plans.build(plans.PlanModel("encoder", bad, "f32", "0", ("image",), ((1, 3, 32, 32),)), "sm_89")
+            files = (("encoder.onnx", hashlib.sha256(b"not a model").hexdigest()),)
+            plans.build(plans.PlanModel("encoder", bad, "f32", "0", ("image",), ((1, 3, 32, 32),), files), "sm_89")
         assert "\n" not in str(caught.value)

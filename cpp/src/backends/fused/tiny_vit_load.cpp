@@ -20,7 +20,7 @@ constexpr std::int64_t kLargestSide = 1024, kLargestWindow = 32;
 constexpr std::int64_t kMostFeatures = 1 << 26, kLongestRow = 1 << 20;
 constexpr std::size_t kMostBlocks = 256;
 // What a few numbers of the file become, tables over all pairs of a window's tokens and lists of windows: at most so
-// many times the file, and a little for small files. LiteMedSAM has 0.4 of its file, TinyViT-21M of 512 pixels 4.
+// many times the file, and a little for small files. LiteMedSAM has 0.3 of its file, TinyViT-21M of 512 pixels 4.
 constexpr std::uint64_t kTablesPerFile = 4, kTablesOfAnyFile = std::uint64_t{1} << 20;
 
 /// What is left of the blocks and of the bytes for their tables.
