@@ -2,6 +2,7 @@
 #include "bundle_file.hpp"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>

@@ -3,8 +3,10 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <filesystem>
 #include <system_error>
 
@@ -94,8 +96,8 @@ void VerifiedModel::keep_in_memory(const ModelFile& model) {
   memory_ = Descriptor(::memfd_create("medsam-model", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!memory_) cannot("there is no memory file", errno);
   const DataFile graph = graph_of(model);
-  stamps_.emplace_back(
-      graph, read_verified(graph, [&](const char* data, std::size_t size) { keep(memory_, data, size); }));
+  stamps_.emplace_back(graph,
+                       read_verified(graph, [&](const char* data, std::size_t size) { keep(memory_, data, size); }));
   if (::fcntl(memory_.number(), F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) != 0) {
     cannot("a memory file cannot be sealed", errno);
   }
@@ -119,8 +121,8 @@ void VerifiedModel::copy_to_folder(const ModelFile& model) {
   keep(create(model.path), data_, size_);
   for (const DataFile& data : model.data) {
     const Descriptor file = create(data.path);
-    stamps_.emplace_back(
-        data, read_verified(data, [&](const char* bytes, std::size_t size) { keep(file, bytes, size); }));
+    stamps_.emplace_back(data,
+                         read_verified(data, [&](const char* bytes, std::size_t size) { keep(file, bytes, size); }));
   }
   path_ = folder_ + "/" + name_of(model.path);
 }

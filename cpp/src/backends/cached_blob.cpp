@@ -14,7 +14,7 @@ namespace medsam::backends {
 namespace {
 
 constexpr std::uint64_t kLargestBlob = std::uint64_t{1} << 36;  // SAM's ViT-H is 2.5 GB
-constexpr std::size_t kHeaderBytes = 4096;  // a page, so that the content is aligned as it may wish
+constexpr std::size_t kHeaderBytes = 4096;                      // a page, so that the content is aligned as it may wish
 constexpr std::size_t kDigestBytes = 32;
 
 std::string digest(std::string_view content) {
