@@ -9,13 +9,13 @@
 #include <atomic>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "backends/backend.hpp"
 #include "bundle.hpp"
 #include "cache_folder.hpp"
+#include "compiled_models.hpp"
 #include "embedding_cache.hpp"
 #include "embedding_data.hpp"
 #include "embedding_file.hpp"
@@ -75,15 +75,15 @@ struct Engine::Impl {
   std::shared_ptr<Expert> load_expert(const std::string& name) const;
   std::shared_ptr<const backends::CompiledModel> compile(const ModelFile& model,
                                                          std::vector<backends::Shape> shapes) const;
+  std::shared_ptr<const backends::CompiledModel> compile_anew(const ModelFile& model,
+                                                              std::vector<backends::Shape> shapes) const;
   /// The file that is run for a model, in the precision of its stage.
   [[nodiscard]] const ModelFile& run_file(const ModelFile& model) const;
   void describe(RunChoice run);
 
   std::map<std::string, std::string> fingerprints_;  // expert -> what its embeddings carry
-  mutable std::mutex compiled_mutex_;
-  // By content: experts that share a model share what it was compiled to.
-  mutable std::map<std::string, std::weak_ptr<const backends::CompiledModel>> compiled_;
-  mutable std::unique_ptr<ExpertPool> experts_;  // locks itself; last, so that it goes before what experts use
+  mutable CompiledModels compiled_;                  // locks itself
+  mutable std::unique_ptr<ExpertPool> experts_;      // locks itself; last, so that it goes before what experts use
 };
 
 }  // namespace medsam

@@ -11,18 +11,30 @@ namespace medsam {
 
 namespace {
 
+template <class E>
+using Names = std::initializer_list<std::pair<const char*, E>>;
+
+constexpr Names<Fit> kFits = {{"longest_side", Fit::longest_side}, {"stretch", Fit::stretch}};
+constexpr Names<Interpolation> kInterpolations = {{"area", Interpolation::area},
+                                                  {"linear", Interpolation::linear},
+                                                  {"cubic", Interpolation::cubic},
+                                                  {"spline", Interpolation::spline},
+                                                  {"antialiased", Interpolation::antialiased}};
+constexpr Names<NormalizeKind> kNormalizeKinds = {{"min_max", NormalizeKind::min_max},
+                                                  {"min_max_padded", NormalizeKind::min_max_padded},
+                                                  {"mean_std", NormalizeKind::mean_std}};
+
+template <class E>
+const char* name_of(const Names<E>& names, E value) {
+  return std::find_if(names.begin(), names.end(), [&](const auto& name) { return name.second == value; })->first;
+}
+
 ImageRules parse_image(ObjectReader reader) {
   ImageRules rules;
-  rules.fit = reader.choice<Fit>("fit", {{"longest_side", Fit::longest_side}, {"stretch", Fit::stretch}});
-  rules.interpolation = reader.choice<Interpolation>("interpolation", {{"area", Interpolation::area},
-                                                                       {"linear", Interpolation::linear},
-                                                                       {"cubic", Interpolation::cubic},
-                                                                       {"spline", Interpolation::spline},
-                                                                       {"antialiased", Interpolation::antialiased}});
+  rules.fit = reader.choice("fit", kFits);
+  rules.interpolation = reader.choice("interpolation", kInterpolations);
   ObjectReader normalize = reader.object("normalize");
-  rules.normalize = normalize.choice<NormalizeKind>("kind", {{"min_max", NormalizeKind::min_max},
-                                                             {"min_max_padded", NormalizeKind::min_max_padded},
-                                                             {"mean_std", NormalizeKind::mean_std}});
+  rules.normalize = normalize.choice("kind", kNormalizeKinds);
   if (rules.normalize == NormalizeKind::mean_std) {
     rules.mean = normalize.numbers("mean");
     rules.std = normalize.numbers("std");
@@ -122,6 +134,15 @@ std::vector<std::string> profile_names() {
   for (const auto& entry : kBuiltinProfiles) names.emplace_back(entry.first);
   std::sort(names.begin(), names.end());
   return names;
+}
+
+Json named(const ImageRules& rules) {
+  return {{"fit", name_of(kFits, rules.fit)},
+          {"interpolation", name_of(kInterpolations, rules.interpolation)},
+          {"normalize", name_of(kNormalizeKinds, rules.normalize)},
+          {"min_range", rules.min_range},
+          {"mean", rules.mean},
+          {"std", rules.std}};
 }
 
 }  // namespace medsam

@@ -36,6 +36,9 @@ struct ImageRules {
   std::vector<double> mean, std;  // mean_std: three each
 };
 
+/// The rules by the names that a profile's JSON has for them.
+Json named(const ImageRules& rules);
+
 /// How a user's prompt becomes the decoder's tokens.
 struct PromptRules {
   BoxRounding box_rounding = BoxRounding::none;

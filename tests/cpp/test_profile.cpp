@@ -137,5 +137,20 @@ TEST(Profile, MeanStdNeedsThreeOfEachAndNoZeroDivisor) {
   EXPECT_THROW(parse_profile(json, "test"), ModelError);
 }
 
+// Embeddings are kept under a hash of these: an enumerator added in front of another must not change them.
+TEST(Profile, ImageRulesAreNamedNotNumbered) {
+  EXPECT_EQ(
+      named(*builtin_profile("litemedsam").image).dump(),
+      R"({"fit":"longest_side","interpolation":"area","mean":[],"min_range":1e-08,"normalize":"min_max","std":[]})");
+  ImageRules rules;
+  rules.fit = Fit::stretch;
+  rules.interpolation = Interpolation::antialiased;
+  rules.normalize = NormalizeKind::mean_std;
+  rules.mean = {1, 2, 3};
+  rules.std = {4, 5, 6};
+  EXPECT_EQ(named(rules).dump(), R"({"fit":"stretch","interpolation":"antialiased","mean":[1.0,2.0,3.0],)"
+                                 R"("min_range":1e-08,"normalize":"mean_std","std":[4.0,5.0,6.0]})");
+}
+
 }  // namespace
 }  // namespace medsam
