@@ -14,6 +14,7 @@ import pytest
 
 from medsam_engine_tools import families, half, onnx_export, parity, plans
 from medsam_engine_tools.family import Graph
+from medsam_engine_tools.file_hash import file_sha256
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "data" / "golden"))
 
@@ -43,7 +44,8 @@ def plan_model(graph: Graph, path: Path, precision: str) -> plans.PlanModel:
     if graph.key == "encoder":
         shapes = [(1, *shape[1:]) for shape in shapes]
     names = tuple(spec.name for spec in graph.inputs)
-    return plans.PlanModel(graph.key, path, precision, "0" * 64, names, tuple(shapes))
+    files = ((path.name, file_sha256(path)),)
+    return plans.PlanModel(graph.key, path, precision, "0" * 64, names, tuple(shapes), files)
 
 
 @pytest.fixture(scope="module", params=families.REGISTRY)

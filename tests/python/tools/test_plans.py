@@ -111,7 +111,7 @@ class TestWithTensorRt:
     def test_a_file_that_is_no_graph_is_one_line(self, tmp_path: Path) -> None:
         bad = tmp_path / "encoder.onnx"
         bad.write_bytes(b"not a model")
+        files = (("encoder.onnx", hashlib.sha256(b"not a model").hexdigest()),)
         with pytest.raises(ExportError, match=r"encoder\.onnx") as caught:
-            files = (("encoder.onnx", hashlib.sha256(b"not a model").hexdigest()),)
             plans.build(plans.PlanModel("encoder", bad, "f32", "0", ("image",), ((1, 3, 32, 32),), files), "sm_89")
         assert "\n" not in str(caught.value)
