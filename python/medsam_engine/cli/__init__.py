@@ -5,7 +5,7 @@ import sys
 
 
 def main() -> None:
-    """Runs the command line and exits: 0 done, 1 internal error, 2 bad input or a missing library, 130 Ctrl-C."""
+    """Runs the command line and exits: 0 done, 1 failed cases or an internal error, 2 any other error, 130 Ctrl-C."""
     try:
         # Only to see whether they are there.
         import PIL  # noqa: F401

@@ -9,10 +9,10 @@ import medsam_engine
 from medsam_engine.cli import bench, build_plan, certify, export, fetch, half, info, quantize, segment, tune
 from medsam_engine.cli import eval as eval_command
 from medsam_engine.cli import run as run_command
-from medsam_engine.errors import InvalidArgument, ModelError, OutOfMemory, Unsupported
+from medsam_engine.errors import Error
 from medsam_engine.printable import printable
 
-BAD_INPUT = 2
+FAILED = 2  # any error of the library's family
 INTERNAL_ERROR = 1
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
@@ -59,10 +59,13 @@ def run(arguments: Sequence[str]) -> int:
     """Runs one command line and returns its exit status."""
     try:
         status = app(args=list(arguments), prog_name="medsam-engine", standalone_mode=False)
-    except (InvalidArgument, ModelError, Unsupported) as error:
-        return _fail(str(error), BAD_INPUT)
-    except OutOfMemory as error:
-        return _fail(str(error), INTERNAL_ERROR)
+    except Error as error:  # the whole family, out of memory and the backend's failures too (docs/errors.md)
+        return _fail(str(error), FAILED)
+    except MemoryError as error:  # NumPy's and Python's own, which no reader turned into OutOfMemory
+        return _fail(f"out of memory: {error or 'an allocation failed'}; use a smaller image or free memory", FAILED)
+    except OSError as error:
+        # Of a file or a disk, not of this program: a folder that went away, a disk that is full.
+        return _fail(f"{error.filename or 'input or output'}: {error.strerror or error}", FAILED)
     except (KeyboardInterrupt, typer.Abort):
         status = INTERRUPTED
     except Exception as error:

@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 import medsam_engine
+from medsam_engine import errors
+
+FAMILY = [getattr(errors, name) for name in errors.__all__]
 
 pytest.importorskip("typer", reason="typer comes with the extra [cli]")
 
@@ -91,8 +94,9 @@ def test_usage_errors(arguments: list[str], capsys: pytest.CaptureFixture[str]) 
     ("error", "status", "words"),
     [
         (RuntimeError("oh no"), 1, "internal error: RuntimeError: oh no"),
-        (medsam_engine.BackendError("two\nlines"), 1, "BackendError: two lines"),
-        (medsam_engine.ModelError("bundle: bad"), 2, "bundle: bad"),
+        *[(kind("two\nlines"), 2, "medsam-engine: two lines") for kind in FAMILY],
+        (MemoryError("Unable to allocate 9 TiB"), 2, "out of memory: Unable to allocate 9 TiB"),
+        (OSError(28, "No space left on device", "m.csv"), 2, "medsam-engine: m.csv: No space left on device"),
         (KeyboardInterrupt(), 130, "interrupted"),
     ],
 )
@@ -110,4 +114,5 @@ def test_status_of_each_error(
     assert app.run(["info"]) == status
     err = capsys.readouterr().err
     assert words in err
+    assert ("internal error" in err) == (status == 1)
     assert len(err.splitlines()) == 1
