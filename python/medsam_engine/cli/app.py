@@ -55,26 +55,30 @@ def _fail(message: str, status: int) -> int:
     return status
 
 
+def _outcome(error: Exception) -> tuple[str, int]:
+    """What to print of an error, and the exit status."""
+    if isinstance(error, Error):  # the whole family, out of memory and the backend's failures too (docs/errors.md)
+        return str(error), FAILED
+    if isinstance(error, MemoryError):  # NumPy's and Python's own, which no reader turned into OutOfMemory
+        return f"out of memory: {str(error) or 'an allocation failed'}; use a smaller image or free memory", FAILED
+    if isinstance(error, OSError):  # of a file or a disk, not of this program: a folder went away, a disk is full
+        return f"{error.filename or 'input or output'}: {error.strerror or error}", FAILED
+    # typer depends on click or carries its own copy, by version; a usage error of either has these two.
+    format_message, code = getattr(error, "format_message", None), getattr(error, "exit_code", None)
+    if callable(format_message) and isinstance(code, int):
+        return str(format_message()), code
+    return f"internal error: {type(error).__name__}: {error}", INTERNAL_ERROR
+
+
 def run(arguments: Sequence[str]) -> int:
     """Runs one command line and returns its exit status."""
     try:
         status = app(args=list(arguments), prog_name="medsam-engine", standalone_mode=False)
-    except Error as error:  # the whole family, out of memory and the backend's failures too (docs/errors.md)
-        return _fail(str(error), FAILED)
-    except MemoryError as error:  # NumPy's and Python's own, which no reader turned into OutOfMemory
-        return _fail(f"out of memory: {error or 'an allocation failed'}; use a smaller image or free memory", FAILED)
-    except OSError as error:
-        # Of a file or a disk, not of this program: a folder that went away, a disk that is full.
-        return _fail(f"{error.filename or 'input or output'}: {error.strerror or error}", FAILED)
     except (KeyboardInterrupt, typer.Abort):
         status = INTERRUPTED
     except Exception as error:
-        # typer depends on click or carries its own copy, by version; a usage error of either has these two.
-        format_message, code = getattr(error, "format_message", None), getattr(error, "exit_code", None)
-        if callable(format_message) and isinstance(code, int):
-            message = str(format_message())
-            return _fail(message, code) if message else code
-        return _fail(f"internal error: {type(error).__name__}: {error}", INTERNAL_ERROR)
+        message, code = _outcome(error)
+        return _fail(message, code) if message else code
     if status == INTERRUPTED:  # which newer versions of typer return by themselves
         return _fail("interrupted", INTERRUPTED)
     return status if isinstance(status, int) else 0

@@ -174,6 +174,10 @@ def segment(
     ] = None,
     volume: Annotated[int | None, typer.Option(help="Which volume of a 4D file, from 0.")] = None,
     series: Annotated[str | None, typer.Option(help="SeriesInstanceUID, where a folder holds several.")] = None,
+    skip_unreadable: Annotated[
+        bool,
+        typer.Option("--skip-unreadable", help="Leave out slices of a folder that cannot be read, and say which."),
+    ] = False,
     preview: Annotated[
         Path | None,
         typer.Option("--preview", "--overlay", help="Picture of the result to write, PNG: for a volume, its slices."),
@@ -199,7 +203,9 @@ def segment(
     log_to(console)
     steps = _Steps(console)
     with steps.step("read image"):
-        source = io.read(image, volume=volume, series=series, max_bytes=max_bytes)
+        source = io.read(
+            image, volume=volume, series=series, max_bytes=max_bytes, skip_unreadable=skip_unreadable
+        )
     for note in source.notes:
         steps.note(f"note: {note}")
     if points[0] and source.is_volume and source.grid[0] != 1:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from medsam_engine.errors import InvalidArgument, Unsupported
 from medsam_engine.io.byte_limit import ByteLimit
 from medsam_engine.io.dicom_compressed import check_codestreams, plugin_for
+from medsam_engine.io.dicom_header import PREAMBLE, check_data_set, starts_as_data_set
 from medsam_engine.io.dicom_limit import check_pixels, inflated
 from medsam_engine.io.dicom_rescale import in_units
 from medsam_engine.io.dicom_stored import is_padding, stored_values
@@ -62,9 +63,13 @@ def read_dataset(path: Path, limit: ByteLimit, *, pixels: bool = True) -> Any:
         with warnings.catch_warnings(), open_input(path) as file:
             warnings.simplefilter("ignore")  # on odd but readable values; what matters is checked where it is used
             limit.check_file(size_of(file), path)
-            dataset = _inflated_dataset(pydicom, file, path, limit)
+            bare = starts_as_data_set(file.read(PREAMBLE))
+            file.seek(0)
+            dataset = None if bare else _inflated_dataset(pydicom, file, path, limit)
             if dataset is None:
-                dataset = pydicom.dcmread(file, stop_before_pixels=not pixels)
+                dataset = pydicom.dcmread(file, stop_before_pixels=not pixels, force=bare)
+            if bare:
+                check_data_set(dataset, path)
             check_numbers(dataset, path)
             return dataset
     except InvalidArgument:

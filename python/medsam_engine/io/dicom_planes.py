@@ -30,9 +30,10 @@ class Plane:
 
 @dataclass(frozen=True)
 class Stack:
-    """Slices in order, and the grid they make."""
+    """Slices in order, and the grid they make. `along`: of each in that order, mm along the normal."""
 
     order: tuple[int, ...]
+    along: tuple[float, ...]
     spacing: Vector
     origin: Vector
     direction: NDArray[np.float64]
@@ -116,6 +117,7 @@ def stack_planes(planes: list[Plane], names: list[str], where: str, keep_descend
     origin = positions[order[0]]
     return Stack(
         order=tuple(int(k) for k in order),
+        along=tuple(float(along[k]) for k in order),
         spacing=(first.column_spacing, first.row_spacing, z_spacing),
         origin=(float(origin[0]), float(origin[1]), float(origin[2])),
         direction=np.column_stack([first.directions[0], first.directions[1], normal]),
@@ -145,6 +147,13 @@ def _even_step(steps: NDArray[np.float64], names: list[str], along: NDArray[np.f
             f"series: got a step of {steps[k]:.2f} mm between {names[k]} ({along[k]:.2f} mm) and {names[k + 1]} "
             f"({along[k + 1]:.2f} mm) in {where}, expected {step:.2f} mm ({guess}; {len(gaps)} such steps); "
             "restore the slices or resample the series"
+        )
+    drift = np.abs(along - np.linspace(along[0], along[-1], len(along)))
+    if float(drift.max()) > 0.5 * step:
+        k = int(drift.argmax())
+        raise InvalidArgument(
+            f"series: got steps that add up to {drift[k]:.2f} mm off an even grid at {names[k]} ({along[k]:.2f} mm) in "
+            f"{where}, expected at most half a step of {step:.2f} mm; resample the series"
         )
     return step
 

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from medsam_engine import atomic_file
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.byte_limit import ByteLimit
-from medsam_engine.io.dicom_file import read_dicom_file, read_dicom_series
+from medsam_engine.io.dicom_file import read_dicom_file
 from medsam_engine.io.dicom_pixels import quiet_pydicom
 from medsam_engine.io.dicom_seg import check_seg, seg_bytes
+from medsam_engine.io.dicom_series import read_dicom_series
 from medsam_engine.io.edge import reading
 from medsam_engine.io.extras import require
 from medsam_engine.io.formats import Format, input_format, output_format, suffix_of
@@ -28,6 +29,7 @@ def read(
     volume: int | None = None,
     series: str | None = None,
     max_bytes: int | None = None,
+    skip_unreadable: bool = False,
 ) -> MedicalImage:
     """Reads NIfTI, NRRD, MetaImage, DICOM (a file or a series' folder), PNG, JPEG, TIFF or the challenge's NPZ.
 
@@ -40,6 +42,8 @@ def read(
         series: SeriesInstanceUID, where a folder holds several.
         max_bytes: most bytes that the voxels may have in the file's own type, checked before memory is asked for; None
             = a quarter of the memory that this process may use.
+        skip_unreadable: of a folder: leave out what looks like a slice and cannot be read, with a note that says what
+            is missing where, instead of refusing the series.
 
     Raises:
         InvalidArgument: missing, no regular file, damaged, larger than max_bytes, ambiguous (4D, two series) or without
@@ -49,10 +53,12 @@ def read(
     """
     where, limit = Path(path), ByteLimit.of(max_bytes)
     with reading(where):
-        return _read(where, volume, series, limit)
+        if skip_unreadable and not where.is_dir():
+            raise InvalidArgument(f"skip_unreadable: got it for the file {where}, expected a folder; leave it out")
+        return _read(where, volume, series, limit, skip_unreadable)
 
 
-def _read(where: Path, volume: int | None, series: str | None, limit: ByteLimit) -> MedicalImage:
+def _read(where: Path, volume: int | None, series: str | None, limit: ByteLimit, skip: bool) -> MedicalImage:
     kind = input_format(where)
     if series is not None and not where.is_dir():
         raise InvalidArgument(f"series: got {series} for the file {where}, expected a folder; leave it out")
@@ -64,7 +70,7 @@ def _read(where: Path, volume: int | None, series: str | None, limit: ByteLimit)
         raise InvalidArgument(f"volume: got {volume} for {where}, expected a 4D NIfTI, NRRD or MHA file; leave it out")
     if kind is Format.DICOM:
         with quiet_pydicom():
-            return read_dicom_series(where, series, limit) if where.is_dir() else read_dicom_file(where, limit)
+            return read_dicom_series(where, series, limit, skip) if where.is_dir() else read_dicom_file(where, limit)
     return read_npz(where, limit) if kind is Format.NPZ else _read_picture(where, limit)
 
 

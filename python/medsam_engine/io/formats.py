@@ -5,6 +5,7 @@ from enum import Enum
 from pathlib import Path
 
 from medsam_engine.errors import InvalidArgument
+from medsam_engine.io.dicom_header import PREAMBLE, has_preamble, starts_as_data_set
 from medsam_engine.io.input_file import open_input
 
 
@@ -38,11 +39,11 @@ def input_format(path: Path) -> Format:
     if path.is_dir():
         return Format.DICOM
     with open_input(path) as file:
-        start = file.read(132)
+        start = file.read(PREAMBLE)
     known = _SUFFIXES.get(suffix_of(path))
     if known is not None:
         return known
-    if start[128:] == b"DICM":  # archives name DICOM files without an ending
+    if has_preamble(start) or starts_as_data_set(start):  # archives name DICOM files without an ending
         return Format.DICOM
     raise InvalidArgument(f"image: got {path}, expected {_READABLE}; its name and content are none of these")
 
