@@ -3,12 +3,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <cstring>
 #include <numeric>
 #include <string>
 
 #include "medsam/error.hpp"
+#include "number_text.hpp"
 
 namespace medsam {
 
@@ -18,12 +18,6 @@ namespace {
 // below 2^63.
 constexpr std::int64_t kMaxSide = std::int64_t{1} << 20;
 constexpr std::int64_t kMaxStride = std::int64_t{1} << 42;
-
-std::string number(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.10g", value);
-  return text;
-}
 
 std::string size_text(std::int64_t height, std::int64_t width) {
   return std::to_string(width) + " x " + std::to_string(height) + " (width x height)";
@@ -115,8 +109,8 @@ MaskCrop mask_crop(const ImageGeometry& g, std::int64_t low_height, std::int64_t
 }
 
 Box checked_box(const Box& box, std::int64_t height, std::int64_t width, std::int64_t index) {
-  const std::string name = "box " + std::to_string(index) + ": got (" + number(box.x0) + ", " + number(box.y0) + ", " +
-                           number(box.x1) + ", " + number(box.y1) + ")";
+  const std::string name = "box " + std::to_string(index) + ": got (" + number_text(box.x0) + ", " +
+                           number_text(box.y0) + ", " + number_text(box.x1) + ", " + number_text(box.y1) + ")";
   if (!std::isfinite(box.x0) || !std::isfinite(box.y0) || !std::isfinite(box.x1) || !std::isfinite(box.y1)) {
     throw InvalidArgument(name + ", expected finite numbers");
   }
@@ -143,7 +137,7 @@ void check_point(const Point& point, std::int64_t height, std::int64_t width, st
   const bool inside = point.x >= 0 && point.y >= 0 && point.x < static_cast<double>(width) &&
                       point.y < static_cast<double>(height);  // false for NaN
   if (!inside) {
-    throw InvalidArgument(name + ": got (" + number(point.x) + ", " + number(point.y) +
+    throw InvalidArgument(name + ": got (" + number_text(point.x) + ", " + number_text(point.y) +
                           "), expected (x, y) inside the image of " + size_text(height, width));
   }
 }

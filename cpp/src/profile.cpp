@@ -6,6 +6,7 @@
 
 #include "builtin_profiles.hpp"
 #include "medsam/engine.hpp"
+#include "number_text.hpp"
 
 namespace medsam {
 
@@ -49,7 +50,7 @@ ImageRules parse_image(ObjectReader reader) {
     if (!usable) normalize.fail("std", "a list", "3 numbers from 1e-30 to 1e30");
   } else {
     rules.min_range = normalize.number("min_range");
-    if (!(rules.min_range > 0)) normalize.fail("min_range", std::to_string(rules.min_range), "a number above 0");
+    if (!(rules.min_range > 0)) normalize.fail("min_range", number_text(rules.min_range), "a number above 0");
   }
   normalize.finish();
   reader.finish();
@@ -82,7 +83,7 @@ VolumeRules parse_volume(ObjectReader reader) {
   }
   rules.box_shift = reader.number("box_shift");
   if (rules.box_shift < 0 || rules.box_shift > 4096) {
-    reader.fail("box_shift", std::to_string(rules.box_shift), "a number from 0 to 4096");
+    reader.fail("box_shift", number_text(rules.box_shift), "a number from 0 to 4096");
   }
   rules.within_user_box = reader.boolean("within_user_box");
   rules.down_fallback_rounding = parse_rounding(reader, "down_fallback_rounding");

@@ -3,11 +3,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <string>
 
 #include "kernels/kernels.hpp"
 #include "medsam/error.hpp"
+#include "number_text.hpp"
 #include "scratch.hpp"
 
 namespace medsam {
@@ -86,9 +86,8 @@ bool whole(double v) { return v == std::floor(v); }
 
 Box3D checked_box3d(const Box3D& box, std::int64_t depth, std::int64_t height, std::int64_t width, std::int64_t index) {
   checked_box({box.x0, box.y0, box.x1, box.y1}, height, width, index);
-  char got[96];
-  std::snprintf(got, sizeof got, "got z from %.10g to %.10g", box.z0, box.z1);
-  const std::string name = "box " + std::to_string(index) + ": " + got;
+  const std::string name =
+      "box " + std::to_string(index) + ": got z from " + number_text(box.z0) + " to " + number_text(box.z1);
   if (!std::isfinite(box.z0) || !std::isfinite(box.z1) || !whole(box.z0) || !whole(box.z1)) {
     throw InvalidArgument(name + ", expected whole slice numbers");
   }

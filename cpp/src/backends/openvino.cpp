@@ -8,6 +8,7 @@
 #include <map>
 #include <mutex>
 
+#include "../numeric_locale.hpp"
 #include "../sha256.hpp"
 #include "cached_blob.hpp"
 #include "medsam/error.hpp"
@@ -145,6 +146,7 @@ class OpenVinoBackend final : public Backend {
                                                const CacheFolder& cache) const override {
     const ModelFile& model = source.file();
     return translated("compiling " + model.path, [&] {
+      const NumericLocale numbers;  // the blob that export_model writes and import_model reads has numbers as text
       const ov::AnyMap properties = this->properties(options);
       if (options.precision == "f32" && !native("f32")) {
         throw Unsupported("precision: got \"f32\", but " + device_name_ +

@@ -5,12 +5,12 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <string_view>
 #include <system_error>
 
 #include "medsam/error.hpp"
 #include "medsam/printable.hpp"
+#include "number_text.hpp"
 
 namespace medsam::npz {
 
@@ -30,11 +30,7 @@ std::string cell(const std::string& raw) {
   return out + "\"";
 }
 
-std::string seconds(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.6f", value);
-  return text;
-}
+std::string seconds(double value) { return fixed_text(value, 6); }
 
 }  // namespace
 

@@ -16,6 +16,7 @@ from medsam_engine.io.input_file import open_input
 from medsam_engine.io.medical_image import ItkSource, MedicalImage, chosen_volume, engine_values
 from medsam_engine.io.meta_header import META
 from medsam_engine.io.nrrd_header import NRRD
+from medsam_engine.io.numeric_locale import numeric_locale_c
 from medsam_engine.io.plain_header import canonical_file
 
 
@@ -27,6 +28,7 @@ def _reason(error: RuntimeError) -> str:
     )
 
 
+@numeric_locale_c()
 def _read(path: Path, limit: ByteLimit) -> Any:
     sitk = require("SimpleITK", "medical", f"reading {path}")
     form = META if path.suffix.lower() in (".mha", ".mhd") else NRRD
@@ -86,6 +88,7 @@ def read_itk(path: Path, volume: int | None, limit: ByteLimit) -> MedicalImage:
     )
 
 
+@numeric_locale_c()
 def write_itk(path: Path, labels: NDArray[np.generic], reference: MedicalImage) -> None:
     """Writes unsigned integer labels (D, H, W) or (H, W) on the grid of `reference`, compressed, whole or not at all.
 

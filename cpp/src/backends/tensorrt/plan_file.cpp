@@ -1,6 +1,7 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // Plans as files, and the shapes they are for: what needs no TensorRT.
 #include <array>
+#include <locale>
 #include <optional>
 #include <sstream>
 
@@ -39,6 +40,7 @@ const Shape& asked_shape(const ModelFile& model, const CompileOptions& options, 
 
 std::string plan_fingerprint(const ModelFile& model, const CompileOptions& options, const PlanTarget& target) {
   std::ostringstream text;
+  text.imbue(std::locale::classic());  // not the host's, which may group digits
   text << "medsam-engine plan 2\nlibrary " << target.library << "\ntarget " << target.device << "\nprecision "
        << options.precision << "\nmodel " << model.content_hash() << "\n";
   for (std::size_t i = 0; i < model.inputs.size(); ++i) {
