@@ -1,40 +1,88 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """Files that appear whole or not at all."""
 
+import fcntl
 import os
 import tempfile
 from pathlib import Path
 
 from medsam_engine.errors import InvalidArgument
 
+_SUFFIX = ".medsam-tmp"  # as cpp/src/npz/temporary.hpp has it
+_LONGEST_STEM = 200  # bytes; names may have 255
 
-def check_writable(target: Path) -> None:
-    """Says before the work is done that `target` cannot be written. InvalidArgument."""
-    if target.is_dir():
-        raise InvalidArgument(f"output: got {target}, expected a file; it is a folder")
-    if not target.parent.is_dir():
-        raise InvalidArgument(f"output: got {target}, expected an existing folder; create {target.parent}")
-    if not os.access(target.parent, os.W_OK | os.X_OK):
-        raise InvalidArgument(f"output: got {target}, expected a writable folder; choose another")
+
+def check_writable(target: Path, least_bytes: int = 1) -> None:
+    """Says before the work is done that `target` cannot be written, or that its disk has no room for `least_bytes`.
+
+    InvalidArgument.
+    """
+    try:
+        if target.is_dir():
+            raise InvalidArgument(f"output: got {target}, expected a file; it is a folder")
+        if not target.parent.is_dir():
+            raise InvalidArgument(f"output: got {target}, expected an existing folder; create {target.parent}")
+        if not os.access(target.parent, os.W_OK | os.X_OK):
+            raise InvalidArgument(f"output: got {target}, expected a writable folder; choose another")
+        if target.exists() and not target.is_file():
+            raise InvalidArgument(f"output: got {target}, expected a file; it is a device, a pipe or a socket")
+        # Permission bits do not tell of a disk mounted read-only or an immutable folder. A file without a name, where
+        # the system has such.
+        tempfile.TemporaryFile(dir=target.parent).close()
+        disk = os.statvfs(target.parent)
+    except OSError as error:
+        raise _cannot(target, error) from error
+    free = disk.f_bavail * disk.f_frsize
+    if disk.f_blocks and free < least_bytes:  # some network file systems do not say
+        raise InvalidArgument(
+            f"output: got {target} on a disk with {free} bytes free, expected at least {least_bytes}; make room or "
+            "choose another"
+        )
+
+
+def _cannot(target: Path, error: OSError) -> InvalidArgument:
+    return InvalidArgument(f"output: got {target}, expected a writable file; {error.strerror or error}")
 
 
 def write_atomically(target: Path, content: bytes) -> None:
-    """Writes `content` to `target`; readers see the older file or the new one. InvalidArgument when it cannot be."""
-    check_writable(target)
+    """Writes `content` to `target`; readers see the older file or the new one. InvalidArgument when it cannot be.
+
+    The temporary beside it is locked (flock) until it has its name: a run over that folder (FolderRun) removes what
+    killed processes have left, and takes nobody's whose lock is held.
+    """
+    check_writable(target, len(content))
     temporary = None
     try:
-        # In the target's folder, because a rename is only atomic within a file system.
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
-        temporary = Path(name)
+        handle, temporary = _locked_temporary(target)
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-        temporary.chmod(0o666 & ~_umask())  # mkstemp makes files private to the user
-        temporary.replace(target)
+            file.flush()
+            os.fsync(file.fileno())  # or a power cut could leave the name without the content
+            temporary.chmod(0o666 & ~_umask())  # mkstemp makes files private to the user
+            temporary.replace(target)
     except OSError as error:
-        raise InvalidArgument(f"output: got {target}, expected a writable file; {error.strerror or error}") from error
+        raise _cannot(target, error) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def _locked_temporary(target: Path) -> tuple[int, Path]:
+    stem = os.fsdecode(os.fsencode(target.name)[:_LONGEST_STEM])
+    while True:
+        # In the target's folder, because a rename is only atomic within a file system.
+        handle, name = tempfile.mkstemp(prefix=f".{stem}.", suffix=_SUFFIX, dir=target.parent)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pass  # being removed: found between the two calls, without a lock
+        except OSError:
+            return handle, Path(name)  # a file system without locks; its temporaries are judged by their age
+        else:
+            if os.fstat(handle).st_nlink:
+                return handle, Path(name)
+        Path(name).unlink(missing_ok=True)
+        os.close(handle)
 
 
 def _umask() -> int:

@@ -4,9 +4,6 @@
 #include "npz/segs_file.hpp"
 
 #include <gtest/gtest.h>
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cstring>
 #include <filesystem>
@@ -130,29 +127,6 @@ TEST(SegsFile, KnowsAnAnswerFromOtherFiles) {
   for (const char* name : {"text.npz", "case.npz", "half.npz", "absent.npz"}) {
     EXPECT_FALSE(is_segs_file(folder.path(name))) << name;
   }
-}
-
-TEST(OutputFile, ClearsWhatTheDeadLeftOnly) {
-  const ::pid_t child = ::fork();
-  if (child == 0) ::_exit(0);
-  ::waitpid(child, nullptr, 0);  // its number is free now
-  char host[256] = {};
-  ::gethostname(host, sizeof host - 1);
-  const auto name = [&](::pid_t pid, const std::string& machine) {
-    return ".2DBox_a.npz." + std::to_string(pid) + "-0@" + machine + ".tmp";
-  };
-  const TemporaryFolder folder;
-  const std::vector<std::string> kept = {name(::getpid(), host),
-                                         name(child, "another-machine"),
-                                         "a.tmp",
-                                         ".b.tmp",
-                                         ".c.npz.-0@" + std::string(host) + ".tmp",
-                                         "2DBox_a.npz"};
-  for (const std::string& file : kept) write_file(folder.path(file), "x");
-  write_file(folder.path(name(child, host)), "x");
-  remove_abandoned_temporaries(folder.path());
-  EXPECT_FALSE(fs::exists(folder.path(name(child, host))));
-  for (const std::string& file : kept) EXPECT_TRUE(fs::exists(folder.path(file))) << file;
 }
 
 }  // namespace

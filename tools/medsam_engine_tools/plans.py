@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -98,7 +99,7 @@ def store(cache: Path, text: str, plan: bytes) -> Path:
     """Writes a plan, whole or not at all."""
     path = plan_path(cache, text)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.tmp-{os.getpid()}")
+    temporary = path.with_name(f"{path.name}.tmp-{secrets.token_hex(8)}")  # unlike a PID, no other container's
     temporary.write_bytes(_content(text, plan))
     os.replace(temporary, path)
     return path

@@ -1,5 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// Files that are there whole or not at all: a temporary in the same folder, flushed to disk, then renamed.
+// Files that are there whole or not at all: a temporary in the same folder, flushed to disk, then renamed. Its writer
+// holds a lock on it (flock), by which others see that it lives: a process's number says nothing in another container.
 #pragma once
 
 #include <string>
@@ -12,7 +13,15 @@ namespace medsam::npz {
 /// disk or its permissions do not allow it; then nothing is left behind and what was there before still is.
 void write_file_atomically(const std::string& path, const std::vector<std::string_view>& pieces);
 
-/// Removes temporaries that killed processes of this machine left in `folder`. Those of live ones stay.
-void remove_abandoned_temporaries(const std::string& folder);
+/// Who says that a temporary has been abandoned.
+enum class Abandoned {
+  by_lock,  ///< A local disk: the lock is free.
+  by_age,   ///< Elsewhere another machine's locks may not be seen: hours old by the file server's own clock.
+  by_disk,  ///< Whichever of the two the folder's file system allows.
+};
+
+/// Removes temporaries that killed processes left in `folder`, of this writer and of the Python package's. Those whose
+/// lock is held stay, and so does everything that is not known to be abandoned.
+void remove_abandoned_temporaries(const std::string& folder, Abandoned rule = Abandoned::by_disk);
 
 }  // namespace medsam::npz
