@@ -80,6 +80,11 @@ FolderOptions folder_options(const Arguments& arguments, Terminal& terminal) {
   options.output = arguments.output;
   options.overwrite = arguments.overwrite;
   options.csv = arguments.csv;
+  try {
+    options.also_read = {bundle_folder(arguments.bundle)};
+  } catch (const ModelError&) {
+    options.also_read.clear();  // none is needed where every answer is there
+  }
   options.modality = arguments.modality;
   options.max_bytes = arguments.max_bytes;
   options.progress = [&terminal](const FolderProgress& p) { terminal.progress(p); };

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "bind.hpp"
 #include "bound_engine.hpp"
@@ -56,7 +57,8 @@ class Callbacks {
 };
 
 std::unique_ptr<BoundFolderRun> make_run(const std::string& input, const std::string& output, bool overwrite,
-                                         const std::string& csv, const std::string& modality, std::uint64_t max_bytes) {
+                                         const std::string& csv, const std::string& modality, std::uint64_t max_bytes,
+                                         const std::vector<std::string>& also_read) {
   auto hooks = std::make_unique<Hooks>();
   FolderOptions options;
   options.input = input;
@@ -65,6 +67,7 @@ std::unique_ptr<BoundFolderRun> make_run(const std::string& input, const std::st
   options.csv = csv;
   options.modality = modality;
   options.max_bytes = max_bytes;
+  options.also_read = also_read;
   options.progress = [hook = hooks.get()](const FolderProgress& p) { hook->progress(p); };
   options.finished = [hook = hooks.get()](const CaseReport& r) { hook->finished(r); };
   options.cancelled = [hook = hooks.get()] { return hook->cancelled(); };
@@ -126,7 +129,7 @@ void register_folder(py::module_& m) {
   // The run joins its reader when it goes.
   py::class_<BoundFolderRun>(m, "FolderRun", py::release_gil_before_calling_cpp_dtor())
       .def(py::init(&make_run), py::arg("input_folder"), py::arg("output_folder"), py::kw_only(), py::arg("overwrite"),
-           py::arg("csv"), py::arg("modality"), py::arg("max_bytes"))
+           py::arg("csv"), py::arg("modality"), py::arg("max_bytes"), py::arg("also_read"))
       .def_property_readonly("size", [](const BoundFolderRun& self) { return self.run.size(); })
       .def_property_readonly("pending", [](const BoundFolderRun& self) { return self.run.pending(); })
       .def("run", &run, py::arg("engine").none(true), py::kw_only(), py::arg("progress"), py::arg("finished"),

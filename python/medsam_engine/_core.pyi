@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -321,7 +321,15 @@ class FolderReport:
 
 class FolderRun:
     def __init__(
-        self, input_folder: bytes, output_folder: bytes, *, overwrite: bool, csv: bytes, modality: str, max_bytes: int
+        self,
+        input_folder: bytes,
+        output_folder: bytes,
+        *,
+        overwrite: bool,
+        csv: bytes,
+        modality: str,
+        max_bytes: int,
+        also_read: Sequence[bytes],
     ) -> None: ...
     @property
     def size(self) -> int: ...

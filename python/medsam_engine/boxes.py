@@ -67,6 +67,46 @@ def _box_from_mm(
     return kept.ravel()
 
 
+def check_boxes(boxes: NDArray[np.float64], grid: tuple[int, ...]) -> None:
+    """Refuses before a model is loaded what the engine would refuse: boxes outside the grid, reversed or not finite.
+
+    As the engine, it takes an end of x, y or z that is the side itself for the last pixel.
+
+    Args:
+        boxes: (N, 6) of a volume or (N, 4) of an image: x0, y0[, z0], x1, y1[, z1], ends inclusive.
+        grid: (D, H, W) or (H, W).
+
+    Raises:
+        InvalidArgument: naming the first such box and the axis.
+    """
+    sizes = grid[::-1]
+    axes = len(sizes)
+    for k, box in enumerate(boxes):
+        got = f"box {k}: got ({', '.join(f'{value:.10g}' for value in box)})"
+        if not np.isfinite(box).all():
+            raise InvalidArgument(f"{got}, expected finite numbers; correct the box")
+        for name, low, high, size in zip("xyz"[:axes], box[:axes], box[axes:], sizes, strict=True):
+            if high < low:
+                raise InvalidArgument(f"{got}, which is reversed; expected {name}0 <= {name}1")
+            if low < 0 or low > size - 1 or high > size:
+                raise InvalidArgument(
+                    f"{got}, outside the image of {' x '.join(str(n) for n in sizes)} ({', '.join('xyz'[:axes])}); "
+                    f"expected inclusive indices, 0 <= {name} <= {size - 1}"
+                )
+            if name == "z" and not (low.is_integer() and high.is_integer()):
+                raise InvalidArgument(f"{got}, expected whole slice numbers; correct z")
+
+
+def check_points(points: ArrayLike, grid: tuple[int, ...]) -> None:
+    """Likewise for points (P, 2), x, y, of an image (H, W) or a volume of one slice. InvalidArgument."""
+    height, width = grid[-2:]
+    for k, (x, y) in enumerate(np.asarray(points, dtype=np.float64).reshape(-1, 2)):
+        if not (0 <= x < width and 0 <= y < height):  # false for NaN
+            raise InvalidArgument(
+                f"point {k}: got ({x:.10g}, {y:.10g}), expected (x, y) inside the image of {width} x {height} (x, y)"
+            )
+
+
 def boxes_from_labels(labels: NDArray[np.generic]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The tight box of each label that occurs, ascending.
 

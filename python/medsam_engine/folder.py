@@ -2,7 +2,7 @@
 """Folders of cases as the MedSAM-on-laptop challenge has them. The program medsam-npz is the same without Python."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from medsam_engine import _core
 from medsam_engine._core import CaseReport, FolderReport
@@ -28,9 +28,11 @@ class FolderRun:
         max_bytes: most bytes that the imgs of a case may unpack to; a larger case fails and the rest go on. None = a
             quarter of the memory that this process may use.
         csv: file for a table of times, a row as each case ends; None = none.
+        also_read: other files and folders that are read, e.g. the bundle: no answer and no table may be one of them.
 
     Raises:
-        InvalidArgument: a folder or the table cannot be used, or there is no case.
+        InvalidArgument: a folder or the table cannot be used, there is no case, or an answer or the table would replace
+            something that is read, be it through links.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class FolderRun:
         csv: str | os.PathLike[str] | None = None,
         modality: str | None = None,
         max_bytes: int | None = None,
+        also_read: Sequence[str | os.PathLike[str]] = (),
     ) -> None:
         # As bytes: a file's name need not be UTF-8.
         self._core = _core.FolderRun(
@@ -51,6 +54,7 @@ class FolderRun:
             csv=b"" if csv is None else os.fsencode(csv),
             modality=modality or "",
             max_bytes=ByteLimit.of(max_bytes).max_bytes,
+            also_read=[os.fsencode(path) for path in also_read],
         )
 
     @property

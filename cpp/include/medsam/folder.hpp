@@ -61,6 +61,9 @@ struct FolderOptions {
   /// File for a table of times (CSV), a row as each case ends; "" = none. Its cells are printable, and one that begins
   /// with = + - @ gets an apostrophe before it, so that no spreadsheet takes a file's name for a formula.
   std::string csv;
+  /// Other files and folders that are read, e.g. the bundle: no answer and no table may be one of them, or of the files
+  /// right inside. The cases themselves need not be named.
+  std::vector<std::string> also_read;
   /// The modality of every case, as EncodeOptions::modality; "" = what the second field of each file name tells
   /// (2DBox_US_0001.npz), if it names one.
   std::string modality;
@@ -93,7 +96,8 @@ struct FolderReport {
 class MEDSAM_ENGINE_EXPORT FolderRun {
  public:
   /// Lists the cases and starts reading the first one that is not finished. InvalidArgument: a folder cannot be read or
-  /// written, holds no *.npz, is given twice, or the table of times cannot be written.
+  /// written, holds no *.npz, is given twice, an answer or the table would replace what is read (through links, too),
+  /// or the table of times cannot be written.
   explicit FolderRun(FolderOptions options);
   ~FolderRun();
   FolderRun(FolderRun&&) noexcept;             ///< Leaves the other to be assigned to or destroyed only.

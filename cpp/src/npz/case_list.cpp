@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "medsam/error.hpp"
+#include "npz/output_check.hpp"
 #include "npz/output_file.hpp"
 #include "npz/segs_file.hpp"
 
@@ -54,6 +55,7 @@ void make_output(const FolderOptions& options) {
 CaseList list_cases(const FolderOptions& options) {
   const std::vector<std::string> names = case_names(options.input);
   make_output(options);
+  check_outputs(options, names);
   remove_abandoned_temporaries(options.output);
   CaseList list;
   for (const std::string& name : names) {

@@ -12,13 +12,14 @@ from rich.console import Console
 from rich.table import Table
 
 from medsam_engine import __version__, find_bundle, simd_target
-from medsam_engine.atomic_file import check_writable, write_atomically
+from medsam_engine.atomic_file import write_atomically
 from medsam_engine.bench import StageTime, available_engines, measure, with_bounds
 from medsam_engine.cli.bench_plot import plot_png
 from medsam_engine.cli.terminal import plain
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.extras import require
 from medsam_engine.machine import describe_machine
+from medsam_engine.output_check import check_outputs
 
 
 def _stage_table(times: Sequence[StageTime], size: int) -> Table:
@@ -46,14 +47,12 @@ def _fact_table(title: str, facts: Mapping[str, str]) -> Table:
     return table
 
 
-def _check_outputs(json_file: Path | None, plot: Path | None) -> None:
+def _check_outputs(json_file: Path | None, plot: Path | None, bundle: Path) -> None:
     if plot is not None:
         if plot.suffix.lower() != ".png":
             raise InvalidArgument(f"--plot: got {plot}, expected a name ending in .png; rename it")
         require("matplotlib", "eval", "--plot")
-    for output in (json_file, plot):
-        if output is not None:
-            check_writable(output)
+    check_outputs({"--json": json_file, "--plot": plot}, [bundle])
 
 
 def bench(
@@ -72,8 +71,8 @@ def bench(
     plot: Annotated[Path | None, typer.Option(help="Plot to write, PNG.")] = None,
 ) -> None:
     """Time a bundle's stages on this machine, in every precision that it may run in."""
-    _check_outputs(json_file, plot)
     folder = find_bundle(bundle)
+    _check_outputs(json_file, plot, folder)
     notes = Console(stderr=True)
     with notes.status("load") as status:
         engines, refused = available_engines(folder, threads, profile, uncertified)

@@ -8,6 +8,7 @@ import typer
 
 from medsam_engine.cli.export_tools import ProgressLine
 from medsam_engine.errors import InvalidArgument
+from medsam_engine.output_check import check_output_folder
 
 
 def build_plan(
@@ -18,6 +19,7 @@ def build_plan(
     ] = None,
 ) -> None:
     """Compile a bundle ahead of time with TensorRT for RTX (needs the extra [cuda], but no GPU)."""
+    check_output_folder("--cache-dir", cache_dir, [])  # plans are named by their hash: nothing is replaced
     from medsam_engine_tools import plans
     from medsam_engine_tools.errors import ExportError
 

@@ -7,8 +7,10 @@ from typing import Annotated
 import typer
 
 from medsam_engine import Engine
+from medsam_engine.atomic_file import write_atomically
 from medsam_engine.cli.export_tools import ProgressLine, export_tools
 from medsam_engine.errors import Unsupported
+from medsam_engine.output_check import check_outputs
 
 
 def certify(
@@ -27,6 +29,7 @@ def certify(
     table: Annotated[Path | None, typer.Option(help="CSV to write: a row an object.")] = None,
 ) -> None:
     """Measure an approximation against f32 on real images and add its certificate to the bundle."""
+    check_outputs({"--table": table}, [bundle, images])
     report = ProgressLine()
     with export_tools("certify", needs=()):
         from medsam_engine_tools import certify as tool
@@ -35,7 +38,7 @@ def certify(
             bundle, images, encoder=encoder, decoder=decoder, truth=truth, profile=profile, progress=report
         )
         if table is not None:
-            table.write_text(tool.table(rows), encoding="utf-8")
+            write_atomically(table, tool.table(rows).encode())
     for name, value in certificate["measured"].items():
         report(f"{name:16} {value:.4f}" if isinstance(value, float) else f"{name:16} {value}")
     try:

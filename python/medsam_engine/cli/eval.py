@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
 from rich.table import Table
 
-from medsam_engine.atomic_file import check_writable, write_atomically
+from medsam_engine.atomic_file import write_atomically
 from medsam_engine.cli.eval_plot import plot_png
 from medsam_engine.cli.input_options import MaxBytes
 from medsam_engine.cli.terminal import description_column, plain, say
@@ -21,6 +21,7 @@ from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.extras import require
 from medsam_engine.io.input_file import read_input
 from medsam_engine.metrics import Evaluation, GroupScore, SpacingOrder, evaluate_folder
+from medsam_engine.output_check import check_outputs
 from medsam_engine.printable import csv_cell, csv_text_of, printable
 
 _TIME_COLUMNS = ("time", "seconds", "time_s", "total_s", "wall_s", "runtime")
@@ -103,9 +104,7 @@ def evaluate(
     if times is not None and plot is None:
         raise InvalidArgument("--times: got a file without --plot, expected both; the times are only plotted")
     require("surface_distance", "eval", "medsam-engine eval")
-    for output in (csv_file, plot):
-        if output is not None:
-            check_writable(output)
+    check_outputs({"--csv": csv_file, "--plot": plot}, [segs, gts, times])
     seconds = read_times(times) if times is not None else {}
 
     notes = Console(stderr=True)

@@ -8,6 +8,7 @@ import typer
 
 from medsam_engine.cli.export_tools import ProgressLine, export_tools
 from medsam_engine.errors import InvalidArgument
+from medsam_engine.output_check import check_output_folder
 
 
 def named_files(words: list[str]) -> dict[str, Path]:
@@ -40,8 +41,10 @@ def export(
     ] = None,
 ) -> None:
     """Export a published checkpoint as a bundle (needs torch)."""
+    experts = named_files(expert or [])
+    check_output_folder("--out", out, [checkpoint, clip, *experts.values()])
     report = ProgressLine()
     with export_tools("export"):
         from medsam_engine_tools.export import export as run
 
-        report(f"wrote {run(family, checkpoint, out, report, companion=clip, experts=named_files(expert or []))}")
+        report(f"wrote {run(family, checkpoint, out, report, companion=clip, experts=experts)}")

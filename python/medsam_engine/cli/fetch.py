@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from medsam_engine.cli.export_tools import ProgressLine, export_tools
+from medsam_engine.output_check import check_output_folder
 
 
 def fetch(
@@ -16,6 +17,8 @@ def fetch(
     """Download published weights and export their bundle (needs torch)."""
     report = ProgressLine()
     with export_tools("fetch"):
+        from medsam_engine_tools.fetch import checkpoint_file
         from medsam_engine_tools.fetch import fetch as run
 
+        check_output_folder("--out", out, [checkpoint_file(model)])
         report(f"bundle: {run(model, out, report)}")

@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
+from medsam_engine.atomic_file import write_atomically
 from medsam_engine.cli.export_tools import ProgressLine, export_tools
+from medsam_engine.output_check import check_outputs
 
 
 def half(
@@ -21,6 +23,7 @@ def half(
     table: Annotated[Path | None, typer.Option(help="CSV to write: a row an object.")] = None,
 ) -> None:
     """Add f16 graphs, which a GPU runs, to a bundle; with --images measure them on the CPU (needs torch)."""
+    check_outputs({"--table": table}, [bundle, images])
     report = ProgressLine()
     with export_tools("half"):
         from medsam_engine_tools import certify, half_bundle
@@ -31,6 +34,6 @@ def half(
             return
         certificate, rows = half_bundle.certify_half(bundle, images, truth=truth, volumes=volumes, progress=report)
         if table is not None:
-            table.write_text(certify.table(rows), encoding="utf-8")
+            write_atomically(table, certify.table(rows).encode())
     for name, value in certificate["measured"].items():
         report(f"{name:16} {value:.4f}" if isinstance(value, float) else f"{name:16} {value}")

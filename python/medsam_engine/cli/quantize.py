@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from medsam_engine.cli.export_tools import ProgressLine, export_tools
+from medsam_engine.output_check import check_output_folder
 
 
 def quantize(
@@ -19,6 +20,7 @@ def quantize(
     rest: Annotated[str, typer.Option(help="What the other layers compute in: f32 or bf16.")] = "f32",
 ) -> None:
     """Add an int8 encoder to a bundle; it runs once `certify --encoder int8` has measured it (needs nncf and torch)."""
+    check_output_folder("--out", out, [bundle, images])
     report = ProgressLine()
     with export_tools("quantize"):
         from medsam_engine_tools import quantize as tool

@@ -9,9 +9,10 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
-from medsam_engine import CaseReport, Engine, FolderReport, FolderRun, find_bundle
+from medsam_engine import CaseReport, Engine, FolderReport, FolderRun, ModelError, find_bundle
 from medsam_engine.cli.input_options import MaxBytes
 from medsam_engine.cli.terminal import description_column, log_to, say
+from medsam_engine.output_check import check_outputs
 from medsam_engine.printable import printable
 
 SOME_FAILED = 1
@@ -109,7 +110,21 @@ def run_cases(
     """
     screen = _Screen(quiet)
     started = time.perf_counter()
-    run = FolderRun(input_folder, output_folder, overwrite=overwrite, csv=csv, modality=modality, max_bytes=max_bytes)
+    try:
+        also_read = [find_bundle(bundle)]
+    except ModelError:
+        also_read = []  # where every answer is there, none is needed
+    if input_folder.is_dir():
+        check_outputs({"--csv": csv}, [*input_folder.glob("*.npz"), *also_read])
+    run = FolderRun(
+        input_folder,
+        output_folder,
+        overwrite=overwrite,
+        csv=csv,
+        modality=modality,
+        max_bytes=max_bytes,
+        also_read=also_read,
+    )
     listed = time.perf_counter()
     engine = None
     if run.pending:

@@ -2,7 +2,7 @@
 """`medsam-engine segment`: boxes or points on one image or volume, a label map out."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -14,17 +14,19 @@ from rich.console import Console
 from rich.progress import Progress
 
 from medsam_engine import Engine, find_bundle, io
-from medsam_engine.atomic_file import check_writable
+from medsam_engine.boxes import check_points
 from medsam_engine.cli.input_options import MaxBytes
 from medsam_engine.cli.prompt_options import parse_boxes, parse_points
 from medsam_engine.cli.segment_prompts import BoxOptions, LabelledBoxes, resolve_boxes
 from medsam_engine.cli.terminal import log_to, say
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.formats import Format, input_format, output_format
+from medsam_engine.io.source_files import source_files
 from medsam_engine.io.npz_file import challenge_modality
 from medsam_engine.io.png_file import check_writable as check_png
 from medsam_engine.io.png_file import write_rgb
 from medsam_engine.modalities import named_modality
+from medsam_engine.output_check import check_outputs
 from medsam_engine.overlay import draw_overlay
 from medsam_engine.preview import contact_sheet
 from medsam_engine.windows import apply_window, check_window, default_window
@@ -47,18 +49,11 @@ class _Steps:
         say(self._console, text)
 
 
-def _check_outputs(image: Path, output: Path, preview: Path | None) -> None:
+def _check_outputs(output: Path, preview: Path | None, inputs: Iterable[Path | None]) -> None:
     output_format(output)
-    check_writable(output)
     if preview is not None:
         check_png(preview)
-    seen = {image.resolve()}
-    for path in [output] if preview is None else [output, preview]:
-        if path.resolve() in seen:
-            raise InvalidArgument(
-                f"output: got {path} twice, expected different files; nothing is overwritten by accident"
-            )
-        seen.add(path.resolve())
+    check_outputs({"--output": output, "--preview": preview}, inputs)
 
 
 def _prepared(source: io.MedicalImage, window: str | None, modality: str | None, steps: _Steps) -> NDArray[np.generic]:
@@ -196,8 +191,9 @@ def segment(
     points = parse_points(point or [])
     _check_prompts(options, points[0])
     check_window(window)
-    _check_outputs(image, output, preview)
     model = find_bundle(bundle)
+    read = [*source_files(image), *(source_files(boxes_from) if boxes_from is not None else []), model]
+    _check_outputs(output, preview, read)
 
     console = Console(stderr=True)
     log_to(console)
@@ -210,9 +206,10 @@ def segment(
         steps.note(f"note: {note}")
     if points[0] and source.is_volume and source.grid[0] != 1:
         raise InvalidArgument(f"prompt: got points for a volume {source.grid}, expected boxes; use --box")
-    with steps.step("check output"):
-        io.check_output(output, source)
     prompts = resolve_boxes(options, source, max_bytes)
+    check_points(points[0], source.grid)
+    with steps.step("check output"):
+        io.check_output(output, source, prompts.highest)
     pixels = _prepared(source, window, modality, steps)
     with steps.step("load model"):
         engine = Engine(

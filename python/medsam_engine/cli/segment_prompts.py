@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from medsam_engine.boxes import boxes_from_labels, boxes_from_mm, jittered
+from medsam_engine.boxes import boxes_from_labels, boxes_from_mm, check_boxes, jittered
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.files import read_labels
 from medsam_engine.io.medical_image import MedicalImage, check_same_grid
@@ -44,6 +44,11 @@ class LabelledBoxes:
     boxes: NDArray[np.float64]
     labels: NDArray[np.int64]
 
+    @property
+    def highest(self) -> int:
+        """The largest label to be written; points without a box are one object."""
+        return int(self.labels.max(initial=1))
+
     def relabelled(self, result: NDArray[np.generic]) -> NDArray[np.generic]:
         """The engine's labels 1 to N as the labels of the boxes."""
         if np.array_equal(self.labels, np.arange(1, len(self.labels) + 1)):
@@ -59,7 +64,7 @@ def resolve_boxes(options: BoxOptions, image: MedicalImage, max_bytes: int | Non
 
     Raises:
         InvalidArgument: a wrong count of numbers for this image, a corner outside it (mm), a label map of another grid
-            or without labels. Ranges of indices are the engine's to check.
+            or without labels, a box outside the image.
     """
     width = 6 if image.is_volume else 4
     if options.boxes_from is not None:
@@ -83,4 +88,5 @@ def resolve_boxes(options: BoxOptions, image: MedicalImage, max_bytes: int | Non
             raise InvalidArgument(
                 f"--box: got {boxes.shape[1]} numbers, expected {wanted} of {image.grid}; correct the box"
             )
+    check_boxes(boxes, image.grid)
     return LabelledBoxes(boxes, np.arange(1, len(boxes) + 1))

@@ -1,6 +1,7 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """read and write: any of the formats, one image or label map at a time."""
 
+import math
 import os
 from pathlib import Path
 
@@ -133,6 +134,9 @@ def _npz_labels(path: Path, limit: ByteLimit) -> MedicalImage:
     )  # fmt: skip
 
 
+_LARGEST_LABEL = {Format.IMAGE: 65535, Format.DICOM: 65535}  # 16-bit grey, PS3.3 C.8.20.2 SegmentNumber; others 32 bits
+
+
 def label_dtype(labels: NDArray[np.generic]) -> type[np.unsignedinteger]:
     """The narrowest of uint8, uint16 and uint32 that holds the highest label."""
     highest = int(labels.max(initial=0))
@@ -141,13 +145,30 @@ def label_dtype(labels: NDArray[np.generic]) -> type[np.unsignedinteger]:
     return np.uint8 if highest <= 255 else np.uint16 if highest <= 65535 else np.uint32
 
 
-def check_output(path: str | os.PathLike[str], reference: MedicalImage) -> None:
+def check_output(path: str | os.PathLike[str], reference: MedicalImage, highest: int = 1) -> None:
     """Says before the work is done that a mask of `reference` cannot be written. InvalidArgument, Unsupported.
 
     For a DICOM SEG this reads the headers of the series, and makes one.
+
+    Args:
+        path: as for `write`.
+        reference: as for `write`.
+        highest: the largest label that the mask may have.
     """
-    _check_place(Path(path), reference)
-    if output_format(Path(path)) is Format.DICOM:
+    where = Path(path)
+    _check_place(where, reference)
+    kind = output_format(where)
+    limit = _LARGEST_LABEL.get(kind, 0xFFFFFFFF)
+    if highest > limit:
+        raise InvalidArgument(
+            f"labels: got label {highest} for {where}, expected at most {limit} in this format; renumber them, or "
+            "choose .nii.gz, .nrrd, .mha or .npz"
+        )
+    bits = 8 if highest <= 255 else 16 if highest <= 65535 else 32
+    bytes_raw = math.prod(reference.grid) * bits // 8
+    # A compressed file may be this much smaller: 258 bytes for two bits, deflate's most.
+    atomic_file.check_writable(where, bytes_raw if suffix_of(where) == ".nii" else max(1, bytes_raw // 1032))
+    if kind is Format.DICOM:
         check_seg(reference)
 
 
@@ -163,6 +184,12 @@ def _check_place(where: Path, reference: MedicalImage) -> None:
             f"output: got {where} for {reference.path}, expected a DICOM image behind a DICOM SEG; "
             "choose .nii.gz, .nrrd, .mha, .png or .npz"
         )
+    if isinstance(reference.source, DicomSource) and where.exists():
+        for file in reference.source.files:
+            if file.exists() and file.samefile(where):
+                raise InvalidArgument(
+                    f"output: got {where}, which is the image's own file {file}, expected different files; rename it"
+                )
     atomic_file.check_writable(where)
 
 
