@@ -36,6 +36,8 @@ class SliceHeader:
     modality: str
     photometric: str
     frame_of_reference: str
+    echo: str
+    phase: str
     size: tuple[int, int]
     frames: int
     plane: Plane
@@ -137,6 +139,8 @@ def _image(path: Path, dataset: Any) -> SliceHeader | Unreadable | str:
         modality=modality,
         photometric=str(dataset.get("PhotometricInterpretation") or ""),
         frame_of_reference=str(dataset.get("FrameOfReferenceUID") or ""),
+        echo=str(dataset.get("EchoNumbers") or ""),
+        phase=str(dataset.get("TemporalPositionIdentifier") or ""),
         size=(int(dataset.Rows), int(dataset.Columns)),
         frames=int(dataset.get("NumberOfFrames") or 1),
         plane=plane_of(dataset),

@@ -98,17 +98,19 @@ def _check_alike(chosen: list[SliceHeader], folder: Path) -> None:
             )
         for what, one, other in (
             ("frames of reference", first.frame_of_reference, header.frame_of_reference),
-            ("photometric interpretations", first.photometric, header.photometric),
+            ("photometric interpretations", *map(_becomes, (first.photometric, header.photometric))),
+            ("echoes", first.echo or header.echo, header.echo or first.echo),
+            ("time points", first.phase or header.phase, header.phase or first.phase),
         ):
-            if one != other and not (what.startswith("photometric") and _colours(one) and _colours(other)):
+            if one != other:
                 raise InvalidArgument(
                     f"series: got two {what} in {folder} ({first.path.name}: {one or 'none'}, {header.path.name}: "
                     f"{other or 'none'}), expected one; separate them into folders"
                 )
 
 
-def _colours(photometric: str) -> bool:
-    return photometric.startswith(("RGB", "YBR", "PALETTE"))  # all of them become RGB
+def _becomes(photometric: str) -> str:
+    return "RGB" if photometric.startswith(("YBR", "PALETTE")) else photometric
 
 
 @dataclass(frozen=True)

@@ -260,14 +260,19 @@ def test_one_identifier_with_other_pixels_or_another_place_is_no_copy(series: Pa
     [
         ("FrameOfReferenceUID", "1.2.3.4", "frames of reference"),
         ("PhotometricInterpretation", "MONOCHROME1", "photometric"),
+        ("EchoNumbers", 2, "echoes"),
+        ("TemporalPositionIdentifier", 2, "time points"),
         ("PixelSpacing", [0.5, 0.76], "spacing"),
         ("ImageOrientationPatient", [0.996, 0.087, 0, -0.087, 0.996, 0], "orientation"),
     ],
 )
 def test_mixtures_are_refused(series: Path, tag: str, value: object, words: str) -> None:
-    dataset = pydicom.dcmread(series / "004.dcm")
-    setattr(dataset, tag, value)
-    dataset.save_as(series / "004.dcm", enforce_file_format=True)
+    for path in series.iterdir():  # tags that may be absent have a value in all of them
+        dataset = pydicom.dcmread(path)
+        dataset.EchoNumbers = dataset.TemporalPositionIdentifier = 1
+        if path.name == "004.dcm":
+            setattr(dataset, tag, value)
+        dataset.save_as(path, enforce_file_format=True)
     with pytest.raises(InvalidArgument, match=rf"{words}.*004\.dcm"):
         io.read(series)
 
