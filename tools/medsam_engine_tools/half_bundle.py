@@ -16,6 +16,7 @@ import onnx
 from numpy.typing import NDArray
 
 from medsam_engine import Engine
+from medsam_engine.atomic_file import write_atomically
 from medsam_engine.errors import Error
 from medsam_engine_tools import certify, half, manifest, parity, preprocessed
 from medsam_engine_tools.certify import Case
@@ -56,9 +57,7 @@ def add_half(bundle: str | os.PathLike[str], progress: Progress | None = None) -
         path = folder / f"{name}{SUFFIX}"
         report(f"writing {path.name}")
         rewritten = half.to_half(onnx.load(folder / entry["file"]))
-        temporary = path.with_name(f".{path.name}.new")
-        temporary.write_bytes(rewritten.SerializeToString(deterministic=True))
-        os.replace(temporary, path)
+        write_atomically(path, rewritten.SerializeToString(deterministic=True))
         entries[name] = {**manifest.file_entry(path), "inputs": entry["inputs"], "outputs": entry["outputs"]}
     content["f16"] = entries
     others = [c for c in content["certificates"] if "f16" not in c]

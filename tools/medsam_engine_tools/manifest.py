@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Container, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from medsam_engine.atomic_file import write_atomically
 from medsam_engine_tools import profiles
 from medsam_engine_tools.content_hash import content_hash
 from medsam_engine_tools.file_hash import file_sha256
@@ -165,9 +165,7 @@ def write(folder: Path, content: Mapping[str, Any]) -> None:
 
 def replace(folder: Path, content: Mapping[str, Any]) -> None:
     """Writes manifest.json into `folder` in place of the one there; at no time is there half of it."""
-    temporary = folder / f".{FILE_NAME}.new"
-    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, folder / FILE_NAME)
+    write_atomically(folder / FILE_NAME, (json.dumps(content, indent=2) + "\n").encode())
 
 
 def read(folder: Path) -> dict[str, Any] | None:

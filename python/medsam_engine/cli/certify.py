@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from medsam_engine import Engine
-from medsam_engine.atomic_file import write_atomically
+from medsam_engine.atomic_file import check_writable, write_atomically
 from medsam_engine.cli.export_tools import ProgressLine, export_tools
 from medsam_engine.errors import Unsupported
 from medsam_engine.output_check import check_outputs
@@ -30,6 +30,8 @@ def certify(
 ) -> None:
     """Measure an approximation against f32 on real images and add its certificate to the bundle."""
     check_outputs({"--table": table}, [bundle, images])
+    if bundle.is_dir():
+        check_writable(bundle / "manifest.json")
     report = ProgressLine()
     with export_tools("certify", needs=()):
         from medsam_engine_tools import certify as tool

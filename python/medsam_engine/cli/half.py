@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from medsam_engine.atomic_file import write_atomically
+from medsam_engine.atomic_file import check_writable, write_atomically
 from medsam_engine.cli.export_tools import ProgressLine, export_tools
 from medsam_engine.output_check import check_outputs
 
@@ -24,6 +24,8 @@ def half(
 ) -> None:
     """Add f16 graphs, which a GPU runs, to a bundle; with --images measure them on the CPU (needs torch)."""
     check_outputs({"--table": table}, [bundle, images])
+    if bundle.is_dir():
+        check_writable(bundle / "manifest.json")
     report = ProgressLine()
     with export_tools("half"):
         from medsam_engine_tools import certify, half_bundle

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from medsam_engine.atomic_file import check_writable
 from medsam_engine.cli.export_tools import ProgressLine, export_tools
 from medsam_engine.output_check import check_output_folder
 
@@ -21,6 +22,8 @@ def quantize(
 ) -> None:
     """Add an int8 encoder to a bundle; it runs once `certify --encoder int8` has measured it (needs nncf and torch)."""
     check_output_folder("--out", out, [bundle, images])
+    if bundle.is_dir() and out is None:
+        check_writable(bundle / "manifest.json")
     report = ProgressLine()
     with export_tools("quantize"):
         from medsam_engine_tools import quantize as tool

@@ -160,6 +160,17 @@ def test_other_commands(place: Path, arguments: list[str], capsys: pytest.Captur
     assert any(words in line for words in ("expected different files", "expected a f", "expected another one")), line
 
 
+@pytest.mark.parametrize("command", ["certify", "half", "quantize"])
+def test_a_bundle_that_cannot_be_changed(
+    place: Path, command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("torch", reason="comes with the extra [export]")
+    real = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.W_OK and real(path, mode))
+    line = refused([command, str(place / "bundle"), "--images", "cases"], capsys)
+    assert "manifest.json, expected a writable folder" in line
+
+
 def test_fetch_into_its_own_download(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
