@@ -21,10 +21,10 @@ from medsam_engine.cli.segment_prompts import BoxOptions, LabelledBoxes, resolve
 from medsam_engine.cli.terminal import log_to, say
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.formats import Format, input_format, output_format
-from medsam_engine.io.source_files import source_files
 from medsam_engine.io.npz_file import challenge_modality
 from medsam_engine.io.png_file import check_writable as check_png
 from medsam_engine.io.png_file import write_rgb
+from medsam_engine.io.source_files import source_files
 from medsam_engine.modalities import named_modality
 from medsam_engine.output_check import check_outputs
 from medsam_engine.overlay import draw_overlay
@@ -199,9 +199,7 @@ def segment(
     log_to(console)
     steps = _Steps(console)
     with steps.step("read image"):
-        source = io.read(
-            image, volume=volume, series=series, max_bytes=max_bytes, skip_unreadable=skip_unreadable
-        )
+        source = io.read(image, volume=volume, series=series, max_bytes=max_bytes, skip_unreadable=skip_unreadable)
     for note in source.notes:
         steps.note(f"note: {note}")
     if points[0] and source.is_volume and source.grid[0] != 1:

@@ -59,7 +59,7 @@ def read(
         return _read(where, volume, series, limit, skip_unreadable)
 
 
-def _read(where: Path, volume: int | None, series: str | None, limit: ByteLimit, skip: bool) -> MedicalImage:
+def _read(where: Path, volume: int | None, series: str | None, limit: ByteLimit, skip: bool = False) -> MedicalImage:
     kind = input_format(where)
     if series is not None and not where.is_dir():
         raise InvalidArgument(f"series: got {series} for the file {where}, expected a folder; leave it out")

@@ -51,7 +51,7 @@ def test_out_of_memory_is_no_internal_error(
         raise OutOfMemory("image: got a.nii, expected one that fits into memory")
 
     monkeypatch.setattr("medsam_engine.cli.info.find_bundle", broken)
-    assert run(["info"]) == 1
+    assert run(["info"]) == 2
     assert capsys.readouterr().err == "medsam-engine: image: got a.nii, expected one that fits into memory\n"
 
 
