@@ -5,11 +5,10 @@ import gzip
 import struct
 import tracemalloc
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from nifti_builder import DIM, PIXDIM, QFORM_CODE, SFORM_CODE, affine, patched, rotation, save
 
 from medsam_engine import InvalidArgument, io
 from medsam_engine.io.nifti_header import DTYPES, matrix_quaternion, quaternion_matrix
@@ -17,27 +16,6 @@ from medsam_engine.io.nifti_header import DTYPES, matrix_quaternion, quaternion_
 nib = pytest.importorskip("nibabel", reason="nibabel is a test dependency")
 RNG = np.random.default_rng(11)
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
-
-
-def rotation(seed: int) -> NDArray[np.float64]:
-    q, r = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))
-    return np.asarray(q * np.sign(np.diag(r)))
-
-
-def affine(seed: int = 0, spacing: tuple[float, float, float] = (0.7, 0.8, 3.0)) -> NDArray[np.float64]:
-    made = np.eye(4)
-    made[:3, :3] = rotation(seed) * np.array(spacing)
-    made[:3, 3] = (-31.0, 12.5, 90.25)
-    return made
-
-
-def save(path: Path, values: NDArray[np.generic], ras: NDArray[np.float64] | None, **changes: Any) -> Path:
-    """Writes values (x, y, z[, t]) through nibabel."""
-    image = nib.Nifti1Image(values, ras)
-    for name, value in changes.items():
-        image.header[name] = value
-    nib.save(image, path)
-    return path
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2, 3, 4])  # half of them left-handed
@@ -142,115 +120,6 @@ def test_4d_asks_which(tmp_path: Path) -> None:
     if example.is_file():
         image = io.read(example, volume=1)
         np.testing.assert_array_equal(image.array, np.asarray(nib.load(example).dataobj)[..., 1].T)
-
-
-def patched(path: Path, offset: int, form: str, *values: float) -> Path:
-    content = bytearray(path.read_bytes())
-    struct.pack_into("<" + form, content, offset, *values)
-    path.write_bytes(content)
-    return path
-
-
-SROW, PIXDIM, SFORM_CODE, QFORM_CODE, DIM, QUATERN = 280, 76, 254, 252, 40, 256
-
-
-def test_singular_and_sheared_affines(tmp_path: Path) -> None:
-    path = save(tmp_path / "a.nii", np.zeros((4, 4, 4), np.uint8), affine())
-    patched(path, SROW, "12f", *[1, 1, 0, 0, 0, 0, 1, 0, 2, 2, 1, 0])
-    with pytest.raises(InvalidArgument, match="singular affine"):
-        io.read(path)
-    patched(path, SROW, "12f", *[0] * 12)
-    with pytest.raises(InvalidArgument, match="singular affine"):
-        io.read(path)
-    patched(path, SROW, "12f", *[1, 0.2, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0])
-    with pytest.raises(InvalidArgument, match=r"11\.31 degrees off a right angle"):
-        io.read(path)
-    patched(path, SROW, "12f", *[float("nan")] * 12)
-    with pytest.raises(InvalidArgument, match="NaN"):
-        io.read(path)
-
-
-@pytest.mark.parametrize("degrees", [0.1, 0.2, 0.95])
-def test_a_slight_shear_of_the_sform_leaves_the_qform(tmp_path: Path, degrees: float) -> None:
-    values = RNG.integers(-500, 500, (6, 5, 4)).astype(np.int16)
-    sound, sheared = affine(2), affine(2)
-    sheared[:3, 1] += np.tan(np.radians(degrees)) * np.linalg.norm(sound[:3, 1]) * sound[:3, 0] / 0.7
-    source = nib.Nifti1Image(values, sound)
-    source.set_qform(sound, code=1)
-    source.set_sform(sheared, code=2)
-    nib.save(source, tmp_path / "a.nii")
-    image = io.read(tmp_path / "a.nii")
-    np.testing.assert_array_equal(image.array, values.T)
-    np.testing.assert_allclose(image.affine, LPS @ nib.load(tmp_path / "a.nii").get_qform(), atol=1e-5)
-    assert any(f"{degrees:.2f} degrees off a right angle: the qform is used" in note for note in image.notes)
-    io.write(tmp_path / "m.nii", np.ones((4, 5, 6), np.uint8), image)
-    mask = nib.load(tmp_path / "m.nii")
-    np.testing.assert_array_equal(mask.get_sform(), nib.load(tmp_path / "a.nii").get_sform())
-    np.testing.assert_array_equal(mask.get_qform(), nib.load(tmp_path / "a.nii").get_qform())
-    np.testing.assert_allclose(io.read(tmp_path / "m.nii").affine, image.affine)
-
-
-@pytest.mark.parametrize(("degrees", "code"), [(0.5, 0), (1.1, 1)])
-def test_a_shear_that_nothing_makes_good(tmp_path: Path, degrees: float, code: int) -> None:
-    """No qform beside it, or more than rounding and registrations leave."""
-    sheared = affine(2)
-    sheared[:3, 1] += np.tan(np.radians(degrees)) * 0.8 * affine(2)[:3, 0] / 0.7
-    source = nib.Nifti1Image(np.zeros((6, 5, 4), np.int16), affine(2))
-    source.set_qform(affine(2), code=code)
-    source.set_sform(sheared, code=2)
-    nib.save(source, tmp_path / "a.nii")
-    with pytest.raises(InvalidArgument, match="degrees off a right angle"):
-        io.read(tmp_path / "a.nii")
-
-
-def test_a_shear_beside_a_damaged_qform(tmp_path: Path) -> None:
-    source = nib.Nifti1Image(np.zeros((6, 5, 4), np.int16), affine(2))
-    source.set_qform(affine(2), code=1)
-    nib.save(source, tmp_path / "a.nii")
-    patched(tmp_path / "a.nii", SROW, "12f", *[1, 0.003, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0])
-    patched(tmp_path / "a.nii", SFORM_CODE, "h", 2)
-    assert io.read(tmp_path / "a.nii").spacing == pytest.approx((0.7, 0.8, 3.0))
-    for numbers in ([np.nan, 0, 0], [3.0, 0, 0]):
-        with pytest.raises(InvalidArgument, match="right angle"):
-            io.read(patched(tmp_path / "a.nii", QUATERN, "3f", *numbers))
-
-
-def test_an_sform_of_zeros_leaves_the_qform(tmp_path: Path) -> None:
-    source = nib.Nifti1Image(np.zeros((6, 5, 4), np.int16), affine(2))
-    source.set_qform(affine(2), code=1)
-    source.set_sform(affine(2), code=1)
-    nib.save(source, tmp_path / "a.nii")
-    image = io.read(patched(tmp_path / "a.nii", SROW, "12f", *[0] * 12))
-    np.testing.assert_allclose(image.affine, LPS @ affine(2), atol=1e-5)
-    assert any("sform is all zeros" in note for note in image.notes)
-    sitk = pytest.importorskip("SimpleITK", reason="SimpleITK comes with the extra [medical]")
-    np.testing.assert_allclose(image.origin, sitk.ReadImage(str(tmp_path / "a.nii")).GetOrigin(), atol=1e-4)
-
-
-@pytest.mark.parametrize("form", ["none", "qform", "sform"])
-def test_a_flat_file_needs_no_third_spacing(tmp_path: Path, form: str) -> None:
-    values = RNG.integers(-500, 500, (6, 5)).astype(np.int16)
-    made = np.diag([0.7, 0.8, 1.0, 1.0])
-    source = nib.Nifti1Image(values, made)
-    source.set_qform(made, code=int(form == "qform"))
-    source.set_sform(made if form != "sform" else np.diag([0.7, 0.8, 0.0, 1.0]), code=int(form == "sform"))
-    nib.save(source, tmp_path / "a.nii")
-    image = io.read(patched(tmp_path / "a.nii", PIXDIM + 12, "f", 0.0))
-    assert image.spacing == pytest.approx((0.7, 0.8, 1.0))
-    np.testing.assert_array_equal(image.array[0], values.T)
-    io.write(tmp_path / "m.nii", np.ones(image.grid, np.uint8), image)
-    assert io.read(tmp_path / "m.nii").spacing == pytest.approx((0.7, 0.8, 1.0))
-
-
-def test_a_negative_pixdim(tmp_path: Path) -> None:
-    path = save(tmp_path / "a.nii", np.zeros((4, 4, 4), np.uint8), affine())
-    patched(patched(path, QFORM_CODE, "h", 0), SFORM_CODE, "h", 0)
-    image = io.read(patched(path, PIXDIM + 4, "3f", -0.7, 0.8, -3.0))
-    assert image.spacing == pytest.approx((0.7, 0.8, 3.0))
-    np.testing.assert_array_equal(image.direction, np.eye(3))
-    assert any("negative pixdim" in note for note in image.notes)
-    with pytest.raises(InvalidArgument, match="beside a qform"):
-        io.read(patched(path, QFORM_CODE, "h", 1))
 
 
 @pytest.mark.parametrize("junk", [b"junk behind it", b"\0" * 70000, b"\0" * 70000 + b"x", b"\x1f", b"x" * 200000])
