@@ -85,7 +85,7 @@ sys.modules.update(torch=None, onnx=None, onnxscript=None)  # importing them is 
 from medsam_engine_tools import certify
 from medsam_engine.cli.export_tools import export_tools
 with export_tools("certify", needs=()):
-    certify.add_certificate(certify.Path(sys.argv[1]), {"stages": {}, "backend": "b", "device": "d"})
+    certify.add_certificate(certify.Path(sys.argv[1]), {"stages": {}, "backend": "b", "device": "d"}, "")
 """
 
 
