@@ -46,7 +46,7 @@ std::string text(const struct stat& status) {
 
 }  // namespace
 
-BundleFile::BundleFile(std::string path) : path_(fs::absolute(path).string()) {
+BundleFile::BundleFile(const std::string& path) : path_(fs::absolute(path).string()) {
   const Descriptor found(::open(path_.c_str(), O_PATH | O_CLOEXEC));
   if (!found && (errno == ENOENT || errno == ENOTDIR)) {
     throw ModelError(path + ": missing; the manifest names it, export or fetch the bundle again");

@@ -18,7 +18,7 @@ class BundleFile {
   /// Opens `path`, a name directly in a bundle's folder. Links are followed, but the file must lie in that folder and
   /// be a regular one; it is not opened before that is known, so that no device is touched and no FIFO is waited for.
   /// ModelError.
-  explicit BundleFile(std::string path);
+  explicit BundleFile(const std::string& path);
 
   [[nodiscard]] std::uint64_t size() const { return static_cast<std::uint64_t>(status_.st_size); }
   /// Gives every byte to `take`, in order and once each. ModelError when there are not `bytes` of them.

@@ -129,8 +129,8 @@ void let_all_images_collide(bool collide) { all_collide = collide; }
 
 ImageKey image_key(const ImageView& image, const std::string& fingerprint) {
   if (all_collide) return {};
-  static const Secret secret;
-  KeyedHash hash(secret);
+  static const Secret kSecret;
+  KeyedHash hash(kSecret);
   add_pixels(image, hash);
   const u128 value = hash.finish();
   return {image.height,

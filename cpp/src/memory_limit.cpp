@@ -37,7 +37,9 @@ std::uint64_t least_upwards(const std::string& root, std::string group, const st
   for (;;) {
     const std::size_t last = group.find_last_not_of('/');
     group.resize(last == std::string::npos ? 0 : last + 1);
-    least = std::min(least, number_in(root + group + "/" + name));
+    std::string path = root;
+    path.append(group).append("/").append(name);
+    least = std::min(least, number_in(path));
     if (group.empty()) return least;
     const std::size_t slash = group.rfind('/');
     group.resize(slash == std::string::npos ? 0 : slash);

@@ -100,8 +100,8 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(ErrorPlaces, AManifestThatIsTooLarge) {
   const TemporaryFolder folder;
   const std::string path = testing::write_tiny_bundle(folder.path("b"));
-  write_file(path + "/manifest.json", std::string((16u << 20) + 1, ' '));
-  EXPECT_NE(raised<ModelError>([&] { read_bundle(path); }).find("at most 16 MiB"), std::string::npos);
+  write_file(path + "/manifest.json", std::string((1u << 20) + 1, ' '));
+  EXPECT_NE(raised<ModelError>([&] { read_bundle(path); }).find("at most 1 MiB"), std::string::npos);
 }
 
 class WrongAnswers : public EngineTest {

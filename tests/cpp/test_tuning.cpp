@@ -237,6 +237,17 @@ TEST_F(Int8Test, RunsWhereItIsAskedForOrTuned) {
   EXPECT_NE(info().fingerprint, int8.fingerprint);
 }
 
+// What the layers that are not int8 compute in changes an embedding's values.
+TEST_F(Int8Test, ItsOtherLayersPrecisionIsInTheFingerprint) {
+  const testing::StandInTrial trial;
+  options_.precision = "int8";
+  options_.allow_uncertified = true;
+  const std::string with_f32 = info().fingerprint;
+  manifest_["quantized"]["encoder"]["rest"] = "bf16";
+  testing::write_tiny_bundle(bundle_, manifest_);
+  EXPECT_NE(info().fingerprint, with_f32);
+}
+
 TEST_F(Int8Test, ACertificateOfAnotherInt8EncoderDoesNotCount) {
   manifest_["certificates"][0]["quantized"]["encoder"] = std::string(64, '0');
   testing::write_tiny_bundle(bundle_, manifest_);
