@@ -8,6 +8,7 @@
 #   PYTHON=python3.12   the interpreter for .venv
 # setup.sh examples     also what examples/ is built with: ITK and Qt 6 (about 0.5 GB)
 # setup.sh docs         also doxygen, and MkDocs into .venv
+# setup.sh fuzz         also clang with libFuzzer (about 0.6 GB), where there is none
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -36,7 +37,8 @@ for group in "$@"; do
   case $group in
     examples) required+=(libinsighttoolkit5-dev qt6-base-dev zlib1g-dev fonts-dejavu-core) ;;
     docs) required+=(doxygen) ;;
-    *) fail "no such group: $group; expected examples or docs" ;;
+    fuzz) [ -n "$(compgen -c clang++- | grep -E '^clang\+\+-(1[6-9]|2[0-9])$')" ] || required+=(clang-16 libclang-rt-16-dev) ;;
+    *) fail "no such group: $group; expected examples, docs or fuzz" ;;
   esac
 done
 optional=(ccache libopencv-core-dev libopencv-imgproc-dev)  # faster rebuilds; the kernel tests' OpenCV oracle
