@@ -16,9 +16,10 @@ from medsam_engine.io.plain_header import (
 )
 
 _FIELD = re.compile(r"[ \t]*([^=]*?)[ \t]*=[ \t]*(.*?)[ \t]*")
-_BYTES = {
-    "CHAR": 1, "UCHAR": 1, "SHORT": 2, "USHORT": 2, "INT": 4, "UINT": 4, "LONG": 4, "ULONG": 4, "LONG_LONG": 8,
-    "ULONG_LONG": 8, "FLOAT": 4, "DOUBLE": 8,
+_DTYPES = {
+    "CHAR": "int8", "UCHAR": "uint8", "SHORT": "int16", "USHORT": "uint16", "INT": "int32", "UINT": "uint32",
+    "LONG": "int32", "ULONG": "uint32", "LONG_LONG": "int64", "ULONG_LONG": "uint64", "FLOAT": "float32",
+    "DOUBLE": "float64",
 }  # fmt: skip
 _TRUTH = {"true": True, "false": False, "1": True, "0": False}
 # Other names of a field; the value is what is written.
@@ -53,7 +54,7 @@ def _fields(file: BinaryIO, path: Path) -> tuple[dict[str, str], int]:
         name = _SAME.get(spelled, spelled)
         if name in fields and fields[name] != value:
             raise not_plain(path, f"the key '{name}' twice", "it once")
-        if not value.isascii():
+        if name != "ElementDataFile" and not value.isascii():
             raise not_plain(path, f"characters beyond ASCII in the value of '{name}'")
         fields[name] = value
         if name == "ElementDataFile":
@@ -75,7 +76,7 @@ def _kept(fields: dict[str, str], axes: int, path: Path) -> dict[str, str]:
     for names, count in ((_PER_AXIS, axes), (_ONE_NUMBER, 1), (("TransformMatrix",), axes * axes)):
         kept |= {name: numbers(fields[name], count, name, path) for name in names if name in fields}
     for name in _WORDS:
-        if re.fullmatch(r"[A-Za-z?_]+", fields.get(name, "")):
+        if re.fullmatch(r"[A-Za-z?_]{1,32}", fields.get(name, "")):
             kept[name] = fields[name]
     return kept
 
@@ -92,7 +93,7 @@ def _read(file: BinaryIO, path: Path) -> PlainHeader:
         raise not_plain(path, f"{len(sizes)} numbers in DimSize for NDims {axes}", "one for each axis")
     channels = whole_number(fields.get("ElementNumberOfChannels", "1"), 1, "ElementNumberOfChannels", path)
     kind = fields["ElementType"].removeprefix("MET_").removesuffix("_ARRAY")
-    if not fields["ElementType"].startswith("MET_") or kind not in _BYTES:
+    if not fields["ElementType"].startswith("MET_") or kind not in _DTYPES:
         raise not_plain(path, f"the ElementType '{fields['ElementType']}'", "a type of numbers")
     compressed, binary = _truth(fields, "CompressedData", False, path), _truth(fields, "BinaryData", True, path)
     if compressed and not binary:
@@ -108,7 +109,7 @@ def _read(file: BinaryIO, path: Path) -> PlainHeader:
     return PlainHeader(
         fields={**kept, "DimSize": " ".join(map(str, sizes)), "ElementType": f"MET_{kind}"},
         sizes=(channels, *sizes) if channels > 1 else sizes,
-        item=_BYTES[kind],
+        dtype=_DTYPES[kind],
         encoding="gzip" if compressed else "raw" if binary else "ascii",
         data_file=None if local else plain_name(fields["ElementDataFile"], path),
         start=start,
@@ -119,7 +120,9 @@ def _read(file: BinaryIO, path: Path) -> PlainHeader:
 
 def _write(header: PlainHeader, data_file: str, offset: int, packed: int) -> str:
     fields = {"ObjectType": "Image", "NDims": str(len(header.fields["DimSize"].split())), **header.fields}
-    fields["BinaryData"] = str(header.encoding != "ascii")
+    fields["BinaryData"] = "True"
+    if header.little_endian:
+        fields["BinaryDataByteOrderMSB"] = "False"
     if header.encoding == "gzip":
         fields["CompressedDataSize"] = str(packed)
     fields |= {"HeaderSize": str(offset), "ElementDataFile": data_file}

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import BinaryIO
 
+from medsam_engine.io.nrrd_fields import checked_fields
 from medsam_engine.io.plain_header import (
     LARGEST_SKIP,
     HeaderFormat,
@@ -15,33 +16,33 @@ from medsam_engine.io.plain_header import (
     whole_number,
 )
 
+_MOST_AXES = 5
 _MAGIC = re.compile(r"NRRD000[1-5]")
 _FIELD = re.compile(r"([A-Za-z][A-Za-z ]*): +(.*?)[ \t]*")
-_INTEGERS = {1: "char", 2: "short", 4: "int", 8: "longlong"}
-# The format's names of a type, by the one that is written.
+# The format's names of a type, by the one that is written, which is NumPy's too.
 _NAMES = {
-    "char": "signed char|int8|int8_t", "uchar": "uchar|unsigned char|uint8|uint8_t",
-    "short": "short|short int|signed short|signed short int|int16|int16_t",
-    "ushort": "ushort|unsigned short|unsigned short int|uint16|uint16_t",
-    "int": "int|signed int|int32|int32_t", "uint": "uint|unsigned int|uint32|uint32_t",
-    "longlong": "longlong|long long|long long int|signed long long|signed long long int|int64|int64_t",
-    "ulonglong": "ulonglong|unsigned long long|unsigned long long int|uint64|uint64_t",
-    "float": "float", "double": "double",
+    "int8": "signed char|int8|int8_t", "uint8": "uchar|unsigned char|uint8|uint8_t",
+    "int16": "short|short int|signed short|signed short int|int16|int16_t",
+    "uint16": "ushort|unsigned short|unsigned short int|uint16|uint16_t",
+    "int32": "int|signed int|int32|int32_t", "uint32": "uint|unsigned int|uint32|uint32_t",
+    "int64": "longlong|long long|long long int|signed long long|signed long long int|int64|int64_t",
+    "uint64": "ulonglong|unsigned long long|unsigned long long int|uint64|uint64_t",
+    "float32": "float", "float64": "double",
 }  # fmt: skip
 _TYPES = {name: kept for kept, names in _NAMES.items() for name in names.split("|")}
-_BYTES = {name: size for size, base in _INTEGERS.items() for name in (base, f"u{base}")} | {"float": 4, "double": 8}
+_ITK_NAMES = {"float32": "float", "float64": "double"}
 _ENCODINGS = {"raw": "raw", "gzip": "gzip", "gz": "gzip", "ascii": "ascii", "text": "ascii", "txt": "ascii"}
-# Kept for ITK, each by all its names; the first one is written.
+# Kept for ITK once nrrd_fields.py has checked them, each by all its names; the first one is written.
 _KEPT = (
     ("space",), ("space dimension",), ("spacings",), ("space directions",), ("kinds",), ("centerings", "centers"),
     ("endian",), ("space origin",), ("axis mins", "axismins"), ("axis maxs", "axismaxs"), ("thicknesses",),
-    ("measurement frame",), ("space units",),
+    ("space units",),
 )  # fmt: skip
 # Read here, or of no matter to voxels and grid.
 _OTHERS = (
     ("type",), ("dimension",), ("sizes",), ("encoding",), ("data file", "datafile"), ("line skip", "lineskip"),
     ("byte skip", "byteskip"), ("content",), ("labels",), ("units",), ("number",), ("min",), ("max",),
-    ("old min", "oldmin"), ("old max", "oldmax"), ("sample units", "sampleunits"),
+    ("old min", "oldmin"), ("old max", "oldmax"), ("sample units", "sampleunits"), ("measurement frame",),
 )  # fmt: skip
 _CANONICAL = {name: names[0] for names in (*_KEPT, *_OTHERS) for name in names}
 
@@ -65,8 +66,6 @@ def _fields(file: BinaryIO, path: Path) -> tuple[dict[str, str], int]:
             raise not_plain(path, f"the line '{line[:60]}'", "a known NRRD field")
         if name in fields:
             raise not_plain(path, f"the field '{name}' twice", "it once")
-        if not match[2].isascii():
-            raise not_plain(path, f"characters beyond ASCII in the field '{name}'")
         fields[name] = match[2]
     return fields, end  # a header of its own may end with the file
 
@@ -83,7 +82,9 @@ def _read(file: BinaryIO, path: Path) -> PlainHeader:
         raise not_plain(path, f"the encoding '{fields['encoding']}'", "raw, gzip or ascii")
     dimension = whole_number(fields["dimension"], 1, "a dimension of", path)
     sizes = tuple(whole_number(word, 1, "a size of", path) for word in fields["sizes"].split())
-    if len(sizes) != dimension or dimension > 16:
+    if dimension > _MOST_AXES:
+        raise not_plain(path, f"{dimension} axes", f"at most {_MOST_AXES}: 4 and one of components")
+    if len(sizes) != dimension:
         raise not_plain(path, f"{len(sizes)} sizes for a dimension of {dimension}", "one for each axis")
     lines = whole_number(fields.get("line skip", "0"), 0, "a line skip of", path)
     skip = whole_number(fields.get("byte skip", "0"), -1, "a byte skip of", path)
@@ -92,11 +93,16 @@ def _read(file: BinaryIO, path: Path) -> PlainHeader:
     data_file = fields.get("data file")
     if data_file is not None and path.suffix.lower() != ".nhdr":
         raise not_plain(path, f"the data file '{data_file}'", "attached data, as .nrrd files have it")
-    kept = {names[0]: fields[names[0]] for names in _KEPT if names[0] in fields}
+    kept = checked_fields({names[0]: fields[names[0]] for names in _KEPT if names[0] in fields}, dimension, path)
     return PlainHeader(
-        fields={"type": kind, "dimension": str(dimension), "sizes": " ".join(map(str, sizes)), **kept},
+        fields={
+            "type": _ITK_NAMES.get(kind, kind),
+            "dimension": str(dimension),
+            "sizes": " ".join(map(str, sizes)),
+            **kept,
+        },
         sizes=sizes,
-        item=_BYTES[kind],
+        dtype=kind,
         encoding=encoding,
         data_file=None if data_file is None else plain_name(data_file, path),
         start=start,
@@ -108,6 +114,8 @@ def _read(file: BinaryIO, path: Path) -> PlainHeader:
 def _write(header: PlainHeader, data_file: str, offset: int, _packed: int) -> str:
     # ITK's reader skips bytes of unpacked data; canonical_file begins other data at byte 0.
     fields = {**header.fields, "encoding": header.encoding, "byte skip": str(offset), "data file": data_file}
+    if header.little_endian:
+        fields["endian"] = "little"
     return "NRRD0005\n" + "".join(f"{name}: {value}\n" for name, value in fields.items())
 
 

@@ -8,8 +8,10 @@ the file that is open.
 """
 
 import contextlib
+import dataclasses
 import math
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -17,14 +19,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.byte_limit import ByteLimit
 from medsam_engine.io.input_file import open_input, size_of
+from medsam_engine.io.text_voxels import binary_voxels
 
 LARGEST_HEADER = 1 << 20  # bytes
 LARGEST_SKIP = 1 << 16  # lines
 _LARGEST_RATIO = 1032  # of deflate: 258 bytes for two bits
 _CHUNK = 1 << 20
+_PATTERN = re.compile(
+    r"%.*\s[-+]?\d+\s+[-+]?\d+\s+[-+]?\d+"
+)  # files by number: a format, the least, the most, the step
 _DATA = "voxels"  # what ITK knows the data file as
 
 
@@ -35,29 +43,31 @@ class PlainHeader:
     Attributes:
         fields: known fields that say what the voxels are and where they lie, in their canonical spelling.
         sizes: voxels along each axis, the fastest first, components included.
-        item: bytes of one sample.
+        dtype: of one sample, a name of NumPy's.
         encoding: raw, gzip or ascii.
         data_file: a plain name, or None where the data follows the header.
         start: byte behind the header, where attached data begins.
         lines: lines between the header and the data.
         skip: bytes between these lines and the data; -1: the data ends the file.
         packed: bytes of compressed data, where the header says so.
+        little_endian: whether the voxels have been made little-endian, whatever the header said.
     """
 
     fields: dict[str, str]
     sizes: tuple[int, ...]
-    item: int
+    dtype: str
     encoding: str
     data_file: str | None
     start: int
     lines: int = 0
     skip: int = 0
     packed: int | None = None
+    little_endian: bool = False
 
     @property
     def claimed(self) -> int:
         """Bytes of the voxels, unpacked."""
-        return math.prod(self.sizes) * self.item
+        return math.prod(self.sizes) * np.dtype(self.dtype).itemsize
 
     @property
     def words(self) -> str:
@@ -104,7 +114,7 @@ def read_lines(file: BinaryIO, path: Path) -> Iterator[tuple[str, int]]:
 
 def plain_name(value: str, path: Path) -> str:
     """`value` as the name of one file in the header's folder. InvalidArgument: a path, a list or a pattern."""
-    list_like = value.split(maxsplit=1)[:1] == ["LIST"] or "%" in value
+    list_like = value.split(maxsplit=1)[:1] == ["LIST"] or _PATTERN.search(value)
     if list_like or "/" in value or "\\" in value or value in ("", ".", "..") or not value.isprintable():
         raise not_plain(path, f"the data file '{value}'", "the name of one file in the same folder")
     return value
@@ -122,7 +132,7 @@ def numbers(value: str, count: int, name: str, path: Path) -> str:
     """`value` again, once it is known to be `count` finite numbers. InvalidArgument."""
     words = value.split()
     try:
-        finite = all(math.isfinite(float(word)) and "_" not in word for word in words)
+        finite = all(len(word) <= 40 and math.isfinite(float(word)) and "_" not in word for word in words)
     except ValueError:
         finite = False
     if len(words) != count or not finite:
@@ -192,9 +202,14 @@ def canonical_file(
         offset = data_offset(header, data, start, path)
         limit.check(header.claimed, header.words, path)
         packed = size_of(data) - offset if header.packed is None else header.packed
-        if header.encoding == "raw" or offset == 0:
+        if header.encoding == "ascii":
+            data.seek(offset)
+            voxels = binary_voxels(data, math.prod(header.sizes), header.dtype, path)
+            (folder / _DATA).write_bytes(voxels)
+            header, offset = dataclasses.replace(header, encoding="raw", little_endian=True), 0
+        elif header.encoding == "raw" or offset == 0:
             (folder / _DATA).symlink_to(f"/proc/self/fd/{data.fileno()}")
-        else:  # neither format can skip bytes of the file in front of compressed data or text
+        else:  # neither format can skip bytes of the file in front of compressed data
             with (folder / _DATA).open("wb") as copy:
                 data.seek(offset)
                 shutil.copyfileobj(data, copy, _CHUNK)

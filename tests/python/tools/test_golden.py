@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from medsam_engine_tools import certify, checkpoint, families, half, half_bundle, parity, plans
 from medsam_engine_tools.export import export
+from medsam_engine_tools.file_hash import file_sha256
 
 Array = NDArray[np.generic]
 Run = Callable[[str, list[Array]], list[NDArray[np.float32]]]  # graph key and its inputs -> its outputs
@@ -204,8 +205,9 @@ def test_tensorrt_compiles_encoder_and_decoder_in_both_types(
     models = [model for model in plans.bundle_models(bundle_of_case(case)) if model.role in {"encoder", "decoder"}]
     assert sorted(model.role for model in models) == ["decoder", "encoder"]
     for model in models:
-        halved = replace(model, path=tmp_path / f"{model.role}.onnx", precision="f16")
-        onnx.save(half.to_half(onnx.load(model.path)), halved.path)
+        path = tmp_path / model.path.name
+        onnx.save(half.to_half(onnx.load(model.path)), path)
+        halved = replace(model, path=path, precision="f16", files=((path.name, file_sha256(path)),))
         exact, smaller = plans.build(model, "sm_89"), plans.build(halved, "sm_89")
         assert 0 < len(smaller) < len(exact), model.role
 
