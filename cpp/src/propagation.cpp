@@ -108,8 +108,8 @@ SliceRange slice_range(const Box3D& box, std::int64_t depth, ZRange rule) {
   range.low = rule == ZRange::open ? std::min(range.middle, z0 + 1) : z0;
   // An end of D is where half-open scripts reach the last slice.
   range.high = rule == ZRange::closed ? std::min(z1, depth - 1) : z1 - 1;
-  if (range.high < range.middle) range.low = range.high + 1;  // nothing to start from
-  if (range.high < range.low) range = {range.middle, 0, -1};
+  // Nothing to start from: then there is no slice below the middle either.
+  if (range.high < range.middle) range = {range.middle, range.middle, range.middle - 1};
   return range;
 }
 

@@ -13,7 +13,7 @@
 namespace medsam {
 
 /// The slices of one object: from the middle up to high, and from the middle - 1 down to low. Nothing is to be done
-/// when low > high.
+/// when low > high; then low is the middle, so that neither direction has a slice.
 struct SliceRange {
   std::int64_t middle = 0;
   std::int64_t low = 0, high = 0;  // inclusive

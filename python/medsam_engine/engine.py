@@ -221,7 +221,8 @@ class Engine:
         """One label a 3D box: each object starts at its middle slice and propagates both ways by a profile's rules.
 
         Each slice is encoded once for all objects while the embeddings needed again fit `cache_bytes`, and once more
-        where they do not; the labels are the same. Ctrl-C is honoured between slices.
+        where they do not; the labels are the same. Slices outside of all boxes are not looked at. Ctrl-C is honoured
+        between slices.
 
         Args:
             volume: (D, H, W) grey or (D, H, W, 3) RGB, dtypes and strides as encode takes them.

@@ -29,8 +29,15 @@ TEST(SliceRange, ClosedDoesBothEnds) {
 TEST(SliceRange, HalfOpenLeavesOutTheEnd) {
   expect_range(slice_range(z_box(3, 8), 20, ZRange::half_open), 3, 5, 7);
   expect_range(slice_range(z_box(10, 20), 20, ZRange::half_open), 10, 15, 19);
-  const SliceRange none = slice_range(z_box(4, 4), 20, ZRange::half_open);
-  EXPECT_GT(none.low, none.high);
+}
+
+TEST(SliceRange, OfOneSliceWithoutItsEndIsEmptyInBothDirections) {
+  for (const ZRange rule : {ZRange::half_open, ZRange::open}) {
+    const SliceRange none = slice_range(z_box(4, 4), 20, rule);
+    EXPECT_LT(none.high, none.middle);  // upwards from the middle
+    EXPECT_GE(none.low, none.middle);   // downwards from below it: these slices were labelled, down to the first
+    EXPECT_GT(none.low, none.high);
+  }
 }
 
 TEST(SliceRange, OpenLeavesOutBothEnds) {

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from medsam_engine import Cancelled, Engine, InvalidArgument
+from medsam_engine import Cancelled, Engine, InvalidArgument, profile_names
 
 TINY = Path(__file__).resolve().parents[1] / "data" / "tiny_bundle"
 Layout = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
@@ -60,6 +60,21 @@ def test_takes_any_layout(
     engine: Engine, volume: NDArray[np.uint8], labels: NDArray[np.generic], layout: Layout
 ) -> None:
     np.testing.assert_array_equal(engine.segment_volume(layout(volume), BOXES), labels)
+
+
+@pytest.mark.parametrize("profile", profile_names())
+def test_slices_that_no_box_reaches_have_no_part(engine: Engine, volume: NDArray[np.uint8], profile: str) -> None:
+    for boxes, reached in (
+        ([[4, 6, 1, 40, 30, 2], [20, 10, 2, 60, 40, 3]], slice(1, 4)),
+        ([[4, 6, 5, 40, 30, 7]], slice(5, 7)),  # 7 is the depth, which the engine takes for the last slice
+        ([[4, 6, 3, 40, 30, 3]], slice(3, 4)),
+    ):
+        alone = np.zeros_like(volume)
+        alone[reached] = volume[reached]
+        expected = engine.segment_volume(volume, boxes, profile)
+        np.testing.assert_array_equal(engine.segment_volume(alone, boxes, profile), expected)
+        expected[reached] = 0
+        assert not expected.any()
 
 
 def test_takes_every_dtype_and_byte_order(
