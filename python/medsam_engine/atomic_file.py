@@ -4,6 +4,7 @@
 import fcntl
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from medsam_engine.errors import InvalidArgument
@@ -44,18 +45,21 @@ def _cannot(target: Path, error: OSError) -> InvalidArgument:
     return InvalidArgument(f"output: got {target}, expected a writable file; {error.strerror or error}")
 
 
-def write_atomically(target: Path, content: bytes) -> None:
-    """Writes `content` to `target`; readers see the older file or the new one. InvalidArgument when it cannot be.
+def write_atomically(target: Path, content: bytes | Iterable[bytes]) -> None:
+    """Writes `content`, whole or in parts, to `target`; readers see the older file or the new one.
+
+    InvalidArgument when it cannot be.
 
     The temporary beside it is locked (flock) until it has its name: a run over that folder (FolderRun) removes what
     killed processes have left, and takes nobody's whose lock is held.
     """
-    check_writable(target, len(content))
+    parts = [content] if isinstance(content, bytes) else content
+    check_writable(target, len(content) if isinstance(content, bytes) else 1)
     temporary = None
     try:
         handle, temporary = _locked_temporary(target)
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())  # or a power cut could leave the name without the content
             temporary.chmod(0o666 & ~_umask())  # mkstemp makes files private to the user

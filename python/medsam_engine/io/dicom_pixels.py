@@ -23,9 +23,10 @@ from medsam_engine.io.dicom_rescale import in_units
 from medsam_engine.io.dicom_stored import is_padding, stored_values
 from medsam_engine.io.dicom_tables import palette_colours
 from medsam_engine.io.dicom_tags import check_numbers
+from medsam_engine.io.engine_values import engine_values
 from medsam_engine.io.extras import require
 from medsam_engine.io.input_file import open_input, size_of
-from medsam_engine.io.medical_image import Interval, engine_values
+from medsam_engine.io.medical_image import Interval
 
 _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT")
 

@@ -16,7 +16,8 @@ from medsam_engine.io.dicom_folder import SliceHeader, Unreadable, list_of, may_
 from medsam_engine.io.dicom_pixels import DicomPixels, decode, read_dataset
 from medsam_engine.io.dicom_planes import Stack, stack_planes
 from medsam_engine.io.edge import reading
-from medsam_engine.io.medical_image import DicomSource, MedicalImage, engine_values
+from medsam_engine.io.engine_values import engine_values
+from medsam_engine.io.medical_image import DicomSource, MedicalImage
 
 
 def _chosen_series(headers: list[SliceHeader], series: str | None, folder: Path) -> list[SliceHeader]:
@@ -129,36 +130,63 @@ def _stacked(headers: list[SliceHeader], folder: Path) -> tuple[list[SliceHeader
     return [headers[k] for k in stack.order], stack
 
 
+class _Values:
+    """The volume, filled slice by slice, so that no slice is there twice."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most  # slices there may be
+        self._stack: NDArray[np.generic] | None = None
+        self.count = 0
+        self.bytes = 0  # of the slices as they came
+
+    def add(self, part: NDArray[np.generic], path: Path) -> None:
+        if self._stack is None:
+            self._stack = np.empty((self._most, *part.shape), part.dtype)
+        if part.shape != self._stack.shape[1:]:
+            raise InvalidArgument(
+                f"series: got pixels of shape {part.shape} in {path}, expected {self._stack.shape[1:]} as in the other "
+                "slices; restore the file"
+            )
+        # Slices may come out as int16 and uint16 by their values; together they are int32, and narrowed again.
+        self._stack = self._stack.astype(np.promote_types(self._stack.dtype, part.dtype), copy=False)
+        self._stack[self.count] = part
+        self.count += 1
+        self.bytes += part.nbytes
+
+    def whole(self, folder: Path) -> NDArray[np.generic]:
+        assert self._stack is not None
+        return engine_values(self._stack[: self.count], folder)
+
+
 def _decoded(
     chosen: list[SliceHeader], folder: Path, missing: list[Unreadable], skip: bool, limit: ByteLimit
 ) -> _Slices:
     """The volume; slices whose pixels are damaged are added to `missing` and left out if `skip`."""
-    decoded: dict[Path, DicomPixels] = {}
     ordered, stack = _stacked(chosen, folder)
+    values = _Values(len(ordered))
+    left: list[SliceHeader] = []
+    kinds: list[DicomPixels] = []
     notes: Counter[str] = Counter()
     for header, along in zip(ordered, stack.along, strict=True):
-        left_bytes = ByteLimit(max(0, limit.max_bytes - sum(part.values.nbytes for part in decoded.values())))
         try:
-            pixels = _pixels(header.path, limit, left_bytes)
+            pixels = _pixels(header.path, limit, ByteLimit(max(0, limit.max_bytes - values.bytes)))
         except InvalidArgument as error:
             if not skip:
                 raise
             missing.append(Unreadable(header.path, f"{error}; its place is {along:.2f} mm along the normal"))
             continue
-        decoded[header.path] = pixels
+        kinds.append(replace(pixels, values=np.empty(0, pixels.values.dtype)))
+        left.append(header)
         notes.update(pixels.notes)
-        _check_one_kind(*next(iter(decoded.items())), header.path, pixels, folder)
-    left = [header for header in ordered if header.path in decoded]
+        _check_one_kind(left[0].path, kinds[0], header.path, pixels, folder)
+        values.add(pixels.values, header.path)
     if not left:
         raise InvalidArgument(f"series: got no slice that can be read in {folder} ({list_of(missing)}); restore them")
     if len(left) < len(ordered):
-        left, stack = _stacked(left, folder)
-    slices = [decoded.pop(header.path) for header in left]
-    # Slices may come out as int16 and uint16 by their values; together they are int32, and narrowed again.
-    values = engine_values(np.stack([part.values for part in slices]), folder)
-    kinds = [replace(part, values=np.empty(0, part.values.dtype)) for part in slices]
+        placed, stack = _stacked(left, folder)
+        assert [header.path for header in placed] == [header.path for header in left]  # ordered by place already
     said = [f"{note} ({count} slices)" for note, count in notes.items()]
-    return _Slices(tuple(header.path for header in left), stack, values, kinds, said)
+    return _Slices(tuple(header.path for header in left), stack, values.whole(folder), kinds, said)
 
 
 def _check_one_kind(first: Path, kind: DicomPixels, path: Path, pixels: DicomPixels, folder: Path) -> None:

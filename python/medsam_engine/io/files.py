@@ -20,7 +20,7 @@ from medsam_engine.io.extras import require
 from medsam_engine.io.formats import Format, input_format, output_format, suffix_of
 from medsam_engine.io.itk_file import read_itk, write_itk
 from medsam_engine.io.medical_image import DicomSource, MedicalImage
-from medsam_engine.io.nifti_file import nifti_bytes, read_nifti
+from medsam_engine.io.nifti_file import nifti_parts, read_nifti
 from medsam_engine.io.npz_file import load_arrays, npz_bytes, read_npz
 
 
@@ -31,6 +31,7 @@ def read(
     series: str | None = None,
     max_bytes: int | None = None,
     skip_unreadable: bool = False,
+    memory_map: bool = False,
 ) -> MedicalImage:
     """Reads NIfTI, NRRD, MetaImage, DICOM (a file or a series' folder), PNG, JPEG, TIFF or the challenge's NPZ.
 
@@ -45,6 +46,9 @@ def read(
             = a quarter of the memory that this process may use.
         skip_unreadable: of a folder: leave out what looks like a slice and cannot be read, with a note that says what
             is missing where, instead of refusing the series.
+        memory_map: of an uncompressed NIfTI file: map it into memory instead of reading it, where the file system can.
+            Writing to the array does not change the file. For files that nobody rewrites while the array is in use: it
+            would change with them, and the system kills a process that looks at what has been cut off (SIGBUS).
 
     Raises:
         InvalidArgument: missing, no regular file, damaged, larger than max_bytes, ambiguous (4D, two series) or without
@@ -56,15 +60,22 @@ def read(
     with reading(where):
         if skip_unreadable and not where.is_dir():
             raise InvalidArgument(f"skip_unreadable: got it for the file {where}, expected a folder; leave it out")
-        return _read(where, volume, series, limit, skip_unreadable)
+        return _read(where, volume, series, limit, skip_unreadable, memory_map)
 
 
-def _read(where: Path, volume: int | None, series: str | None, limit: ByteLimit, skip: bool = False) -> MedicalImage:
+def _read(
+    where: Path,
+    volume: int | None,
+    series: str | None,
+    limit: ByteLimit,
+    skip: bool = False,
+    memory_map: bool = False,
+) -> MedicalImage:
     kind = input_format(where)
     if series is not None and not where.is_dir():
         raise InvalidArgument(f"series: got {series} for the file {where}, expected a folder; leave it out")
     if kind is Format.NIFTI:
-        return read_nifti(where, volume, limit)
+        return read_nifti(where, volume, limit, memory_map)
     if kind is Format.ITK:
         return read_itk(where, volume, limit)
     if volume is not None:
@@ -219,11 +230,13 @@ def write(path: str | os.PathLike[str], labels: NDArray[np.generic], reference: 
             "write the label map of this image"
         )
     kind = output_format(where)
-    narrow = np.ascontiguousarray(labels, dtype=label_dtype(labels))
-    bits = 8 * narrow.dtype.itemsize
+    dtype = np.dtype(label_dtype(labels))
+    bits = 8 * dtype.itemsize
     if kind is Format.NIFTI:
-        atomic_file.write_atomically(where, nifti_bytes(narrow, reference, suffix_of(where) == ".nii.gz"))
-    elif kind is Format.ITK:
+        atomic_file.write_atomically(where, nifti_parts(labels, dtype, reference, suffix_of(where) == ".nii.gz"))
+        return f"{bits}-bit {suffix_of(where)[1:]}"
+    narrow = np.ascontiguousarray(labels, dtype=dtype)
+    if kind is Format.ITK:
         write_itk(where, narrow, reference)
     elif kind is Format.NPZ:
         atomic_file.write_atomically(where, npz_bytes(narrow))

@@ -2,6 +2,7 @@
 """gzip as `gzip -d` reads it: what follows the last member is ignored, where Python's gzip fails on it."""
 
 import zlib
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 _CHUNK = 1 << 16
@@ -60,3 +61,11 @@ class GzipStream:
         another = self._packed.startswith(_MAGIC)
         self._member = zlib.decompressobj(_WITH_HEADER) if another else None
         self.trailing = self.trailing or (bool(self._packed) and not another)
+
+
+def gzip_parts(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """`parts`, one after another, as one gzip member without a name or a time: the same bytes give the same file."""
+    packer = zlib.compressobj(6, zlib.DEFLATED, _WITH_HEADER)
+    for part in parts:
+        yield packer.compress(part)
+    yield packer.flush()

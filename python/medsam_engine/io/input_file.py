@@ -77,3 +77,27 @@ def _kind(name: str) -> str | None:
 def size_of(file: BinaryIO) -> int:
     """Bytes of an open regular file."""
     return os.fstat(file.fileno()).st_size
+
+
+class Unchanged:
+    """That a file is the one it was, for as long as it is mapped: its voxels would change with it."""
+
+    def __init__(self, path: Path) -> None:
+        """Remembers the state of `path`. Of a folder there is nothing to remember: its files are read once."""
+        self._path, self._state = path, self._now(path)
+
+    @staticmethod
+    def _now(path: Path) -> tuple[int, ...] | None:
+        try:
+            found = path.stat()
+        except (OSError, ValueError):
+            return None  # said by whoever opens it
+        return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
+
+    def check(self) -> None:
+        """InvalidArgument: the file was written to or exchanged meanwhile."""
+        if self._now(self._path) != self._state:
+            raise InvalidArgument(
+                f"image: got {self._path}, expected a file that stays as it is; it changed while it was segmented, and "
+                "nothing was written: run again"
+            )

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from medsam_engine import atomic_file
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.byte_limit import ByteLimit
+from medsam_engine.io.engine_values import engine_values
 from medsam_engine.io.extras import require
 from medsam_engine.io.input_file import open_input
-from medsam_engine.io.medical_image import ItkSource, MedicalImage, chosen_volume, engine_values
+from medsam_engine.io.medical_image import ItkSource, MedicalImage, chosen_volume
 from medsam_engine.io.meta_header import META
 from medsam_engine.io.nrrd_header import NRRD
 from medsam_engine.io.numeric_locale import numeric_locale_c

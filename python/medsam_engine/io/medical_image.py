@@ -144,45 +144,6 @@ def check_same_grid(image: MedicalImage, other: MedicalImage) -> None:
         )
 
 
-def engine_values(values: NDArray[np.generic], path: Path) -> NDArray[np.generic]:
-    """The same values in a type the engine takes: uint8, uint16, int16 or float32.
-
-    Integers stay exact: the narrowest of the 16-bit types that holds them, else float32 up to 2**24. float64 is rounded
-    to float32.
-
-    Raises:
-        InvalidArgument: NaN or infinity, complex numbers, or integers beyond 2**24.
-    """
-    kind = values.dtype.kind
-    if kind == "b":
-        return values.astype(np.uint8)
-    if kind == "f":
-        bad = int(np.count_nonzero(~np.isfinite(values)))
-        if bad:
-            raise InvalidArgument(
-                f"image: got {bad} voxels that are NaN or infinite in {path}, expected finite values; "
-                "replace them by the background's value"
-            )
-        if values.dtype.itemsize > 4 and values.size and float(np.abs(values).max()) > float(np.finfo(np.float32).max):
-            raise InvalidArgument(
-                f"image: got values beyond float32 in {path}, expected smaller ones; rescale the image"
-            )
-        return values.astype(np.float32, copy=False)
-    if kind not in "iu":
-        raise InvalidArgument(
-            f"image: got voxels of type {values.dtype} in {path}, expected real numbers; convert them"
-        )
-    if values.dtype == np.uint8:
-        return values
-    low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
-    for dtype in (np.int16, np.uint16) if values.dtype.kind == "i" else (np.uint16, np.int16):
-        if np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:
-            return values.astype(dtype)
-    if max(-low, high) <= 1 << 24:
-        return values.astype(np.float32)
-    raise InvalidArgument(f"image: got values {low} to {high} in {path}, expected at most 24 bits; rescale the image")
-
-
 def chosen_volume(count: int, volume: int | None, path: Path) -> int:
     """Which of `count` volumes of a 4D file to take. InvalidArgument: not said, or not there."""
     if volume is None:

@@ -5,20 +5,24 @@ Viewers differ in whether they follow the qform or the sform. A file written fro
 the image it belongs to may have two; only a copy of the header lies right in every viewer.
 """
 
-import gzip
+import itertools
 import math
+import mmap
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.byte_limit import ByteLimit
-from medsam_engine.io.gzip_stream import GzipStream
+from medsam_engine.io.engine_values import engine_parts, engine_values
+from medsam_engine.io.gzip_stream import GzipStream, gzip_parts
 from medsam_engine.io.input_file import open_input, size_of
-from medsam_engine.io.medical_image import MedicalImage, NiftiSource, chosen_volume, engine_values
+from medsam_engine.io.medical_image import MedicalImage, NiftiSource, chosen_volume
 from medsam_engine.io.nifti_header import (
     DTYPES,
     RAS_TO_LPS,
@@ -41,7 +45,7 @@ _AFTER_HEADER = 4  # the extension flag, zeros: none follow
 
 @dataclass(frozen=True)
 class NiftiVolume:
-    """One volume in its own type, before it is made ready for the engine."""
+    """One volume, rescaled, in a type the engine takes."""
 
     values: NDArray[np.generic]  # (D, H, W) or (D, H, W, 3)
     header: NDArray[np.void]
@@ -126,8 +130,33 @@ def _unpacked(stream: GzipStream, start: bytes, layout: _Layout, path: Path, lim
     return kept
 
 
-def load_volume(path: Path, volume: int | None, limit: ByteLimit) -> NiftiVolume:
-    """One volume of the file, rescaled.
+def _array(content: bytearray | mmap.mmap, layout: _Layout, first: int) -> NDArray[np.generic]:
+    """The voxels from byte `first` on, in the machine's byte order; `content` may be written to."""
+    values = np.frombuffer(content, layout.dtype, math.prod(layout.shape), first).reshape(layout.shape)
+    if layout.dtype.isnative:
+        return values
+    return values.byteswap(inplace=True).view(layout.dtype.newbyteorder("="))
+
+
+def _stored(file: BinaryIO, layout: _Layout, path: Path, memory_map: bool) -> NDArray[np.generic]:
+    """The chosen volume of a file that is not compressed: mapped where that is asked for and possible, else read."""
+    if memory_map and layout.first % layout.dtype.itemsize == 0:
+        try:
+            # A private copy: pages that are written to are this process's own, the file stays as it is.
+            whole = mmap.mmap(file.fileno(), layout.first + layout.bytes, access=mmap.ACCESS_COPY)
+        except (OSError, ValueError):  # some file systems map nothing; a file that became shorter is refused below
+            pass
+        else:
+            return _array(whole, layout, layout.first)
+    content = bytearray(layout.bytes)
+    file.seek(layout.first)
+    if file.readinto(content) != layout.bytes:  # type: ignore[attr-defined]  # a BufferedReader reads all there is
+        raise InvalidArgument(f"image: got {path}, expected {layout.end} bytes; it changed while it was read")
+    return _array(content, layout, 0)
+
+
+def load_volume(path: Path, volume: int | None, limit: ByteLimit, memory_map: bool = False) -> NiftiVolume:
+    """One volume of the file, rescaled, in a type the engine takes.
 
     Raises:
         InvalidArgument: damaged, 4D and not told which, of an odd type, or larger than the limit.
@@ -142,44 +171,39 @@ def load_volume(path: Path, volume: int | None, limit: ByteLimit) -> NiftiVolume
             layout = _layout(header, volume, path)
             _check_whole(size_of(file) * (_LARGEST_RATIO if compressed else 1), layout, path)
             limit.check(layout.bytes, layout.words, path)
-            content: bytes | bytearray
-            if isinstance(stream, GzipStream):
-                content = _unpacked(stream, start, layout, path, limit)
-            else:
-                stream.seek(layout.first)
-                content = stream.read(layout.bytes)
+            stored = (
+                _array(_unpacked(stream, start, layout, path, limit), layout, 0)
+                if isinstance(stream, GzipStream)
+                else _stored(file, layout, path, memory_map)
+            )
         except (EOFError, zlib.error) as error:
             raise InvalidArgument(
                 f"image: got {path}, expected a whole file; its compressed data is damaged: {error}"
             ) from error
-    if len(content) != layout.bytes:
-        raise InvalidArgument(f"image: got {path}, expected {layout.end} bytes; it changed while it was read")
     colour = len(layout.shape) == 4
-    values = np.frombuffer(content, layout.dtype).reshape(layout.shape)
-    native = values.astype(layout.dtype.newbyteorder("="), copy=False)
     trailing = isinstance(stream, GzipStream) and stream.trailing
     notes = ["bytes after the end of the compressed data ignored"] if trailing else []
-    return NiftiVolume(_rescaled(native, header, colour), header, colour, notes)
+    return NiftiVolume(_rescaled(stored, header, colour, path), header, colour, notes)
 
 
-def _rescaled(values: NDArray[np.generic], header: NDArray[np.void], colour: bool) -> NDArray[np.generic]:
+def _rescaled(values: NDArray[np.generic], header: NDArray[np.void], colour: bool, path: Path) -> NDArray[np.generic]:
     slope, inter = float(header["scl_slope"]), float(header["scl_inter"])
     # nifti1.h: a slope of 0 means that the values are as stored. RGB is never scaled.
     if colour or slope == 0 or not np.isfinite([slope, inter]).all() or (slope, inter) == (1.0, 0.0):
-        return values
+        return engine_values(values, path)
     if values.dtype.kind in "iu" and slope.is_integer() and inter.is_integer():
-        return values.astype(np.int64) * int(slope) + int(inter)
-    return values.astype(np.float64) * slope + inter
+        return engine_parts(values, lambda part: part.astype(np.int64) * int(slope) + int(inter), path)
+    return engine_parts(values, lambda part: part.astype(np.float64) * slope + inter, path)
 
 
-def read_nifti(path: Path, volume: int | None, limit: ByteLimit) -> MedicalImage:
+def read_nifti(path: Path, volume: int | None, limit: ByteLimit, memory_map: bool = False) -> MedicalImage:
     """Reads one volume, (D, H, W) also when D is 1.
 
     Raises:
         InvalidArgument: a damaged file, several volumes and none chosen, a singular or sheared affine, NaN, more than
             the limit.
     """
-    loaded = load_volume(path, volume, limit)
+    loaded = load_volume(path, volume, limit, memory_map)
     affine, notes = header_affine(loaded.header, path)
     notes = [*loaded.notes, *notes]
     if affine is None:
@@ -199,7 +223,7 @@ def read_nifti(path: Path, volume: int | None, limit: ByteLimit) -> MedicalImage
         direction = affine[:3, :3] / spacing
     x, y, z = (float(value) for value in spacing)
     return MedicalImage(
-        array=engine_values(loaded.values, path),
+        array=loaded.values,
         spacing=(x, y, z),
         origin=(float(origin[0]), float(origin[1]), float(origin[2])),
         direction=direction,
@@ -216,20 +240,24 @@ def _swapped(header: NDArray[np.void]) -> bytes:
     return header.astype(header.dtype.newbyteorder("=")).tobytes()
 
 
-def nifti_bytes(labels: NDArray[np.generic], reference: MedicalImage, compress: bool) -> bytes:
-    """A NIfTI file of unsigned integer labels (D, H, W) or (H, W), on the grid of `reference`."""
+def nifti_parts(
+    labels: NDArray[np.generic], dtype: np.dtype[np.generic], reference: MedicalImage, compress: bool
+) -> Iterator[bytes]:
+    """A NIfTI file of unsigned integer labels (D, H, W) or (H, W) as `dtype`, on the grid of `reference`, in parts."""
     header = _header_for(reference)
     volume = labels[np.newaxis] if labels.ndim == 2 else labels
     depth, height, width = volume.shape
     header["dim"] = (3, width, height, depth, 1, 1, 1, 1)
-    header["datatype"], header["bitpix"] = _LABEL_CODES[labels.dtype.itemsize], 8 * labels.dtype.itemsize
+    header["datatype"], header["bitpix"] = _LABEL_CODES[dtype.itemsize], 8 * dtype.itemsize
     header["vox_offset"] = header.dtype.itemsize + _AFTER_HEADER
     for name, value in (("scl_slope", 1), ("scl_inter", 0), ("cal_max", 0), ("cal_min", 0), ("intent_code", 0)):
         header[name] = value
     header["intent_p"], header["intent_name"], header["aux_file"] = 0, b"", b""
     header["descrip"] = b"medsam-engine label map"
-    content = header.tobytes() + bytes(_AFTER_HEADER) + volume.astype(volume.dtype.newbyteorder("=")).tobytes()
-    return gzip.compress(content, compresslevel=6, mtime=0) if compress else content
+    native = dtype.newbyteorder("=")
+    slices = (np.ascontiguousarray(part, dtype=native).tobytes() for part in volume)
+    parts = itertools.chain([header.tobytes() + bytes(_AFTER_HEADER)], slices)
+    return gzip_parts(parts) if compress else parts
 
 
 def _header_for(reference: MedicalImage) -> NDArray[np.void]:

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from medsam_engine.errors import InvalidArgument, Unsupported
 from medsam_engine.io.byte_limit import ByteLimit
+from medsam_engine.io.engine_values import engine_values
 from medsam_engine.io.extras import require
 from medsam_engine.io.input_file import size_of
-from medsam_engine.io.medical_image import engine_values
 from medsam_engine.io.palettes import eight_bit_palette
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # TIFF 6.0, and BigTIFF
