@@ -10,9 +10,10 @@ from medsam_engine.errors import InvalidArgument
 from medsam_engine.overlay import displayed, draw_overlay
 
 _GAP = 4
+_MOST = 20  # slices on a sheet
 
 
-def chosen_slices(labels: NDArray[np.generic], most: int) -> list[int]:
+def chosen_slices(labels: NDArray[np.generic], most: int = _MOST) -> list[int]:
     """At most `most` slices, evenly spread from the first to the last that has a label; over all when none has."""
     used = np.flatnonzero(labels.reshape(len(labels), -1).any(axis=1))
     first, last = (int(used[0]), int(used[-1])) if len(used) else (0, len(labels) - 1)
@@ -24,14 +25,15 @@ def contact_sheet(
     volume: NDArray[np.generic],
     labels: NDArray[np.generic],
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0),
-    most: int = 20,
+    most: int = _MOST,
     tile: int = 256,
     opacity: float = 0.25,
 ) -> NDArray[np.uint8]:
     """A grid of slices in order, each with the outlines of its labels and its number.
 
     Args:
-        volume: (D, H, W) or (D, H, W, 3); anything but uint8 is stretched over the whole volume.
+        volume: (D, H, W) or (D, H, W, 3); anything but uint8 is stretched over the whole volume. Of uint8 only the
+            slices that `chosen_slices` names are looked at.
         labels: (D, H, W) unsigned integers.
         spacing: x, y, z in mm: pixels that are not square are drawn in their true proportion.
         most: slices to show.

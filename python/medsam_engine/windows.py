@@ -6,12 +6,14 @@ pre_CT_MR.py): clip, stretch what is left from its minimum to its maximum. The p
 where this rounds, which is at most one of 255 steps.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medsam_engine.errors import InvalidArgument
+from medsam_engine.percentiles import positive_percentiles
 
 Padding = Sequence[tuple[float, float] | None]
 # Width, level in Hounsfield units. Abdomen to mediastinum: pre_CT_MR.py (after 3D Slicer's presets); bone: the same
@@ -36,11 +38,7 @@ def ct_window(values: NDArray[np.generic], width: float, level: float, padding: 
         level: its centre.
         padding: as in `apply_window`.
     """
-    if not (np.isfinite([width, level]).all() and width > 0):
-        raise InvalidArgument(
-            f"window: got width {width:g}, level {level:g}, expected a positive width; 400,40 is abdomen"
-        )
-    return _stretched(values, level - width / 2, level + width / 2, padding)
+    return _whole(values, _ct_stretch(values, width, level, padding), padding)
 
 
 def percentile_window(values: NDArray[np.generic], padding: Padding = ()) -> NDArray[np.uint8]:
@@ -48,60 +46,114 @@ def percentile_window(values: NDArray[np.generic], padding: Padding = ()) -> NDA
 
     The percentiles are of the whole array: give the volume, not a slice. Padding (as in `apply_window`) has no part.
     """
-    above = [part[np.greater(part, 0)] for part in _measured(values, padding)]
-    positive = np.concatenate(above).astype(np.float32) if above else np.empty(0, np.float32)  # exact for 16 bits
-    if not positive.size:
-        return np.zeros(values.shape, np.uint8)
-    low, high = np.percentile(positive.astype(np.float64), _PERCENTILES)
-    stretched = _stretched(values, float(low), float(high), padding)
-    stretched[np.equal(values, 0)] = 0
-    return stretched
+    return _whole(values, _percentile_stretch(values, padding), padding)
 
 
 def full_window(values: NDArray[np.generic], padding: Padding = ()) -> NDArray[np.uint8]:
     """The minimum of the array becomes 0, the maximum 255. Padding (as in `apply_window`) has no part in either."""
-    return _stretched(values, -np.inf, np.inf, padding)
+    return _whole(values, _stretch(values, -np.inf, np.inf, padding), padding)
 
 
-def _slices(
-    values: NDArray[np.generic], padding: Padding
-) -> Iterator[tuple[NDArray[np.generic], NDArray[np.bool_] | None]]:
-    """Slice by slice, and where each is padding; None where nowhere."""
-    for part, interval in zip(values[np.newaxis] if values.ndim == 2 else values, padding, strict=True):
-        yield part, None if interval is None else (part >= interval[0]) & (part <= interval[1])
+@dataclass(frozen=True)
+class _Stretch:
+    """Clips to low .. high, then maps darkest .. brightest to 0 .. 255; all is 0 where these two are one."""
+
+    low: float
+    high: float
+    darkest: float
+    brightest: float
+    zeros_stay: bool = False
+
+    def shown(self, values: NDArray[np.generic]) -> NDArray[np.uint8]:
+        """Any part of the array that it was made for."""
+        if self.brightest <= self.darkest:
+            return np.zeros(values.shape, np.uint8)
+        clipped = np.clip(np.asarray(values, dtype=np.float64), self.low, self.high)
+        # Padding may lie outside of what is left; it is made black by Windowed.
+        share = np.clip((clipped - self.darkest) / (self.brightest - self.darkest), 0.0, 1.0)
+        made: NDArray[np.uint8] = np.asarray(np.rint(share * 255.0)).astype(np.uint8)
+        return np.where(np.equal(values, 0), np.uint8(0), made) if self.zeros_stay else made
 
 
-def _measured(values: NDArray[np.generic], padding: Padding) -> list[NDArray[np.generic]]:
-    """The values that are no padding: all of them as one array, or what is left of each slice."""
-    if not any(padding):
-        return [values]
-    return [part if hit is None else part[~hit] for part, hit in _slices(values, padding)]
+_NOTHING = _Stretch(0.0, 0.0, 0.0, 0.0)
 
 
-def _stretched(values: NDArray[np.generic], low: float, high: float, padding: Padding) -> NDArray[np.uint8]:
-    """Clipped to low .. high, then its minimum to 0 and its maximum to 255, rounded; padding is 0."""
-    stretched = np.zeros(values.shape, np.uint8)
-    parts = [part for part in _measured(values, padding) if part.size]
-    if not parts:
-        return stretched
-    ends = min(float(part.min()) for part in parts), max(float(part.max()) for part in parts)
-    darkest, brightest = (float(np.clip(end, low, high)) for end in ends)
-    if brightest > darkest:
-        for k, part in enumerate(values):  # slice by slice: float64 of a whole volume is 1 GB for 512 x 512 x 512
-            clipped = np.clip(np.asarray(part, dtype=np.float64), low, high)
-            # Padding may lie outside of what is left; it is made black below.
-            stretched[k] = np.rint(np.clip((clipped - darkest) / (brightest - darkest), 0.0, 1.0) * 255.0)
-    return _without_padding(stretched, values, padding)
+def _stretch(values: NDArray[np.generic], low: float, high: float, padding: Padding) -> _Stretch:
+    """From the smallest to the largest of the values that low .. high leaves."""
+    ends = [(float(part.min()), float(part.max())) for part in _measured(values, padding) if part.size]
+    if not ends:
+        return _NOTHING
+    darkest, brightest = min(low for low, _ in ends), max(high for _, high in ends)
+    return _Stretch(low, high, float(np.clip(darkest, low, high)), float(np.clip(brightest, low, high)))
 
 
-def _without_padding(pixels: NDArray[np.uint8], values: NDArray[np.generic], padding: Padding) -> NDArray[np.uint8]:
-    """`pixels`, written to: 0 where `values` are padding."""
-    if any(padding):
-        slices = pixels[np.newaxis] if pixels.ndim == 2 else pixels
-        for part, (_, hit) in zip(slices, _slices(values, padding), strict=True):
-            if hit is not None:
-                part[hit] = 0
-    return pixels
+def _ct_stretch(values: NDArray[np.generic], width: float, level: float, padding: Padding) -> _Stretch:
+    if not (np.isfinite([width, level]).all() and width > 0):
+        raise InvalidArgument(
+            f"window: got width {width:g}, level {level:g}, expected a positive width; 400,40 is abdomen"
+        )
+    return _stretch(values, level - width / 2, level + width / 2, padding)
+
+
+def _percentile_stretch(values: NDArray[np.generic], padding: Padding) -> _Stretch:
+    found = positive_percentiles(lambda: _measured(values, padding), _PERCENTILES)
+    if found is None:
+        return _NOTHING
+    return replace(_stretch(values, found[0], found[1], padding), zeros_stay=True)
+
+
+def _interval(values: NDArray[np.generic], padding: Padding, k: int) -> tuple[float, float] | None:
+    """The padding of values[k]: of a slice, or of a row of a flat image, which has one for all rows."""
+    return padding[0 if values.ndim == 2 else k] if padding else None
+
+
+def _measured(values: NDArray[np.generic], padding: Padding) -> Iterator[NDArray[np.generic]]:
+    """The values that are no padding, slice by slice (of a flat image, row by row)."""
+    if values.ndim == 1 and not any(padding):
+        yield values
+        return
+    for k, part in enumerate(values):
+        interval = _interval(values, padding, k)
+        yield part if interval is None else np.asarray(part)[~_within(part, interval)]
+
+
+def _within(values: NDArray[np.generic], interval: tuple[float, float]) -> NDArray[np.bool_]:
+    return np.asarray((values >= interval[0]) & (values <= interval[1]))  # type: ignore[operator]
+
+
+def _whole(values: NDArray[np.generic], stretch: _Stretch, padding: Padding) -> NDArray[np.uint8]:
+    return Windowed(values, stretch, padding).slices(range(len(values))).astype(np.uint8, copy=False)
+
+
+class Windowed:
+    """An image or volume as a window shows it, made slice by slice: a slice never asked for takes no memory.
+
+    The window itself is of the whole volume: a slice is the same whichever others are asked for.
+    """
+
+    def __init__(self, values: NDArray[np.generic], stretch: _Stretch | None, padding: Padding = ()) -> None:
+        """For `windowed`. Without `stretch` values stay, but padding becomes 0."""
+        self.unchanged = stretch is None and not any(padding)
+        self._values, self._stretch, self._padding = values, stretch, padding
+        # Zeros that the system gives when they are first looked at: memory follows the slices that are made.
+        self._pixels: NDArray[np.generic] = values if self.unchanged else np.zeros(values.shape, np.uint8)
+        self._made = np.full(len(values), self.unchanged)
+
+    def slices(self, numbers: Iterable[int]) -> NDArray[np.generic]:
+        """An array of the shape of the values, in which at least these slices are made; others may still be 0.
+
+        It is the same array at each call, and the values themselves where the window leaves them as they are.
+        """
+        for k in numbers:
+            if not self._made[k]:
+                self._pixels[k] = self._shown(k)
+                self._made[k] = True
+        return self._pixels
+
+    def _shown(self, k: int) -> NDArray[np.generic]:
+        part, interval = self._values[k], _interval(self._values, self._padding, k)
+        shown = part if self._stretch is None else self._stretch.shown(part)
+        return shown if interval is None else np.where(_within(part, interval), np.uint8(0), shown)
 
 
 def default_window(modality: str, hounsfield: bool = True) -> str:
@@ -142,14 +194,30 @@ def apply_window(
         InvalidArgument: an unknown name, a width that is not positive, a window for a colour image, a CT window by name
             for values that are no Hounsfield units, padding for another number of slices.
     """
+    return windowed(values, window, modality, colour, padding=padding, hounsfield=hounsfield).slices(range(len(values)))
+
+
+def windowed(
+    values: NDArray[np.generic],
+    window: str | None,
+    modality: str = "",
+    colour: bool = False,
+    *,
+    padding: Padding = (),
+    hounsfield: bool = True,
+) -> Windowed:
+    """What `apply_window` gives, slice by slice: the window is of the whole volume, its pixels are made when asked for.
+
+    Takes and raises what `apply_window` does. Do not change `values` meanwhile. Not for several threads at once.
+    """
     if padding and len(padding) != (1 if values.ndim == 2 else len(values)):
         raise InvalidArgument(
             f"padding: got {len(padding)} intervals for values of shape {values.shape}, expected one for each slice"
         )
     if window == "none" or (window is None and colour):
-        return values
+        return Windowed(values, None)
     if window is None and values.dtype == np.uint8:
-        return _without_padding(values.astype(np.uint8), values, padding) if any(padding) else values
+        return Windowed(values, None, padding)
     if colour:
         raise InvalidArgument(f"window: got {window} for a colour image, expected none; leave it out")
     name = (window or default_window(modality, hounsfield)).strip().lower()
@@ -158,13 +226,13 @@ def apply_window(
             f"window: got {name} for a CT that is not in Hounsfield units, expected percentile, full, none or "
             "WIDTH,LEVEL in the values of the file; leave it out"
         )
-    if name in CT_PRESETS:
-        return ct_window(values, *CT_PRESETS[name], padding)
     if name == "percentile":
-        return percentile_window(values, padding)
-    if name == "full":
-        return full_window(values, padding)
-    return ct_window(values, *_width_level(name), padding)
+        stretch = _percentile_stretch(values, padding)
+    elif name == "full":
+        stretch = _stretch(values, -np.inf, np.inf, padding)
+    else:
+        stretch = _ct_stretch(values, *(CT_PRESETS.get(name) or _width_level(name)), padding)
+    return Windowed(values, stretch, padding)
 
 
 def _width_level(text: str) -> tuple[float, float]:

@@ -5,9 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from numpy.typing import NDArray
 
 from medsam_engine import InvalidArgument, io
-from medsam_engine.windows import CT_PRESETS, apply_window, check_window, default_window
+from medsam_engine.percentiles import positive_percentiles
+from medsam_engine.windows import CT_PRESETS, apply_window, check_window, default_window, windowed
 
 
 def test_a_ct_window_by_hand() -> None:
@@ -132,3 +137,71 @@ def test_raw_files_become_the_prepared_ones(raw: str, case: str, modality: str) 
     flips = tuple(slice(None, None, int(np.sign(image.direction[k, k]))) for k in (2, 1, 0))
     np.testing.assert_array_equal(made[flips], expected.array)
     np.testing.assert_allclose(image.spacing, expected.spacing, rtol=1e-6)
+
+
+SHAPES = st.tuples(st.integers(1, 5), st.integers(1, 6), st.integers(1, 6))
+VOLUMES: st.SearchStrategy[NDArray[np.generic]] = st.one_of(
+    arrays.arrays(np.int16, SHAPES, elements=st.integers(-5, 5) | st.integers(-(2**15), 2**15 - 1)),
+    arrays.arrays(np.uint16, SHAPES, elements=st.integers(0, 3) | st.integers(0, 2**16 - 1)),
+    arrays.arrays(np.float32, SHAPES, elements=st.floats(-4, 4, width=32) | st.floats(-(2.0**80), 2.0**80, width=32)),
+)
+WINDOWS = st.sampled_from(["abdomen", "percentile", "full", "7,1", "none"])
+
+
+@settings(max_examples=300, deadline=None)
+@given(VOLUMES, st.lists(st.floats(0, 100), min_size=1, max_size=3))
+def test_counting_is_sorting(values: NDArray[np.generic], percentiles: list[float]) -> None:
+    found = positive_percentiles(lambda: iter(values), [0.5, 99.5, *percentiles])
+    positive = values[np.greater(values, 0)].astype(np.float64)
+    if not positive.size:
+        assert found is None
+        return
+    np.testing.assert_array_equal(found, np.percentile(positive, [0.5, 99.5, *percentiles]))
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.uint16, np.float32])
+def test_counting_is_sorting_for_many_values(dtype: type[np.generic]) -> None:
+    values = (np.random.default_rng(3).gamma(2.0, 300.0, (7, 90, 80)) - 200).clip(0, 30000).astype(dtype)
+    found = positive_percentiles(lambda: iter(values), [0.5, 99.5])
+    positive = values[np.greater(values, 0)].astype(np.float64)
+    np.testing.assert_array_equal(found, np.percentile(positive, [0.5, 99.5]))
+
+
+def sorted_window(values: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """The percentile window as the challenge's script has it: the whole volume sorted and stretched at once."""
+    positive = values[np.greater(values, 0)].astype(np.float64)
+    if not positive.size:
+        return np.zeros(values.shape, np.uint8)
+    clipped = np.clip(values.astype(np.float64), *np.percentile(positive, [0.5, 99.5]))
+    low, high = float(clipped.min()), float(clipped.max())
+    made = np.rint((clipped - low) / (high - low) * 255.0) if high > low else np.zeros(values.shape)
+    made[np.equal(values, 0)] = 0
+    return made.astype(np.uint8)
+
+
+@settings(max_examples=200, deadline=None)
+@given(VOLUMES)
+def test_the_percentile_window_is_of_the_whole_volume(values: NDArray[np.generic]) -> None:
+    np.testing.assert_array_equal(apply_window(values, "percentile"), sorted_window(values))
+
+
+@settings(max_examples=300, deadline=None)
+@given(VOLUMES, WINDOWS, st.data())
+def test_slices_are_those_of_the_whole_volume(values: NDArray[np.generic], window: str, data: st.DataObject) -> None:
+    depth = len(values)
+    interval = st.none() | st.just((float(values.flat[0]), float(values.flat[0])))
+    padding = data.draw(st.just(()) | st.tuples(*[interval] * depth)) if window != "none" else ()
+    whole = apply_window(values, window, padding=padding)
+    shown = windowed(values, window, padding=padding)
+    first = data.draw(st.sets(st.integers(0, depth - 1)))
+    later = data.draw(st.sets(st.integers(0, depth - 1)))
+    made = shown.slices(first)
+    if window == "none":
+        assert made is values
+        return
+    assert made.dtype == np.uint8
+    for k in range(depth):
+        np.testing.assert_array_equal(made[k], whole[k] if k in first else np.zeros_like(whole[k]))
+    assert shown.slices(later) is made
+    for k in first | later:
+        np.testing.assert_array_equal(made[k], whole[k])

@@ -21,6 +21,7 @@ from medsam_engine.cli.segment_prompts import BoxOptions, LabelledBoxes, resolve
 from medsam_engine.cli.terminal import log_to, say
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.formats import Format, input_format, output_format
+from medsam_engine.io.input_file import Unchanged
 from medsam_engine.io.npz_file import challenge_modality
 from medsam_engine.io.png_file import check_writable as check_png
 from medsam_engine.io.png_file import write_rgb
@@ -28,8 +29,8 @@ from medsam_engine.io.source_files import source_files
 from medsam_engine.modalities import named_modality
 from medsam_engine.output_check import check_outputs
 from medsam_engine.overlay import draw_overlay
-from medsam_engine.preview import contact_sheet
-from medsam_engine.windows import apply_window, check_window, default_window
+from medsam_engine.preview import chosen_slices, contact_sheet
+from medsam_engine.windows import Windowed, check_window, default_window, windowed
 
 
 class _Steps:
@@ -56,19 +57,17 @@ def _check_outputs(output: Path, preview: Path | None, inputs: Iterable[Path | N
     check_outputs({"--output": output, "--preview": preview}, inputs)
 
 
-def _prepared(source: io.MedicalImage, window: str | None, modality: str | None, steps: _Steps) -> NDArray[np.generic]:
+def _prepared(source: io.MedicalImage, window: str | None, modality: str | None, steps: _Steps) -> Windowed:
     """What the engine is to see, and a note on how it was made."""
     if window is None and input_format(source.path) is Format.IMAGE:
-        return source.array  # pictures go in as they are, at their own depth
+        return windowed(source.array, "none")  # pictures go in as they are, at their own depth
     chosen = source.modality if modality is None else modality.upper()
-    pixels = apply_window(
-        source.array, window, chosen, source.colour, padding=source.padding, hounsfield=source.hounsfield
-    )
-    if pixels is not source.array:
+    shown = windowed(source.array, window, chosen, source.colour, padding=source.padding, hounsfield=source.hounsfield)
+    if not shown.unchanged:
         known = chosen or "unknown modality, say --modality or --window if this is CT, MR or PET"
         left_out = "; padding left out" if source.padding else ""
         steps.note(f"window: {window or default_window(chosen, source.hounsfield)} ({known}{left_out})")
-    return pixels
+    return shown
 
 
 def _label_map(
@@ -198,8 +197,16 @@ def segment(
     console = Console(stderr=True)
     log_to(console)
     steps = _Steps(console)
+    unchanged = Unchanged(image)
     with steps.step("read image"):
-        source = io.read(image, volume=volume, series=series, max_bytes=max_bytes, skip_unreadable=skip_unreadable)
+        source = io.read(
+            image,
+            volume=volume,
+            series=series,
+            max_bytes=max_bytes,
+            skip_unreadable=skip_unreadable,
+            memory_map=True,
+        )
     for note in source.notes:
         steps.note(f"note: {note}")
     if points[0] and source.is_volume and source.grid[0] != 1:
@@ -208,7 +215,9 @@ def segment(
     check_points(points[0], source.grid)
     with steps.step("check output"):
         io.check_output(output, source, prompts.highest)
-    pixels = _prepared(source, window, modality, steps)
+    shown = _prepared(source, window, modality, steps)
+    # Propagation stays in the slices of the boxes, so no other is windowed.
+    pixels = shown.slices(prompts.reached(source.grid[0]) if source.is_volume else range(source.grid[0]))
     with steps.step("load model"):
         engine = Engine(
             model,
@@ -226,12 +235,15 @@ def segment(
         labels = _label_volume(engine, pixels, prompts, console, steps)
     else:
         labels = _label_map(engine, pixels, prompts, points, steps)
+    unchanged.check()
     with steps.step("write"):
         written = io.write(output, labels, source)
         if preview is not None:
             write_rgb(
                 preview,
-                contact_sheet(pixels, labels, source.spacing) if source.is_volume else draw_overlay(pixels, labels),
+                contact_sheet(shown.slices(chosen_slices(labels)), labels, source.spacing)
+                if source.is_volume
+                else draw_overlay(pixels, labels),
             )
     numbers = prompts.labels if len(prompts.labels) else np.array([1])  # points are one object
     _report(steps, labels, numbers, f"{output} ({written}, {'x'.join(str(n) for n in labels.shape[::-1])})")
@@ -258,9 +270,12 @@ def _check_prompts(options: BoxOptions, points: list[list[float]]) -> None:
 def _report(steps: _Steps, labels: NDArray[np.generic], numbers: NDArray[np.int64], written: str) -> None:
     # Labels of a label map are any numbers up to 2**32: counted by place in the sorted list, not by value.
     order = np.argsort(numbers)
-    place = np.searchsorted(numbers, labels[labels != 0], sorter=order)
+    counts = np.zeros(len(numbers), np.int64)
+    for part in labels if labels.ndim == 3 else [labels]:  # slice by slice: a volume's labels are large
+        place = np.searchsorted(numbers, part[part != 0], sorter=order)
+        counts += np.bincount(place, minlength=len(numbers))[: len(numbers)]
     areas = np.zeros(len(numbers), np.int64)
-    areas[order] = np.bincount(place, minlength=len(numbers))[: len(numbers)]
+    areas[order] = counts
     unit = "voxels" if labels.ndim == 3 else "pixels"
     for number, area in list(zip(numbers, areas, strict=True))[:20]:
         warning = "   nothing found" if area == 0 else ""

@@ -49,14 +49,29 @@ class LabelledBoxes:
         """The largest label to be written; points without a box are one object."""
         return int(self.labels.max(initial=1))
 
+    def reached(self, depth: int) -> list[int]:
+        """The slices of a volume of `depth` that lie in a box: those that the engine looks at, ascending.
+
+        With points alone, which are for volumes of one slice, all.
+        """
+        if not len(self.boxes):
+            return list(range(depth))
+        reached = np.zeros(depth, np.bool_)
+        for first, last in self.boxes[:, [2, 5]].astype(np.int64):
+            reached[first : last + 1] = True
+        return [int(z) for z in np.flatnonzero(reached)]
+
     def relabelled(self, result: NDArray[np.generic]) -> NDArray[np.generic]:
-        """The engine's labels 1 to N as the labels of the boxes."""
+        """The engine's labels 1 to N, (D, H, W) or (H, W), as the labels of the boxes; `result` may be written to."""
         if np.array_equal(self.labels, np.arange(1, len(self.labels) + 1)):
             return result
         highest = int(self.labels.max())
         dtype = np.uint16 if highest <= 65535 else np.uint32
         table = np.concatenate([[0], self.labels]).astype(dtype)
-        return np.asarray(table[result.astype(np.int64)])
+        renamed = result if result.dtype == dtype else np.zeros(result.shape, dtype)
+        for part, out in zip(result, renamed, strict=True):  # slice by slice: an index takes 8 bytes per voxel
+            out[...] = table[part.astype(np.int64)]
+        return renamed
 
 
 def resolve_boxes(options: BoxOptions, image: MedicalImage, max_bytes: int | None = None) -> LabelledBoxes:

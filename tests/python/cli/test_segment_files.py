@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from medsam_engine import Engine, io
+from medsam_engine.preview import contact_sheet
 from medsam_engine.windows import apply_window
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow comes with the extra [cli]")
@@ -94,6 +95,22 @@ def test_boxes_in_voxels(tmp_path: Path, volume: Path, target: str, capsys: pyte
         assert words in captured.err
 
 
+def test_a_preview_without_a_finding_shows_slices_that_no_box_reaches(
+    tmp_path: Path, volume: Path, filler: type[Filler], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nothing(_: Filler, pixels: NDArray[np.generic], *__: object, **___: object) -> NDArray[np.uint16]:
+        return np.zeros(pixels.shape, np.uint16)
+
+    monkeypatch.setattr(filler, "segment_volume", nothing)
+    arguments = ["segment", str(volume), "--box", "3,4,1,10,9,2", "-o", str(tmp_path / "m.nii.gz")]
+    assert run([*arguments, "--preview", str(tmp_path / "p.png"), "--window", "lung"]) == 0
+    image = io.read(volume)
+    whole = apply_window(image.array, "lung")
+    with Image.open(tmp_path / "p.png") as sheet:
+        expected = contact_sheet(whole, np.zeros(whole.shape, np.uint16), image.spacing)
+        np.testing.assert_array_equal(np.asarray(sheet), expected)
+
+
 @pytest.mark.usefixtures("filler")
 def test_boxes_in_millimetres(tmp_path: Path, volume: Path) -> None:
     image = io.read(volume)
@@ -134,7 +151,9 @@ def test_windows_and_volumes(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         ([], "full"),
     ):
         assert run([*arguments, "--volume", "1", *options]) == 0
-        np.testing.assert_array_equal(Filler.seen, apply_window(values[1], window))
+        # The window is of the whole volume; slices that no box reaches are not made.
+        np.testing.assert_array_equal(Filler.seen[:2], apply_window(values[1], window)[:2])
+        assert not Filler.seen[2].any()
     assert "unknown modality" in capsys.readouterr().err
 
 
