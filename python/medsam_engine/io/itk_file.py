@@ -3,7 +3,7 @@
 
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from medsam_engine.io.medical_image import ItkSource, MedicalImage, chosen_volum
 from medsam_engine.io.meta_header import META
 from medsam_engine.io.nrrd_header import NRRD
 from medsam_engine.io.numeric_locale import numeric_locale_c
-from medsam_engine.io.plain_header import canonical_file
+from medsam_engine.io.plain_header import HeaderFormat, PlainHeader, canonical_file
 
 
 def _reason(error: RuntimeError) -> str:
@@ -30,10 +30,20 @@ def _reason(error: RuntimeError) -> str:
 
 
 @numeric_locale_c()
-def _read(path: Path, limit: ByteLimit) -> Any:
+def _read(path: Path, limit: ByteLimit) -> tuple[Any, bool]:
+    """ITK's image, and whether its components may be colours: NRRD names their kind, MetaImage cannot."""
     sitk = require("SimpleITK", "medical", f"reading {path}")
     form = META if path.suffix.lower() in (".mha", ".mhd") else NRRD
-    with open_input(path) as file, canonical_file(form.read(file, path), form, file, path, limit) as whole:
+    with open_input(path) as file:
+        header = form.read(file, path)
+        may_be_colour = form is META or "RGB-color" in header.fields.get("kinds", "").split()
+        return _read_canonical(sitk, header, form, file, path, limit), may_be_colour
+
+
+def _read_canonical(
+    sitk: Any, header: PlainHeader, form: HeaderFormat, file: BinaryIO, path: Path, limit: ByteLimit
+) -> Any:
+    with canonical_file(header, form, file, path, limit) as whole:
         before = sitk.ProcessObject.GetGlobalWarningDisplay()
         sitk.ProcessObject.SetGlobalWarningDisplay(False)  # ITK prints; what matters is checked below
         try:
@@ -60,11 +70,11 @@ def read_itk(path: Path, volume: int | None, limit: ByteLimit) -> MedicalImage:
             limit, several volumes and none chosen, a singular or sheared grid, NaN.
         Unsupported: SimpleITK is not installed.
     """
-    image = _read(path, limit)
+    image, may_be_colour = _read(path, limit)
     dimension, components = image.GetDimension(), image.GetNumberOfComponentsPerPixel()
     sitk = require("SimpleITK", "medical", f"reading {path}")
     values: NDArray[np.generic] = sitk.GetArrayFromImage(image)
-    colour = components == 3 and values.dtype == np.uint8
+    colour = components == 3 and values.dtype == np.uint8 and may_be_colour
     if dimension > 4 or dimension < 2:
         raise InvalidArgument(f"image: got {dimension} axes in {path}, expected 2 to 4; split the file")
     if dimension == 4:

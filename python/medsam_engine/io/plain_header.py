@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,9 +31,9 @@ LARGEST_HEADER = 1 << 20  # bytes
 LARGEST_SKIP = 1 << 16  # lines
 _LARGEST_RATIO = 1032  # of deflate: 258 bytes for two bits
 _CHUNK = 1 << 20
-_PATTERN = re.compile(
-    r"%.*\s[-+]?\d+\s+[-+]?\d+\s+[-+]?\d+"
-)  # files by number: a format, the least, the most, the step
+# Files by number: a format, the least number, the most, the step.
+_PATTERN = re.compile(r"%.*\s[-+]?\d+\s+[-+]?\d+\s+[-+]?\d+")
+_ZLIB_OR_GZIP = 47  # zlib's wbits for either header, told apart by itself
 _DATA = "voxels"  # what ITK knows the data file as
 
 
@@ -178,12 +179,45 @@ def data_offset(header: PlainHeader, data: BinaryIO, start: int, path: Path) -> 
         "gzip": header.claimed / _LARGEST_RATIO,
         "ascii": 2 * math.prod(header.sizes) - 1,
     }[header.encoding]
+    if header.encoding == "raw" and there > header.claimed:  # of another type or size, then, and every voxel is wrong
+        raise InvalidArgument(
+            f"image: got {path}, whose header claims {header.words}, {header.claimed} bytes, for {there} bytes, "
+            "expected as many; correct its type and sizes, or skip what lies before the data"
+        )
     if offset < start or there < least:
         raise InvalidArgument(
             f"image: got {path}, whose header claims {header.words}, {header.claimed} bytes, for {max(0, there)} "
             "bytes, expected a whole file; its data is missing"
         )
     return offset
+
+
+def _check_unpacked(header: PlainHeader, data: BinaryIO, offset: int, packed: int, path: Path) -> None:
+    """Refuses compressed data that is damaged or unpacks to another size; ITK prints, and gives what there is.
+
+    Nothing is kept, so that it costs time but no memory. InvalidArgument.
+    """
+    data.seek(offset)
+    unpack, count, left = zlib.decompressobj(_ZLIB_OR_GZIP), 0, packed
+    try:
+        while not unpack.eof and count <= header.claimed:
+            chunk = unpack.unconsumed_tail
+            if not chunk:
+                chunk = data.read(min(_CHUNK, left))
+                left -= len(chunk)
+            if not chunk:
+                break
+            count += len(unpack.decompress(chunk, _CHUNK))
+    except zlib.error as error:
+        raise InvalidArgument(
+            f"image: got {path}, expected a whole file; its compressed data is damaged: {error}"
+        ) from error
+    if count != header.claimed or not unpack.eof:
+        more = "more than " if count > header.claimed else ""
+        raise InvalidArgument(
+            f"image: got {more}{count} bytes of unpacked data in {path}, expected {header.claimed} of {header.words}; "
+            "the file is cut off, or its header has another type or size"
+        )
 
 
 @contextlib.contextmanager
@@ -202,6 +236,8 @@ def canonical_file(
         offset = data_offset(header, data, start, path)
         limit.check(header.claimed, header.words, path)
         packed = size_of(data) - offset if header.packed is None else header.packed
+        if header.encoding == "gzip":
+            _check_unpacked(header, data, offset, packed, path)
         if header.encoding == "ascii":
             data.seek(offset)
             voxels = binary_voxels(data, math.prod(header.sizes), header.dtype, path)

@@ -142,3 +142,36 @@ def test_a_small_file_cannot_ask_for_much_memory(tmp_path: Path, name: str, head
     (tmp_path / name).write_bytes(header.encode() + bytes(1000))
     with pytest.raises(InvalidArgument, match="its data is missing"):
         io.read(tmp_path / name)
+
+
+@pytest.mark.parametrize("kind", ["HSV-color", "XYZ-color", "vector", "list", "3-vector"])
+def test_only_rgb_is_colour(tmp_path: Path, kind: str) -> None:
+    header = "NRRD0004\ntype: uint8\ndimension: 3\nsizes: 3 4 2\nencoding: raw\nkinds: {} domain domain\n\n"
+    (tmp_path / "a.nrrd").write_bytes(header.format("RGB-color").encode() + bytes(range(24)))
+    assert io.read(tmp_path / "a.nrrd").colour
+    (tmp_path / "a.nrrd").write_bytes(header.format(kind).encode() + bytes(range(24)))
+    with pytest.raises(InvalidArgument, match="3 volumes"):
+        io.read(tmp_path / "a.nrrd")
+    np.testing.assert_array_equal(io.read(tmp_path / "a.nrrd", volume=1).array.ravel(), np.arange(1, 24, 3))
+
+
+@pytest.mark.parametrize("suffix", [".nrrd", ".mha"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_data_of_another_size_than_the_header_says(
+    tmp_path: Path, suffix: str, packed: bool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Of a type smaller than the data's ITK read the first bytes, and of short data what there was, and printed."""
+    path = tmp_path / f"a{suffix}"
+    sitk.WriteImage(sitk.GetImageFromArray(np.arange(600, dtype=np.int16).reshape(6, 10, 10)), str(path), packed)
+    sound = path.read_bytes()
+    io.read(path)
+    changes = [("MET_SHORT", "MET_CHAR"), ("type: short", "type: int8"), ("DimSize = 10", "DimSize = 9")]
+    changes += [("10 10 6", "10 10 5"), ("10 10 6", "10 10 7")]
+    for old, new in changes:
+        content = sound.replace(old.encode(), new.encode())
+        if content == sound:
+            continue
+        path.write_bytes(content)
+        with pytest.raises(InvalidArgument, match="expected"):
+            io.read(path)
+    assert capfd.readouterr() == ("", "")
