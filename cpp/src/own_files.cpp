@@ -83,6 +83,7 @@ bool write_all(const Descriptor& file, const void* data, std::size_t size) {
 std::string fault_of_own_folder(const std::string& path) {
   std::error_code error;
   if (const fs::path parent = fs::path(path).parent_path(); !parent.empty()) fs::create_directories(parent, error);
+  if (error) return "cannot be written (" + error.message() + ")";
   if (::mkdir(path.c_str(), S_IRWXU) != 0 && errno != EEXIST) return "cannot be written (" + reason(errno) + ")";
   struct stat status = {};
   if (::stat(path.c_str(), &status) != 0) return "cannot be read (" + reason(errno) + ")";

@@ -5,6 +5,7 @@ tifffile gives samples as they are stored. What it leaves open is decided here: 
 samples mean (palette, inverted, alpha), and whether what came back is what the header says.
 """
 
+import itertools
 import json
 import logging
 import re
@@ -30,6 +31,7 @@ _JPEG = (6, 7)
 _UNSIGNED, _SIGNED, _REAL, _UNDEFINED = 1, 2, 3, 4  # SampleFormat
 _REDUCED, _MASK = 1, 4  # bits of NewSubfileType
 _STACK_TAGS = {33629: "MetaMorph", 32997: "ImageDepth"}  # planes in one directory, one after another
+_MOST_PICTURES = 1000
 _EXPECTED = "expected grey or RGB of 8 or 16 bits, or float32"
 
 
@@ -103,7 +105,11 @@ def _read(file: Any, name: str, bounds: _Bounds) -> tuple[NDArray[np.generic], l
 
 
 def _only_page(file: Any, name: str, notes: list[str]) -> Any:
-    pages = list(file.pages)
+    pages = list(itertools.islice(file.pages, _MOST_PICTURES + 1))
+    if len(pages) > _MOST_PICTURES:  # each is looked up in a time that grows with their number
+        raise InvalidArgument(
+            f"image: got more than {_MOST_PICTURES} pictures in {name}, expected 1; save the one you need"
+        )
     if not pages:
         raise InvalidArgument(f"image: got no picture in {name}, expected one; the file is damaged")
     first = pages[0]

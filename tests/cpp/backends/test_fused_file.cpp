@@ -94,6 +94,11 @@ TEST_F(FusedFile, SizesAreBoundedBeforeMemoryIsAskedFor) {
 TEST_F(FusedFile, TensorsDoNotShareBytes) {
   const nlohmann::json tensor = {{"dtype", "F32"}, {"shape", {2, 32}}, {"data_offsets", {0, 256}}};
   refuses(safetensors(nlohmann::json{{"a", tensor}, {"b", tensor}}.dump(), 64), "its tensors overlap");
+  // Bytes that no tensor names make no room for it, and a part is as much as the whole.
+  nlohmann::json other = tensor;
+  other["data_offsets"] = {128, 384};
+  refuses(safetensors(nlohmann::json{{"a", tensor}, {"b", tensor}}.dump(), 512), "its tensors overlap");
+  refuses(safetensors(nlohmann::json{{"a", tensor}, {"b", other}}.dump(), 512), "its tensors overlap");
 }
 
 TEST_F(FusedFile, WhatARunTakesForGrantedIsChecked) {

@@ -236,3 +236,13 @@ def test_a_label_asks_for_no_memory() -> None:
     labels[0, 0] = 4_294_967_295
     with pytest.raises(InvalidArgument, match="got label 4294967295"):
         score_case(labels, labels)
+
+
+def test_directories_of_a_tiff_are_not_counted_to_the_end(tmp_path: Path) -> None:
+    """Each further one takes longer to look up."""
+    tifffile = pytest.importorskip("tifffile", reason="tifffile comes with the extra [cli]")
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        for _ in range(1002):
+            file.write(np.zeros((1, 1), np.uint8), contiguous=False)
+    with pytest.raises(InvalidArgument, match="more than 1000 pictures"):
+        io.read(tmp_path / "a.tif")

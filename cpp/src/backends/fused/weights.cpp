@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <utility>
+#include <vector>
 
 #include "medsam/error.hpp"
 
@@ -45,7 +47,7 @@ Weights::Weights(std::string path, std::string_view bytes) : path_(std::move(pat
   }
   const char* body = bytes_.data() + sizeof length + length;
   const std::uint64_t left = bytes_.size() - sizeof length - length;
-  std::uint64_t named = 0;
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> ranges;
   try {
     const auto header = nlohmann::json::parse(bytes_.data() + sizeof length, body);
     for (const auto& [name, value] : header.items()) {
@@ -61,15 +63,17 @@ Weights::Weights(std::string path, std::string_view bytes) : path_(std::move(pat
           offsets[1] - offsets[0] != static_cast<std::uint64_t>(count) * sizeof(float)) {
         refuse("tensor \"" + name.substr(0, 60) + "\" is not f32 or not inside the file");
       }
-      // Tensors that share bytes would make a small file a large model.
-      named += offsets[1] - offsets[0];
-      if (named > left) refuse("its tensors overlap");
+      ranges.emplace_back(offsets[0], offsets[1]);
       entry.data = reinterpret_cast<const float*>(body + offsets[0]);
       tensors_[name] = std::move(entry);
     }
   } catch (const nlohmann::json::exception&) {
     refuse("its safetensors header is damaged");
   }
+  // Tensors that share bytes would make a small file a large model.
+  std::sort(ranges.begin(), ranges.end());
+  const auto overlap = [](const auto& a, const auto& b) { return b.first < a.second; };
+  if (std::adjacent_find(ranges.begin(), ranges.end(), overlap) != ranges.end()) refuse("its tensors overlap");
   const std::string format = text("format");
   if (format != kFormat) refuse("got format \"" + format.substr(0, 40) + "\", expected \"" + kFormat + "\"");
 }
