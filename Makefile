@@ -27,7 +27,7 @@ PACKAGE_STAMP := $(STAMPS)/package-$(call digest,CMakeLists.txt cmake cpp kernel
 BUNDLE_STAMP := $(STAMPS)/bundle-$(call digest,tools profiles)
 
 .PHONY: help setup build bundle demo test test-cpp test-python parity plans test-slow test-all sanitize asan tsan highway fuzz soak throws cuda wheel consumer \
-        examples docs docs-cpp stubs lint lint-python lint-types lint-cpp analyze format bench bench-build bench-full clean
+        examples docs docs-cpp stubs lint lint-python lint-types lint-cpp analyze format mutations bench bench-build bench-full clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -94,6 +94,12 @@ FUZZ_SECONDS ?= 20
 fuzz: | setup build  ## the libFuzzer targets (clang 16 or newer, installed with apt) and the Python readers' (atheris), FUZZ_SECONDS each
 	@scripts/setup.sh fuzz || echo "fuzz: going on without clang"
 	@scripts/fuzz.sh $(JOBS) $(FUZZ_SECONDS)
+
+# Changed files of each base file; `make test` tries 12, the same ones on every run.
+MUTATIONS ?= 2000
+
+mutations: | build  ## changed tags and headers of sound files, against second readers; MUTATIONS of each base file
+	@MEDSAM_MUTATIONS=$(MUTATIONS) $(PYTHON) -m pytest -s -q tests/python/io/test_mutated_files.py tests/python/io/test_mutated_dicom.py
 
 throws: | setup bundle  ## which places that raise an error no C++ test reaches (gcov)
 	@cmake --preset dev -B build/throws -DCMAKE_BUILD_TYPE=Debug "-DCMAKE_CXX_FLAGS=--coverage -O0" >/dev/null

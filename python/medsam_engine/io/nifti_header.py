@@ -49,7 +49,13 @@ def parse_header(content: bytes, name: object) -> NDArray[np.void]:
         if len(content) < dtype.itemsize:
             break
         header = np.frombuffer(content[: dtype.itemsize], dtype)[0]
-        if bytes(header["magic"])[:3] not in (b"n+1", b"n+2"):
+        magic = bytes(header["magic"])[:3]
+        if magic in (b"n+1", b"n+2") and magic != b"n+%d" % SIZES[size]:
+            raise InvalidArgument(
+                f"image: got magic {magic.decode()} in a header of {size} bytes of {name}, expected "
+                f"n+{SIZES[size]}; the header is damaged"
+            )
+        if magic not in (b"n+1", b"n+2"):
             raise InvalidArgument(
                 f"image: got a header without its data in {name}, expected a single-file NIfTI; "
                 "convert the .hdr/.img pair to .nii"
@@ -203,7 +209,8 @@ def header_affine(header: NDArray[np.void], path: Path) -> tuple[NDArray[np.floa
         if gap > 0.1:
             notes.append(f"qform and sform differ by up to {gap:.1f} mm; the sform is used and both are kept")
     affine[:3] *= _scale(header)
-    return RAS_TO_LPS @ affine, notes
+    affine[:2] = 0.0 - affine[:2]  # RAS to LPS; a product of matrices would warn of infinity, which the caller refuses
+    return affine, notes
 
 
 def _scale(header: NDArray[np.void]) -> float:

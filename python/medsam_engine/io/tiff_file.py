@@ -186,6 +186,11 @@ def _check_kind(page: Any, name: str) -> None:
 def _samples(page: Any, name: str, bounds: _Bounds) -> NDArray[np.generic]:
     """The samples (H, W, S) as stored, all of them there."""
     height, width, count = int(page.imagelength), int(page.imagewidth), int(page.samplesperpixel)
+    if count > 1 and int(page.planarconfig) not in (1, 2):  # tifffile takes any other number for planes
+        raise InvalidArgument(
+            f"image: got PlanarConfiguration {int(page.planarconfig)} in {name}, expected 1 (pixels) or "
+            "2 (planes); the file is damaged"
+        )
     _check_size(page, name, (height, width, count), bounds)
     stored: NDArray[np.generic] = page.asarray(maxworkers=1)
     if page.axes == "SYX" or (count > 1 and stored.shape == (count, height, width)):

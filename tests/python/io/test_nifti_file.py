@@ -245,6 +245,20 @@ def test_a_small_file_cannot_ask_for_much_memory(tmp_path: Path) -> None:
             io.read(tmp_path / name)
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "message"), [("magic", b"n+2", r"got magic n\+2"), ("srow", np.inf, "affine with NaN")]
+)
+def test_a_header_that_cannot_be(tmp_path: Path, field: str, value: object, message: str) -> None:
+    """The magic of the other version; infinity in the sform, of which NumPy would warn on standard error."""
+    header = np.zeros((), DTYPES[1])
+    header["sizeof_hdr"], header["magic"], header["datatype"], header["vox_offset"] = 348, b"n+1", 2, 352
+    header["dim"], header["pixdim"], header["bitpix"] = [3, 5, 4, 3, 1, 1, 1, 1], 1, 8
+    header["sform_code"], header["srow"], header[field] = 1, np.eye(4)[:3], value
+    (tmp_path / "a.nii").write_bytes(header.tobytes() + bytes(4 + 60))
+    with pytest.raises(InvalidArgument, match=message):
+        io.read(tmp_path / "a.nii")
+
+
 @pytest.mark.parametrize("offset", [np.inf, -np.inf, np.nan, -1e30, 1e30])
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
 def test_an_offset_that_is_none(tmp_path: Path, offset: float, suffix: str) -> None:
