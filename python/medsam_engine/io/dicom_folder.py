@@ -159,7 +159,8 @@ def _suffix(path: Path) -> str:
 
 def may_be_slice(entry: Unreadable, chosen: list[SliceHeader], others: list[SliceHeader]) -> bool:
     """Whether something unreadable may be a slice of the chosen series. `others`: images of other series."""
-    if entry.series and chosen and entry.series != chosen[0].series:
+    # What a damaged header says is believed where a sound file says so too.
+    if chosen and entry.series != chosen[0].series and entry.series in {header.series for header in others}:
         return False
     shapes = {_shape(header.path.name) for header in chosen}
     if _shape(entry.path.name) in shapes:

@@ -191,6 +191,18 @@ def test_a_damaged_file_of_another_series_does_not_matter(series: Path) -> None:
         io.read(series, series="1.2.3")
 
 
+def test_a_damaged_slice_that_names_another_series_is_a_slice(series: Path) -> None:
+    """Bytes that are missing from its header can change what it says of itself; the volume had twice the spacing."""
+    middle = series / "003.dcm"
+    dataset = pydicom.dcmread(middle)
+    uid = dataset.SeriesInstanceUID.encode()
+    changed = uid[:-1] + (b"8" if uid.endswith(b"9") else b"9")
+    content = middle.read_bytes().replace(uid, changed)
+    middle.write_bytes(content[: content.index(changed) + len(changed) + 40])
+    with pytest.raises(InvalidArgument, match=r"003\.dcm"):
+        io.read(series)
+
+
 def test_a_hidden_slice_is_a_slice(series: Path) -> None:
     (series / "000.dcm").rename(series / ".000.dcm")
     np.testing.assert_array_equal(io.read(series).array, VALUES)
