@@ -95,11 +95,11 @@ fuzz: | setup build  ## the libFuzzer targets (clang 16 or newer, installed with
 	@scripts/setup.sh fuzz || echo "fuzz: going on without clang"
 	@scripts/fuzz.sh $(JOBS) $(FUZZ_SECONDS)
 
-# Changed files of each base file; `make test` tries 12, the same ones on every run.
+# Changed files of each base file.
 MUTATIONS ?= 2000
 
 mutations: | build  ## changed tags and headers of sound files, against second readers; MUTATIONS of each base file
-	@MEDSAM_MUTATIONS=$(MUTATIONS) $(PYTHON) -m pytest -s -q tests/python/io/test_mutated_files.py tests/python/io/test_mutated_dicom.py
+	@MEDSAM_MUTATIONS=$(MUTATIONS) $(PYTHON) -m pytest -s -q -m slow tests/python/io/test_mutated_files.py tests/python/io/test_mutated_dicom.py
 
 throws: | setup bundle  ## which places that raise an error no C++ test reaches (gcov)
 	@cmake --preset dev -B build/throws -DCMAKE_BUILD_TYPE=Debug "-DCMAKE_CXX_FLAGS=--coverage -O0" >/dev/null

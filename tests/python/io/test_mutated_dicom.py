@@ -11,6 +11,9 @@ pytest.importorskip("typer", reason="typer comes with the extra [cli]")
 from mutation_dicom_bases import DICOM, SERIES_SLICE, series
 from mutation_runs import Runs, worker
 
+# By `make mutations`: the draws follow from the sources, so that a change elsewhere would bring new ones into CI.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
