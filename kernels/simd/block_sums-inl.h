@@ -7,6 +7,8 @@
 #define MEDSAM_KERNELS_BLOCK_SUMS_INL_H_
 #endif
 
+#include <numeric>
+
 #include "hwy/highway.h"
 #include "kernels/scalar/scalar.hpp"
 
@@ -36,10 +38,16 @@ inline void block_sums(const BlockSumKey& key, const void* block, std::uint64_t 
     s2 = hn::Add(s2, product(message, words + 2 * kBlockSumShift));
     s3 = hn::Add(s3, product(message, words + 3 * kBlockSumShift));
   }
-  sums[0] = hn::GetLane(hn::SumOfLanes(d64, s0));
-  sums[1] = hn::GetLane(hn::SumOfLanes(d64, s1));
-  sums[2] = hn::GetLane(hn::SumOfLanes(d64, s2));
-  sums[3] = hn::GetLane(hn::SumOfLanes(d64, s3));
+  // By hand: GCC's reduction of 512 bits adds signed integers, whose wrapping is undefined.
+  const auto total = [&](auto lanes_of_sum) {
+    std::uint64_t each[kBlockSumShift / 2];
+    hn::StoreU(lanes_of_sum, d64, each);
+    return std::accumulate(each, each + hn::Lanes(d64), std::uint64_t{0});
+  };
+  sums[0] = total(s0);
+  sums[1] = total(s1);
+  sums[2] = total(s2);
+  sums[3] = total(s3);
 }
 
 }  // namespace HWY_NAMESPACE
