@@ -59,7 +59,11 @@ TEST_F(FolderTest, AForkedChildGetsAClearErrorAndDoesNotHang) {
     };
     const bool both = refused([&] { inherited->run(engine); }) && refused([&] { inherited->run(); });
     inherited.reset();
+#ifdef __SANITIZE_THREAD__
+    const bool own = true;  // a run of its own starts a thread, which ThreadSanitizer does not support after fork
+#else
     const bool own = refused([&] { run_folder(engine, folder_options_); });
+#endif
     ::_exit(both && own ? 0 : 1);
   }
   int status = 0;
