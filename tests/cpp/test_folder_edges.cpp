@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <functional>
 #include <memory>
 #include <string>
@@ -41,7 +42,7 @@ TEST_F(FolderTest, AnErrorShowsAnEntrysNameInOneLine) {
   EXPECT_NE(report.cases[0].message.find("im\\ngs\\x1b[2J\\xff.npy"), std::string::npos) << report.cases[0].message;
 }
 
-// What a child process does with what it inherited; its exit code says whether all of it was refused.
+// What a child process does with what it inherited; the signal that it ends by says whether all of it was refused.
 TEST_F(FolderTest, AForkedChildGetsAClearErrorAndDoesNotHang) {
   add_image("2DBox_a.npz", {1, 1, 20, 20});
   const Engine engine(bundle_, options_);
@@ -64,11 +65,13 @@ TEST_F(FolderTest, AForkedChildGetsAClearErrorAndDoesNotHang) {
 #else
     const bool own = refused([&] { run_folder(engine, folder_options_); });
 #endif
-    ::_exit(both && own ? 0 : 1);
+    // By a signal: `_exit` under ThreadSanitizer calls the parent's reading thread a leak of the child, if that thread
+    // had ended before the fork.
+    ::kill(::getpid(), both && own ? SIGKILL : SIGTERM);
   }
   int status = 0;
   ASSERT_EQ(::waitpid(child, &status, 0), child);
-  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
   EXPECT_EQ(inherited->run(engine).done, 1);
 }
 
