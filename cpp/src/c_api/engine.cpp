@@ -1,7 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // medsam/medsam.h: engines, embeddings, and what the two segment in one go.
 #include <algorithm>
-#include <cstring>
 
 #include "c_api/call.hpp"
 #include "c_api/handles.hpp"
@@ -174,7 +173,7 @@ medsam_status medsam_embedding_serialize(const medsam_embedding* embedding, void
     *needed = bytes.size();
     if (buffer == nullptr && capacity == 0) return;
     check_capacity(buffer, capacity, bytes.size(), "buffer, in bytes");
-    std::memcpy(buffer, bytes.data(), bytes.size());
+    std::copy(bytes.begin(), bytes.end(), static_cast<char*>(buffer));
   });
 }
 
