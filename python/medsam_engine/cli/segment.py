@@ -1,53 +1,33 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """`medsam-engine segment`: boxes or points on one image or volume, a label map out."""
 
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
-from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import Progress
 
 from medsam_engine import Engine, find_bundle, io
 from medsam_engine.boxes import check_points
 from medsam_engine.cli.input_options import MaxBytes
+from medsam_engine.cli.prepared_image import engine_modality, prepared_image
 from medsam_engine.cli.prompt_options import parse_boxes, parse_points
+from medsam_engine.cli.segment_objects import label_image, label_volume
+from medsam_engine.cli.segment_picture import result_picture
 from medsam_engine.cli.segment_prompts import BoxOptions, LabelledBoxes, resolve_boxes
-from medsam_engine.cli.terminal import log_to, say
+from medsam_engine.cli.segment_report import report_objects
+from medsam_engine.cli.steps import Steps
+from medsam_engine.cli.terminal import log_to
 from medsam_engine.errors import InvalidArgument
-from medsam_engine.io.formats import Format, input_format, output_format
+from medsam_engine.io.formats import output_format
 from medsam_engine.io.input_file import Unchanged
-from medsam_engine.io.npz_file import challenge_modality
 from medsam_engine.io.png_file import check_writable as check_png
 from medsam_engine.io.png_file import write_rgb
 from medsam_engine.io.source_files import source_files
-from medsam_engine.modalities import named_modality
 from medsam_engine.output_check import check_outputs
-from medsam_engine.overlay import draw_overlay
-from medsam_engine.preview import chosen_slices, contact_sheet
-from medsam_engine.windows import Windowed, check_window, default_window, windowed
-
-
-class _Steps:
-    """Shows what is being done, and how long it took."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-
-    @contextmanager
-    def step(self, what: str) -> Iterator[None]:
-        started = time.perf_counter()
-        with self._console.status(what):
-            yield
-        self.note(f"{what:<24} {(time.perf_counter() - started) * 1000:8.1f} ms")
-
-    def note(self, text: str) -> None:
-        say(self._console, text)
+from medsam_engine.windows import check_window
 
 
 def _check_outputs(output: Path, preview: Path | None, inputs: Iterable[Path | None]) -> None:
@@ -55,55 +35,6 @@ def _check_outputs(output: Path, preview: Path | None, inputs: Iterable[Path | N
     if preview is not None:
         check_png(preview)
     check_outputs({"--output": output, "--preview": preview}, inputs)
-
-
-def _prepared(source: io.MedicalImage, window: str | None, modality: str | None, steps: _Steps) -> Windowed:
-    """What the engine is to see, and a note on how it was made."""
-    if window is None and input_format(source.path) is Format.IMAGE:
-        return windowed(source.array, "none")  # pictures go in as they are, at their own depth
-    chosen = source.modality if modality is None else modality.upper()
-    shown = windowed(source.array, window, chosen, source.colour, padding=source.padding, hounsfield=source.hounsfield)
-    if not shown.unchanged:
-        known = chosen or "unknown modality, say --modality or --window if this is CT, MR or PET"
-        left_out = "; padding left out" if source.padding else ""
-        steps.note(f"window: {window or default_window(chosen, source.hounsfield)} ({known}{left_out})")
-    return shown
-
-
-def _label_map(
-    engine: Engine,
-    pixels: NDArray[np.generic],
-    prompts: LabelledBoxes,
-    points: tuple[list[list[float]], list[int]],
-    steps: _Steps,
-) -> NDArray[np.generic]:
-    with steps.step("encode image"):
-        embedding = engine.encode(pixels)
-    with steps.step("decode prompts"):
-        if not points[0]:
-            return prompts.relabelled(engine.segment(embedding, prompts.boxes))
-        prediction = engine.predict(
-            embedding,
-            box=prompts.boxes[0] if len(prompts.boxes) else None,
-            point_coords=points[0],
-            point_labels=points[1],
-        )
-        return prediction.mask(0).astype(np.uint8)
-
-
-def _label_volume(
-    engine: Engine, pixels: NDArray[np.generic], prompts: LabelledBoxes, console: Console, steps: _Steps
-) -> NDArray[np.generic]:
-    started = time.perf_counter()
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("segment volume", total=None)
-        labels = engine.segment_volume(
-            pixels,
-            prompts.boxes,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-        )
-    steps.note(f"{'segment volume':<24} {(time.perf_counter() - started) * 1000:8.1f} ms")
-    return prompts.relabelled(labels)
 
 
 def segment(
@@ -196,7 +127,7 @@ def segment(
 
     console = Console(stderr=True)
     log_to(console)
-    steps = _Steps(console)
+    steps = Steps(console)
     unchanged = Unchanged(image)
     with steps.step("read image"):
         source = io.read(
@@ -215,7 +146,7 @@ def segment(
     check_points(points[0], source.grid)
     with steps.step("check output"):
         io.check_output(output, source, prompts.highest)
-    shown = _prepared(source, window, modality, steps)
+    shown = prepared_image(source, window, modality, steps)
     # Propagation stays in the slices of the boxes, so no other is windowed.
     pixels = shown.slices(prompts.reached(source.grid[0]) if source.is_volume else range(source.grid[0]))
     with steps.step("load model"):
@@ -226,33 +157,22 @@ def segment(
             trust_bundle_certificates=trust_certificates,
             threads=threads,
             profile=profile,
-            modality=_engine_modality(modality, source),
+            modality=engine_modality(modality, source),
         )
     if source.is_volume and points[0]:  # of one slice, which is an image
         flat = LabelledBoxes(prompts.boxes[:, [0, 1, 3, 4]], prompts.labels)
-        labels = _label_map(engine, pixels[0], flat, points, steps)[np.newaxis]
+        labels = label_image(engine, pixels[0], flat, points, steps)[np.newaxis]
     elif source.is_volume:
-        labels = _label_volume(engine, pixels, prompts, console, steps)
+        labels = label_volume(engine, pixels, prompts, console, steps)
     else:
-        labels = _label_map(engine, pixels, prompts, points, steps)
+        labels = label_image(engine, pixels, prompts, points, steps)
     unchanged.check()
     with steps.step("write"):
         written = io.write(output, labels, source)
         if preview is not None:
-            write_rgb(
-                preview,
-                contact_sheet(shown.slices(chosen_slices(labels)), labels, source.spacing)
-                if source.is_volume
-                else draw_overlay(pixels, labels),
-            )
+            write_rgb(preview, result_picture(shown, labels, source))
     numbers = prompts.labels if len(prompts.labels) else np.array([1])  # points are one object
-    _report(steps, labels, numbers, f"{output} ({written}, {'x'.join(str(n) for n in labels.shape[::-1])})")
-
-
-def _engine_modality(given: str | None, source: io.MedicalImage) -> str | None:
-    if given is not None:
-        return named_modality(given) or given  # the engine names those it knows
-    return named_modality(source.modality) or named_modality(challenge_modality(source.path.name))
+    report_objects(steps, labels, numbers, f"{output} ({written}, {'x'.join(str(n) for n in labels.shape[::-1])})")
 
 
 def _check_prompts(options: BoxOptions, points: list[list[float]]) -> None:
@@ -265,21 +185,3 @@ def _check_prompts(options: BoxOptions, points: list[list[float]]) -> None:
         raise InvalidArgument(
             f"prompt: got points and {got}, expected at most one box beside points; run once for each object"
         )
-
-
-def _report(steps: _Steps, labels: NDArray[np.generic], numbers: NDArray[np.int64], written: str) -> None:
-    # Labels of a label map are any numbers up to 2**32: counted by place in the sorted list, not by value.
-    order = np.argsort(numbers)
-    counts = np.zeros(len(numbers), np.int64)
-    for part in labels if labels.ndim == 3 else [labels]:  # slice by slice: a volume's labels are large
-        place = np.searchsorted(numbers, part[part != 0], sorter=order)
-        counts += np.bincount(place, minlength=len(numbers))[: len(numbers)]
-    areas = np.zeros(len(numbers), np.int64)
-    areas[order] = counts
-    unit = "voxels" if labels.ndim == 3 else "pixels"
-    for number, area in list(zip(numbers, areas, strict=True))[:20]:
-        warning = "   nothing found" if area == 0 else ""
-        steps.note(f"label {number:<5} {area:>10} {unit}{warning}")
-    if len(numbers) > 20:
-        steps.note(f"... {len(numbers)} labels in all, {int((areas == 0).sum())} of them empty")
-    steps.note(f"wrote {written}")
