@@ -10,13 +10,25 @@ from medsam_engine.prompts import box_array
 _GOLDEN_RATIO = 0.618033988749895
 
 
+_IN_OBJECT, _OUTSIDE, _BORDER = (0, 230, 0), (255, 40, 40), (0, 0, 0)  # of points
+
+
 def label_colours(count: int) -> NDArray[np.uint8]:
-    """`count` saturated colours (count, 3) RGB. Hues step by the golden ratio, so that neighbours in number differ."""
-    hue = (np.arange(count) * _GOLDEN_RATIO) % 1.0 * 6.0
+    """The colours (count, 3) RGB uint8 of the labels 1 to `count`."""
+    return colours_of(np.arange(1, count + 1))
+
+
+def colours_of(labels: ArrayLike) -> NDArray[np.uint8]:
+    """A saturated colour for each label (N,) of 1 or more, (N, 3) RGB uint8; always the same one for the same label.
+
+    Hues step by the golden ratio, so that neighbours in number differ.
+    """
+    order = np.asarray(labels, dtype=np.int64) - 1
+    hue = (order * _GOLDEN_RATIO) % 1.0 * 6.0
     # HSV to RGB at full saturation; the three channels are one trapezoid shifted by a third of the circle.
     channels = [np.clip(np.abs((hue + shift) % 6.0 - 3.0) - 1.0, 0.0, 1.0) for shift in (0.0, 4.0, 2.0)]
     # Value 1 for the first turn of hues, darker after: more than a dozen hues are hard to tell apart.
-    value = np.where(np.arange(count) // 12 % 2 == 0, 255.0, 170.0)
+    value = np.where(order // 12 % 2 == 0, 255.0, 170.0)
     return np.stack([channel * value for channel in channels], axis=-1).round().astype(np.uint8)
 
 
@@ -53,15 +65,20 @@ def draw_overlay(
     boxes: ArrayLike | None = None,
     opacity: float = 0.35,
     width: int | None = None,
+    *,
+    box_labels: ArrayLike | None = None,
+    box_width: int = 1,
 ) -> NDArray[np.uint8]:
     """Translucent fill and solid outline of every label; boxes as thin frames.
 
     Args:
         image: (H, W) or (H, W, 3), any dtype; anything but uint8 is stretched from its minimum to its maximum.
-        labels: (H, W) unsigned integers, 0 = background; label k has colour k - 1 of label_colours.
-        boxes: (N, 4) x0, y0, x1, y1, ends inclusive, box k in the colour of label k + 1; None = not drawn.
+        labels: (H, W) unsigned integers, 0 = background; each label has its colour of `colours_of`.
+        boxes: (N, 4) x0, y0, x1, y1, ends inclusive; None = not drawn.
         opacity: of the fill, 0 to 1.
         width: of the outline in pixels; None = about 1/400 of the longer side.
+        box_labels: (N,) the label whose color each box gets; None = 1 to N.
+        box_width: of the frames in pixels, measured inwards from the box's first and last pixel.
 
     Returns:
         RGB uint8 (H, W, 3), a new array.
@@ -77,20 +94,48 @@ def draw_overlay(
     if not 0.0 <= opacity <= 1.0:
         raise InvalidArgument(f"opacity: got {opacity}, expected 0 to 1; 0.35 is the default")
     frames = np.empty((0, 4)) if boxes is None else box_array(boxes)
-    colours = label_colours(max(int(labels.max(initial=0)), len(frames)))
+    owners = np.arange(1, len(frames) + 1) if box_labels is None else np.asarray(box_labels)
+    if owners.shape != (len(frames),):
+        raise InvalidArgument(f"box_labels: got shape {owners.shape}, expected ({len(frames)},); name one per box")
     inside = labels != 0
-    fill = colours[labels[inside].astype(np.int64) - 1]
-    canvas[inside] = (canvas[inside] * (1.0 - opacity) + fill * opacity).round().astype(np.uint8)
+    # Labels are any numbers up to 2**32 - 1: colors are made for those that occur.
+    values, place = np.unique(labels[inside], return_inverse=True)
+    colours = colours_of(values)[place]
+    canvas[inside] = (canvas[inside] * (1.0 - opacity) + colours * opacity).round().astype(np.uint8)
     edge = outlines(labels, width if width is not None else max(1, round(max(labels.shape) / 400)))
-    canvas[edge] = colours[labels[edge].astype(np.int64) - 1]
-    for frame, colour in zip(frames, colours, strict=False):
-        _draw_frame(canvas, frame, colour)
+    canvas[edge] = colours[edge[inside]]
+    for frame, colour in zip(frames, colours_of(owners), strict=True):
+        _draw_frame(canvas, frame, colour, box_width)
     return canvas
 
 
-def _draw_frame(canvas: NDArray[np.uint8], frame: NDArray[np.float64], colour: NDArray[np.uint8]) -> None:
+def _draw_frame(canvas: NDArray[np.uint8], frame: NDArray[np.float64], colour: NDArray[np.uint8], thick: int) -> None:
     height, width = canvas.shape[:2]
     x0, x1 = (int(np.clip(x, 0, width - 1)) for x in frame[[0, 2]])
     y0, y1 = (int(np.clip(y, 0, height - 1)) for y in frame[[1, 3]])
-    canvas[[y0, y1], x0 : x1 + 1] = colour
-    canvas[y0 : y1 + 1, [x0, x1]] = colour
+    if y1 < y0 or x1 < x0:
+        return  # reversed: nothing lies in it
+    across, down = min(thick, x1 - x0 + 1), min(thick, y1 - y0 + 1)
+    for k in range(down):
+        canvas[[y0 + k, y1 - k], x0 : x1 + 1] = colour
+    for k in range(across):
+        canvas[y0 : y1 + 1, [x0 + k, x1 - k]] = colour
+
+
+def draw_points(canvas: NDArray[np.uint8], points: ArrayLike, point_labels: ArrayLike, arm: int = 3) -> None:
+    """Draws a cross with a black border at each point of a picture (H, W, 3) uint8, in place.
+
+    Args:
+        canvas: the picture.
+        points: (P, 2) x, y in the picture's pixels; parts outside the picture are left out.
+        point_labels: (P,) 1 = in the object, green; 0 = outside, red.
+        arm: length of the cross's four arms in pixels.
+    """
+    height, width = canvas.shape[:2]
+    for (x, y), label in zip(np.asarray(points).reshape(-1, 2), np.asarray(point_labels).ravel(), strict=True):
+        column, row = int(x), int(y)
+        for colour, border in ((_BORDER, 1), (_IN_OBJECT if label else _OUTSIDE, 0)):
+            for half_height, half_width in ((arm + border, border), (border, arm + border)):
+                top, bottom = max(0, row - half_height), min(height, row + half_height + 1)
+                left, right = max(0, column - half_width), min(width, column + half_width + 1)
+                canvas[top:bottom, left:right] = colour

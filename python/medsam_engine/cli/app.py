@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import typer
 
 import medsam_engine
-from medsam_engine.cli import bench, build_plan, certify, export, fetch, half, info, quantize, segment, tune
+from medsam_engine.cli import bench, build_plan, certify, export, fetch, half, info, quantize, segment, tune, view
 from medsam_engine.cli import eval as eval_command
 from medsam_engine.cli import run as run_command
 from medsam_engine.errors import Error
@@ -24,6 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("segment")(segment.segment)
+app.command("view")(view.view)
 app.command("run")(run_command.run_cases)
 app.command("info")(info.info)
 app.command("bench")(bench.bench)

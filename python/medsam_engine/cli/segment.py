@@ -15,7 +15,7 @@ from medsam_engine.cli.input_options import MaxBytes
 from medsam_engine.cli.prepared_image import engine_modality, prepared_image
 from medsam_engine.cli.prompt_options import parse_boxes, parse_points
 from medsam_engine.cli.segment_objects import label_image, label_volume
-from medsam_engine.cli.segment_picture import result_picture
+from medsam_engine.cli.segment_picture import note_black_png, result_picture
 from medsam_engine.cli.segment_prompts import BoxOptions, LabelledBoxes, resolve_boxes
 from medsam_engine.cli.segment_report import report_objects
 from medsam_engine.cli.steps import Steps
@@ -170,9 +170,10 @@ def segment(
     with steps.step("write"):
         written = io.write(output, labels, source)
         if preview is not None:
-            write_rgb(preview, result_picture(shown, labels, source))
+            write_rgb(preview, result_picture(shown, labels, source, prompts, points))
     numbers = prompts.labels if len(prompts.labels) else np.array([1])  # points are one object
     report_objects(steps, labels, numbers, f"{output} ({written}, {'x'.join(str(n) for n in labels.shape[::-1])})")
+    note_black_png(steps, output, labels)
 
 
 def _check_prompts(options: BoxOptions, points: list[list[float]]) -> None:

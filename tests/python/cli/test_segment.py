@@ -13,6 +13,7 @@ Image = pytest.importorskip("PIL.Image", reason="Pillow comes with the extra [cl
 pytest.importorskip("typer", reason="typer comes with the extra [cli]")
 
 from medsam_engine.cli.app import run
+from medsam_engine.overlay import colours_of
 
 BOX = (30, 20, 90, 70)
 BOX_TEXT = "30,20,90,70"
@@ -44,12 +45,16 @@ def test_boxes_become_labels(
     assert run(["segment", str(picture), *boxes, "-o", str(mask), "--overlay", str(overlay)]) == 0
     np.testing.assert_array_equal(pixels(mask), engine.segment(image, [BOX, (0, 0, 20.5, 20)]))
     with Image.open(overlay) as file:
-        assert file.size == (image.shape[1], image.shape[0])
         assert file.mode == "RGB"
+        drawn = np.asarray(file)
+    assert min(drawn.shape[:2]) > 480  # 5 times as large, with axes around
+    assert (drawn == colours_of([1])[0]).all(axis=2).any()
+    assert (drawn == colours_of([2])[0]).all(axis=2).any()
     captured = capsys.readouterr()
     assert captured.out == ""  # stdout stays free for pipes
     for word in ("load model", "encode image", "decode prompts", " ms", "label 1", "label 2", str(mask)):
         assert word in captured.err
+    assert "are label numbers, which viewers show as black; see --preview" in captured.err
 
 
 def test_points_and_one_box_are_one_object(

@@ -14,7 +14,8 @@ import pytest
 from numpy.typing import NDArray
 
 from medsam_engine import Engine, io
-from medsam_engine.preview import contact_sheet
+from medsam_engine.preview import Marks, contact_sheet
+from medsam_engine.slice_axes import slice_axes
 from medsam_engine.windows import apply_window
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow comes with the extra [cli]")
@@ -95,7 +96,7 @@ def test_boxes_in_voxels(tmp_path: Path, volume: Path, target: str, capsys: pyte
         assert words in captured.err
 
 
-def test_a_preview_without_a_finding_shows_slices_that_no_box_reaches(
+def test_a_preview_without_a_finding_shows_the_slices_of_the_box(
     tmp_path: Path, volume: Path, filler: type[Filler], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def nothing(_: Filler, pixels: NDArray[np.generic], *__: object, **___: object) -> NDArray[np.uint16]:
@@ -106,8 +107,11 @@ def test_a_preview_without_a_finding_shows_slices_that_no_box_reaches(
     assert run([*arguments, "--preview", str(tmp_path / "p.png"), "--window", "lung"]) == 0
     image = io.read(volume)
     whole = apply_window(image.array, "lung")
+    marks = Marks(np.array([[3.0, 4, 1, 10, 9, 2]]), np.array([1]))
     with Image.open(tmp_path / "p.png") as sheet:
-        expected = contact_sheet(whole, np.zeros(whole.shape, np.uint16), image.spacing)
+        expected = contact_sheet(
+            whole, np.zeros(whole.shape, np.uint16), slices=[1, 2], marks=marks, axes=slice_axes(image)
+        )
         np.testing.assert_array_equal(np.asarray(sheet), expected)
 
 

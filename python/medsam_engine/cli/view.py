@@ -1,0 +1,146 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""`medsam-engine view`: slices with axes in voxels and in mm, to find the numbers of a box or to check one."""
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+from rich.console import Console
+
+from medsam_engine import io
+from medsam_engine.cli.input_options import MaxBytes
+from medsam_engine.cli.prepared_image import prepared_image
+from medsam_engine.cli.prompt_options import parse_boxes
+from medsam_engine.cli.segment_picture import image_picture, marks_of
+from medsam_engine.cli.segment_prompts import BoxOptions, resolve_boxes
+from medsam_engine.cli.steps import Steps
+from medsam_engine.cli.terminal import log_to
+from medsam_engine.errors import InvalidArgument
+from medsam_engine.io.files import read_labels
+from medsam_engine.io.input_file import Unchanged
+from medsam_engine.io.medical_image import MedicalImage, check_same_grid
+from medsam_engine.io.png_file import check_writable as check_png
+from medsam_engine.io.png_file import write_rgb
+from medsam_engine.io.source_files import source_files
+from medsam_engine.output_check import check_outputs
+from medsam_engine.preview import Marks, contact_sheet, spread_slices
+from medsam_engine.slice_axes import slice_axes
+from medsam_engine.windows import check_window
+
+_MOST_SLICES = 100  # of --slice: what one picture can show
+
+
+def view(
+    scan: Annotated[
+        Path,
+        typer.Argument(help="PNG, JPEG, TIFF, NIfTI, NRRD, MHA, DICOM (a file or a series' folder) or NPZ."),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Picture to write, .png.")],
+    slices: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--slice",
+            metavar="N",
+            help="Slice to show, from 0, in large. Repeat for more; else up to 20 slices, evenly spread.",
+        ),
+    ] = None,
+    window: Annotated[
+        str | None,
+        typer.Option(
+            help="abdomen, lung, brain, mediastinum, bone, WIDTH,LEVEL, percentile, full or none; else as `segment`."
+        ),
+    ] = None,
+    modality: Annotated[
+        str | None, typer.Option(help="CT, MR, PET, ..., for the window; else what the file states.")
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Label map on the same grid, to be drawn over the slices.")
+    ] = None,
+    box: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="X0,Y0[,Z0],X1,Y1[,Z1]", help="Box to draw, as for `segment`, to check it. Repeat for more."
+        ),
+    ] = None,
+    box_mm: Annotated[
+        list[str] | None,
+        typer.Option(metavar="X0,Y0,Z0,X1,Y1,Z1", help="The same in mm, LPS, as for `segment`."),
+    ] = None,
+    volume: Annotated[int | None, typer.Option(help="Which volume of a 4D file, from 0.")] = None,
+    series: Annotated[str | None, typer.Option(help="SeriesInstanceUID, where a folder holds several.")] = None,
+    skip_unreadable: Annotated[
+        bool,
+        typer.Option("--skip-unreadable", help="Leave out slices of a folder that cannot be read, and list them."),
+    ] = False,
+    max_bytes: MaxBytes = None,
+) -> None:
+    """Show slices of a scan with axes in voxels and mm: where is the box?"""
+    options = BoxOptions(parse_boxes(box or []), parse_boxes(box_mm or [], "--box-mm"), None, 0, 0)
+    options.check()
+    check_window(window)
+    read = [*source_files(scan), *(source_files(labels) if labels is not None else [])]
+    check_png(output)
+    check_outputs({"--output": output}, read)
+
+    console = Console(stderr=True)
+    log_to(console)
+    steps = Steps(console)
+    unchanged = Unchanged(scan)
+    with steps.step("read image"):
+        source = io.read(
+            scan,
+            volume=volume,
+            series=series,
+            max_bytes=max_bytes,
+            skip_unreadable=skip_unreadable,
+            memory_map=True,
+        )
+    for note in source.notes:
+        steps.note(f"note: {note}")
+    marks = marks_of(resolve_boxes(options, source, max_bytes), ([], []))
+    chosen = _chosen(slices, source, marks)
+    axes = slice_axes(source)
+    if axes.note:
+        steps.note(f"note: {axes.note}")
+    drawn = _labels_of(labels, source, max_bytes)
+    shown = prepared_image(source, window, modality, steps)
+    with steps.step("draw"):
+        if source.is_volume:
+            picture = contact_sheet(shown.slices(chosen), drawn, slices=chosen, marks=marks, axes=axes)
+        else:
+            picture = image_picture(shown, drawn, marks, source, opacity=0.25)
+    unchanged.check()
+    write_rgb(output, picture)
+    size = "x".join(str(n) for n in source.grid[::-1])
+    what = f"slices {', '.join(str(z) for z in chosen)} of {size} voxels" if source.is_volume else f"{size} pixels"
+    steps.note(what)
+    steps.note(f"wrote {output} ({picture.shape[1]}x{picture.shape[0]})")
+
+
+def _chosen(asked: list[int] | None, source: MedicalImage, marks: Marks) -> list[int]:
+    """The slices to show. InvalidArgument: one that is not there, or --slice for an image."""
+    depth = source.grid[0] if source.is_volume else 1
+    for z in asked or []:
+        if not source.is_volume:
+            raise InvalidArgument(f"--slice: got {z} for an image of one slice, expected a volume; leave it out")
+        if not 0 <= z < depth:
+            raise InvalidArgument(f"--slice: got {z}, expected 0 to {depth - 1}; slices count from 0")
+    chosen = list(dict.fromkeys(asked or []))  # as they were asked for, each once
+    if len(chosen) > _MOST_SLICES:
+        raise InvalidArgument(f"--slice: got {len(chosen)} slices, expected at most {_MOST_SLICES}; make two pictures")
+    if chosen:
+        return chosen
+    # Around the boxes by one slice, so that their first and last slice can be seen to be that.
+    ends = marks.boxes[:, [2, 5]].ravel()
+    first, last = (int(ends.min()) - 1, int(ends.max()) + 1) if len(ends) else (0, depth - 1)
+    return spread_slices(max(first, 0), min(last, depth - 1))
+
+
+def _labels_of(path: Path | None, source: MedicalImage, max_bytes: int | None) -> NDArray[np.generic]:
+    if path is None:  # zeros that take no memory
+        return np.broadcast_to(np.zeros((), np.uint8), source.grid)
+    labels, image = read_labels(path, max_bytes=max_bytes)
+    check_same_grid(source, image)
+    return labels.reshape(source.grid)
