@@ -70,7 +70,10 @@ def segment(
         ),
     ] = None,
     boxes_from: Annotated[
-        Path | None, typer.Option(help="Label map on the same grid: one box a label, which keeps its number.")
+        Path | None,
+        typer.Option(
+            help="Label map on the same grid: one box per label, which keeps its number; or a 3D Slicer ROI, .mrk.json."
+        ),
     ] = None,
     jitter: Annotated[
         int, typer.Option(help="Pixels by which sides of --boxes-from boxes move outwards at most, at random.")

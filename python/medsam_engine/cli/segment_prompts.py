@@ -11,6 +11,7 @@ from medsam_engine.boxes import boxes_from_labels, boxes_from_mm, check_boxes, j
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.files import read_labels
 from medsam_engine.io.medical_image import MedicalImage, check_same_grid
+from medsam_engine.io.slicer_markups import is_markups, markups_boxes
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,10 @@ def resolve_boxes(options: BoxOptions, image: MedicalImage, max_bytes: int | Non
             or without labels, a box outside the image.
     """
     width = 6 if image.is_volume else 4
+    if options.boxes_from is not None and is_markups(options.boxes_from):
+        regions, _ = markups_boxes(options.boxes_from, image)
+        boxes = jittered(regions, options.jitter, image.grid, options.seed).astype(np.float64)
+        return LabelledBoxes(boxes, np.arange(1, len(boxes) + 1))
     if options.boxes_from is not None:
         labels, source = read_labels(options.boxes_from, max_bytes=max_bytes)
         check_same_grid(image, source)

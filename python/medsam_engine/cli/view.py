@@ -68,6 +68,9 @@ def view(
         list[str] | None,
         typer.Option(metavar="X0,Y0,Z0,X1,Y1,Z1", help="The same in mm, LPS, as for `segment`."),
     ] = None,
+    boxes_from: Annotated[
+        Path | None, typer.Option(help="Label map or 3D Slicer ROI (.mrk.json) whose boxes to draw, as for `segment`.")
+    ] = None,
     volume: Annotated[int | None, typer.Option(help="Which volume of a 4D file, from 0.")] = None,
     series: Annotated[str | None, typer.Option(help="SeriesInstanceUID, where a folder holds several.")] = None,
     skip_unreadable: Annotated[
@@ -77,10 +80,11 @@ def view(
     max_bytes: MaxBytes = None,
 ) -> None:
     """Show slices of a scan with axes in voxels and mm: where is the box?"""
-    options = BoxOptions(parse_boxes(box or []), parse_boxes(box_mm or [], "--box-mm"), None, 0, 0)
+    options = BoxOptions(parse_boxes(box or []), parse_boxes(box_mm or [], "--box-mm"), boxes_from, 0, 0)
     options.check()
     check_window(window)
-    read = [*source_files(scan), *(source_files(labels) if labels is not None else [])]
+    beside = [path for path in (labels, boxes_from) if path is not None]
+    read = [file for path in (scan, *beside) for file in source_files(path)]
     check_png(output)
     check_outputs({"--output": output}, read)
 
