@@ -3,6 +3,8 @@
 
 import fcntl
 import os
+import re
+import stat
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -45,10 +47,22 @@ def _cannot(target: Path, error: OSError) -> InvalidArgument:
     return InvalidArgument(f"output: got {target}, expected a writable file; {error.strerror or error}")
 
 
-def write_atomically(target: Path, content: bytes | Iterable[bytes]) -> None:
+def make_private_folder(folder: Path) -> None:
+    """Makes `folder`, and what is absent above it, of mode 0700 (XDG Base Directory Specification). OSError.
+
+    For the cache folder, which belongs to its user alone (SECURITY.md).
+    """
+    if not folder.is_dir():
+        make_private_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+
+def write_atomically(target: Path, content: bytes | Iterable[bytes], private: bool = False) -> None:
     """Writes `content`, whole or in parts, to `target`; readers see the older file or the new one.
 
-    InvalidArgument when it cannot be.
+    A new file gets the mode that open() would give it (0666 less the umask); one that is replaced keeps its own, so
+    that what its owner has made private stays so. A `private` one has 0600 in either case. InvalidArgument when it
+    cannot be written.
 
     The temporary beside it is locked (flock) until it has its name: a run over that folder (FolderRun) removes what
     killed processes have left, and takes nobody's whose lock is held.
@@ -62,7 +76,7 @@ def write_atomically(target: Path, content: bytes | Iterable[bytes]) -> None:
             file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())  # or a power cut could leave the name without the content
-            temporary.chmod(0o666 & ~_umask())  # mkstemp makes files private to the user
+            os.fchmod(file.fileno(), 0o600 if private else _mode_of(target))  # mkstemp makes files private to the user
             temporary.replace(target)
     except OSError as error:
         raise _cannot(target, error) from error
@@ -89,8 +103,21 @@ def _locked_temporary(target: Path) -> tuple[int, Path]:
         os.close(handle)
 
 
+def _mode_of(target: Path) -> int:
+    try:
+        return stat.S_IMODE(target.stat().st_mode) & 0o777
+    except FileNotFoundError:
+        return 0o666 & ~_umask()
+
+
 def _umask() -> int:
-    # POSIX has no way to read it without setting it.
+    # Linux shows it. POSIX has no way to read it without setting it, which files that other threads make would feel.
+    try:
+        found = re.search(r"^Umask:\s*([0-7]+)$", Path("/proc/self/status").read_text("ascii", "replace"), re.MULTILINE)
+    except OSError:
+        found = None
+    if found:
+        return int(found[1], 8)
     mask = os.umask(0o077)
     os.umask(mask)
     return mask

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from medsam_engine import _core
-from medsam_engine.atomic_file import write_atomically
+from medsam_engine.atomic_file import make_private_folder, write_atomically
 from medsam_engine.bench import ENCODE, PROMPT, measure
 from medsam_engine.engine import Engine
 from medsam_engine.errors import InvalidArgument
@@ -145,10 +145,10 @@ def store(
         "measured": {"image": size, "times": rows, "machine": describe_machine()},
     }
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(target.parent)
     except OSError as error:
         raise InvalidArgument(f"tune: got {target.parent}, expected a folder to write; {error.strerror}") from error
-    write_atomically(target, (json.dumps(content, indent=1) + "\n").encode())
+    write_atomically(target, (json.dumps(content, indent=1) + "\n").encode(), private=True)
 
 
 def clear(info: _core.EngineInfo) -> bool:

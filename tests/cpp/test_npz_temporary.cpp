@@ -152,5 +152,26 @@ TEST(Temporary, NamesAreOfNobodyElseAndFitTheFileSystem) {
   ::close(two.descriptor);
 }
 
+TEST(OutputFile, ANewFileHasTheModeOfTheUmaskAndAReplacedOneKeepsItsOwn) {
+  const TemporaryFolder folder;
+  const auto mode = [](const fs::path& path) {
+    struct stat status {};
+    EXPECT_EQ(::stat(path.c_str(), &status), 0);
+    return static_cast<unsigned>(status.st_mode & 0777);
+  };
+  for (const ::mode_t mask : {::mode_t{022}, ::mode_t{027}}) {
+    const ::mode_t before = ::umask(mask);
+    const fs::path target = folder.path("2DBox_" + std::to_string(mask) + ".npz");
+    write_file_atomically(target.string(), {"one"});
+    EXPECT_EQ(mode(target), 0666U & ~mask);
+    for (const ::mode_t own : {::mode_t{0600}, ::mode_t{0664}}) {
+      ASSERT_EQ(::chmod(target.c_str(), own), 0);
+      write_file_atomically(target.string(), {"two"});
+      EXPECT_EQ(mode(target), own);
+    }
+    ::umask(before);
+  }
+}
+
 }  // namespace
 }  // namespace medsam::npz

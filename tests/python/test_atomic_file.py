@@ -5,13 +5,14 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from medsam_engine import FolderRun, InvalidArgument
-from medsam_engine.atomic_file import write_atomically
+from medsam_engine.atomic_file import make_private_folder, write_atomically
 
 
 def test_an_older_file_is_replaced_and_no_trace_left(tmp_path: Path) -> None:
@@ -23,6 +24,47 @@ def test_an_older_file_is_replaced_and_no_trace_left(tmp_path: Path) -> None:
     umask = os.umask(0o022)
     os.umask(umask)
     assert target.stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+@pytest.fixture(params=[0o022, 0o027, 0o077])
+def umask(request: pytest.FixtureRequest) -> Iterator[int]:
+    older = os.umask(request.param)
+    yield request.param
+    os.umask(older)
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+def test_modes_are_those_of_the_umask(umask: int, tmp_path: Path) -> None:
+    write_atomically(tmp_path / "mask.png", b"x")
+    assert mode(tmp_path / "mask.png") == 0o666 & ~umask
+    assert os.umask(umask) == umask, "the umask was left alone"
+
+
+@pytest.mark.parametrize("older", [0o600, 0o640, 0o664])
+def test_a_replaced_file_keeps_its_mode(umask: int, older: int, tmp_path: Path) -> None:
+    target = tmp_path / "mask.png"
+    target.write_bytes(b"old")
+    target.chmod(older)
+    write_atomically(target, b"new")
+    assert (target.read_bytes(), mode(target)) == (b"new", older)
+    assert umask == os.umask(umask)
+
+
+@pytest.mark.usefixtures("umask")
+def test_private_files_and_folders(tmp_path: Path) -> None:
+    folder = tmp_path / "cache" / "tuned"
+    make_private_folder(folder)
+    assert (mode(folder), mode(folder.parent)) == (0o700, 0o700)
+    for _ in range(2):
+        write_atomically(folder / "choice.json", b"{}", private=True)
+        assert mode(folder / "choice.json") == 0o600
+        (folder / "choice.json").chmod(0o644)
+    tmp_path.chmod(0o750)
+    make_private_folder(tmp_path)
+    assert mode(tmp_path) == 0o750, "a folder that is there is left as it is"
 
 
 def test_a_failed_write_leaves_the_older_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsam_engine import Engine
-from medsam_engine.atomic_file import write_atomically
+from medsam_engine.atomic_file import make_private_folder, write_atomically
 from medsam_engine.boxes import boxes_from_labels
 from medsam_engine.errors import Error
 from medsam_engine.io.npz_file import challenge_modality, load_arrays
@@ -169,10 +169,10 @@ def _remember(file: Path, certificate: Mapping[str, Any]) -> None:
         known = []
     listed = [c for c in known if isinstance(c, dict)] if isinstance(known, list) else []
     try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(file.parent)
     except OSError as error:
         raise ExportError(f"cache: got '{file.parent}', expected a folder to write; {error.strerror}") from error
-    write_atomically(file, (json.dumps(_replaced(listed, certificate), indent=1) + "\n").encode())
+    write_atomically(file, (json.dumps(_replaced(listed, certificate), indent=1) + "\n").encode(), private=True)
 
 
 def add_certificate(bundle: Path, certificate: Mapping[str, Any], remembered_in: str) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from medsam_engine_tools.nn.layers import ConvBN, LayerNorm2d, fold_norm
@@ -112,4 +112,5 @@ def write(encoder: nn.Module, input_size: int, path: Path) -> None:
     numbers = {"input_size": [input_size], "strides": strides(encoder), "windows": windows(encoder)}
     # One entry: safetensors writes several in an order that changes from run to run.
     header = {"format": FORMAT, "architecture": "tiny_vit", **numbers}
-    save_file(content, path, {"medsam_engine": json.dumps(header, sort_keys=True)})
+    # Not save_file: it goes by way of a temporary of mode 0600, so that nobody else could read the bundle.
+    path.write_bytes(save(content, {"medsam_engine": json.dumps(header, sort_keys=True)}))

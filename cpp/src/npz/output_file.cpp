@@ -1,6 +1,7 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 #include "npz/output_file.hpp"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -40,6 +41,7 @@ class TemporaryFile {
   }
 
   void finish() {
+    keep_mode_of_target();
     // Before the rename, or a power cut could leave the name without the content. A file system without fsync says
     // EINVAL.
     if (::fsync(file_.descriptor) != 0 && errno != EINVAL) fail();
@@ -52,6 +54,13 @@ class TemporaryFile {
   }
 
  private:
+  /// A file that is replaced keeps its mode: what its owner has made private stays so.
+  void keep_mode_of_target() const {
+    struct stat status {};
+    if (::stat(target_.c_str(), &status) != 0 || (status.st_mode & 0777) == 0666) return;
+    if (::fchmod(file_.descriptor, status.st_mode & 0777) != 0 && errno != EPERM) fail();  // none on some file systems
+  }
+
   [[noreturn]] void fail() const {
     const std::string why = std::generic_category().message(errno);
     throw Unsupported("output: " + target_.filename().string() + " cannot be written (" + why +

@@ -30,6 +30,15 @@ def test_leaves_nothing_beside_the_bundle(bundle: Path) -> None:
     assert [entry.name for entry in bundle.parent.iterdir()] == [bundle.name]
 
 
+def test_every_file_is_readable_as_the_umask_says(bundle: Path) -> None:
+    umask = os.umask(0o022)
+    os.umask(umask)
+    assert {path.name: path.stat().st_mode & 0o777 for path in bundle.iterdir()} == {
+        path.name: 0o666 & ~umask for path in bundle.iterdir()
+    }
+    assert bundle.stat().st_mode & 0o777 == 0o777 & ~umask
+
+
 def test_same_checkpoint_gives_the_same_bytes(bundle: Path, checkpoint_file: Path, tmp_path: Path) -> None:
     # In a process of its own, with another hash seed: an order taken from a set would differ.
     command = "import sys; from medsam_engine_tools.export import export; export('litemedsam', *sys.argv[1:])"

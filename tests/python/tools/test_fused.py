@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -45,6 +46,16 @@ def test_file_is_the_same_for_the_same_weights(tmp_path: Path) -> None:
     for name in ("one", "two"):
         fused.write(small_encoder(), 64, tmp_path / name)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o027])
+def test_file_is_readable_as_the_umask_says(umask: int, tmp_path: Path) -> None:
+    older = os.umask(umask)
+    try:
+        fused.write(small_encoder(), 64, tmp_path / "file")
+    finally:
+        os.umask(older)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o666 & ~umask
 
 
 def test_file_says_what_the_weights_do_not(tmp_path: Path) -> None:
