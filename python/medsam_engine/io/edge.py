@@ -5,6 +5,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
+
 from medsam_engine.errors import Error, InvalidArgument, OutOfMemory
 from medsam_engine.printable import one_line, printable
 
@@ -15,6 +17,8 @@ def reading(path: str | os.PathLike[str], what: str = "image") -> Iterator[None]
 
     Libraries raise what they like on a damaged file: RecursionError for deep nesting, struct.error, IndexError,
     KeyError, OverflowError, MemoryError. What a file holds may be in a message of ours too, so that is made printable.
+    NumPy neither warns of what it computes with a file's numbers nor raises, whatever the host has set with
+    `np.seterr`: infinity and NaN are looked for where they matter.
 
     Raises:
         OutOfMemory: an allocation failed.
@@ -23,7 +27,8 @@ def reading(path: str | os.PathLike[str], what: str = "image") -> Iterator[None]
     """
     name = printable(os.fspath(path))
     try:
-        yield
+        with np.errstate(all="ignore"):
+            yield
     except Error as error:
         text = str(error)
         if printable(text) == text:

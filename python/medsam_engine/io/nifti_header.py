@@ -150,8 +150,12 @@ def _qform(header: NDArray[np.void]) -> NDArray[np.float64]:
 
 def _qform_is_sound(header: NDArray[np.void]) -> bool:
     numbers = np.concatenate([_pixdim(header), header["quatern"], header["qoffset"]])
-    length = float(np.square(header["quatern"].astype(np.float64)).sum())
-    return bool(np.isfinite(numbers).all() and (_pixdim(header) > 0).all() and length < 1.001)
+    return bool(np.isfinite(numbers).all() and (_pixdim(header) > 0).all() and _is_rotation(header["quatern"]))
+
+
+def _is_rotation(quatern: NDArray[np.floating]) -> bool:
+    """Whether (b, c, d) may belong to a unit quaternion, but for rounding; NaN may not."""
+    return float(np.square(quatern.astype(np.float64)).sum()) < 1.001
 
 
 def _sform(header: NDArray[np.void]) -> NDArray[np.float64]:
@@ -180,7 +184,8 @@ def header_affine(header: NDArray[np.void], path: Path) -> tuple[NDArray[np.floa
     zeros or whose axes are off a right angle by up to a degree, as a registration may leave it.
 
     Raises:
-        InvalidArgument: only a qform, and pixdim that is not positive, which readers take for different things.
+        InvalidArgument: only a qform, and pixdim that is not positive, which readers take for different things, or a
+            quaternion longer than 1.
     """
     notes: list[str] = []
     has_q, has_s = int(header["qform_code"]) > 0, int(header["sform_code"]) > 0
@@ -200,6 +205,11 @@ def header_affine(header: NDArray[np.void], path: Path) -> tuple[NDArray[np.floa
         raise InvalidArgument(
             f"geometry: got pixdim {[float(n) for n in header['pixdim'][1:4]]} beside a qform in {path}, expected "
             "positive mm; correct the header"
+        )
+    if not has_s and not _is_rotation(header["quatern"]):
+        raise InvalidArgument(
+            f"geometry: got the quaternion {[float(n) for n in header['quatern']]} in {path}, expected a length of at "
+            "most 1; correct the header"
         )
     affine = sform if has_s else _qform(header)
     if has_q and has_s and np.isfinite(affine).all():

@@ -1,6 +1,7 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """NIfTI's sform, qform and pixdim where they contradict each other, are damaged or absent."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -111,3 +112,34 @@ def test_a_negative_pixdim(tmp_path: Path) -> None:
     assert any("negative pixdim" in note for note in image.notes)
     with pytest.raises(InvalidArgument, match="beside a qform"):
         io.read(patched(path, QFORM_CODE, "h", 1))
+
+
+@pytest.mark.parametrize("quatern", [(-138.0, 0.0, 0.0), (0.0, 1e38, 0.0), (0.9, 0.5, 0.1), (float("nan"), 0.0, 0.0)])
+def test_a_quaternion_longer_than_one_is_no_rotation(tmp_path: Path, quatern: tuple[float, float, float]) -> None:
+    """It was made shorter, whatever its length, where nibabel refuses it."""
+    path = save(tmp_path / "a.nii", np.zeros((4, 4, 4), np.uint8), affine())
+    patched(path, QFORM_CODE, "h", 1)
+    patched(path, SFORM_CODE, "h", 0)
+    patched(path, QUATERN, "3f", *quatern)
+    with pytest.raises(InvalidArgument, match="quaternion"):
+        io.read(path)
+    patched(path, QUATERN, "3f", 0.6, 0.8, 1e-4)  # as rounding leaves it
+    io.read(path)
+
+
+@pytest.mark.parametrize("raising", [False, True])
+@pytest.mark.parametrize("value", [float("inf"), 1.7e38])
+def test_nothing_is_warned_of_what_a_header_holds(tmp_path: Path, value: float, raising: bool) -> None:
+    """NumPy's warnings reached the host's standard error; a host that lets NumPy raise got another answer."""
+    path = save(tmp_path / "a.nii", np.zeros((4, 4, 4), np.uint8), affine())
+    patched(path, QFORM_CODE, "h", 1)
+    patched(path, QUATERN, "3f", value, value, 0)
+    patched(path, PIXDIM + 4, "f", value)
+    with (
+        np.errstate(all="raise" if raising else "warn"),
+        warnings.catch_warnings(record=True) as caught,
+    ):
+        warnings.simplefilter("always")
+        image = io.read(path)
+    assert not [str(warning.message) for warning in caught]
+    np.testing.assert_allclose(image.affine, LPS @ affine(), atol=1e-5)
