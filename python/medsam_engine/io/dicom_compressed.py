@@ -2,8 +2,7 @@
 """Compressed DICOM frames: that they are what the header says, and which decoder takes them.
 
 Decoders believe the codestream or the header, whichever they look at first, and give other pixels where the two differ;
-gdcm, which pydicom would ask first, then ends the process. So the two are compared before, and gdcm decodes only JPEG
-lossless, which no other decoder here can.
+gdcm, which pydicom would ask first, then ends the process. So the two are compared before, and gdcm decodes nothing.
 """
 
 from pathlib import Path
@@ -11,13 +10,14 @@ from typing import Any
 
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.codestream import claimed_size
+from medsam_engine.io.dicom_jpeg_lossless import JPEG_LOSSLESS
 from medsam_engine.io.extras import require
 
 _JPEG = {"1.2.840.10008.1.2.4.50": "pillow", "1.2.840.10008.1.2.4.51": "pillow"}
-_JPEG_LOSSLESS = {"1.2.840.10008.1.2.4.57": "gdcm", "1.2.840.10008.1.2.4.70": "gdcm"}
+_JPEG_LOSSLESS = dict.fromkeys(JPEG_LOSSLESS, "")  # unpacked before pydicom decodes
 _JPEG_LS = {"1.2.840.10008.1.2.4.80": "pyjpegls", "1.2.840.10008.1.2.4.81": "pyjpegls"}
 _JPEG_2000 = {f"1.2.840.10008.1.2.4.{k}": "pylibjpeg" for k in (90, 91, 201, 202, 203)}
-# CharLS waits for ever for the rest of a frame that is cut off, and gdcm may end the process.
+# CharLS waits for ever for the rest of a frame that is cut off.
 _NEED_THEIR_END = {**_JPEG_LS, **_JPEG_LOSSLESS}
 _END_OF_IMAGE = b"\xff\xd9"
 _PLUGINS = {**_JPEG, **_JPEG_LOSSLESS, **_JPEG_LS, **_JPEG_2000}

@@ -18,6 +18,7 @@ from medsam_engine.errors import InvalidArgument, Unsupported
 from medsam_engine.io.byte_limit import ByteLimit
 from medsam_engine.io.dicom_compressed import check_codestreams, plugin_for
 from medsam_engine.io.dicom_header import PREAMBLE, check_data_set, starts_as_data_set
+from medsam_engine.io.dicom_jpeg_lossless import native
 from medsam_engine.io.dicom_limit import check_pixels, inflated
 from medsam_engine.io.dicom_rescale import in_units
 from medsam_engine.io.dicom_stored import is_padding, stored_values
@@ -208,8 +209,8 @@ def _decompressed(
         options["decoding_plugin"] = plugin_for(dataset)
         with quiet_pydicom(), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            values: NDArray[np.generic] = pixels.pixel_array(dataset, raw=False, **options)
-    except InvalidArgument:
+            values: NDArray[np.generic] = pixels.pixel_array(native(dataset, path), raw=False, **options)
+    except (InvalidArgument, Unsupported):
         raise
     except NotImplementedError as error:
         raise Unsupported(f"image: got {path}, expected a decodable transfer syntax; {_line(error)}") from error

@@ -41,7 +41,6 @@ def test_lossless_compressions_give_the_same_values(name: str, module: str) -> N
 
 
 def test_jpeg_lossless() -> None:
-    pytest.importorskip("gdcm", reason="python-gdcm comes with the extra [medical]")
     image = io.read(sample("SC_rgb_jpeg_gdcm.dcm"))
     np.testing.assert_array_equal(image.array, io.read(sample("SC_rgb_rle.dcm")).array)
 
