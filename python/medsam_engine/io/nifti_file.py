@@ -191,7 +191,7 @@ def _rescaled(values: NDArray[np.generic], header: NDArray[np.void], colour: boo
     # nifti1.h: a slope of 0 means that the values are as stored. RGB is never scaled.
     if colour or slope == 0 or not np.isfinite([slope, inter]).all() or (slope, inter) == (1.0, 0.0):
         return engine_values(values, path)
-    if values.dtype.kind in "iu" and slope.is_integer() and inter.is_integer():
+    if values.dtype.kind in "iu" and slope.is_integer() and inter.is_integer() and _in_64_bits(values, slope, inter):
         return engine_parts(values, lambda part: part.astype(np.int64) * int(slope) + int(inter), path)
     return engine_parts(values, lambda part: part.astype(np.float64) * slope + inter, path)
 
@@ -234,6 +234,12 @@ def read_nifti(path: Path, volume: int | None, limit: ByteLimit, memory_map: boo
         source=NiftiSource(loaded.header.tobytes() if loaded.header.dtype.isnative else _swapped(loaded.header)),
         notes=tuple(notes),
     )
+
+
+def _in_64_bits(values: NDArray[np.generic], slope: float, inter: float) -> bool:
+    """Whether every value of this type, rescaled, is a 64-bit integer; NumPy's would wrap."""
+    bounds = np.iinfo(values.dtype)  # type: ignore[type-var]
+    return max(-int(bounds.min), int(bounds.max)) * abs(int(slope)) + abs(int(inter)) < 1 << 63
 
 
 def _swapped(header: NDArray[np.void]) -> bytes:

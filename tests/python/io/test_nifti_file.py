@@ -269,3 +269,12 @@ def test_an_offset_that_is_none(tmp_path: Path, offset: float, suffix: str) -> N
     (tmp_path / f"a{suffix}").write_bytes(gzip.compress(content) if suffix == ".nii.gz" else content)
     with pytest.raises(InvalidArgument, match=r"vox_offset|cut off"):
         io.read(tmp_path / f"a{suffix}")
+
+
+@pytest.mark.parametrize(("slope", "inter"), [(2.0**60, 0.0), (2.0**62, 2.0**62), (-(2.0**61), 1.0), (1e30, 5.0)])
+def test_a_slope_beyond_64_bits_does_not_wrap(tmp_path: Path, slope: float, inter: float) -> None:
+    values = np.array([0, 1, 4, 8, 16, -16, 30000, -32768], np.int16).reshape(2, 2, 2)
+    path = save(tmp_path / "a.nii", values, affine())
+    patched(path, 112, "2f", slope, inter)  # scl_slope, scl_inter
+    expected = (values.T.astype(np.float64) * slope + inter).astype(np.float32)
+    np.testing.assert_array_equal(io.read(path).array, expected)
