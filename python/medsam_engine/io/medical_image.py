@@ -16,6 +16,11 @@ Interval = tuple[float, float]  # lowest and highest, ends inclusive
 # voxel.
 ORTHOGONAL = 1e-3
 
+# mm. From less than an atom to a kilometre: what lies outside is damage, and its products and single precision, in
+# which NIfTI has it, overflow, come to nothing, or lose the place.
+_SPACING = (1e-7, 1e6)
+_FARTHEST = 1e6
+
 
 @dataclass(frozen=True)
 class NiftiSource:
@@ -76,7 +81,7 @@ class MedicalImage:
     notes: tuple[str, ...] = field(default_factory=tuple)
 
     def __post_init__(self) -> None:
-        check_grid(self.path, self.spacing, self.direction)
+        check_grid(self.path, self.spacing, self.origin, self.direction)
         if self.array.ndim - int(self.colour) not in (2, 3):
             raise InvalidArgument(f"image: got shape {self.array.shape} in {self.path}, expected 2 or 3 axes")
 
@@ -103,11 +108,25 @@ class MedicalImage:
         return np.asarray(np.linalg.solve(self.affine[:3, :3], (points - np.asarray(self.origin)).T).T)
 
 
-def check_grid(path: Path, spacing: Vector, direction: NDArray[np.float64]) -> None:
-    """Refuses grids that are no grids. InvalidArgument: spacing not positive, axes singular or not at right angles."""
+def check_grid(path: Path, spacing: Vector, origin: Vector, direction: NDArray[np.float64]) -> None:
+    """Refuses grids that are no grids, or that not every format can hold.
+
+    Raises:
+        InvalidArgument: spacing that is not positive, below 1e-7 mm or above 1e6 mm; an origin that is farther than
+            1e6 mm away; axes that are singular or not at right angles.
+    """
     if not np.isfinite(spacing).all() or min(spacing) <= 0:
         raise InvalidArgument(
             f"geometry: got spacing {spacing} in {path}, expected positive mm; correct the file's header"
+        )
+    if min(spacing) < _SPACING[0] or max(spacing) > _SPACING[1]:
+        raise InvalidArgument(
+            f"geometry: got spacing {spacing} in {path}, expected {_SPACING[0]:g} to {_SPACING[1]:g} mm; correct the "
+            "file's header"
+        )
+    if not np.isfinite(origin).all() or np.abs(origin).max() > _FARTHEST:
+        raise InvalidArgument(
+            f"geometry: got origin {origin} in {path}, expected at most {_FARTHEST:g} mm; correct the file's header"
         )
     if not np.isfinite(direction).all() or abs(np.linalg.det(direction)) < 1e-6:
         raise InvalidArgument(

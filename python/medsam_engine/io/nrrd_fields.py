@@ -6,12 +6,11 @@ it does not understand, and that is long, ends the process or worse. So each is 
 and short (teem.sourceforge.net/nrrd/format.html, "Basic" to "Orientation information").
 """
 
-import math
 import re
 from collections.abc import Callable
 from pathlib import Path
 
-from medsam_engine.io.plain_header import not_plain, whole_number
+from medsam_engine.io.plain_header import LARGEST, not_plain, whole_number
 
 _SPACES = {
     name: axes
@@ -38,7 +37,7 @@ _VECTOR = re.compile(r"\(([^()]{1,400})\)|none", re.ASCII)
 
 
 def _number(word: str, name: str, path: Path) -> str:
-    if not _NUMBER.fullmatch(word) or math.isinf(float(word)):
+    if not _NUMBER.fullmatch(word) or abs(float(word)) > LARGEST:
         raise not_plain(path, f"{name} '{word[:40]}'", "a number")
     return repr(float(word))
 
