@@ -95,11 +95,12 @@ fuzz: | setup build  ## the libFuzzer targets (clang 16 or newer, installed with
 	@scripts/setup.sh fuzz || echo "fuzz: going on without clang"
 	@scripts/fuzz.sh $(JOBS) $(FUZZ_SECONDS)
 
-# Changed files of each base file.
+# Changed files of each base file. SEED: of an earlier run, to repeat it; else a new one, which failures and the end name.
 MUTATIONS ?= 2000
+SEED ?=
 
 mutations: | build  ## changed tags and headers of sound files, against second readers; MUTATIONS of each base file
-	@MEDSAM_MUTATIONS=$(MUTATIONS) $(PYTHON) -m pytest -s -q -m slow tests/python/io/test_mutated_files.py tests/python/io/test_mutated_dicom.py
+	@MEDSAM_MUTATIONS=$(MUTATIONS) MEDSAM_MUTATION_SEED=$(SEED) $(PYTHON) -m pytest -s -q tests/python/io/test_mutated_files.py tests/python/io/test_mutated_dicom.py
 
 throws: | setup bundle  ## which places that raise an error no C++ test reaches (gcov)
 	@cmake --preset dev -B build/throws -DCMAKE_BUILD_TYPE=Debug "-DCMAKE_CXX_FLAGS=--coverage -O0" >/dev/null

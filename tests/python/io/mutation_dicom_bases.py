@@ -15,12 +15,8 @@ from pydicom.uid import generate_uid
 NAMES = {
     "ct": "CT_small.dcm", "mr": "MR_small.dcm", "rgb": "SC_rgb_small_odd.dcm", "rle": "MR_small_RLE.dcm",
     "jpeg": "SC_rgb_small_odd_jpeg.dcm", "jpeg-ls": "MR_small_jpeg_ls_lossless.dcm",
-    "jpeg 2000": "MR_small_jp2klossless.dcm",
+    "jpeg 2000": "MR_small_jp2klossless.dcm", "jpeg lossless": "SC_rgb_jpeg_gdcm.dcm",
 }  # fmt: skip
-if mutations.CHOSEN:
-    # Only in the long run, which may fail because of it: gdcm prints about damaged frames of JPEG lossless to standard
-    # error, and which decoder shall take its place is an open question.
-    NAMES["jpeg lossless"] = "SC_rgb_jpeg_gdcm.dcm"
 
 
 def _testdata(name: str) -> bytes:

@@ -2,6 +2,7 @@
 """Runs changed files through mutation_worker.py, counts what comes of them, and says what is wrong."""
 
 import json
+import os
 import select
 import subprocess
 import sys
@@ -12,9 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given
 from mutation_bases import Base
-from mutations import CHOSEN, SETTINGS, Changed
+from mutations import CHOSEN, SEED, Changed, drawn, repeated_by
 
 HANGS_AFTER = 60  # seconds; a file here takes milliseconds
 WORKER = Path(__file__).with_name("mutation_worker.py")
@@ -82,19 +82,21 @@ class Runs:
             found.append(f"answered what the second reader refuses: {reply['refusal']}")
         return [f"{path.name}: {changed.how}: {text}" for text in found if text]
 
-    def try_all(self, base: Base, path: Path, name: Path | None = None) -> None:
-        """Fails if anything is wrong with changed files of `base`, at `path`; `name`: the folder to read instead."""
+    def try_all(self, base: Base, name: str, path: Path, folder: Path | None = None) -> None:
+        """Fails if anything is wrong with changed files of `base`, called `name`, at `path` (of `folder`, if given)."""
         content = base.content()
-        problems = self.problems(base.kind, path, Changed(content, "unchanged"), name)
+        problems = self.problems(base.kind, path, Changed(content, "unchanged"), folder)
         assert not problems
-
-        @SETTINGS  # type: ignore[untyped-decorator]
-        @given(base.changes(content))
-        def try_one(changed: Changed) -> None:
-            problems.extend(self.problems(base.kind, path, changed, name))
-
-        try_one()
-        assert not problems, "\n".join(problems[:20])
+        test = os.environ.get("PYTEST_CURRENT_TEST", "").split(" (")[0]
+        for number, changed in drawn(base.changes(content), name):
+            found = self.problems(base.kind, path, changed, folder)
+            if found:
+                kept = self.folder / f"{name.replace(' ', '_')}-{number}{base.suffix}"
+                kept.write_bytes(changed.content)
+                problems.append("; ".join(found) + f"\n  {kept}\n  again: {repeated_by(number)} '{test}'")
+                if CHOSEN:  # at once, for whoever watches a long run
+                    sys.stdout.write(problems[-1] + "\n")
+        assert not problems, f"{len(problems)} of seed {SEED}:\n" + "\n".join(problems[:40])
 
     def close(self) -> None:
         """Ends the worker."""
@@ -112,4 +114,5 @@ def worker(folder: Path) -> Iterator[Runs]:
     yield runs
     runs.close()
     if CHOSEN:
-        sys.stdout.write("mutations: " + ", ".join(f"{n} {what}" for what, n in sorted(runs.counts.items())) + "\n")
+        counts = ", ".join(f"{n} {what}" for what, n in sorted(runs.counts.items()))
+        sys.stdout.write(f"mutations, seed {SEED}: {counts}\n")

@@ -1,26 +1,26 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """Changes to the tags and headers of sound files, as hypothesis draws them: each gives bytes and says what it did.
 
-$MEDSAM_MUTATIONS, read here only, is the number of changed files of each base file; `make mutations` sets it. Without
-it the examples are few, and the same on every run.
+Change number N of a base file follows from the seed, the base file's name and N alone: hypothesis reads its choices
+from bytes that are made of these three, and so neither from other changes nor from the sources, the time or hashes.
+
+Read here only: $MEDSAM_MUTATIONS is the number of changes of each base file (`make mutations` sets it; else they are
+few), $MEDSAM_MUTATION_SEED the seed, and $MEDSAM_MUTATION the number of the one change to try.
 """
 
 import os
+import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 CHOSEN = int(os.environ.get("MEDSAM_MUTATIONS", "0"))
-SETTINGS = settings(
-    max_examples=CHOSEN or 12,
-    deadline=None,
-    derandomize=not CHOSEN,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-    # A failure is one file, which is kept; making it smaller would take the time of many others.
-    phases=(Phase.explicit, Phase.generate),
-)
+SEED = int(os.environ.get("MEDSAM_MUTATION_SEED") or (random.SystemRandom().randrange(10**9) if CHOSEN else 0))
+_ONLY = os.environ.get("MEDSAM_MUTATION", "")
+_FEW = 12
+_CHOICES = 8192  # bytes; a change takes some tens, and one that takes more is left out
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,30 @@ class Changed:
 
 
 Strategy = st.SearchStrategy[Changed]
+
+
+def drawn(strategy: Strategy, name: str) -> Iterator[tuple[int, Changed]]:
+    """The changes to try of the base file `name`, each with its number."""
+    made: list[Changed] = []
+
+    @settings(database=None, deadline=None)
+    @given(strategy)
+    def keep(changed: Changed) -> None:
+        made.append(changed)
+
+    for number in [int(_ONLY)] if _ONLY else range(CHOSEN or _FEW):
+        made.clear()
+        keep.hypothesis.fuzz_one_input(  # type: ignore[attr-defined]
+            random.Random(f"{SEED} {name} {number}").randbytes(_CHOICES)
+        )
+        for changed in made:
+            yield number, changed
+
+
+def repeated_by(number: int) -> str:
+    """The command, but for the test's name, that tries change `number` again, alone."""
+    return f"MEDSAM_MUTATION_SEED={SEED} MEDSAM_MUTATION={number} python -m pytest"
+
 
 # What stands for a number in text: sound, with a decimal comma, not finite, too many, none.
 _WORDS = (

@@ -11,9 +11,6 @@ pytest.importorskip("typer", reason="typer comes with the extra [cli]")
 from mutation_dicom_bases import DICOM, SERIES_SLICE, series
 from mutation_runs import Runs, worker
 
-# By `make mutations`: the draws follow from the sources, so that a change elsewhere would bring new ones into CI.
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
@@ -23,7 +20,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
 
 @pytest.mark.parametrize("name", DICOM)
 def test_a_file(runs: Runs, name: str) -> None:
-    runs.try_all(DICOM[name], runs.folder / f"{name.replace(' ', '_')}.dcm")
+    runs.try_all(DICOM[name], name, runs.folder / f"{name.replace(' ', '_')}.dcm")
 
 
 def test_one_slice_of_a_series(runs: Runs) -> None:
@@ -31,4 +28,4 @@ def test_one_slice_of_a_series(runs: Runs) -> None:
     folder.mkdir()
     for k, content in enumerate(series()):
         (folder / f"{k}.dcm").write_bytes(content)
-    runs.try_all(SERIES_SLICE, folder / "1.dcm", folder)
+    runs.try_all(SERIES_SLICE, "slice", folder / "1.dcm", folder)

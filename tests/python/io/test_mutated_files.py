@@ -11,9 +11,6 @@ pytest.importorskip("typer", reason="typer comes with the extra [cli]")
 from mutation_bases import BASES
 from mutation_runs import Runs, worker
 
-# By `make mutations`: the draws follow from the sources, so that a change elsewhere would bring new ones into CI.
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
@@ -24,4 +21,4 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
 @pytest.mark.parametrize("name", BASES)
 def test_an_answer_as_the_second_readers_or_an_error(runs: Runs, name: str) -> None:
     base = BASES[name]
-    runs.try_all(base, runs.folder / f"{name.replace(' ', '_')}{base.suffix}")
+    runs.try_all(base, name, runs.folder / f"{name.replace(' ', '_')}{base.suffix}")
