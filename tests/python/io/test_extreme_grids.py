@@ -56,7 +56,8 @@ def npz(path: Path, spacing: float, _origin: float) -> Path:
 def dicom(path: Path, spacing: float, origin: float) -> Path:
     text = f"{spacing:.9g}"
     dataset = slice_dataset(VOXELS[0], ImagePositionPatient=[f"{origin:.9g}", "0", "0"], PixelSpacing=[text, text])
-    return save(path, dataset)
+    save(path, dataset)
+    return path
 
 
 def series(path: Path, spacing: float, origin: float) -> Path:
