@@ -18,12 +18,14 @@ namespace {
 void prompt(const medsam::Engine& engine, const medsam::ImageEmbedding& embedding) {
   medsam::Prompt box;
   box.box = medsam::Box{0, 0, 1, 1};
-  const medsam::Prediction first = engine.predict(embedding, {box});
+  medsam::PredictOptions options;
+  options.allow_untrained = true;  // nobody looks at the masks
+  const medsam::Prediction first = engine.predict(embedding, {box}, options);
   const std::vector<std::int64_t>& shape = engine.info().mask_shape;
   const std::vector<float> drawn(static_cast<std::size_t>(shape[0] * shape[1]), 1.0f);
   if (!engine.info().accepts_mask) return;
   box.mask_input = engine.info().accepts_scribble ? drawn.data() : first.low_res_logits();
-  static_cast<void>(engine.predict(embedding, {box}));
+  static_cast<void>(engine.predict(embedding, {box}, options));
 }
 
 void load_and_run(char** words) {

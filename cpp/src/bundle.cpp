@@ -181,29 +181,6 @@ std::string parse_half(ObjectReader& manifest, std::map<std::string, ModelFile>&
   return sha256_hex(hashes);
 }
 
-PromptEncoding parse_prompt(ObjectReader prompt) {
-  PromptEncoding encoding;
-  encoding.frame = static_cast<double>(prompt.integer("frame", 1, kMaxInputSize));
-  encoding.point_shift = prompt.number("point_shift");
-  if (encoding.point_shift != 0 && encoding.point_shift != 0.5)
-    prompt.fail("point_shift", "another number", "0 or 0.5");
-  const Json& accepts = prompt.get("accepts");
-  encoding.points = accepts == Json{"box", "points"};
-  if (!encoding.points && accepts != Json{"box"}) {
-    prompt.fail("accepts", "something else", R"(["box", "points"] or ["box"])");
-  }
-  if (prompt.get("mask_input").is_null()) {
-    encoding.mask_input = MaskInput::none;
-  } else {
-    encoding.mask_input =
-        prompt.choice<MaskInput>("mask_input", {{"logits", MaskInput::logits}, {"scribble", MaskInput::scribble}});
-  }
-  encoding.from_box = prompt.choice<FromBox>(
-      "from_box", {{"corners", FromBox::corners}, {"points_and_scribble", FromBox::points_and_scribble}});
-  prompt.finish();
-  return encoding;
-}
-
 std::string known_modality(const ObjectReader& reader, const std::string& name) {
   const auto canonical = canonical_modality(name);
   if (!canonical || *canonical != name) {
@@ -295,7 +272,8 @@ Bundle read_bundle(const std::string& folder) {
   ObjectReader image = reader.object("image");
   bundle.input_size = static_cast<int>(image.integer("input_size", 1, kMaxInputSize));
   image.finish();
-  bundle.prompt = parse_prompt(reader.object("prompt"));
+  bundle.prompt = parse_prompt(reader.object("prompt"), kMaxInputSize);
+  if (reader.has("trained_prompts")) bundle.trained = parse_trained_prompts(reader, bundle.prompt);
   if (reader.has("modality")) bundle.modality = parse_modality(reader.object("modality"));
 
   ObjectReader list = reader.object("models");

@@ -13,6 +13,8 @@
 #include "certificate.hpp"
 #include "modality.hpp"
 #include "profile.hpp"
+#include "prompt_encoding.hpp"
+#include "trained_prompts.hpp"
 
 namespace medsam {
 
@@ -54,21 +56,6 @@ struct ModelFile {
 /// The models of one expert, by role.
 using ModelSet = std::map<std::string, ModelFile>;
 
-/// What `decoder_mask` takes.
-enum class MaskInput { none, logits, scribble };
-
-/// What becomes of a prompt that is nothing but a box.
-enum class FromBox { corners, points_and_scribble };
-
-/// How the prompt encoder is to be asked.
-struct PromptEncoding {
-  double frame = 0;          // side of the square of point_coords, pixels
-  double point_shift = 0.5;  // what the graph adds to a coordinate
-  bool points = true;        // false: every prompt is a box
-  MaskInput mask_input = MaskInput::none;
-  FromBox from_box = FromBox::corners;
-};
-
 /// The encoder again, with large layers in int8 (docs/bundle.md, "The int8 encoder").
 struct QuantizedEncoder {
   ModelFile model;
@@ -81,6 +68,7 @@ struct Bundle {
   Profile profile;  // with image rules
   int input_size = 0;
   PromptEncoding prompt;
+  TrainedPrompts trained;
   ModalityRules modality;
   std::map<std::string, ModelSet> experts;  // by name; a bundle without experts has one, ""
   std::string model_hash;                   // over all models' hashes

@@ -54,10 +54,19 @@ Prediction Engine::predict(const ImageEmbedding& embedding, const std::vector<Pr
   return at_edge("predict", [&] { return impl_->predict(embedding, prompts, options); });
 }
 
+void Engine::check_prompt(PromptKinds kinds, const PredictOptions& options) const {
+  at_edge("check_prompt", [&] {
+    constexpr auto kAll = PromptKinds::box | PromptKinds::points | PromptKinds::mask | PromptKinds::scribble;
+    if ((kinds | kAll) != kAll) throw InvalidArgument("prompt: got unknown kinds, expected those of PromptKinds");
+    impl_->check_prompt(kinds, options.allow_untrained, "prompt");
+  });
+}
+
 std::vector<MaskStats> Engine::segment(const ImageView& image, const std::vector<Box>& boxes, const LabelView& out,
                                        const SegmentOptions& options) const {
   return at_edge("segment", [&] {
     impl_->check_process();
+    if (!boxes.empty()) impl_->check_prompt(PromptKinds::box, false, "boxes");
     check_image(image);
     check_labels(out, image.height, image.width, boxes.size());  // before the expensive part
     if (options.cancelled && options.cancelled()) throw Cancelled("segment: cancelled by the caller");

@@ -147,6 +147,8 @@ void Engine::Impl::describe(RunChoice run) {
   info.accepts_points = bundle.prompt.points;
   info.accepts_mask = bundle.prompt.mask_input != MaskInput::none;
   info.accepts_scribble = bundle.prompt.mask_input == MaskInput::scribble;
+  info.trained_prompts = bundle.trained.combinations;
+  info.trained_prompts_stated = bundle.trained.stated;
   std::set<std::string> modalities;
   for (const auto& [modality, index] : bundle.modality.index) modalities.insert(modality);
   for (const auto& [modality, expert] : bundle.modality.experts) modalities.insert(modality);
@@ -170,6 +172,11 @@ void Engine::Impl::check_process() const {
   }
 }
 
+void Engine::Impl::check_prompt(PromptKinds kinds, bool allow_untrained, const std::string& name) const {
+  check_accepted(kinds, bundle.prompt, name);
+  if (!allow_untrained) check_trained(kinds, bundle.trained, bundle.family, name);
+}
+
 Prediction Engine::Impl::predict(const ImageEmbedding& embedding, const std::vector<Prompt>& prompts,
                                  const PredictOptions& predict_options) const {
   check_process();
@@ -182,7 +189,9 @@ Prediction Engine::Impl::predict(const ImageEmbedding& embedding, const std::vec
   std::vector<PromptTokens> tokens;
   tokens.reserve(prompts.size());
   for (const Prompt& prompt : prompts) {
+    const std::string name = "prompt " + std::to_string(tokens.size());
     tokens.push_back(prompt_tokens(prompt, context, static_cast<std::int64_t>(tokens.size())));
+    check_prompt(kinds_of(prompt, bundle.prompt), predict_options.allow_untrained, name);
   }
   auto answer = std::make_shared<Prediction::Impl>();
   answer->geometry = data.geometry;
@@ -200,6 +209,7 @@ Prediction Engine::Impl::predict(const ImageEmbedding& embedding, const std::vec
 std::vector<MaskStats> Engine::Impl::segment(const ImageEmbedding& embedding, const std::vector<Box>& boxes,
                                              const LabelView& out, const SegmentOptions& segment_options) const {
   check_process();
+  if (!boxes.empty()) check_prompt(PromptKinds::box, false, "boxes");
   const auto [data, expert] = checked(embedding);
   Decoder& decoder = expert->decoder();
   const PromptContext context = expert->context(data, profile.prompt);
@@ -231,6 +241,7 @@ std::vector<VolumeStats> Engine::Impl::segment_volume(const VolumeView& volume, 
                                                       const LabelVolumeView& out,
                                                       const VolumeOptions& volume_options) const {
   check_process();
+  if (!boxes.empty()) check_prompt(PromptKinds::box, false, "boxes");
   check_volume(volume);
   check_label_volume(out, volume, boxes.size());
   for (std::size_t i = 0; i < boxes.size(); ++i) {

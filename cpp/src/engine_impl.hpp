@@ -31,6 +31,8 @@ struct Engine::Impl {
   ImageEmbedding encode(const ImageView& image, const std::string& modality) const;
   std::vector<MaskStats> segment(const ImageEmbedding& embedding, const std::vector<Box>& boxes, const LabelView& out,
                                  const SegmentOptions& options) const;
+  /// Whether prompts of these kinds are answered; `name` begins the message. Unsupported, InvalidArgument.
+  void check_prompt(PromptKinds kinds, bool allow_untrained, const std::string& name) const;
   Prediction predict(const ImageEmbedding& embedding, const std::vector<Prompt>& prompts,
                      const PredictOptions& options) const;
   std::vector<VolumeStats> segment_volume(const VolumeView& volume, const std::vector<Box3D>& boxes,

@@ -56,23 +56,6 @@ std::vector<float> scribble_cells(const ScribbleView& scribble, const PromptCont
   return cells;
 }
 
-void check_kinds(const Prompt& prompt, const PromptEncoding& encoding, std::int64_t index) {
-  const std::string name = "prompt " + std::to_string(index) + ": got ";
-  if (!encoding.points && (!prompt.points.empty() || !prompt.box)) {
-    throw Unsupported(name + (prompt.box ? "points" : "no box") + ", this model takes boxes only; give a box");
-  }
-  if (prompt.mask_input != nullptr && encoding.mask_input == MaskInput::none) {
-    throw Unsupported(name + "a mask_input, which this model does not take; leave it out");
-  }
-  if (!prompt.scribble) return;
-  if (encoding.mask_input != MaskInput::scribble) {
-    throw Unsupported(name + "a scribble, which this model does not take; give points instead");
-  }
-  if (prompt.mask_input != nullptr) {
-    throw InvalidArgument(name + "a scribble and a mask_input, expected one of them");
-  }
-}
-
 // Adds what the published script draws in a box.
 void sample(PromptTokens& tokens, const float corners[4], const PromptContext& context) {
   const std::int64_t side = context.geometry.input_size;
@@ -85,25 +68,27 @@ void sample(PromptTokens& tokens, const float corners[4], const PromptContext& c
 
 PromptTokens prompt_tokens(const Prompt& prompt, const PromptContext& context, std::int64_t index) {
   const ImageGeometry& geometry = context.geometry;
-  check_kinds(prompt, context.encoding, index);
-  if (prompt.box && prompt.points.empty() && prompt.mask_input == nullptr && !prompt.scribble) {
+  const std::string name = "prompt " + std::to_string(index);
+  const PromptKinds kinds = kinds_of(prompt, context.encoding);
+  check_accepted(kinds, context.encoding, name);
+  if (prompt.scribble && prompt.mask_input != nullptr) {
+    throw InvalidArgument(name + ": got a scribble and a mask_input, expected one of them");
+  }
+  for (std::size_t i = 0; i < prompt.points.size(); ++i) {
+    check_point(prompt.points[i], geometry.height, geometry.width, index, static_cast<std::int64_t>(i));
+  }
+  if (kinds == PromptKinds::box) {
     const Box box = checked_box(*prompt.box, geometry.height, geometry.width, index);
     float corners[4];
     map_box(geometry, box, context.rules.box_rounding, corners);
     return box_tokens(corners, pixel_box(box), context);
   }
   PromptTokens tokens;
-  for (std::size_t i = 0; i < prompt.points.size(); ++i) {
-    const Point& point = prompt.points[i];
-    check_point(point, geometry.height, geometry.width, index, static_cast<std::int64_t>(i));
+  for (const Point& point : prompt.points) {
     if (point.label == kNoPoint) continue;
     float xy[2];
     map_point(geometry, point.x, point.y, xy);
     add(tokens, xy[0], xy[1], point.label);
-  }
-  if (tokens.labels.empty() && !prompt.box && prompt.mask_input == nullptr && !prompt.scribble) {
-    throw InvalidArgument("prompt " + std::to_string(index) +
-                          ": got nothing, expected a box, a point, a scribble or a mask_input");
   }
   if (prompt.box) {
     const Box box = checked_box(*prompt.box, geometry.height, geometry.width, index);

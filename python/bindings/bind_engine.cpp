@@ -5,6 +5,8 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -140,14 +142,31 @@ ImageEmbedding encode(const BoundEngine& self, const py::object& image, const st
 Prediction predict(const BoundEngine& self, const ImageEmbedding& embedding, py::ssize_t count,
                    const std::optional<Float64Array>& boxes, const std::optional<Float64Array>& point_coords,
                    const std::optional<Int32Array>& point_labels, const std::optional<Float32Array>& mask_input,
-                   const std::optional<ByteArray>& scribble, bool multimask_output, const py::object& cancelled) {
+                   const std::optional<ByteArray>& scribble, bool multimask_output, bool allow_untrained,
+                   const py::object& cancelled) {
   const std::vector<Prompt> prompts =
       prompts_from({boxes, point_coords, point_labels, mask_input, scribble}, self.engine.info(), count);
   Cancellation cancellation(cancelled);
   PredictOptions options;
   options.multimask_output = multimask_output;
+  options.allow_untrained = allow_untrained;
   options.cancelled = cancellation.probe();
   return cancellation.run_without_gil([&] { return self.engine.predict(embedding, prompts, options); });
+}
+
+void check_prompt(const BoundEngine& self, const std::vector<std::string>& kinds, bool allow_untrained) {
+  PromptKinds all = PromptKinds::none;
+  for (const std::string& given : kinds) {
+    const auto named = [&](const auto& known) { return given == known.second; };
+    const auto* const found = std::find_if(std::begin(kPromptKindNames), std::end(kPromptKindNames), named);
+    if (found == std::end(kPromptKindNames)) {
+      throw InvalidArgument("prompt: got the kind \"" + given + "\", expected box, points, mask or scribble");
+    }
+    all = all | found->first;
+  }
+  PredictOptions options;
+  options.allow_untrained = allow_untrained;
+  self.engine.check_prompt(all, options);
 }
 
 LabelView label_view(py::array& labels) {
@@ -198,7 +217,9 @@ void register_engine(py::module_& m) {
       .def("encode", &encode, py::arg("image"), py::kw_only(), py::arg("modality"))
       .def("predict", &predict, py::arg("embedding"), py::kw_only(), py::arg("count"), py::arg("boxes").noconvert(),
            py::arg("point_coords").noconvert(), py::arg("point_labels").noconvert(), py::arg("mask_input").noconvert(),
-           py::arg("scribble").noconvert(), py::arg("multimask_output"), py::arg("cancelled"))
+           py::arg("scribble").noconvert(), py::arg("multimask_output"), py::arg("allow_untrained"),
+           py::arg("cancelled"))
+      .def("check_prompt", &check_prompt, py::arg("kinds"), py::kw_only(), py::arg("allow_untrained"))
       .def("segment", &segment, py::arg("image"), py::arg("boxes").noconvert(), py::kw_only(), py::arg("modality"),
            py::arg("cancelled"))
       .def("cache_stats", [](const BoundEngine& self) { return self.engine.cache_stats(); })

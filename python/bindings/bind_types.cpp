@@ -59,6 +59,19 @@ const char* origin_name(CertificateOrigin origin) {
   return origin == CertificateOrigin::project ? "project" : origin == CertificateOrigin::machine ? "machine" : "bundle";
 }
 
+// Each combination as the names of its kinds.
+py::tuple trained_prompts(const EngineInfo& info) {
+  py::tuple combinations(info.trained_prompts.size());
+  for (std::size_t i = 0; i < info.trained_prompts.size(); ++i) {
+    std::vector<const char*> names;
+    for (const auto& [kind, name] : kPromptKindNames) {
+      if ((info.trained_prompts[i] & kind) == kind) names.push_back(name);
+    }
+    combinations[i] = py::tuple(py::cast(names));
+  }
+  return combinations;
+}
+
 void register_info(py::module_& m) {
   py::class_<CertificateInfo>(m, "CertificateInfo", "A certificate in a bundle.")
       .def_readonly("precision", &CertificateInfo::precision)
@@ -94,6 +107,8 @@ void register_info(py::module_& m) {
       .def_readonly("accepts_points", &EngineInfo::accepts_points)
       .def_readonly("accepts_mask", &EngineInfo::accepts_mask)
       .def_readonly("accepts_scribble", &EngineInfo::accepts_scribble)
+      .def_property_readonly("trained_prompts", &trained_prompts)
+      .def_readonly("trained_prompts_stated", &EngineInfo::trained_prompts_stated)
       .def_property_readonly("modalities", [](const EngineInfo& i) { return py::tuple(py::cast(i.modalities)); })
       .def_readonly("needs_modality", &EngineInfo::needs_modality)
       .def_property_readonly("experts", [](const EngineInfo& i) { return py::tuple(py::cast(i.experts)); })

@@ -124,6 +124,16 @@ class EngineInfo:
     def accepts_scribble(self) -> bool:
         """Whether prompts may have a scribble."""
     @property
+    def trained_prompts(self) -> tuple[tuple[str, ...], ...]:
+        """The combinations of "box", "points", "mask" and "scribble" that the weights were trained with.
+
+        `accepts_*` says what the graph takes, which is usually more: a prompt that is not in this list gets a wrong
+        mask, and is refused.
+        """
+    @property
+    def trained_prompts_stated(self) -> bool:
+        """Whether the bundle states them; False: it is too old to, and only a box alone counts. Export it again."""
+    @property
     def modalities(self) -> tuple[str, ...]:
         """That the model tells apart; empty: it does not ask."""
     @property
@@ -242,8 +252,10 @@ class Engine:
         mask_input: NDArray[np.float32] | None,
         scribble: NDArray[np.uint8] | None,
         multimask_output: bool,
+        allow_untrained: bool,
         cancelled: Callable[[], bool] | None,
     ) -> Prediction: ...
+    def check_prompt(self, kinds: Sequence[str], *, allow_untrained: bool) -> None: ...
     def segment(
         self,
         image: NDArray[np.generic] | ImageEmbedding,

@@ -4,7 +4,7 @@
 import logging
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NoReturn
 
 import numpy as np
@@ -136,6 +136,7 @@ class Engine:
         multimask_output: bool = False,
         *,
         scribble: ArrayLike | None = None,
+        allow_untrained: bool = False,
         cancelled: Callable[[], bool] | None = None,
     ) -> Prediction:
         """Answers N prompts on an encoded image. Coordinates are pixels of the image, pixel (0, 0) top left.
@@ -153,12 +154,14 @@ class Engine:
             scribble: (H, W) or (N, H, W) bool or uint8, not 0 on strokes drawn on the object, for models that take
                 them (`info.accepts_scribble`). With such a model a prompt that is a box alone gets the points and the
                 scribble that the published script would draw in it, the same ones for the same box.
+            allow_untrained: answer combinations of prompts that the weights were not trained with
+                (`info.trained_prompts`). For research: their masks are usually wrong.
             cancelled: asked between batches; True ends the call with Cancelled.
 
         Raises:
             InvalidArgument: a wrong type, shape or value, or a coordinate outside the image.
             ModelError: the embedding belongs to another model.
-            Unsupported: the bundle lacks this kind of prompt; after fork.
+            Unsupported: the bundle lacks this kind of prompt, or its weights were not trained with it; after fork.
             BackendError, OutOfMemory: the inference library failed, or memory ran out.
             Cancelled: `cancelled` said so.
         """
@@ -176,10 +179,26 @@ class Engine:
             mask_input=prompts.mask_input,
             scribble=prompts.scribble,
             multimask_output=multimask_output,
+            allow_untrained=allow_untrained,
             cancelled=cancelled,
         )
         self._forward_messages()
         return Prediction(prediction)
+
+    def check_prompt(self, kinds: Iterable[str], *, allow_untrained: bool = False) -> None:
+        """Raises what predict would raise for a prompt of these kinds, without an image.
+
+        For programs that want to know before they encode one, or which of their tools to offer.
+
+        Args:
+            kinds: of "box", "points", "mask" and "scribble", those that the prompt is made of.
+            allow_untrained: as predict.
+
+        Raises:
+            Unsupported: the bundle lacks this kind of prompt, or its weights were not trained with it.
+            InvalidArgument: no kind, or an unknown one.
+        """
+        self._core.check_prompt(list(kinds), allow_untrained=allow_untrained)
 
     def segment(
         self,

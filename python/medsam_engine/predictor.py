@@ -47,6 +47,8 @@ class Predictor:
         box: ArrayLike | None = None,
         mask_input: ArrayLike | None = None,
         multimask_output: bool = True,
+        *,
+        allow_untrained: bool = False,
     ) -> tuple[NDArray[np.bool_], NDArray[np.float32], NDArray[np.float32]]:
         """Masks for one prompt, with SamPredictor's arguments in its order.
 
@@ -56,6 +58,7 @@ class Predictor:
             box: (4,) x0, y0, x1, y1 in pixels, ends inclusive.
             mask_input: (1, h, w) float32 logits of an earlier call.
             multimask_output: three alternatives, as SamPredictor's default, or one mask.
+            allow_untrained: answer prompts that the weights were not trained with; see Engine.predict.
 
         Returns:
             masks (M, H, W) bool, iou_predictions (M,) float32, low_res_logits (M, h, w) float32.
@@ -70,6 +73,7 @@ class Predictor:
             point_labels=point_labels,
             mask_input=mask_input,
             multimask_output=multimask_output,
+            allow_untrained=allow_untrained,
         )
         if len(prediction) != 1:
             raise InvalidArgument(

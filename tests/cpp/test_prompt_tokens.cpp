@@ -47,6 +47,22 @@ TEST(PromptTokens, PaddingPointsLeaveNoTrace) {
   EXPECT_EQ(tokens_of(plain).coords, tokens_of(padded).coords);
 }
 
+// A box whose points are all padding is a box alone: it gets the points and the scribble that are drawn in it.
+TEST(PromptTokens, ABoxWithPaddingIsABoxAlone) {
+  PromptEncoding drawing = with_masks(MaskInput::scribble);
+  drawing.from_box = FromBox::points_and_scribble;
+  const ImageGeometry geometry = square();
+  const PromptRules rules;
+  const std::vector<float> foreground(32 * 32, 1.0f);
+  const PromptContext context{geometry, rules, drawing, foreground.data(), 32, 32};
+  const PromptTokens alone = prompt_tokens({Box{4, 6, 50, 60}, {}, nullptr, {}}, context, 0);
+  const PromptTokens padded = prompt_tokens({Box{4, 6, 50, 60}, {{0, 0, -1}}, nullptr, {}}, context, 0);
+  EXPECT_EQ(alone.labels, (std::vector<std::int32_t>{1, 1, 1, 1, 2, 3}));
+  EXPECT_EQ(padded.labels, alone.labels);
+  EXPECT_EQ(padded.coords, alone.coords);
+  EXPECT_EQ(padded.drawn, alone.drawn);
+}
+
 TEST(PromptTokens, NothingIsNoPrompt) {
   EXPECT_THROW(tokens_of({}), InvalidArgument);
   EXPECT_THROW(tokens_of({std::nullopt, {{0, 0, -1}}, nullptr, {}}), InvalidArgument);

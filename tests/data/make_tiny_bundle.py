@@ -218,6 +218,16 @@ def main() -> None:
             "mask_input": "logits",
             "from_box": "corners",
         },
+        # All that the graphs take: which prompts are refused is the matter of tests that change this.
+        trained_prompts=[
+            ["box"],
+            ["points"],
+            ["box", "points"],
+            ["box", "mask"],
+            ["points", "mask"],
+            ["box", "points", "mask"],
+            ["mask"],
+        ],
     )
 
 

@@ -116,6 +116,7 @@ def main() -> None:
         folder,
         models,
         prompt={"frame": INPUT, "point_shift": 0.5, "accepts": ["box"], "mask_input": None, "from_box": "corners"},
+        trained_prompts=[["box"]],
         modality={
             "index": {"CT": 3, "MR": 7, "US": 1},
             "experts": {"CT": "a", "MR": "b"},

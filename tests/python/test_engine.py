@@ -15,6 +15,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,9 +82,10 @@ def test_box_ends_at_the_size_are_clamped(engine: Engine, embedding: ImageEmbedd
 
 def test_points_and_a_mask_change_the_answer(engine: Engine, embedding: ImageEmbedding) -> None:
     box = engine.predict(embedding, box=BOX).low_res_logits
-    point = engine.predict(embedding, point_coords=[[60, 45]], point_labels=[1]).low_res_logits
-    both = engine.predict(embedding, BOX, [[60, 45]], [1]).low_res_logits
-    refined = engine.predict(embedding, box=BOX, mask_input=box[0]).low_res_logits
+    click: dict[str, Any] = {"point_coords": [[60, 45]], "point_labels": [1], "allow_untrained": True}
+    point = engine.predict(embedding, **click).low_res_logits
+    both = engine.predict(embedding, BOX, **click).low_res_logits
+    refined = engine.predict(embedding, box=BOX, mask_input=box[0], allow_untrained=True).low_res_logits
     assert box.shape == point.shape == both.shape == refined.shape
     for other in (point, both, refined):
         assert np.abs(other - box).max() > 0.1

@@ -16,8 +16,10 @@ def test_predict_is_the_engines(engine: Engine, image: NDArray[np.uint8], embedd
     predictor.set_image(image)
     assert predictor.is_image_set
     assert predictor.original_size == (HEIGHT, WIDTH)
-    masks, scores, logits = predictor.predict(np.array([[60, 45]]), np.array([1]), box=np.array(BOX))
-    expected = engine.predict(embedding, BOX, [[60, 45]], [1], multimask_output=True)
+    masks, scores, logits = predictor.predict(
+        np.array([[60, 45]]), np.array([1]), box=np.array(BOX), allow_untrained=True
+    )
+    expected = engine.predict(embedding, BOX, [[60, 45]], [1], multimask_output=True, allow_untrained=True)
     np.testing.assert_array_equal(masks, expected.masks[0])
     np.testing.assert_array_equal(scores, expected.iou_predictions[0])
     np.testing.assert_array_equal(logits, expected.low_res_logits[0])
@@ -29,7 +31,7 @@ def test_sams_refinement_loop(engine: Engine, image: NDArray[np.uint8]) -> None:
     predictor.set_image(image)
     _, scores, logits = predictor.predict(box=np.array(BOX))
     best = logits[[scores.argmax()]]
-    masks, _, _ = predictor.predict(box=np.array(BOX), mask_input=best, multimask_output=False)
+    masks, _, _ = predictor.predict(box=np.array(BOX), mask_input=best, multimask_output=False, allow_untrained=True)
     assert masks.shape == (1, HEIGHT, WIDTH)
 
 

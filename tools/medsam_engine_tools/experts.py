@@ -36,6 +36,7 @@ def rules(family: Family, size: str) -> dict[str, Any]:
         "prompts": family.accepts,
         "mask input": family.mask_input,
         "prompts made from a box": family.from_box,
+        "trained prompts": family.trained_prompts,
         "modality index": family.modality_index,
         "companion": None if family.companion is None else family.companion.option,
         "image rules": profiles.load(family.profile).get("image"),

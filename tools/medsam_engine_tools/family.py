@@ -4,10 +4,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from torch import Tensor, nn
+
+# Combinations of prompts, as docs/bundle.md words `trained_prompts`.
+Prompts = tuple[tuple[str, ...], ...]
+BOX_ONLY: Prompts = (("box",),)
+# SAM's training loop: a box or a point first, then points with the mask of the round before, and rounds with nothing
+# new but that mask; a mask never comes alone (Kirillov et al., Segment Anything, arXiv 2304.02643, appendix A).
+SAM_PROMPTS: Prompts = (
+    ("box",),
+    ("points",),
+    ("box", "points"),
+    ("box", "mask"),
+    ("points", "mask"),
+    ("box", "points", "mask"),
+)
 
 
 @dataclass(frozen=True)
@@ -59,6 +73,8 @@ class Family:
     profile: name of the profile that reproduces the published script (profiles/<name>.json); sizes: the published
     sizes, each with what makes the architecture with untrained weights; the checkpoint's tensors tell which it is;
     point_shift, accepts, mask_input, from_box and modality_index: as docs/bundle.md words `prompt` and `modality`;
+    trained_prompts: what the published weights were trained with, which every family has to say, since its graphs take
+    more;
     companion: what else the bundle is made of; input_sizes: by size, where they differ; experts, fallback: where a
     checkpoint is one of several experts, which of them answers a modality, and which any other; fused_encoder: the part
     of the model that the engine's own kernels compute too (fused.py).
@@ -80,6 +96,7 @@ class Family:
     experts: Mapping[str, str] | None = None
     fallback: str | None = None
     fused_encoder: Callable[[nn.Module], nn.Module] | None = None
+    trained_prompts: Prompts = field(kw_only=True)
 
     def build(self, size: str | None = None) -> nn.Module:
         """The architecture with untrained weights, of the first size unless another is named."""

@@ -117,8 +117,11 @@ def is_current(folder: Path, source: Source) -> bool:
         return False
     made = content.get("provenance", {})
     exporter = f"{manifest.EXPORTER} {manifest.exporter_version()}"
-    if content.get("profile") != profiles.load(families.get(source.family).profile):
+    family = families.get(source.family)
+    if content.get("profile") != profiles.load(family.profile):
         return False  # a changed profile, in a source tree
+    if content.get("trained_prompts") != manifest.trained_prompts_entry(family):
+        return False  # of a version that did not state them
     if made.get("checkpoint_sha256") != source.sha256 or made.get("exporter") != exporter:
         return False
     files = [(folder / model["file"], model["sha256"]) for model in content["models"].values()]

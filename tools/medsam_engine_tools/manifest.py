@@ -86,6 +86,11 @@ def prompt_entry(family: Family) -> dict[str, Any]:
     }
 
 
+def trained_prompts_entry(family: Family) -> list[list[str]]:
+    """The combinations of prompts that the family's weights were trained with."""
+    return [list(combination) for combination in family.trained_prompts]
+
+
 def modality_entry(family: Family, experts: Container[str]) -> dict[str, Any]:
     """How the image's modality is used; an expert that is not there has no row in the table."""
     if family.modality_index is not None:
@@ -132,6 +137,7 @@ def build(
         "profile": profiles.load(family.profile),
         "image": {"input_size": parts[0].family.of_size(parts[0].size).input_size},
         "prompt": prompt_entry(family),
+        "trained_prompts": trained_prompts_entry(family),
         **modality_entry(family, experts),
         "models": dict(models),
         **({} if fused is None else {"fused": {"encoder": dict(fused)}}),

@@ -116,6 +116,12 @@ struct EngineInfo {
   std::vector<std::string> modalities;        ///< That the model tells apart; empty: it does not ask.
   bool needs_modality = false;                ///< Whether an image without one of them is refused.
   std::vector<std::string> experts;           ///< Names of the bundle's experts; empty: one model for all.
+  /// The combinations of prompts that the weights were trained with, each or-ed. accepts_* says what the graph takes,
+  /// which is usually more: a prompt that is not in this list gets a wrong mask, and is refused.
+  std::vector<PromptKinds> trained_prompts;
+  /// Whether the bundle states them. false: it was made before it could, and only a box alone counts as trained; export
+  /// it again.
+  bool trained_prompts_stated = false;
 };
 
 /// The embedding cache's counters since the engine was made.
@@ -144,6 +150,9 @@ struct PredictOptions {
   /// Asked on the calling thread before every batch of prompts; true ends the call with Cancelled. nullptr = never.
   /// Must not throw.
   std::function<bool()> cancelled;
+  /// Answers prompts that the weights were not trained with (EngineInfo::trained_prompts). For research: their masks
+  /// are usually wrong.
+  bool allow_untrained = false;
 };
 
 /// How Engine::segment runs.
@@ -212,9 +221,13 @@ class MEDSAM_ENGINE_EXPORT Engine {
 
   /// Answers prompts about an encoded image (tens of ms each on a CPU). Zero prompts give an empty Prediction.
   /// A prompt's result does not depend on the other prompts of the call. InvalidArgument, ModelError (embedding of
-  /// another model), Unsupported (a kind of prompt the bundle lacks), BackendError.
+  /// another model), Unsupported (a kind of prompt the bundle lacks, or that its weights were not trained with),
+  /// BackendError.
   [[nodiscard]] Prediction predict(const ImageEmbedding& embedding, const std::vector<Prompt>& prompts,
                                    const PredictOptions& options = {}) const;
+  /// Raises what predict would raise for the kinds of a prompt, without an image: for a host that wants to know before
+  /// it encodes one, or which of its tools to offer. Unsupported; InvalidArgument (none). Works after fork, too.
+  void check_prompt(PromptKinds kinds, const PredictOptions& options = {}) const;
 
   /// encode + one box a label: writes label k + 1 for boxes[k] into `out` (H, W), 0 elsewhere; where masks overlap, the
   /// profile decides (the later box wins in the published ones, the smaller in `clinical`). Decodes in small batches,

@@ -54,6 +54,14 @@ enum {
   MEDSAM_LOG_WARNING = 1  ///< Something asked for was not possible; the engine goes on without it.
 };
 
+/// The kinds of input that a prompt is made of; a combination of them is their bits or-ed.
+enum {
+  MEDSAM_PROMPT_BOX = 1,      ///< A box.
+  MEDSAM_PROMPT_POINTS = 2,   ///< Points of label 1 or 0.
+  MEDSAM_PROMPT_MASK = 4,     ///< Logits of an earlier prediction.
+  MEDSAM_PROMPT_SCRIBBLE = 8  ///< Strokes.
+};
+
 /// Receives a message, one line that lives for the call. Called on any thread, several at once: those that call the
 /// engine, and those that compile models for it. `context` is the pointer given beside the callback. Like every
 /// callback it must return: no longjmp. A C++ exception is dropped here.
@@ -223,6 +231,12 @@ typedef struct medsam_engine_info {
   const char* const* certificates;     ///< The bundle's, as "encoder/decoder" precisions; certificate_count of them.
   const int32_t* certificate_origins;  ///< Whose word each is: MEDSAM_CERTIFICATE_*.
   size_t certificate_count;            ///< 0: there are none.
+  /// The combinations of MEDSAM_PROMPT_* that the weights were trained with; trained_prompt_count of them. The graph
+  /// takes more (accepts_*), but a prompt that is not in this list gets a wrong mask, and is refused.
+  const int32_t* trained_prompts;
+  size_t trained_prompt_count;     ///< At least 1.
+  int32_t trained_prompts_stated;  ///< 0: the bundle is too old to say; a box alone is assumed. Export it again.
+  int32_t reserved2;               ///< 0.
 } medsam_engine_info;
 
 /// The embedding cache's counters since the engine was made.
@@ -266,7 +280,8 @@ typedef struct medsam_encode_options {
 } medsam_encode_options;
 
 /// One object to segment: a box, points, or both; optionally a mask or a scribble to start from. At least one of them.
-/// What the model does not take (medsam_engine_info.accepts_*) is MEDSAM_UNSUPPORTED.
+/// What the model does not take (medsam_engine_info.accepts_*) is MEDSAM_UNSUPPORTED, and so is a combination that its
+/// weights were not trained with (medsam_engine_info.trained_prompts).
 typedef struct medsam_prompt {
   size_t size;                 ///< Set by medsam_prompt_init.
   const medsam_box* box;       ///< NULL (default) = none.
@@ -290,6 +305,8 @@ typedef struct medsam_predict_options {
   int32_t reserved;                     ///< 0.
   medsam_cancelled_callback cancelled;  ///< Before every batch of prompts; NULL (default) = never.
   void* cancelled_context;              ///< Given to `cancelled`.
+  int32_t allow_untrained;  ///< 1 = answer prompts that the weights were not trained with. For research only.
+  int32_t reserved2;        ///< 0.
 } medsam_predict_options;
 
 /// How an image is segmented in one go.

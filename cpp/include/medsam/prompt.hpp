@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace medsam {
@@ -33,8 +34,33 @@ struct ScribbleView {
   std::int64_t row_stride = 0;         ///< Bytes from a row to the next, at least the width.
 };
 
+/// The kinds of input that a prompt is made of. A combination of them is their bits or-ed: box | points.
+enum class PromptKinds : std::uint8_t {
+  none = 0,
+  box = 1,
+  points = 2,    ///< Points of label 1 or 0; those of label -1 are none.
+  mask = 4,      ///< Logits of an earlier prediction, Prompt::mask_input.
+  scribble = 8,  ///< Strokes, in either of the two ways in which Prompt takes them.
+};
+
+/// Both combinations together.
+constexpr PromptKinds operator|(PromptKinds a, PromptKinds b) {
+  return static_cast<PromptKinds>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
+}
+/// What both combinations have.
+constexpr PromptKinds operator&(PromptKinds a, PromptKinds b) {
+  return static_cast<PromptKinds>(static_cast<unsigned>(a) & static_cast<unsigned>(b));
+}
+
+/// The kinds' names, as bundles, messages and Python write them.
+inline constexpr std::pair<PromptKinds, const char*> kPromptKindNames[] = {{PromptKinds::box, "box"},
+                                                                           {PromptKinds::points, "points"},
+                                                                           {PromptKinds::mask, "mask"},
+                                                                           {PromptKinds::scribble, "scribble"}};
+
 /// One object to segment: a box, points, or both; optionally a mask or a scribble to start from. At least one of them.
-/// What a model does not take (EngineInfo::accepts_*) is Unsupported.
+/// What a model does not take (EngineInfo::accepts_*) is Unsupported, and so is a combination that its weights were not
+/// trained with (EngineInfo::trained_prompts), unless PredictOptions::allow_untrained is set.
 struct Prompt {
   std::optional<Box> box;     ///< A box around the object.
   std::vector<Point> points;  ///< Clicks, in any order.

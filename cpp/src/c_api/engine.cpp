@@ -111,6 +111,9 @@ medsam_status medsam_engine_get_info(const medsam_engine* engine, medsam_engine_
     out.certificates = held->certificates.data();
     out.certificate_origins = held->certificate_origins.data();
     out.certificate_count = held->certificates.size();
+    out.trained_prompts = held->trained_prompts.data();
+    out.trained_prompt_count = held->trained_prompts.size();
+    out.trained_prompts_stated = from.trained_prompts_stated ? 1 : 0;
     out.modality_count = held->modalities.size();
     out.expert_count = held->experts.size();
     out.embedding_shape = from.embedding_shape.data();

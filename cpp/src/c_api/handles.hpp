@@ -27,13 +27,16 @@ struct LoadedEngine {
     for (const std::string& name : certificate_names) certificates.push_back(name.c_str());
     for (const std::string& name : engine.info().modalities) modalities.push_back(name.c_str());
     for (const std::string& name : engine.info().experts) experts.push_back(name.c_str());
+    for (const PromptKinds kinds : engine.info().trained_prompts) {
+      trained_prompts.push_back(static_cast<std::int32_t>(kinds));
+    }
   }
 
   Engine engine;
   std::vector<const char*> certified, modalities, experts;  // views of engine.info()
   std::vector<std::string> certificate_names;
   std::vector<const char*> certificates;  // views of them
-  std::vector<std::int32_t> certificate_origins;
+  std::vector<std::int32_t> certificate_origins, trained_prompts;
 };
 
 enum class HandleKind : std::uint8_t { engine = 1, embedding = 2, prediction = 3 };

@@ -146,8 +146,10 @@ EncodeOptions to_options(const medsam_encode_options* options) {
 PredictOptions to_options(const medsam_predict_options* options) {
   const auto in = load(options, sized<medsam_predict_options>(), "predict options");
   check_reserved(in.reserved, "predict options");
+  check_reserved(in.reserved2, "predict options");
   PredictOptions out;
   out.multimask_output = checked_flag(in.multimask_output, "multimask_output");
+  out.allow_untrained = checked_flag(in.allow_untrained, "allow_untrained");
   out.cancelled = cancelled(in.cancelled, in.cancelled_context);
   return out;
 }

@@ -23,6 +23,8 @@ inline constexpr std::size_t kFirstSize<medsam_engine_options> = offsetof(medsam
                                                                           trust_bundle_certificates);
 template <>
 inline constexpr std::size_t kFirstSize<medsam_engine_info> = offsetof(medsam_engine_info, certificates);
+template <>
+inline constexpr std::size_t kFirstSize<medsam_predict_options> = offsetof(medsam_predict_options, allow_untrained);
 
 /// InvalidArgument unless a version of the struct can have `size`. One that is larger than this library's is refused:
 /// it may hold a wish that would go unheard.

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from medsam_engine import CertificateInfo, Engine, __version__, find_bundle, simd_target
+from medsam_engine import CertificateInfo, Engine, EngineInfo, __version__, find_bundle, simd_target
 from medsam_engine.cli.terminal import plain
 from medsam_engine.cli.tune import in_words
 
@@ -43,6 +43,28 @@ def _certificate_rows(certificates: tuple[CertificateInfo, ...]) -> list[tuple[s
     return rows or [("certificates", "none")]
 
 
+_PLURALS = {"box": "boxes", "points": "points", "mask": "masks", "scribble": "scribbles"}
+
+
+def _combination(kinds: tuple[str, ...]) -> str:
+    first, *others = (_PLURALS[kind] for kind in kinds)
+    return f"{first} with {' and '.join(others)}" if others else first
+
+
+def _prompts(about: EngineInfo) -> str:
+    """What the weights were trained with, and what the graph only takes."""
+    known = ", ".join(_combination(kinds) for kinds in about.trained_prompts)
+    takes = {"points": about.accepts_points, "mask": about.accepts_mask and not about.accepts_scribble}
+    takes["scribble"] = about.accepts_scribble
+    trained = {kind for kinds in about.trained_prompts for kind in kinds}
+    only_taken = ", ".join(_PLURALS[kind] for kind, taken in takes.items() if taken and kind not in trained)
+    if not about.trained_prompts_stated:
+        unknown = "assumed; the bundle does not say what its weights were trained with: export it again"
+        return f"{known} ({unknown})" + (f"; {only_taken} (the graph takes them)" if only_taken else "")
+    untrained = "the graph takes them; the weights were not trained with them"
+    return f"{known} (trained)" + (f"; {only_taken} ({untrained})" if only_taken else "")
+
+
 def info(
     bundle: Annotated[
         Path | None, typer.Argument(help="Model folder; else $MEDSAM_ENGINE_BUNDLE, else the one that was fetched.")
@@ -58,14 +80,13 @@ def info(
     table = Table(title=plain(folder), title_justify="left", show_header=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    kinds = {"points": about.accepts_points, "masks": about.accepts_mask, "scribbles": about.accepts_scribble}
     rows = [
         ("family", about.family),
         ("profile", about.profile),
         ("input", f"{about.input_size} x {about.input_size} pixels"),
         ("image embedding", " x ".join(map(str, about.embedding_shape))),
         ("low_res_logits", " x ".join(map(str, about.mask_shape))),
-        ("prompts", ", ".join(["boxes"] + [name for name, taken in kinds.items() if taken])),
+        ("prompts", _prompts(about)),
         ("modalities", ", ".join(about.modalities) or "not asked for"),
         ("experts", ", ".join(about.experts) or "one model for all"),
         ("model hash", about.model_hash),

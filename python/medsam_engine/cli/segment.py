@@ -84,9 +84,17 @@ def segment(
         typer.Option(
             metavar="X,Y,LABEL",
             help="1 in the object, 0 outside. All points, and at most one box, are one object. "
-            "Not in volumes of several slices.",
+            "Only for weights that were trained with points (see `info`), and not in volumes of several slices.",
         ),
     ] = None,
+    allow_untrained: Annotated[
+        bool,
+        typer.Option(
+            "--allow-untrained",
+            help="Answer prompts that the weights were not trained with (see `info`). For research: "
+            "their masks are usually wrong.",
+        ),
+    ] = False,
     window: Annotated[
         str | None,
         typer.Option(
@@ -164,11 +172,11 @@ def segment(
         )
     if source.is_volume and points[0]:  # of one slice, which is an image
         flat = LabelledBoxes(prompts.boxes[:, [0, 1, 3, 4]], prompts.labels)
-        labels = label_image(engine, pixels[0], flat, points, steps)[np.newaxis]
+        labels = label_image(engine, pixels[0], flat, points, steps, allow_untrained=allow_untrained)[np.newaxis]
     elif source.is_volume:
         labels = label_volume(engine, pixels, prompts, console, steps)
     else:
-        labels = label_image(engine, pixels, prompts, points, steps)
+        labels = label_image(engine, pixels, prompts, points, steps, allow_untrained=allow_untrained)
     unchanged.check()
     with steps.step("write"):
         written = io.write(output, labels, source)

@@ -19,8 +19,15 @@ def label_image(
     prompts: LabelledBoxes,
     points: tuple[list[list[float]], list[int]],
     steps: Steps,
+    *,
+    allow_untrained: bool,
 ) -> NDArray[np.generic]:
-    """The label map (H, W) of an image's boxes, or of its points with at most one box, which are one object."""
+    """The label map (H, W) of an image's boxes, or of its points with at most one box, which are one object.
+
+    allow_untrained: as Engine.predict, for points. Raises Unsupported before the image is encoded.
+    """
+    kinds = {"box": len(prompts.boxes) > 0, "points": len(points[0]) > 0}
+    engine.check_prompt([kind for kind, given in kinds.items() if given], allow_untrained=allow_untrained)
     with steps.step("encode image"):
         embedding = engine.encode(pixels)
     with steps.step("decode prompts"):
@@ -31,6 +38,7 @@ def label_image(
             box=prompts.boxes[0] if len(prompts.boxes) else None,
             point_coords=points[0],
             point_labels=points[1],
+            allow_untrained=allow_untrained,
         )
         return prediction.mask(0).astype(np.uint8)
 

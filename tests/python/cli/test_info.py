@@ -23,6 +23,27 @@ def test_a_bundle_is_described(
         assert word in out
 
 
+def test_what_is_trained_and_what_the_graph_only_takes(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "250")
+    copy = Path(shutil.copytree(bundle, tmp_path / "copy"))
+    manifest = json.loads((copy / "manifest.json").read_text())
+    untrained = "the graph takes them; the weights were not trained with them"
+    for trained, words in (
+        ([["box"]], f"boxes (trained); points, masks ({untrained})"),
+        ([["box"], ["box", "points"]], f"boxes, boxes with points (trained); masks ({untrained})"),
+        ([["points"], ["box", "points", "mask"]], "points, boxes with points and masks (trained) "),
+        (None, "trained with: export it again); points, masks (the graph takes them)"),
+    ):
+        manifest.pop("trained_prompts", None)
+        if trained is not None:
+            manifest["trained_prompts"] = trained
+        (copy / "manifest.json").write_text(json.dumps(manifest))
+        assert run(["info", str(copy)]) == 0
+        assert words in capsys.readouterr().out
+
+
 def test_a_corrupt_bundle_is_one_line(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     broken = tmp_path / "broken"
     shutil.copytree(bundle, broken)

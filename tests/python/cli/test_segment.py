@@ -61,11 +61,26 @@ def test_points_and_one_box_are_one_object(
     tmp_path: Path, picture: Path, image: NDArray[np.uint8], engine: Engine
 ) -> None:
     mask = tmp_path / "mask.png"
-    points = ["--point", "60,45,1", "--point", "5,5,0"]
+    points = ["--point", "60,45,1", "--point", "5,5,0", "--allow-untrained"]
     assert run(["segment", str(picture), *points, "--box", BOX_TEXT, "-o", str(mask)]) == 0
-    expected = engine.predict(engine.encode(image), BOX, [[60, 45], [5, 5]], [1, 0]).mask(0)
+    expected = engine.predict(engine.encode(image), BOX, [[60, 45], [5, 5]], [1, 0], allow_untrained=True).mask(0)
     np.testing.assert_array_equal(pixels(mask), expected)
-    assert run(["segment", str(picture), "--point", "60,45,1", "-o", str(mask), "--profile", "clinical"]) == 0
+    assert run(["segment", str(picture), *points, "-o", str(mask), "--profile", "clinical"]) == 0
+
+
+@pytest.mark.parametrize(("box", "got"), [([], "points"), (["--box", BOX_TEXT], "box + points")])
+def test_points_that_the_weights_do_not_know_are_refused_before_the_image_is_encoded(
+    tmp_path: Path, picture: Path, capsys: pytest.CaptureFixture[str], box: list[str], got: str
+) -> None:
+    mask = tmp_path / "mask.png"
+    assert run(["segment", str(picture), "--point", "60,45,1", *box, "-o", str(mask)]) == 2
+    err = capsys.readouterr().err
+    assert err.splitlines()[-1] == (
+        f"medsam-engine: prompt: got {got}, which the weights of litemedsam were not trained with (trained: box); give "
+        "a box alone, or set allow_untrained (--allow-untrained) for research"
+    )
+    assert "encode image" not in err
+    assert not mask.exists()
 
 
 def test_16_bit_grey_and_notes(

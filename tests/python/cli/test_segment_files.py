@@ -231,7 +231,7 @@ def test_points_on_one_slice(tmp_path: Path, bundle: Path, monkeypatch: pytest.M
     Image.fromarray(values).save(tmp_path / "a.png")
     for name, expected in (("a.nii.gz", (1, 64, 80)), ("a.png", (64, 80))):
         for k, boxes in enumerate(([], ["--box", "22,14,58,46"])):
-            prompts = ["--point", "40,30,1", "--point", "5,5,0", *boxes]
+            prompts = ["--point", "40,30,1", "--point", "5,5,0", "--allow-untrained", *boxes]
             output = tmp_path / f"{name}.{k}.nrrd"
             assert run(["segment", str(tmp_path / name), *prompts, "-o", str(output)]) == 0
             labels = io.read_labels(output)[0]

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from medsam_engine_tools import families, onnx_export, parity, profiles
 from medsam_engine_tools.errors import ExportError
 from medsam_engine_tools.export import check_target, export
-from medsam_engine_tools.family import Family, Graph, TensorSpec
+from medsam_engine_tools.family import BOX_ONLY, Family, Graph, TensorSpec
 
 SIDE, CHANNELS = 16, 4
 TABLE = {"CT": "3D", "MR": "3D", "US": "US", "OCT": "OCT"}
@@ -48,11 +48,12 @@ def graphs(model: nn.Module) -> tuple[Graph, ...]:
     )
 
 
-TINY = Family("tiny", SIDE, SIDE, "daft", {"one": partial(Tiny, 1)}, graphs, experts=TABLE, fallback="general")
-OTHER = Family("other", SIDE, SIDE, "litemedsam", {"two": partial(Tiny, 2)}, graphs)
-BIG = Family("big", 2 * SIDE, SIDE, "litemedsam", {"three": partial(Tiny, 3)}, graphs)
-LINEAR = Family("linear", SIDE, SIDE, "medficientsam", {"four": partial(Tiny, 4)}, graphs)
-SHIFTED = Family("shifted", SIDE, SIDE, "litemedsam", {"five": partial(Tiny, 5)}, graphs, point_shift=0.0)
+BoxFamily = partial(Family, trained_prompts=BOX_ONLY)
+TINY = BoxFamily("tiny", SIDE, SIDE, "daft", {"one": partial(Tiny, 1)}, graphs, experts=TABLE, fallback="general")
+OTHER = BoxFamily("other", SIDE, SIDE, "litemedsam", {"two": partial(Tiny, 2)}, graphs)
+BIG = BoxFamily("big", 2 * SIDE, SIDE, "litemedsam", {"three": partial(Tiny, 3)}, graphs)
+LINEAR = BoxFamily("linear", SIDE, SIDE, "medficientsam", {"four": partial(Tiny, 4)}, graphs)
+SHIFTED = BoxFamily("shifted", SIDE, SIDE, "litemedsam", {"five": partial(Tiny, 5)}, graphs, point_shift=0.0)
 
 
 @pytest.fixture

@@ -125,7 +125,9 @@ def test_a_whole_bundle_is_used_again(fetched: Path, monkeypatch: pytest.MonkeyP
     assert fetch("litemedsam", fetched) == fetched
 
 
-@pytest.mark.parametrize("change", ["bytes", "absent", "weights", "exporter", "profile"])
+@pytest.mark.parametrize(
+    "change", ["bytes", "absent", "weights", "exporter", "profile", "no trained prompts", "more trained prompts"]
+)
 def test_another_or_damaged_bundle_is_not(fetched: Path, change: str) -> None:
     source = SOURCES["litemedsam"]
     assert fetch_module.is_current(fetched, source)
@@ -143,6 +145,10 @@ def test_another_or_damaged_bundle_is_not(fetched: Path, change: str) -> None:
         source = dataclasses.replace(source, sha256="0" * 64)
     elif change == "exporter":
         content["provenance"]["exporter"] = "medsam_engine_tools 0.0.1"
+    elif change == "no trained prompts":
+        del content["trained_prompts"]
+    elif change == "more trained prompts":
+        content["trained_prompts"].append(["points"])
     else:
         content["profile"]["prompt"] = {"box_rounding": "none"}
     path.write_text(json.dumps(content))

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import medsam_engine
-from medsam_engine_tools import manifest, profiles
+from medsam_engine_tools import families, manifest, profiles
 from medsam_engine_tools.errors import ExportError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -36,7 +36,7 @@ def documented() -> dict[str, Any]:
 
 def test_fields_are_the_documented_ones(content: dict[str, Any], documented: dict[str, Any]) -> None:
     assert set(content) == {*documented, "fused"}
-    for key in ("schema_version", "family", "image", "prompt"):
+    for key in ("schema_version", "family", "image", "prompt", "trained_prompts"):
         assert content[key] == documented[key]
     assert set(content["models"]) == set(documented["models"]) == set(content["parity"])
     assert set(content["provenance"]) == set(documented["provenance"])
@@ -48,6 +48,33 @@ def test_certificates_are_those_of_these_models(content: dict[str, Any], bundle:
     assert content["certificates"] == manifest.shipped_certificates(content["models"])
     assert all(certificate["model_hash"] == digest for certificate in content["certificates"])
     assert manifest.shipped_certificates({"encoder": content["models"]["encoder"]}) == []
+
+
+# A wrong line here would let a prompt through that gives wrong masks: stated a second time, by hand.
+ALL_BUT_A_MASK_ALONE = {"box", "points", "box points", "box mask", "points mask", "box points mask"}
+TRAINED = {
+    "litemedsam": {"box"},
+    "rep_medsam": {"box"},
+    "medficientsam": {"box"},
+    "medficientsam_torch": {"box"},
+    "daft": {"box"},
+    "efficientvit_sam": ALL_BUT_A_MASK_ALONE,
+    "mcp_medsam": {"box"},
+    "medsam": {"box"},
+    "swin_litemedsam": {"box points scribble"},  # a box alone gets the others, by `from_box`
+    "sam": ALL_BUT_A_MASK_ALONE,
+    "mobile_sam": ALL_BUT_A_MASK_ALONE,
+}
+
+
+def test_every_family_states_what_its_weights_were_trained_with() -> None:
+    stated = {name: manifest.trained_prompts_entry(families.get(name)) for name in families.REGISTRY}
+    assert {name: {" ".join(kinds) for kinds in listed} for name, listed in stated.items()} == TRAINED
+    assert all(len(listed) == len(TRAINED[name]) for name, listed in stated.items()), "no combination twice"
+    for name, listed in stated.items():
+        if any("scribble" in kinds for kinds in listed):
+            assert families.get(name).mask_input == "scribble"
+            assert families.get(name).from_box == "points_and_scribble"
 
 
 @pytest.mark.parametrize("key", ["encoder", "decoder"])

@@ -6,7 +6,7 @@ from __future__ import annotations
 from functools import partial
 
 from medsam_engine_tools.families.efficientvit_sam import build
-from medsam_engine_tools.family import Family
+from medsam_engine_tools.family import BOX_ONLY, Family
 from medsam_engine_tools.nn.efficient_vit import L0
 from medsam_engine_tools.sam import sam_graphs
 
@@ -32,6 +32,7 @@ FAMILY = Family(
     input_size=INPUT_SIZE,
     prompt_frame=INPUT_SIZE,
     profile="daft",
+    trained_prompts=BOX_ONLY,
     sizes={"l0": partial(build, L0, INPUT_SIZE, INPUT_SIZE)},
     graphs=partial(sam_graphs, input_size=INPUT_SIZE, frame=INPUT_SIZE),
     experts=EXPERTS,

@@ -7,7 +7,7 @@ from functools import partial
 
 from torch import nn
 
-from medsam_engine_tools.family import Family, Graph
+from medsam_engine_tools.family import SAM_PROMPTS, Family, Graph
 from medsam_engine_tools.nn.efficient_vit import L0, L1, L2, NORM_EPS, XL0, XL1, EfficientVit, Size
 from medsam_engine_tools.nn.mask_decoder import MaskDecoder
 from medsam_engine_tools.nn.prompt_encoder import PromptEncoder
@@ -45,6 +45,7 @@ FAMILY = Family(
     input_size=512,
     prompt_frame=PROMPT_FRAME,
     profile="efficientvit_sam",
+    trained_prompts=SAM_PROMPTS,
     sizes={key: partial(build, SIZES[key], input_size, PROMPT_FRAME) for key, input_size in INPUT_SIZES.items()},
     graphs=graphs,
     input_sizes=INPUT_SIZES,

@@ -6,7 +6,7 @@ from __future__ import annotations
 from functools import partial
 from operator import attrgetter
 
-from medsam_engine_tools.family import Family
+from medsam_engine_tools.family import BOX_ONLY, Family
 from medsam_engine_tools.nn.mask_decoder import MaskDecoder
 from medsam_engine_tools.nn.prompt_encoder import PromptEncoder
 from medsam_engine_tools.nn.tiny_vit import TinyVit
@@ -26,6 +26,7 @@ FAMILY = Family(
     input_size=INPUT_SIZE,
     prompt_frame=INPUT_SIZE,
     profile="litemedsam",
+    trained_prompts=BOX_ONLY,
     sizes={"tiny_vit": build},
     graphs=partial(sam_graphs, input_size=INPUT_SIZE, frame=INPUT_SIZE),
     fused_encoder=attrgetter("image_encoder"),

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from medsam_engine_tools import clip_folder
 from medsam_engine_tools.errors import ExportError
-from medsam_engine_tools.family import Companion, Family, Graph, TensorSpec
+from medsam_engine_tools.family import BOX_ONLY, Companion, Family, Graph, TensorSpec
 from medsam_engine_tools.nn.clip import ImageFeatures
 from medsam_engine_tools.nn.mcp import CLIP_FEATURES, McpMaskDecoder, McpPromptEncoder
 from medsam_engine_tools.nn.tiny_vit import TinyVit
@@ -166,6 +166,7 @@ FAMILY = Family(
     input_size=INPUT_SIZE,
     prompt_frame=INPUT_SIZE,
     profile="mcp_medsam",
+    trained_prompts=BOX_ONLY,
     sizes={"tiny_vit": build},
     graphs=graphs,
     accepts=("box",),

@@ -6,7 +6,7 @@ from __future__ import annotations
 from functools import partial
 
 from medsam_engine_tools.families.efficientvit_sam import build
-from medsam_engine_tools.family import Family
+from medsam_engine_tools.family import BOX_ONLY, Family
 from medsam_engine_tools.nn.efficient_vit import L0, L1, L2
 from medsam_engine_tools.sam import sam_graphs
 
@@ -21,6 +21,7 @@ def family(name: str, point_shift: float) -> Family:
         input_size=INPUT_SIZE,
         prompt_frame=INPUT_SIZE,
         profile=name,
+        trained_prompts=BOX_ONLY,
         sizes={key: partial(build, size, INPUT_SIZE, INPUT_SIZE, point_shift) for key, size in SIZES.items()},
         graphs=partial(sam_graphs, input_size=INPUT_SIZE, frame=INPUT_SIZE),
         point_shift=point_shift,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from medsam_engine_tools.family import Family
+from medsam_engine_tools.family import BOX_ONLY, Family
 from medsam_engine_tools.nn.image_vit import VIT_B, VIT_H, VIT_L, ImageVit, Size
 from medsam_engine_tools.nn.mask_decoder import MaskDecoder
 from medsam_engine_tools.nn.prompt_encoder import PromptEncoder
@@ -25,6 +25,7 @@ FAMILY = Family(
     input_size=INPUT_SIZE,
     prompt_frame=INPUT_SIZE,
     profile="medsam",
+    trained_prompts=BOX_ONLY,
     sizes={"vit_b": partial(build, VIT_B), "vit_l": partial(build, VIT_L), "vit_h": partial(build, VIT_H)},
     graphs=partial(sam_graphs, input_size=INPUT_SIZE, frame=INPUT_SIZE),
 )

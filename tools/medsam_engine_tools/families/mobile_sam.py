@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from medsam_engine_tools.family import Family
+from medsam_engine_tools.family import SAM_PROMPTS, Family
 from medsam_engine_tools.nn.mask_decoder import MaskDecoder
 from medsam_engine_tools.nn.prompt_encoder import PromptEncoder
 from medsam_engine_tools.nn.tiny_vit import TinyVit
@@ -26,6 +26,7 @@ FAMILY = Family(
     input_size=INPUT_SIZE,
     prompt_frame=INPUT_SIZE,
     profile="mobile_sam",
+    trained_prompts=SAM_PROMPTS,
     sizes={"vit_t": build},
     graphs=partial(sam_graphs, input_size=INPUT_SIZE, frame=INPUT_SIZE),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from medsam_engine_tools.family import Family
+from medsam_engine_tools.family import BOX_ONLY, Family
 from medsam_engine_tools.nn.mask_decoder import MaskDecoder
 from medsam_engine_tools.nn.prompt_encoder import PromptEncoder
 from medsam_engine_tools.nn.rep_vit import RepVit, Stage
@@ -26,6 +26,7 @@ FAMILY = Family(
     input_size=INPUT_SIZE,
     prompt_frame=INPUT_SIZE,
     profile="rep_medsam",
+    trained_prompts=BOX_ONLY,
     sizes={"m1_0": build},
     graphs=partial(sam_graphs, input_size=INPUT_SIZE, frame=INPUT_SIZE),
 )

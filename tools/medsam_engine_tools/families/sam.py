@@ -9,5 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from medsam_engine_tools.families import medsam
+from medsam_engine_tools.family import SAM_PROMPTS
 
-FAMILY = replace(medsam.FAMILY, name="sam", profile="sam")
+FAMILY = replace(medsam.FAMILY, name="sam", profile="sam", trained_prompts=SAM_PROMPTS)

@@ -120,4 +120,5 @@ FAMILY = Family(
     graphs=graphs,
     mask_input="scribble",
     from_box="points_and_scribble",
+    trained_prompts=(("box", "points", "scribble"),),  # a box alone gets its points and scribble from `from_box`
 )
