@@ -108,9 +108,17 @@ MaskCrop mask_crop(const ImageGeometry& g, std::int64_t low_height, std::int64_t
   return {side(g.new_height, low_height), side(g.new_width, low_width)};
 }
 
+std::string box_text(std::int64_t index, std::initializer_list<double> numbers) {
+  std::string text;
+  for (const double number : numbers) text += (text.empty() ? "(" : ", ") + number_text(number);
+  return "boxes[" + std::to_string(index) + "]: got " + text + ")";
+}
+
 Box checked_box(const Box& box, std::int64_t height, std::int64_t width, std::int64_t index) {
-  const std::string name = "box " + std::to_string(index) + ": got (" + number_text(box.x0) + ", " +
-                           number_text(box.y0) + ", " + number_text(box.x1) + ", " + number_text(box.y1) + ")";
+  return checked_box(box, height, width, box_text(index, {box.x0, box.y0, box.x1, box.y1}));
+}
+
+Box checked_box(const Box& box, std::int64_t height, std::int64_t width, const std::string& name) {
   if (!std::isfinite(box.x0) || !std::isfinite(box.y0) || !std::isfinite(box.x1) || !std::isfinite(box.y1)) {
     throw InvalidArgument(name + ", expected finite numbers");
   }

@@ -8,6 +8,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
+#include <string>
 #include <vector>
 
 #include "medsam/image.hpp"
@@ -61,6 +63,11 @@ MaskCrop mask_crop(const ImageGeometry& geometry, std::int64_t low_height, std::
 /// The box with ends equal to the image's size clamped to the last index. InvalidArgument, naming box `index`, when an
 /// end is not finite, reversed or outside.
 Box checked_box(const Box& box, std::int64_t height, std::int64_t width, std::int64_t index);
+/// The same of what an error calls `name`, a box_text.
+Box checked_box(const Box& box, std::int64_t height, std::int64_t width, const std::string& name);
+
+/// How an error begins: "boxes[3]: got (0, 0, 200, 10)". Counted from 0, as callers index their array.
+std::string box_text(std::int64_t index, std::initializer_list<double> numbers);
 
 /// InvalidArgument, naming point `index` of prompt `prompt`, when it is not finite, outside, or of an unknown label.
 void check_point(const Point& point, std::int64_t height, std::int64_t width, std::int64_t prompt, std::int64_t index);

@@ -85,9 +85,8 @@ bool whole(double v) { return v == std::floor(v); }
 }  // namespace
 
 Box3D checked_box3d(const Box3D& box, std::int64_t depth, std::int64_t height, std::int64_t width, std::int64_t index) {
-  checked_box({box.x0, box.y0, box.x1, box.y1}, height, width, index);
-  const std::string name =
-      "box " + std::to_string(index) + ": got z from " + number_text(box.z0) + " to " + number_text(box.z1);
+  const std::string name = box_text(index, {box.x0, box.y0, box.z0, box.x1, box.y1, box.z1});
+  checked_box({box.x0, box.y0, box.x1, box.y1}, height, width, name);
   if (!std::isfinite(box.z0) || !std::isfinite(box.z1) || !whole(box.z0) || !whole(box.z1)) {
     throw InvalidArgument(name + ", expected whole slice numbers");
   }

@@ -75,7 +75,7 @@ TEST_F(CommaLocaleTest, MessagesHaveAPoint) {
             std::string::npos);
   EXPECT_NE(message([] {
               checked_box3d({0, 0, 0.25, 1, 1, 2}, 10, 20, 20, 0);
-            }).find("z from 0.25 to 2"),
+            }).find("(0, 0, 0.25, 1, 1, 2)"),
             std::string::npos);
 }
 

@@ -111,8 +111,8 @@ TEST_F(FolderTest, ABrokenCaseIsReportedAndTheRestGoOn) {
   EXPECT_EQ(ended,
             (std::vector<std::string>{"2DBox_a.npz", "2DBox_b.npz", "2DBox_c.npz", "2DBox_d.npz", "2DBox_e.npz"}));
   EXPECT_NE(report.cases[1].message.find("no ZIP"), std::string::npos) << report.cases[1].message;
-  EXPECT_NE(report.cases[2].message.find("box 0"), std::string::npos) << report.cases[2].message;
-  EXPECT_NE(report.cases[3].message.find("box 0"), std::string::npos) << report.cases[3].message;
+  EXPECT_NE(report.cases[2].message.find("boxes[0]"), std::string::npos) << report.cases[2].message;
+  EXPECT_NE(report.cases[3].message.find("boxes[0]"), std::string::npos) << report.cases[3].message;
   EXPECT_EQ(answers(), 2U);
 }
 

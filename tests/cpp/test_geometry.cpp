@@ -111,7 +111,7 @@ TEST(CheckedBox, NamesTheBoxAndTheRange) {
     FAIL();
   } catch (const InvalidArgument& e) {
     const std::string text = e.what();
-    EXPECT_NE(text.find("box 3: got (0, 0, 200, 10)"), std::string::npos) << text;
+    EXPECT_NE(text.find("boxes[3]: got (0, 0, 200, 10)"), std::string::npos) << text;
     EXPECT_NE(text.find("0 <= x <= 99"), std::string::npos) << text;
   }
 }

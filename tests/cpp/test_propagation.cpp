@@ -55,6 +55,20 @@ TEST(CheckedBox3D, RefusesWhatIsNoBoxInTheVolume) {
   }
 }
 
+TEST(CheckedBox3D, NamesTheBoxWithAllItsNumbers) {
+  for (const Box3D& box : {Box3D{5, 1, 2, 40, 9, 6}, Box3D{5, 1, 2, 9, 9, 60}, Box3D{5, 1, 2, 9, 9, 1}}) {
+    try {
+      checked_box3d(box, 20, 10, 10, 3);
+      FAIL();
+    } catch (const InvalidArgument& e) {
+      const std::string text = e.what();
+      const std::string named = "boxes[3]: got (5, 1, 2, " + std::to_string(static_cast<int>(box.x1)) + ", 9, " +
+                                std::to_string(static_cast<int>(box.z1)) + ")";
+      EXPECT_EQ(text.find(named), 0u) << text;
+    }
+  }
+}
+
 class NextBoxTest : public ::testing::Test {
  protected:
   // A 64 x 32 image in a 32 x 32 input, prompt frame 32: scale 1/2.

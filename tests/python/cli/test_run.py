@@ -153,11 +153,11 @@ def test_broken_cases_are_reported_and_the_rest_go_on(runner: Runner, cases: Pat
         "2DBox_truncated": "truncated",
         "2DBox_keys": "no key imgs (keys: image.npy, boxes.npy)",
         "2DBox_width": "(N, 4)",
-        "2DBox_outside": "box 0",
-        "2DBox_reversed": "box 0",
-        "2DBox_nan": "box 0",
+        "2DBox_outside": "boxes[0]",
+        "2DBox_reversed": "boxes[0]",
+        "2DBox_nan": "boxes[0]",
         "2DBox_objects": "never unpickled",
-        "3DBox_outside": "box 0",
+        "3DBox_outside": "boxes[0]",
     }.items():
         told = [line for line in lines if f"{name}.npz: " in line]
         assert len(told) == 1, (name, lines)
