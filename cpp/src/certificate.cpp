@@ -2,6 +2,7 @@
 #include "certificate.hpp"
 
 #include <algorithm>
+#include <limits>
 
 #include "backends/backend.hpp"
 #include "medsam/error.hpp"
@@ -82,7 +83,8 @@ Certificate parse_certificate(const Json& json, const std::string& where) {
   ObjectReader measured = reader.object("measured");
   certificate.images = measured.integer("images", 0, std::int64_t{1} << 40);
   certificate.agreement_mean = measured.number("agreement_mean");
-  certificate.agreement_worst = optional_number(measured, "agreement_worst").value_or(0);
+  certificate.agreement_worst =
+      optional_number(measured, "agreement_worst").value_or(std::numeric_limits<double>::quiet_NaN());
   certificate.truth_f32 = optional_number(measured, "truth_f32");
   certificate.truth = optional_number(measured, "truth");
   certificate.worst_loss = optional_number(measured, "worst_loss");

@@ -27,7 +27,7 @@ struct Certificate {
   std::string device;      // e.g. "CPU"
   std::int64_t images = 0;
   double agreement_mean = 0;               // DSC with the f32 masks, mean over the objects
-  double agreement_worst = 0;              // of an object
+  double agreement_worst = 0;              // of an object; NaN where it is not there, which no rule accepts
   std::optional<double> truth_f32, truth;  // mean DSC with the ground truth, where there is one
   std::optional<double> worst_loss;        // of truth DSC, over large objects that f32 gets right
   std::string quantized_encoder;           // hash of the int8 encoder that was measured; "" where there is none

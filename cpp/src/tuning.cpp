@@ -114,7 +114,8 @@ RunChoice choose_run(const EngineOptions& options, const Bundle& bundle, const b
                                  options.trust_bundle_certificates};
   RunChoice choice;
   for (const Certificate& c : certificates) {
-    choice.certificates.push_back({c.stages.name, c.stages.encoder, c.stages.decoder, c.origin, obstacle(c, context)});
+    choice.certificates.push_back({c.stages.name, c.stages.encoder, c.stages.decoder, c.origin, obstacle(c, context),
+                                   c.images, c.agreement_mean, c.agreement_worst});
   }
   choice.certificates_file = cache.path(certificates_entry(bundle.model_hash));
   choice.machine = machine_name(backend);

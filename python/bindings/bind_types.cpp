@@ -79,6 +79,9 @@ void register_info(py::module_& m) {
       .def_readonly("decoder", &CertificateInfo::decoder)
       .def_property_readonly("origin", [](const CertificateInfo& c) { return origin_name(c.origin); })
       .def_readonly("obstacle", &CertificateInfo::obstacle)
+      .def_readonly("images", &CertificateInfo::images)
+      .def_readonly("agreement_mean", &CertificateInfo::agreement_mean)
+      .def_readonly("agreement_worst", &CertificateInfo::agreement_worst)
       .def("__repr__", [](const CertificateInfo& c) {
         return "<CertificateInfo " + c.encoder + "/" + c.decoder + ", " + origin_name(c.origin) + ">";
       });

@@ -52,6 +52,9 @@ TEST_F(OriginTest, OneThatAnybodyWroteIsTheBundlesOwnWord) {
   EXPECT_EQ(found.origin, CertificateOrigin::bundle);
   EXPECT_EQ(found.encoder + "/" + found.decoder, "bf16/f32");
   EXPECT_NE(found.obstacle.find("the bundle's own word"), std::string::npos);
+  EXPECT_EQ(found.images, certificate_["measured"]["images"].get<std::int64_t>());
+  EXPECT_EQ(found.agreement_mean, certificate_["measured"]["agreement_mean"].get<double>());
+  EXPECT_EQ(found.agreement_worst, 1.0);
   EXPECT_EQ(precision(), "f32");
   options_.trust_bundle_certificates = true;
   EXPECT_EQ(precision(), "bf16");

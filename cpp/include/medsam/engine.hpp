@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -26,8 +27,8 @@ enum class LogLevel : std::uint8_t {
 
 /// How an Engine runs. A plain value; copied at construction.
 struct EngineOptions {
-  /// "CPU", "GPU", "NPU" or "AUTO" (OpenVINO), or "cuda:N" (TensorRT, docs/gpu.md). Unsupported, naming what is
-  /// missing, when it is not there.
+  /// "CPU", "GPU", "NPU" or "AUTO" (OpenVINO), or "cuda:N" (TensorRT, docs/gpu.md), in any case. Unsupported,
+  /// naming what is missing, when it is not there.
   std::string device = "CPU";
   /// "f32", "auto" or an approximation: "bf16", "f16", "int8", or "bf16/f32" for the encoder and the decoder. Always
   /// passed to the backend explicitly, never left to its default. An approximation runs only with a
@@ -86,6 +87,10 @@ struct CertificateInfo {
   std::string decoder;                                   ///< And the decoder.
   CertificateOrigin origin = CertificateOrigin::bundle;  ///< Whose word it is.
   std::string obstacle;                                  ///< Why it does not count here; "" = it does.
+  std::int64_t images = 0;                               ///< Images and volumes that it was measured on.
+  double agreement_mean = 0;                             ///< DSC with the f32 masks, the mean over their objects.
+  /// That of the object on which it is lowest; NaN where the certificate does not have it.
+  double agreement_worst = std::numeric_limits<double>::quiet_NaN();
 };
 
 /// What the engine runs; read from the bundle's manifest.

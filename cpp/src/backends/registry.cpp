@@ -14,11 +14,20 @@ constexpr Create kBackends[] = {
     create_cuda,
 };
 
+// "gpu" as "GPU", "CUDA:0" as "cuda:0": devices are spelled in any case.
+std::string usual_spelling(const std::string& device) {
+  std::string lower = device, upper = device;
+  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  for (char& c : upper) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  return lower.rfind("cuda", 0) == 0 ? lower : upper;
+}
+
 }  // namespace
 
 std::unique_ptr<Backend> create_backend(const std::string& device) {
+  const std::string name = usual_spelling(device);
   for (const Create create : kBackends) {
-    if (auto backend = create(device)) return backend;
+    if (auto backend = create(name)) return backend;
   }
   throw Unsupported("device: got \"" + device.substr(0, 40) +
                     "\", expected \"CPU\", \"GPU\", \"NPU\" or \"AUTO\" (OpenVINO), or \"cuda:N\" (TensorRT)");
