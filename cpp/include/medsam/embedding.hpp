@@ -16,9 +16,9 @@ struct EmbeddingData;
 }
 
 /// How an engine keeps embeddings. f16 halves their memory; values are rounded to half precision once, at encode time,
-/// so an answer does not depend on whether the embedding came from the cache.
+/// so results do not depend on whether an embedding came from the cache.
 enum class EmbeddingStorage : std::uint8_t {
-  f32,  ///< As the encoder gives them.
+  f32,  ///< As the encoder computes them.
   f16,  ///< Half the memory.
 };
 
@@ -35,20 +35,20 @@ class MEDSAM_ENGINE_EXPORT ImageEmbedding {
   [[nodiscard]] bool valid() const noexcept { return data_ != nullptr; }
   [[nodiscard]] std::int64_t height() const;  ///< Rows of the original image.
   [[nodiscard]] std::int64_t width() const;   ///< Columns of the original image.
-  /// The image embedding's shape, (1, C, h, w).
+  /// The shape of the image embedding, (1, C, h, w).
   [[nodiscard]] std::vector<std::int64_t> shape() const;
   /// The image embedding, row-major f32 of shape(); valid as long as any copy of this object lives.
   [[nodiscard]] const float* data() const;
-  /// Bytes held: all encoder outputs, and the image's pixels where the model looks at them again.
+  /// Bytes held: all outputs of the encoder, and the pixels of the image if the model uses them again.
   [[nodiscard]] std::uint64_t bytes() const;
-  /// Hex digest naming the encoder, its precision, its image rules and the storage.
+  /// Hex digest that identifies the encoder, its precision, its image rules and the storage.
   [[nodiscard]] const std::string& fingerprint() const;
 
-  /// The embedding as bytes, to save or send: portable between machines, guarded by a digest. As f16 when made with
-  /// EmbeddingStorage::f16 (exact either way).
+  /// The embedding as bytes, to be saved or sent. They are portable between machines and protected by a digest. Values
+  /// are written as f16 if the embedding was made with EmbeddingStorage::f16; both forms are exact.
   [[nodiscard]] std::string serialize() const;
-  /// The opposite. ModelError when the bytes are not what serialize() wrote. Which engine may use the embedding is
-  /// checked when it is used.
+  /// The inverse of serialize(). Raises ModelError if serialize() did not write the bytes. Whether an engine may use
+  /// the embedding is checked when it is used.
   static ImageEmbedding deserialize(const void* data, std::size_t size);
 
   /// For the library itself.

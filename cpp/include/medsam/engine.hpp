@@ -19,157 +19,163 @@
 
 namespace medsam {
 
-/// Kinds of messages.
+/// The kinds of messages.
 enum class LogLevel : std::uint8_t {
-  info,     ///< Worth knowing: how far a GPU's compilation of a model is, which may take minutes.
-  warning,  ///< Something asked for was not possible; the engine goes on without it.
+  info,     ///< Information, such as the progress of compiling a model for a GPU, which may take minutes.
+  warning,  ///< Something that was requested is not possible; the engine continues without it.
 };
 
-/// How an Engine runs. A plain value; copied at construction.
+/// The settings of an Engine. A plain value; the engine copies it at construction.
 struct EngineOptions {
-  /// "CPU", "GPU", "NPU" or "AUTO" (OpenVINO), or "cuda:N" (TensorRT, docs/gpu.md), in any case. Unsupported,
-  /// naming what is missing, when it is not there.
+  /// "CPU", "GPU", "NPU" or "AUTO" (OpenVINO), or "cuda:N" (TensorRT, docs/gpu.md), in any case. A device that is not
+  /// available raises Unsupported; the message names what is missing.
   std::string device = "CPU";
-  /// "f32", "auto" or an approximation: "bf16", "f16", "int8", or "bf16/f32" for the encoder and the decoder. Always
-  /// passed to the backend explicitly, never left to its default. An approximation runs only with a
-  /// certificate that it keeps the masks, of this project or measured on this machine (trust_bundle_certificates: or of
-  /// whoever made the bundle), and where the processor computes in it; "auto" takes the fastest such, else
-  /// f32: the one that `medsam-engine tune` measured on this machine, where it did. See EngineInfo for what came of it.
+  /// "f32", "auto" or an approximation: "bf16", "f16", "int8", or a pair such as "bf16/f32" for the encoder and the
+  /// decoder. The engine always passes the precision to the backend and never relies on the backend's default. An
+  /// approximation runs only if a certificate shows that it keeps the masks and if the processor computes in it. The
+  /// certificate must be this project's or have been measured on this machine; see also trust_bundle_certificates.
+  /// "auto" selects the fastest such precision, or f32 if there is none. If `medsam-engine tune` has been run on this
+  /// machine, its choice is used. EngineInfo reports which precision was selected.
   std::string precision = "f32";
-  /// Take the bundle's own word for its certificates (CertificateOrigin::bundle): for "auto", "f32" and approximations
-  /// asked for by name. Without it such a certificate counts as none. For bundles from where you take software.
+  /// Accept certificates whose only evidence is the bundle itself (CertificateOrigin::bundle), for "auto", "f32" and
+  /// approximations requested by name. Otherwise such certificates are ignored. Set it only for bundles from sources
+  /// whose software you would install.
   bool trust_bundle_certificates = false;
-  /// Run `precision` without a certificate. For measuring; masks may differ from f32's without a word.
+  /// Run `precision` without a certificate. Meant for measurements: masks may differ silently from those of f32.
   bool allow_uncertified = false;
-  /// Threads for inference; 0 = all cores the process may use, or with precision "auto" what `tune` found best.
+  /// Number of inference threads; 0 = all cores that the process may use or, with precision "auto", the number that
+  /// `medsam-engine tune` found to be fastest.
   int threads = 0;
-  /// Name of a built-in profile or of the bundle's own; "" = the bundle's own, which reproduces its published script.
+  /// Name of a built-in profile or of the bundle's own profile; "" = the bundle's own, which reproduces the published
+  /// script of its model.
   std::string profile = "clinical";
   /// Folder for compiled models; "" = $MEDSAM_ENGINE_CACHE, else $XDG_CACHE_HOME/medsam-engine, else
-  /// ~/.cache/medsam-engine; "none" = do not store. Made with mode 0700. A folder that cannot be
+  /// ~/.cache/medsam-engine; "none" = store nothing. The folder is created with mode 0700. A folder that cannot be
   /// written, belongs to another user or can be written by others is reported to `log` and not used.
   std::string cache_dir;
-  /// Bytes of embeddings kept for images seen before, least recently used out first; 0 = none. An image encoded again
-  /// while it is kept costs a hash of its pixels. Embeddings the caller still holds are not freed.
+  /// Bytes of memory for embeddings of earlier images; the least recently used ones are dropped first; 0 = none.
+  /// Encoding an image whose embedding is still cached costs only a hash of its pixels. Embeddings that the caller
+  /// holds are not freed.
   std::uint64_t cache_bytes = std::uint64_t{256} << 20;
   /// How embeddings are kept, in memory and on disk.
   EmbeddingStorage embedding_storage = EmbeddingStorage::f32;
-  /// Folder that keeps embeddings between runs, so that an image seen yesterday need not be encoded again; "" = none.
-  /// Holds image content in encoded form: protect it as you protect the images; its rules are those of cache_dir. An
-  /// image is known again by the SHA-256 of its pixels, which costs about 4 ms per MB. Faults are reported to `log`.
+  /// Folder that keeps embeddings between runs, so that an image need not be encoded again; "" = none. It contains
+  /// image content in encoded form: protect it as you protect the images. The rules for owner and mode are those of
+  /// cache_dir. An image is recognized by the SHA-256 of its pixels, which costs about 4 ms per MB. Faults are reported
+  /// to `log`.
   std::string embedding_store;
-  /// Bytes that folder may hold; the least recently written files go first.
+  /// Most bytes that embedding_store may hold; the least recently written files are deleted first.
   std::uint64_t embedding_store_bytes = std::uint64_t{4} << 30;
-  /// The modality of images for which none is given; "" = not known. See EncodeOptions::modality.
+  /// The modality of images for which the call gives none; "" = unknown. See EncodeOptions::modality.
   std::string modality;
-  /// Most experts held at once where the bundle has several (one a modality): they load when first needed, and the
-  /// least recently used goes first.
+  /// Most experts held in memory at once, if the bundle has several (one per modality). An expert is loaded when it is
+  /// first needed, and the least recently used one is dropped first.
   std::size_t expert_limit = 4;
-  /// Hash every file of the bundle now, also those unchanged since their last verification.
+  /// Hash every file of the bundle now, including files that have not changed since they were last verified.
   bool verify = false;
-  /// Receives messages; nullptr = silence. Called from any thread, several at once: those that call the engine, and
-  /// those that compile models for it. Each is one printable line (medsam/printable.hpp). Must not throw: what it
-  /// throws is dropped.
+  /// Receives messages; nullptr = none. It may be called from several threads at once: from those that call the engine
+  /// and from those that compile models for it. Each message is one printable line (medsam/printable.hpp). It must not
+  /// throw; an exception is dropped.
   std::function<void(LogLevel, const std::string&)> log;
 };
 
-/// Whose word a certificate is.
+/// Where a certificate comes from.
 enum class CertificateOrigin : std::uint8_t {
-  project,  ///< This project's: it measured it, and the library has it compiled in.
-  machine,  ///< `medsam-engine certify` measured it here: the cache folder remembers it for this machine.
-  bundle,   ///< The bundle's own, which anybody may have written.
+  project,  ///< This project measured it, and it is compiled into the library.
+  machine,  ///< `medsam-engine certify` measured it on this machine and recorded it in the cache folder.
+  bundle,   ///< Only the bundle contains it; anybody may have written it.
 };
 
 /// A certificate in the bundle.
 struct CertificateInfo {
-  std::string precision;                                 ///< What it is called, e.g. "bf16".
-  std::string encoder;                                   ///< What the encoder computes in.
-  std::string decoder;                                   ///< And the decoder.
-  CertificateOrigin origin = CertificateOrigin::bundle;  ///< Whose word it is.
-  std::string obstacle;                                  ///< Why it does not count here; "" = it does.
-  std::int64_t images = 0;                               ///< Images and volumes that it was measured on.
-  double agreement_mean = 0;                             ///< DSC with the f32 masks, the mean over their objects.
-  /// That of the object on which it is lowest; NaN where the certificate does not have it.
+  std::string precision;                                 ///< Its name, e.g. "bf16".
+  std::string encoder;                                   ///< Precision of the encoder.
+  std::string decoder;                                   ///< Precision of the decoder.
+  CertificateOrigin origin = CertificateOrigin::bundle;  ///< Where it comes from.
+  std::string obstacle;                                  ///< Why it is not valid here; "" = it is valid.
+  std::int64_t images = 0;                               ///< Number of images and volumes that it was measured on.
+  double agreement_mean = 0;                             ///< DSC with the f32 masks, mean over their objects.
+  /// The lowest DSC of an object; NaN if the certificate does not have it.
   double agreement_worst = std::numeric_limits<double>::quiet_NaN();
 };
 
-/// What the engine runs; read from the bundle's manifest.
+/// What an engine runs.
 struct EngineInfo {
   std::string family;                         ///< e.g. "litemedsam".
   std::string profile;                        ///< The profile in force.
   std::string device;                         ///< As the backend names it.
   std::string precision;                      ///< The precision in force: "f32", or that of the certificate used.
-  std::string encoder_precision;              ///< Of it, what the encoder computes in.
-  std::string decoder_precision;              ///< And the decoder.
+  std::string encoder_precision;              ///< The encoder's precision.
+  std::string decoder_precision;              ///< The decoder's precision.
   std::string backend;                        ///< e.g. "OpenVINO 2026.4.1".
-  std::string encoder_backend;                ///< The encoder's, e.g. "fused 1" (docs/precision.md); else the same.
+  std::string encoder_backend;                ///< The encoder's, e.g. "fused 2" (docs/precision.md).
   std::string model_hash;                     ///< SHA-256 over the bundle's model files, hex.
-  std::string fingerprint;                    ///< What an embedding must carry to be accepted; of all experts together.
-  int threads = 0;                            ///< Inference threads asked for, or tuned; 0 = all.
+  std::string fingerprint;                    ///< The value that an embedding must carry, over all experts.
+  int threads = 0;                            ///< Inference threads requested or tuned; 0 = all cores.
   bool tuned = false;                         ///< Whether `medsam-engine tune` chose the precision and the threads.
-  std::vector<std::string> certified;         ///< What may run here: "encoder/decoder" precisions, "f32/f32" first.
-  std::vector<CertificateInfo> certificates;  ///< The bundle's, in its order.
-  std::string certificates_file;              ///< Where those measured here are remembered; "" without a cache folder.
-  std::string machine;                        ///< The machine, as a tuned choice names it.
-  std::string tuning_file;                    ///< Where a tuned choice is stored; "" without a cache folder.
+  std::vector<std::string> certified;         ///< Precisions that may run: "encoder/decoder".
+  std::vector<CertificateInfo> certificates;  ///< Those in the bundle, in its order.
+  std::string certificates_file;              ///< Record of those measured here; "" = no cache folder.
+  std::string machine;                        ///< The machine, as stored with a tuned choice.
+  std::string tuning_file;                    ///< Path of a tuned choice; "" = no cache folder.
   int input_size = 0;                         ///< Side of the encoder's square input, pixels.
   std::vector<std::int64_t> embedding_shape;  ///< (1, C, h, w).
   std::vector<std::int64_t> mask_shape;       ///< (h, w) of low_res_logits.
   bool accepts_points = false;                ///< Whether prompts may have points.
   bool accepts_mask = false;                  ///< Whether prompts may have an earlier mask.
   bool accepts_scribble = false;              ///< Whether prompts may have a scribble.
-  std::vector<std::string> modalities;        ///< That the model tells apart; empty: it does not ask.
-  bool needs_modality = false;                ///< Whether an image without one of them is refused.
-  std::vector<std::string> experts;           ///< Names of the bundle's experts; empty: one model for all.
-  /// The combinations of prompts that the weights were trained with, each or-ed. accepts_* says what the graph takes,
-  /// which is usually more: a prompt that is not in this list gets a wrong mask, and is refused.
+  std::vector<std::string> modalities;        ///< Modalities that the model distinguishes; may be empty.
+  bool needs_modality = false;                ///< Whether an image needs one of them.
+  std::vector<std::string> experts;           ///< Names of the experts; empty: one model for all.
+  /// The combinations of prompts that the weights were trained with; each is an or of PromptKinds. The graph usually
+  /// takes more (accepts_*), but a prompt that is not in this list would get a wrong mask and is refused.
   std::vector<PromptKinds> trained_prompts;
-  /// Whether the bundle states them. false: it was made before it could, and only a box alone counts as trained; export
-  /// it again.
+  /// Whether the bundle states them. false: the bundle was made before the field existed, and only a box alone counts
+  /// as trained; export it again.
   bool trained_prompts_stated = false;
 };
 
-/// The embedding cache's counters since the engine was made.
+/// Counters of the embedding cache since the engine was created.
 struct CacheStats {
-  std::uint64_t hits = 0;        ///< Images whose embedding was there, or being made by another thread.
-  std::uint64_t misses = 0;      ///< Images encoded, or read from the store.
-  std::uint64_t store_hits = 0;  ///< Of the misses, those read from the store.
+  std::uint64_t hits = 0;        ///< Images whose embedding was cached, or being computed by another thread.
+  std::uint64_t misses = 0;      ///< Images that were encoded, or read from the store.
+  std::uint64_t store_hits = 0;  ///< Misses that were read from the store.
   std::uint64_t evictions = 0;   ///< Embeddings dropped to stay within the budget.
   std::uint64_t entries = 0;     ///< Embeddings held now.
   std::uint64_t bytes = 0;       ///< Bytes they hold.
   std::uint64_t budget = 0;      ///< EngineOptions::cache_bytes.
 };
 
-/// How Engine::encode runs.
+/// Options of Engine::encode.
 struct EncodeOptions {
-  /// The image's modality, one of modality_names() in any usual spelling ("X-Ray", "xray"); "" = EngineOptions's. Only
-  /// models that tell modalities apart look at it: it picks the expert, or a token of the decoder.
+  /// The modality of the image: one of modality_names() in any usual spelling ("X-Ray", "xray"); "" = that of
+  /// EngineOptions. Only models that distinguish modalities use it, to select an expert or a token of the decoder.
   std::string modality;
 };
 
-/// How Engine::predict answers.
+/// Options of Engine::predict.
 struct PredictOptions {
-  /// false: one mask a prompt (M = 1), the one meant for unambiguous prompts. true: M = 3 alternatives, as SAM orders
-  /// them.
+  /// false: one mask per prompt (M = 1), which is the one for unambiguous prompts. true: three alternatives (M = 3), in
+  /// SAM's order.
   bool multimask_output = false;
-  /// Asked on the calling thread before every batch of prompts; true ends the call with Cancelled. nullptr = never.
-  /// Must not throw.
+  /// Called on the calling thread before every batch of prompts; return true to end the call with Cancelled. nullptr =
+  /// the call cannot be cancelled. Must not throw.
   std::function<bool()> cancelled;
   /// Answers prompts that the weights were not trained with (EngineInfo::trained_prompts). For research: their masks
   /// are usually wrong.
   bool allow_untrained = false;
 };
 
-/// How Engine::segment runs.
+/// Options of Engine::segment.
 struct SegmentOptions {
-  /// As PredictOptions::cancelled; also asked before the image is encoded.
+  /// As PredictOptions::cancelled; also called before the image is encoded.
   std::function<bool()> cancelled;
-  /// As EncodeOptions::modality; an image encoded before has its own.
+  /// As EncodeOptions::modality; an embedding already carries the modality of its image.
   std::string modality;
 };
 
-/// The answer to N prompts on one image. Immutable; may outlive the engine. Full-size masks are made on demand, since
-/// 300 masks of a mammogram would be 1.3 GB.
+/// The answer to N prompts on one image. Immutable; may outlive the engine. Full-size masks are computed on demand,
+/// because 300 masks of a mammogram would take 1.3 GB.
 class MEDSAM_ENGINE_EXPORT Prediction {
  public:
   struct Impl;
@@ -182,74 +188,76 @@ class MEDSAM_ENGINE_EXPORT Prediction {
   [[nodiscard]] std::int64_t low_res_width() const;     ///< w of the logits.
   [[nodiscard]] std::int64_t height() const;            ///< H of the original image.
   [[nodiscard]] std::int64_t width() const;             ///< W of the original image.
-  /// (N, M, h, w) row-major f32 logits in the model's frame (padding included); > 0 is object. Lives with this object.
+  /// (N, M, h, w) row-major f32 logits in the model's frame (padding included); > 0 = object. Valid while this object
+  /// lives.
   [[nodiscard]] const float* low_res_logits() const;
-  /// (N, M) row-major f32, the model's own estimate of each mask's IoU. Lives with this object.
+  /// (N, M) row-major f32, the model's own estimate of the IoU of each mask. Valid while this object lives.
   [[nodiscard]] const float* iou_predictions() const;
-  /// Writes `label` where mask m of prompt n is set, leaves the rest of `out` (H, W) as it is; one pass.
-  /// InvalidArgument: n, m, the size of `out`, or a label that does not fit its type.
+  /// Writes `label` where mask m of prompt n is set and leaves the rest of `out` (H, W) unchanged, in one pass.
+  /// InvalidArgument: n or m is out of range, `out` has the wrong size, or `label` does not fit its type.
   MaskStats write_mask(std::int64_t n, std::int64_t m, const LabelView& out, std::uint32_t label = 1) const;
 
  private:
   std::shared_ptr<const Impl> impl_;
 };
 
-/// A loaded model. Immutable after construction: every method is const and safe to call from many threads at once.
-/// In a child process after fork every method but info() raises Unsupported: create the engine there. The destructor
-/// does nothing there (the memory stays until the child ends), and embeddings and predictions made before the fork can
-/// still be read. A child that inherited an engine should end with _exit(): in exit(), OpenVINO's static destructors
-/// can wait for ever for threads that the child does not have.
+/// A loaded model. Immutable after construction: every method is const and may be called from many threads at once.
+///
+/// In a child process after fork, every method except info() raises Unsupported; create an engine in the child instead.
+/// The destructor does nothing there (the memory stays until the child ends), and embeddings and predictions that were
+/// made before the fork can still be read. A child that inherited an engine should end with _exit(): in exit(), static
+/// destructors of OpenVINO may wait forever for threads that the child does not have.
 class MEDSAM_ENGINE_EXPORT Engine {
  public:
-  /// Loads the bundle in folder `bundle`. Compiles the model, or takes the compiled one from the cache.
-  /// ModelError, Unsupported, BackendError, InvalidArgument (options).
+  /// Loads the bundle in the folder `bundle`: compiles the model, or reads the compiled model from the cache.
+  /// Raises ModelError, Unsupported, BackendError, or InvalidArgument (for an option).
   explicit Engine(const std::string& bundle, EngineOptions options = {});
   ~Engine();
-  Engine(Engine&&) noexcept;             ///< Leaves the other without a model: it may only be assigned to or destroyed.
+  Engine(Engine&&) noexcept;             ///< Leaves the other without a model; it may only be assigned or destroyed.
   Engine& operator=(Engine&&) noexcept;  ///< Likewise.
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  /// What the engine runs. Lives with the engine.
+  /// What the engine runs. Valid while the engine lives.
   [[nodiscard]] const EngineInfo& info() const;
 
-  /// Resizes, normalises, pads and encodes one image: the expensive step (0.1 to 1 s on a CPU).
-  /// The same pixels again come from the cache. f32 pixels must be finite; models that look at the pixels inside a box
-  /// take u8 only. InvalidArgument (also: a modality that is unknown, or missing where the model needs one),
-  /// BackendError, OutOfMemory.
+  /// Resizes, normalizes, pads and encodes one image, which is the expensive step (0.1 to 1 s on a CPU). If the same
+  /// pixels are encoded again, the embedding comes from the cache. f32 pixels must be finite. Models that use the
+  /// pixels inside a box accept u8 only. Raises InvalidArgument (also for a modality that is unknown, or missing
+  /// although the model needs one), BackendError, OutOfMemory.
   [[nodiscard]] ImageEmbedding encode(const ImageView& image, const EncodeOptions& options = {}) const;
 
-  /// The embedding cache's counters. Unsupported after fork.
+  /// The counters of the embedding cache. Raises Unsupported after fork.
   [[nodiscard]] CacheStats cache_stats() const;
-  /// Forgets every cached embedding; the counters and the store on disk stay. Unsupported after fork.
+  /// Drops all cached embeddings; the counters and the store on disk stay. Raises Unsupported after fork.
   void clear_cache() const;
 
   /// Answers prompts about an encoded image (tens of ms each on a CPU). Zero prompts give an empty Prediction.
-  /// A prompt's result does not depend on the other prompts of the call. InvalidArgument, ModelError (embedding of
-  /// another model), Unsupported (a kind of prompt the bundle lacks, or that its weights were not trained with),
-  /// BackendError.
+  /// The result of a prompt does not depend on the other prompts of the call. Raises InvalidArgument, ModelError (the
+  /// embedding belongs to another model), Unsupported (the model does not accept this kind of prompt,
+  /// or its weights were not trained with it), BackendError.
   [[nodiscard]] Prediction predict(const ImageEmbedding& embedding, const std::vector<Prompt>& prompts,
                                    const PredictOptions& options = {}) const;
   /// Raises what predict would raise for the kinds of a prompt, without an image: for a host that wants to know before
   /// it encodes one, or which of its tools to offer. Unsupported; InvalidArgument (none). Works after fork, too.
   void check_prompt(PromptKinds kinds, const PredictOptions& options = {}) const;
 
-  /// encode + one box a label: writes label k + 1 for boxes[k] into `out` (H, W), 0 elsewhere; where masks overlap, the
-  /// profile decides (the later box wins in the published ones, the smaller in `clinical`). Decodes in small batches,
-  /// so memory does not grow with the number of boxes. Returns the statistics of each mask before overlap. Errors as
-  /// encode and predict; when one is raised, the content of `out` is unspecified.
+  /// Encodes an image and segments one object per box. Writes label k + 1 for boxes[k] into `out` (H, W), and 0
+  /// elsewhere. Where masks overlap, the profile decides: the later box wins in the published profiles, the smaller box
+  /// in `clinical`. Prompts are decoded in small batches, so memory does not grow with the number of boxes. Returns the
+  /// statistics of each mask before overlaps are resolved. Raises the errors of encode and predict; after an error, the
+  /// content of `out` is unspecified.
   std::vector<MaskStats> segment(const ImageView& image, const std::vector<Box>& boxes, const LabelView& out,
                                  const SegmentOptions& options = {}) const;
-  /// The same on an image encoded before.
+  /// The same for an image that has been encoded.
   std::vector<MaskStats> segment(const ImageEmbedding& embedding, const std::vector<Box>& boxes, const LabelView& out,
                                  const SegmentOptions& options = {}) const;
 
-  /// Segments a volume (D, H, W): object k starts at the middle slice of boxes[k] and propagates both ways by the
-  /// profile's rules; label k + 1 goes into `out` (D, H, W), 0 elsewhere; where objects overlap, as segment.
-  /// Each slice is encoded once for all objects while the embeddings that are needed again fit
-  /// EngineOptions::cache_bytes, and once more where they do not; the result is the same. The result does not depend on
-  /// the number of threads either. Errors as segment; Cancelled; when one is raised, the content of `out` is
-  /// unspecified.
+  /// Segments a volume (D, H, W). Object k starts in the middle slice of boxes[k] and is propagated up and down by the
+  /// rules of the profile. Writes label k + 1 into `out` (D, H, W), and 0 elsewhere; overlaps are resolved as in
+  /// segment. Each slice is encoded once for all objects, or twice if the embeddings that are needed again do not fit
+  /// into EngineOptions::cache_bytes. The result depends neither on that nor on the number of threads. Raises the
+  /// errors of segment and Cancelled; after an error, the content of `out` is unspecified.
   std::vector<VolumeStats> segment_volume(const VolumeView& volume, const std::vector<Box3D>& boxes,
                                           const LabelVolumeView& out, const VolumeOptions& options = {}) const;
 
@@ -258,17 +266,17 @@ class MEDSAM_ENGINE_EXPORT Engine {
   std::unique_ptr<Impl> impl_;
 };
 
-/// The modalities the engine knows, sorted: CT, Dermoscopy, ...
+/// The modalities that the engine knows, sorted: CT, Dermoscopy, ...
 [[nodiscard]] MEDSAM_ENGINE_EXPORT std::vector<std::string> modality_names();
 
-/// The name of modality_names() for a spelling in use ("X-Ray", "xray", "Microscope"), in any case; nothing for a word
-/// that names no modality.
+/// The name in modality_names() for a common spelling ("X-Ray", "xray", "Microscope"), in upper or lower case; nothing
+/// for a word that names no modality.
 [[nodiscard]] MEDSAM_ENGINE_EXPORT std::optional<std::string> canonical_modality(const std::string& word);
 
 /// Names of the built-in profiles, sorted.
 [[nodiscard]] MEDSAM_ENGINE_EXPORT std::vector<std::string> profile_names();
 
-/// The instruction set the pixel kernels run on in this process, e.g. "AVX3" or "SCALAR" (see MEDSAM_ENGINE_SIMD).
+/// The instruction set that the pixel kernels use in this process, e.g. "AVX3" or "SCALAR" (see MEDSAM_ENGINE_SIMD).
 [[nodiscard]] MEDSAM_ENGINE_EXPORT std::string simd_target();
 
 /// The library's version, e.g. "0.1.0".

@@ -1,6 +1,7 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// Every error the library raises. Each message is one line: what, got, expected, remedy. It is printable, whatever the
-// files and names hold that it quotes, and at most 2000 bytes long (medsam/printable.hpp).
+// The errors that the library raises. Each message is one line that states what was wrong, the value that was given,
+// what was expected and what to do. It is printable, whatever files and names it quotes, and at most 2000 bytes long
+// (medsam/printable.hpp).
 #pragma once
 
 #include <stdexcept>
@@ -10,20 +11,20 @@
 
 namespace medsam {
 
-/// Stable across versions; the C API returns these numbers.
+/// The kinds of errors. The numbers are stable across versions; the C API returns them.
 enum class ErrorCode : int {
-  invalid_argument = 1,  ///< The caller's input is out of its documented range.
-  model = 2,             ///< The bundle is missing, corrupt, or not understood by this version.
-  backend = 3,           ///< The inference library failed; its own text is in the message.
+  invalid_argument = 1,  ///< An input is outside its documented range.
+  model = 2,             ///< The bundle is missing, corrupt or of an unknown version.
+  backend = 3,           ///< The inference library failed; the message contains its text.
   out_of_memory = 4,     ///< An allocation failed.
-  unsupported = 5,       ///< Valid, but not possible here: a device, a precision or an instruction set is absent.
-  cancelled = 6,         ///< The caller's cancellation callback asked to stop.
+  unsupported = 5,       ///< Valid, but not possible here: a device, precision or instruction set is missing.
+  cancelled = 6,         ///< The caller's cancellation callback returned true.
 };
 
-/// Base of all errors. Immutable, so safe to read from any thread.
+/// Base class of all errors. Immutable, so it may be read from any thread.
 class MEDSAM_ENGINE_EXPORT Error : public std::runtime_error {
  public:
-  /// `message`: what, got, expected, remedy; what() is printable(message).
+  /// what() is printable(message).
   Error(ErrorCode code, const std::string& message);
   ~Error() override;
   Error(const Error&) = default;                                   ///< Shares the message.
@@ -34,14 +35,14 @@ class MEDSAM_ENGINE_EXPORT Error : public std::runtime_error {
   ErrorCode code_;
 };
 
-/// The caller's input is out of its documented range.
+/// An input is outside its documented range.
 class MEDSAM_ENGINE_EXPORT InvalidArgument : public Error {
  public:
   explicit InvalidArgument(const std::string& message);  ///< As Error.
   ~InvalidArgument() override;
 };
 
-/// The bundle is missing, corrupt, of an unknown version, or does not belong to the embedding at hand.
+/// The bundle is missing, corrupt or of an unknown version, or an embedding belongs to another model.
 class MEDSAM_ENGINE_EXPORT ModelError : public Error {
  public:
   explicit ModelError(const std::string& message);  ///< As Error.
@@ -69,7 +70,7 @@ class MEDSAM_ENGINE_EXPORT Unsupported : public Error {
   ~Unsupported() override;
 };
 
-/// The caller's cancellation callback asked to stop.
+/// The caller's cancellation callback returned true.
 class MEDSAM_ENGINE_EXPORT Cancelled : public Error {
  public:
   explicit Cancelled(const std::string& message);  ///< As Error.

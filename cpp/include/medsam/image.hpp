@@ -1,5 +1,5 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// Pixels going in, labels coming out. Both are borrowed views: the engine never keeps one after the call returns.
+// Views of pixels and of labels. Both are borrowed: the engine never keeps a view after the call returns.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ enum class PixelType : std::uint8_t {
   f32,  ///< float, finite
 };
 
-/// A borrowed image, rows top to bottom, channels interleaved: the sample of channel c at column x of row y lies at
+/// A borrowed image, rows top to bottom, channels interleaved: the sample of channel c at column x of row y is at
 /// `data + y * row_stride + (x * channels + c) * size of type` (bytes).
 ///
 /// `data` must stay alive and unchanged for the duration of the call it is passed to.
@@ -23,8 +23,8 @@ struct ImageView {
   PixelType type = PixelType::u8;  ///< Type of a sample.
   std::int64_t height = 0;         ///< Rows, >= 1.
   std::int64_t width = 0;          ///< Columns, >= 1.
-  int channels = 1;                ///< 1 (grey, fed to the model as three equal channels) or 3 (RGB).
-  std::int64_t row_stride = 0;     ///< Bytes from a row to the next; negative for an image stored bottom-up.
+  int channels = 1;                ///< 1 (gray, given to the model as three equal channels) or 3 (RGB).
+  std::int64_t row_stride = 0;     ///< Bytes from one row to the next; negative for an image stored bottom-up.
 };
 
 /// The type of a label in a label map.
@@ -34,18 +34,17 @@ enum class LabelType : std::uint8_t {
   u32,  ///< std::uint32_t
 };
 
-/// A borrowed, writable label map (H, W): 0 is background, k the k-th object.
-/// `data` is owned by the caller; the engine writes only inside it.
+/// A borrowed, writable label map (H, W): 0 is background, k is the k-th object, counted from 1.
+/// `data` belongs to the caller; the engine writes only inside the map.
 struct LabelView {
   void* data = nullptr;             ///< First label of the top row. Aligned to its type.
   LabelType type = LabelType::u16;  ///< Type of a label. InvalidArgument when the largest label does not fit.
   std::int64_t height = 0;          ///< Rows.
   std::int64_t width = 0;           ///< Columns.
-  std::int64_t row_stride = 0;      ///< Bytes from a row to the next; negative when stored bottom-up.
+  std::int64_t row_stride = 0;      ///< Bytes from one row to the next; negative when stored bottom-up.
 };
 
-/// What was written for one mask. Coordinates are inclusive pixel indices; an empty mask has area 0 and the box
-/// (0, 0, -1, -1).
+/// What was written for one mask, in inclusive pixel indices. An empty mask has area 0 and the box (0, 0, -1, -1).
 struct MaskStats {
   std::int64_t area = 0;  ///< Pixels in the mask.
   std::int64_t x0 = 0;    ///< First column.

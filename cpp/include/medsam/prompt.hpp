@@ -1,5 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// Prompts, in pixels of the original image: x grows to the right, y downwards, pixel (0, 0) is the top left one.
+// Prompts, in pixels of the original image: x grows to the right, y grows downward, and pixel (0, 0) is at the top
+// left.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +10,7 @@
 
 namespace medsam {
 
-/// A click. `label`: 1 = in the object, 0 = outside it, -1 = no point (padding; it has no effect on the result).
+/// A click. `label`: 1 = on the object, 0 = beside it, -1 = not a point (padding without effect on the result).
 struct Point {
   double x = 0;   ///< Column, 0 <= x < W.
   double y = 0;   ///< Row, 0 <= y < H.
@@ -17,8 +18,8 @@ struct Point {
 };
 
 /// A box. Its ends are INCLUSIVE pixel indices, as in the MedSAM-on-laptop challenge, so x0 == x1 is a box one pixel
-/// wide. An end equal to the image's size (x1 == W or y1 == H) is clamped to the last index. Reversed (x1 < x0),
-/// non-finite or further outside is InvalidArgument.
+/// wide. An end equal to the image's size (x1 == W or y1 == H) is clamped to the last index. A box that is
+/// reversed (x1 < x0), not finite or further outside raises InvalidArgument.
 struct Box {
   double x0 = 0;  ///< First column.
   double y0 = 0;  ///< First row.
@@ -26,12 +27,12 @@ struct Box {
   double y1 = 0;  ///< Last row.
 };
 
-/// Strokes drawn on an object, in pixels of the original image: (H, W) bytes, not 0 where drawn. Borrowed.
+/// Strokes drawn on an object, in pixels of the original image: (H, W) bytes, nonzero where drawn. Borrowed.
 struct ScribbleView {
   const std::uint8_t* data = nullptr;  ///< First byte of the top row.
   std::int64_t height = 0;             ///< H of the image.
   std::int64_t width = 0;              ///< W of the image.
-  std::int64_t row_stride = 0;         ///< Bytes from a row to the next, at least the width.
+  std::int64_t row_stride = 0;         ///< Bytes from one row to the next; at least the width.
 };
 
 /// The kinds of input that a prompt is made of. A combination of them is their bits or-ed: box | points.

@@ -1,5 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// Volumes: 3D boxes in, a label volume out. Axis order is (z, y, x) in memory, (x, y, z) in coordinates.
+// Volumes: 3D boxes are the input, a label volume is the output. The axis order is (z, y, x) in memory, (x, y, z) in
+// coordinates.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +11,8 @@
 
 namespace medsam {
 
-/// A borrowed volume: depth slices, each as an ImageView. Slice z starts at `data + z * slice_stride` (bytes).
+/// A borrowed volume of `depth` slices, each laid out as an ImageView. Slice z starts at `data + z * slice_stride`
+/// (bytes).
 struct VolumeView {
   const void* data = nullptr;      ///< First sample of slice 0. Aligned to its type.
   PixelType type = PixelType::u8;  ///< Type of a sample.
@@ -18,24 +20,24 @@ struct VolumeView {
   std::int64_t height = 0;         ///< Rows, H >= 1.
   std::int64_t width = 0;          ///< Columns, W >= 1.
   int channels = 1;                ///< 1 or 3 (interleaved).
-  std::int64_t row_stride = 0;     ///< Bytes from a row to the next.
-  std::int64_t slice_stride = 0;   ///< Bytes from a slice to the next; negative for a volume stored top down.
+  std::int64_t row_stride = 0;     ///< Bytes from one row to the next.
+  std::int64_t slice_stride = 0;   ///< Bytes from one slice to the next; negative for a volume stored top down.
 };
 
-/// A borrowed, writable label volume (D, H, W), as LabelView slice by slice.
+/// A borrowed, writable label volume (D, H, W), each slice laid out as a LabelView.
 struct LabelVolumeView {
   void* data = nullptr;             ///< First label of slice 0. Aligned to its type.
   LabelType type = LabelType::u16;  ///< Type of a label. InvalidArgument when the largest label does not fit.
   std::int64_t depth = 0;           ///< Slices, D.
   std::int64_t height = 0;          ///< Rows, H.
   std::int64_t width = 0;           ///< Columns, W.
-  std::int64_t row_stride = 0;      ///< Bytes from a row to the next.
-  std::int64_t slice_stride = 0;    ///< Bytes from a slice to the next.
+  std::int64_t row_stride = 0;      ///< Bytes from one row to the next.
+  std::int64_t slice_stride = 0;    ///< Bytes from one slice to the next.
 };
 
 /// A 3D box in voxel indices. Ends are INCLUSIVE, as in the MedSAM-on-laptop challenge; an end equal to the size
-/// (x1 == W, y1 == H, z1 == D) is clamped to the last index. Reversed, non-finite or further outside is
-/// InvalidArgument, and so are z0 and z1 that are no whole numbers.
+/// (x1 == W, y1 == H, z1 == D) is clamped to the last index. A box that is reversed, not
+/// finite or further outside raises InvalidArgument, and so do z0 and z1 if they are not whole numbers.
 struct Box3D {
   double x0 = 0;  ///< First column.
   double y0 = 0;  ///< First row.
@@ -45,9 +47,10 @@ struct Box3D {
   double z1 = 0;  ///< Last slice.
 };
 
-/// What was written for one object. Inclusive voxel indices; nothing written: voxels 0 and box (0, 0, 0, -1, -1, -1).
+/// What was written for one object, in inclusive voxel indices. If nothing was written, `voxels` is 0 and the box is
+/// (0, 0, 0, -1, -1, -1).
 struct VolumeStats {
-  std::int64_t voxels = 0;  ///< Before overlap with other objects.
+  std::int64_t voxels = 0;  ///< Number of voxels before overlaps are resolved.
   std::int64_t x0 = 0;      ///< First column.
   std::int64_t y0 = 0;      ///< First row.
   std::int64_t z0 = 0;      ///< First slice.
@@ -56,21 +59,22 @@ struct VolumeStats {
   std::int64_t z1 = -1;     ///< Last slice.
 };
 
-/// How far a volume is. A step is one slice in one direction for all objects that pass through it.
+/// Progress of a volume. A step is one slice in one direction, for all objects that pass through it.
 struct VolumeProgress {
   std::int64_t done = 0;   ///< Steps finished.
-  std::int64_t total = 0;  ///< Steps in all.
+  std::int64_t total = 0;  ///< Steps in total.
 };
 
-/// How Engine::segment_volume runs.
+/// Options of Engine::segment_volume.
 struct VolumeOptions {
-  /// Name of a profile for this call; "" = the engine's.
+  /// Name of a profile for this call; "" = the profile of the engine.
   std::string profile;
-  /// The volume's modality, as EncodeOptions::modality.
+  /// The modality of the volume, as EncodeOptions::modality.
   std::string modality;
-  /// Called after each step, on the calling thread. May throw: the exception leaves segment_volume as it is.
+  /// Called after each step, on the calling thread. May throw; the exception leaves segment_volume unchanged.
   std::function<void(const VolumeProgress&)> progress;
-  /// Asked before each step, on the calling thread; true raises Cancelled. May throw, likewise.
+  /// Called before each step, on the calling thread; return true to end the call with Cancelled. May throw; the
+  /// exception leaves segment_volume unchanged.
   std::function<bool()> cancelled;
 };
 
