@@ -6,18 +6,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 class Error(Exception):
-    """Base of every error the engine raises. `code` is stable across versions."""
+    """Base class of every error that the engine raises. `code` is stable across versions."""
 
     code: int
 
 class InvalidArgument(Error, ValueError):
-    """The caller's input is out of its documented range. Also a ValueError."""
+    """An input is outside its documented range. Also a ValueError."""
 
 class ModelError(Error):
-    """The bundle is missing, corrupt, of an unknown version, or does not belong to the embedding at hand."""
+    """The bundle is missing, corrupt or of an unknown version, or an embedding belongs to another model."""
 
 class BackendError(Error):
-    """The inference library failed; its own text is in the message."""
+    """The inference library failed; the message contains its text."""
 
 class OutOfMemory(Error, MemoryError):
     """An allocation failed. Also a MemoryError."""
@@ -26,30 +26,30 @@ class Unsupported(Error):
     """Not possible on this machine, in this process, or with this bundle."""
 
 class Cancelled(Error):
-    """The caller's cancellation callback asked to stop."""
+    """The caller's cancellation callback returned True."""
 
 class CertificateInfo:
     """A certificate in a bundle."""
 
     @property
     def precision(self) -> str:
-        """What it is called, e.g. "bf16"."""
+        """Its name, e.g. "bf16"."""
     @property
     def encoder(self) -> str:
-        """What the encoder computes in."""
+        """Precision of the encoder."""
     @property
     def decoder(self) -> str:
-        """And the decoder."""
+        """Precision of the decoder."""
     @property
     def origin(self) -> str:
-        """Whose word it is: "project", "machine" or "bundle".
+        """Where it comes from: "project", "machine" or "bundle".
 
-        This project's, compiled into the library; measured on this machine by `medsam-engine certify`; or the bundle's
-        own, which anybody may have written.
+        It was measured by this project and is compiled into the library, it was measured on this machine by
+        `medsam-engine certify`, or only the bundle contains it, in which case anybody may have written it.
         """
     @property
     def obstacle(self) -> str:
-        """Why it does not count here; "" = it does."""
+        """Why it is not valid here; "" = it is valid."""
 
 class EngineInfo:
     """What an engine runs."""
@@ -68,13 +68,13 @@ class EngineInfo:
         """The precision in force: "f32", or that of the certificate used."""
     @property
     def encoder_precision(self) -> str:
-        """Of it, what the encoder computes in."""
+        """Precision of the encoder."""
     @property
     def decoder_precision(self) -> str:
-        """And the decoder."""
+        """Precision of the decoder."""
     @property
     def encoder_backend(self) -> str:
-        """The encoder's, e.g. "fused 1" (docs/precision.md); else the same."""
+        """The backend of the encoder, e.g. "fused 2" (docs/precision.md)."""
     @property
     def backend(self) -> str:
         """E.g. "OpenVINO 2026.4.1"."""
@@ -83,28 +83,28 @@ class EngineInfo:
         """SHA-256 over the bundle's model files, hex."""
     @property
     def fingerprint(self) -> str:
-        """What an embedding must carry to be accepted; of all experts together."""
+        """The value that an embedding must carry to be accepted, over all experts."""
     @property
     def threads(self) -> int:
-        """Inference threads asked for, or tuned; 0 = all."""
+        """Inference threads requested or tuned; 0 = all cores."""
     @property
     def tuned(self) -> bool:
         """Whether `medsam-engine tune` chose the precision and the threads."""
     @property
     def certified(self) -> tuple[str, ...]:
-        """What may run here: "encoder/decoder" precisions, "f32/f32" first."""
+        """Precisions that may run here, as "encoder/decoder"; "f32/f32" is the first."""
     @property
     def certificates(self) -> tuple[CertificateInfo, ...]:
-        """The bundle's, in its order."""
+        """The certificates in the bundle, in its order."""
     @property
     def certificates_file(self) -> str:
-        """Where those measured on this machine are remembered; "" without a cache folder."""
+        """Record of the certificates measured on this machine; "" without a cache folder."""
     @property
     def machine(self) -> str:
-        """The machine, as a tuned choice names it."""
+        """The machine, as stored with a tuned choice."""
     @property
     def tuning_file(self) -> str:
-        """Where a tuned choice is stored; "" without a cache folder."""
+        """Path of a tuned choice; "" without a cache folder."""
     @property
     def input_size(self) -> int:
         """Side of the encoder's square input, pixels."""
@@ -135,10 +135,10 @@ class EngineInfo:
         """Whether the bundle states them; False: it is too old to, and only a box alone counts. Export it again."""
     @property
     def modalities(self) -> tuple[str, ...]:
-        """That the model tells apart; empty: it does not ask."""
+        """Modalities that the model distinguishes; empty: it does not use any."""
     @property
     def needs_modality(self) -> bool:
-        """Whether an image without one of them is refused."""
+        """Whether an image without one of `modalities` is refused."""
     @property
     def experts(self) -> tuple[str, ...]:
         """Names of the bundle's experts; empty: one model for all."""

@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""Embeddings as files. The bytes carry their geometry, the model's fingerprint, a schema number and a digest."""
+"""Embeddings as files, which contain their geometry, the fingerprint of the model, a schema number and a digest."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,9 @@ from medsam_engine.io.input_file import read_input
 
 
 def save_embedding(embedding: ImageEmbedding, path: str | os.PathLike[str]) -> None:
-    """Writes `embedding`, whole or not at all; it holds the image in encoded form, so protect it as you protect that.
+    """Writes `embedding`, completely or not at all.
+
+    The file contains the image in encoded form: protect it as you protect the image.
 
     Raises:
         InvalidArgument: the file cannot be written.
@@ -19,10 +21,10 @@ def save_embedding(embedding: ImageEmbedding, path: str | os.PathLike[str]) -> N
 
 
 def load_embedding(path: str | os.PathLike[str]) -> ImageEmbedding:
-    """Reads what save_embedding wrote. Which engine may use the embedding is checked when it is used.
+    """Reads a file of save_embedding. Whether an engine may use the embedding is checked when it is used.
 
     Raises:
         InvalidArgument: the file cannot be read.
-        ModelError: it is damaged, or of an unknown version.
+        ModelError: the file is damaged or of an unknown version.
     """
     return ImageEmbedding.from_bytes(read_input(path, "embedding"))

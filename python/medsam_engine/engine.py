@@ -24,39 +24,47 @@ class Engine:
 
     Args:
         bundle: folder of an exported model (`medsam-engine fetch litemedsam` makes one).
-        device: "CPU", "GPU", "NPU" or "AUTO" (OpenVINO), or "cuda:N" (TensorRT; docs/gpu.md). Unsupported, naming what
-            is missing, when it is not there.
-        precision: "f32"; "bf16", "f16" or "int8", which need a certificate that they keep the masks and a
-            processor that computes in them; "bf16/f32" names the encoder's and the decoder's; or "auto", the fastest
-            such, else f32: as `medsam-engine tune` measured on this machine, where it did (`info.tuned`).
-            `info.precision` says what came of it.
-        threads: inference threads; 0 = all cores the process may use, or with precision "auto" what `tune` found best.
-        profile: a name of profile_names(), or None for the bundle's own, which reproduces its published script.
-        cache_dir: folder for compiled models; None = $MEDSAM_ENGINE_CACHE, else the user's cache folder;
-            "none" = no cache. Made for the user alone; one that belongs to another user, or that others may write
-            to, is not used, with a warning.
-        cache_bytes: embeddings kept for images seen before, least recently used out first; 0 = none.
-        embedding_storage: "f32", or "f16" for half the memory; an answer does not depend on the cache either way.
-        embedding_store: folder that keeps embeddings between runs; None = none. Protect it as you protect the images;
-            its rules are those of cache_dir. An image is known again by the SHA-256 of its pixels.
-        embedding_store_bytes: what that folder may hold; the least recently written files go first.
-        modality: of images for which none is given, one of modality_names() in any usual spelling; None = not known.
-            Only bundles whose model tells modalities apart look at it (`info.modalities`).
-        expert_limit: most experts held at once where the bundle has several; they load when first needed.
-        verify: hash every file of the bundle, also those unchanged since they were last verified.
-        trust_bundle_certificates: take the bundle's own word for its certificates (`info.certificates`, origin
-            "bundle"), for "auto", "f32" and precisions asked for by name. Without it only this project's count, and
-            those that `medsam-engine certify` measured on this machine. For bundles from where you take software.
-        allow_uncertified: run `precision` without a certificate. For measuring; masks may differ from f32's.
+        device: "CPU", "GPU", "NPU" or "AUTO" (OpenVINO), or "cuda:N" (TensorRT; docs/gpu.md). A device that is not
+            available raises Unsupported; the message names what is missing.
+        precision: "f32", "auto" or an approximation: "bf16", "f16", "int8", or a pair such as "bf16/f32" for the
+            encoder and the decoder. An approximation needs a certificate that it keeps the masks, and a processor that
+            computes in it. "auto" selects the fastest such precision, or f32 if there is none. If `medsam-engine tune`
+            has been run on this machine, its choice is used (`info.tuned`). `info.precision` reports which precision
+            was selected.
+        threads: number of inference threads; 0 = all cores that the process may use or, with precision "auto", the
+            number that `tune` found to be fastest.
+        profile: a name of profile_names(), or None for the bundle's own, which reproduces the published script of its
+            model.
+        cache_dir: folder for compiled models; None = $MEDSAM_ENGINE_CACHE, or else the user's cache folder;
+            "none" = no cache. The folder is created for the user alone. A folder that belongs to another user, or that
+            others may write to, is not used, and a warning is logged.
+        cache_bytes: bytes of memory for embeddings of earlier images; the least recently used ones are dropped first;
+            0 = none.
+        embedding_storage: "f32", or "f16" for half the memory. Results do not depend on the cache in either case.
+        embedding_store: folder that keeps embeddings between runs; None = none. Protect it as you protect the images.
+            The rules for its owner and mode are those of cache_dir. An image is recognized by the SHA-256 of its
+            pixels.
+        embedding_store_bytes: most bytes in that folder; the least recently written files are deleted first.
+        modality: the modality of images for which the call gives none: one of modality_names() in any usual spelling;
+            None = unknown. Only models that distinguish modalities use it (`info.modalities`).
+        expert_limit: most experts held in memory at once, if the bundle has several; an expert is loaded when it is
+            first needed.
+        verify: hash every file of the bundle, including files that have not changed since they were last verified.
+        trust_bundle_certificates: accept certificates that only the bundle contains (`info.certificates`, origin
+            "bundle"), for "auto", "f32" and precisions requested by name. Otherwise only this project's certificates
+            and those that `medsam-engine certify` measured on this machine are valid. Set it only for bundles from
+            sources whose software you would install.
+        allow_uncertified: run `precision` without a certificate. Meant for measurements: masks may differ from those of
+            f32.
 
-    In a child process after fork every method raises Unsupported (`info` and the repr can still be read): create the
-    engine there, or use multiprocessing's "spawn". A child that inherited one should end with os._exit(), as
-    multiprocessing's do: in exit(), OpenVINO can wait for ever for threads that the child does not have. It does not
-    pickle, since loading a model twice should be visible in the code.
+    In a child process after fork, every method raises Unsupported (`info` and the repr can still be read). Create the
+    engine in the child, or use multiprocessing's "spawn". A child that inherited an engine should end with os._exit(),
+    as the children of multiprocessing do: in exit(), OpenVINO may wait forever for threads that the child does not
+    have. An engine cannot be pickled, because loading a model a second time should be visible in the code.
 
     Raises:
         ModelError: the bundle is missing, corrupt or of an unknown version.
-        InvalidArgument, Unsupported, BackendError: an option is wrong, or not possible here.
+        InvalidArgument, Unsupported, BackendError: an option is wrong or not possible here.
     """
 
     def __init__(
@@ -108,17 +116,20 @@ class Engine:
         return self._core.info
 
     def encode(self, image: NDArray[np.generic], *, modality: str | None = None) -> ImageEmbedding:
-        """Encodes one image, the expensive step (0.1 to 1 s on a CPU). The same pixels again come from the cache.
+        """Encodes one image, which is the expensive step (0.1 to 1 s on a CPU).
+
+        If the same pixels are encoded again, the embedding comes from the cache.
 
         Args:
-            image: (H, W) grey, (H, W, 1) grey or (H, W, 3) RGB; uint8, uint16, int16 or finite float32 of any range.
-                Rows may have any stride and be read-only; pixels that are not adjacent are copied once. Do not change
-                it during the call. Models that look at the pixels inside a box (mcp_medsam) take uint8 only.
-            modality: the image's; None = the engine's. It belongs to the embedding from here on.
+            image: (H, W) gray, (H, W, 1) gray or (H, W, 3) RGB; uint8, uint16, int16 or finite float32 of any range.
+                Rows may have any stride, and the array may be read-only; an array whose pixels are not adjacent is
+                copied once. Do not change it during the call. Models that use the pixels inside a box (mcp_medsam)
+                accept uint8 only.
+            modality: the modality of the image; None = that of the engine. The embedding keeps it.
 
         Raises:
             InvalidArgument: another type, dtype or shape, or a value that is not finite; a modality that is unknown,
-                or missing where the model needs one.
+                or missing although the model needs one.
             BackendError, OutOfMemory: the inference library failed, or memory ran out.
             Unsupported: after fork.
         """
@@ -139,31 +150,33 @@ class Engine:
         allow_untrained: bool = False,
         cancelled: Callable[[], bool] | None = None,
     ) -> Prediction:
-        """Answers N prompts on an encoded image. Coordinates are pixels of the image, pixel (0, 0) top left.
+        """Answers N prompts about an encoded image. Coordinates are pixels; pixel (0, 0) is at the top left.
 
-        A prompt's masks do not depend on the other prompts of the call. Ctrl-C is honoured between batches of prompts.
+        The masks of a prompt do not depend on the other prompts of the call. Ctrl-C takes effect between batches of
+        prompts.
 
         Args:
-            embedding: of encode, by an engine with the same fingerprint.
+            embedding: the result of encode, from an engine with the same fingerprint.
             box: (4,) or (N, 4): x0, y0, x1, y1, ends inclusive.
             point_coords: (P, 2) for one prompt or (N, P, 2): x, y.
-            point_labels: (P,) or (N, P) integers: 1 object, 0 background, -1 no point.
-            mask_input: (h, w), (N, h, w) or (N, 1, h, w) float32: low_res_logits of an earlier prediction; of a model
-                that takes scribbles, the strokes in that frame, 1 where drawn.
-            multimask_output: M = 3 alternatives a prompt instead of 1.
-            scribble: (H, W) or (N, H, W) bool or uint8, not 0 on strokes drawn on the object, for models that take
-                them (`info.accepts_scribble`). With such a model a prompt that is a box alone gets the points and the
-                scribble that the published script would draw in it, the same ones for the same box.
-            allow_untrained: answer combinations of prompts that the weights were not trained with
-                (`info.trained_prompts`). For research: their masks are usually wrong.
-            cancelled: asked between batches; True ends the call with Cancelled.
+            point_labels: (P,) or (N, P) integers: 1 = object, 0 = background, -1 = not a point.
+            mask_input: (h, w), (N, h, w) or (N, 1, h, w) float32: low_res_logits of an earlier prediction or, for a
+                model that accepts scribbles, the strokes in that frame, 1 where drawn.
+            multimask_output: three alternatives per prompt (M = 3) instead of one.
+            scribble: (H, W) or (N, H, W) bool or uint8, nonzero on strokes drawn on the object, for models that accept
+                them (`info.accepts_scribble`). With such a model, a prompt that consists of a box only gets the points
+                and the scribble that the published script would draw in it; the same box always gets the same ones.
+            allow_untrained: answer combinations of prompts that the weights were not trained with (see
+                `info.trained_prompts`). For research: such masks are usually wrong.
+            cancelled: called between batches; returning True ends the call with Cancelled.
 
         Raises:
             InvalidArgument: a wrong type, shape or value, or a coordinate outside the image.
             ModelError: the embedding belongs to another model.
-            Unsupported: the bundle lacks this kind of prompt, or its weights were not trained with it; after fork.
+            Unsupported: the model does not accept this kind of prompt, or its weights were not trained with it;
+                after fork.
             BackendError, OutOfMemory: the inference library failed, or memory ran out.
-            Cancelled: `cancelled` said so.
+            Cancelled: `cancelled` returned True.
         """
         if not isinstance(embedding, ImageEmbedding):
             raise InvalidArgument(
@@ -208,19 +221,21 @@ class Engine:
         modality: str | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> NDArray[np.uint16] | NDArray[np.uint32]:
-        """One label a box: k + 1 where boxes[k]'s mask is, 0 elsewhere; the profile decides where masks overlap.
+        """Encodes an image and segments one object per box.
+
+        The label map is k + 1 where the mask of boxes[k] is, and 0 elsewhere. Where masks overlap, the profile decides.
 
         Args:
-            image: as encode takes it, or what encode gave.
+            image: an image as for encode, or an embedding.
             boxes: (N, 4): x0, y0, x1, y1 in pixels, ends inclusive; N may be 0.
-            modality: as encode; an embedding has its own.
-            cancelled: asked between batches; True ends the call with Cancelled.
+            modality: as in encode; an embedding already carries the modality of its image.
+            cancelled: called between batches; returning True ends the call with Cancelled.
 
         Returns:
-            label map (H, W) uint16, or uint32 when N > 65535; the caller's own.
+            label map (H, W) uint16, or uint32 if N > 65535; a new array.
 
         Raises:
-            Error: as encode and predict.
+            Error: the errors of encode and predict.
         """
         labels = self._core.segment(image, box_array(boxes), modality=modality or "", cancelled=cancelled)
         self._forward_messages()
@@ -237,27 +252,29 @@ class Engine:
         modality: str | None = None,
         cancel: Callable[[], bool] | None = None,
     ) -> NDArray[np.uint16] | NDArray[np.uint32]:
-        """One label a 3D box: each object starts at its middle slice and propagates both ways by a profile's rules.
+        """Segments one object per 3D box.
 
-        Each slice is encoded once for all objects while the embeddings needed again fit `cache_bytes`, and once more
-        where they do not; the labels are the same. Slices outside of all boxes are not looked at. Ctrl-C is honoured
-        between slices.
+        Each object starts in the middle slice of its box and is propagated up and down by the rules of a profile. Each
+        slice is encoded once for all objects, or twice if the embeddings that are needed again do not fit into
+        `cache_bytes`; the labels are the same. Slices outside all boxes are not read. Ctrl-C takes effect between
+        slices.
 
         Args:
-            volume: (D, H, W) grey or (D, H, W, 3) RGB, dtypes and strides as encode takes them.
+            volume: (D, H, W) gray or (D, H, W, 3) RGB, with dtypes and strides as for encode.
             boxes: (N, 6): x0, y0, z0, x1, y1, z1 in voxels, ends inclusive; N may be 0.
-            profile: a name of profile_names() for this call; None = the engine's.
-            progress: called after each step as progress(done, total); a step is a slice in one direction.
-            cancelled: asked before each step; True ends the call with Cancelled.
-            modality: the volume's, as encode.
-            cancel: the earlier name of `cancelled`; goes with the next minor version (DeprecationWarning).
+            profile: a name of profile_names() for this call; None = the profile of the engine.
+            progress: called after each step as progress(done, total); a step is one slice in one direction.
+            cancelled: called before each step; returning True ends the call with Cancelled.
+            modality: the modality of the volume, as in encode.
+            cancel: the former name of `cancelled`, which the next minor version removes (DeprecationWarning).
 
         Returns:
-            labels (D, H, W) uint16, or uint32 when N > 65535: k + 1 where object k is, 0 elsewhere; where objects
-            overlap, the profile decides (the later box wins, in `clinical` the smaller). The caller's own.
+            labels (D, H, W) uint16, or uint32 if N > 65535; a new array. They are k + 1 where the object of boxes[k]
+            is, and 0 elsewhere. Where objects overlap, the profile decides: the later box wins, or in `clinical` the
+            smaller one.
 
         Raises:
-            Error: as encode and predict.
+            Error: the errors of encode and predict.
             Exception: whatever `progress` or `cancelled` raise.
             TypeError: both `cancelled` and `cancel` are given.
         """
@@ -278,7 +295,7 @@ class Engine:
         return labels
 
     def cache_stats(self) -> CacheStats:
-        """The embedding cache's counters: hits, misses, store_hits, evictions, entries, bytes, budget.
+        """The counters of the embedding cache: hits, misses, store_hits, evictions, entries, bytes, budget.
 
         Raises:
             Unsupported: after fork.
@@ -286,7 +303,7 @@ class Engine:
         return self._core.cache_stats()
 
     def clear_cache(self) -> None:
-        """Forgets every cached embedding; the counters and the store on disk stay.
+        """Drops all cached embeddings; the counters and the store on disk stay.
 
         Raises:
             Unsupported: after fork.

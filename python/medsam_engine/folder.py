@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""Folders of cases as the MedSAM-on-laptop challenge has them. The program medsam-npz is the same without Python."""
+"""Folders of cases in the format of the MedSAM-on-laptop challenge. medsam-npz does the same without Python."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -11,28 +11,28 @@ from medsam_engine.io.byte_limit import ByteLimit
 
 
 class FolderRun:
-    """One run over a folder. Make it before the Engine: the first case is then read while the model loads.
+    """One run over a folder. Create it before the Engine: the first case is then read while the model loads.
 
     A case NAME.npz has the keys imgs and boxes. A name that starts with 2DBox_ is an image, imgs (H, W) or (H, W, 3)
-    with boxes (N, 4); one that starts with 3DBox_ a volume, imgs (D, H, W) or (D, H, W, 3) with boxes (N, 6); any other
-    goes by the width of its boxes. imgs are uint8, uint16, int16 or float32, boxes of any integer or float dtype with
-    inclusive ends; N may be 0. The answer has the key segs, (H, W) or (D, H, W) uint16 (uint32 above 65535 boxes), and
-    is written whole or not at all.
+    with boxes (N, 4); one that starts with 3DBox_ is a volume, imgs (D, H, W) or (D, H, W, 3) with boxes (N, 6); any
+    other name is decided by the width of its boxes. imgs are uint8, uint16, int16 or float32; boxes have any integer or
+    float dtype and inclusive ends; N may be 0. The answer has the key segs, (H, W) or (D, H, W) uint16 (uint32 above
+    65535 boxes), and is written completely or not at all.
 
     Args:
-        input_folder: *.npz.
-        output_folder: folder of the answers, another one; made if absent.
-        overwrite: do cases again whose answer is there.
-        modality: of every case, as Engine.encode; None = what the second field of each file name tells
+        input_folder: the folder of the *.npz files.
+        output_folder: the folder for the answers, which must be another one; created if absent.
+        overwrite: process cases again that already have an answer.
+        modality: of every case, as in Engine.encode; None = the modality in the second field of each file name
             (2DBox_US_0001.npz), if it names one.
-        max_bytes: most bytes that the imgs of a case may unpack to; a larger case fails and the rest go on. None = a
-            quarter of the memory that this process may use.
-        csv: file for a table of times, a row as each case ends; None = none.
-        also_read: other files and folders that are read, e.g. the bundle: no answer and no table may be one of them.
+        max_bytes: most bytes that the imgs of a case may unpack to; a larger case fails, and the others are processed.
+            None = a quarter of the memory that this process may use.
+        csv: file for a table of times, with one row per case, written when the case ends; None = none.
+        also_read: other files and folders that are read, e.g. the bundle; no answer and no table may be one of them.
 
     Raises:
         InvalidArgument: a folder or the table cannot be used, there is no case, or an answer or the table would replace
-            something that is read, be it through links.
+            a file that is read (also through links).
     """
 
     def __init__(
@@ -59,12 +59,12 @@ class FolderRun:
 
     @property
     def size(self) -> int:
-        """Cases in the folder."""
+        """Number of cases in the folder."""
         return self._core.size
 
     @property
     def pending(self) -> int:
-        """Those that are not finished. With none no engine is needed."""
+        """Number of cases that are not finished. If it is 0, no engine is needed."""
         return self._core.pending
 
     def run(
@@ -75,21 +75,21 @@ class FolderRun:
         finished: Callable[[CaseReport], object] | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> FolderReport:
-        """Segments every pending case. One that fails is reported and the rest go on. Call it once.
+        """Segments every pending case. A case that fails is reported, and the others are processed. Call it only once.
 
-        Ctrl-C and `cancelled` are honoured between batches of prompts: the case at work is dropped, finished ones are
-        written, and a new run goes on from there.
+        Ctrl-C and `cancelled` take effect between batches of prompts: the current case is dropped, finished cases are
+        written, and a new run continues from there.
 
         Args:
-            engine: may be None when nothing is pending.
+            engine: may be None if no case is pending.
             progress: called as progress(case_index, case_count, name, step, steps) when a case begins (0 of 0 steps)
                 and after each slice of a volume.
-            finished: called with the report of each case that has ended, one after the other.
-            cancelled: asked often; True ends the run with Cancelled.
+            finished: called with the report of each case that has ended, for one case after the other.
+            cancelled: called often; returning True ends the run with Cancelled.
 
         Raises:
-            InvalidArgument: a second call, or no engine where one is needed.
-            Cancelled, KeyboardInterrupt: the caller asked to stop.
+            InvalidArgument: a second call, or no engine although one is needed.
+            Cancelled, KeyboardInterrupt: the caller requested it.
             Exception: whatever the callbacks raise.
         """
         core = None if engine is None else engine._core

@@ -10,11 +10,11 @@ from medsam_engine import _core
 
 
 class Prediction:
-    """Masks of N prompts, M each (1, or 3 with multimask_output), on an image of H rows and W columns.
+    """Masks of N prompts, M per prompt (1, or 3 with multimask_output), on an image of H rows and W columns.
 
-    Immutable and safe to read from many threads; it may outlive its Engine. The logits are kept; full-size masks are
-    made each time they are asked for, since 300 masks of a mammogram take 1.3 GB. Iteration makes one prompt's masks at
-    a time.
+    Immutable and safe to read from many threads; it may outlive its Engine. It keeps the logits and computes full-size
+    masks each time they are requested, because 300 masks of a mammogram take 1.3 GB. Iteration computes the masks of
+    one prompt at a time.
     """
 
     __slots__ = ("_core",)
@@ -44,25 +44,25 @@ class Prediction:
 
     @property
     def iou_predictions(self) -> NDArray[np.float32]:
-        """(N, M), read-only: the model's own estimate of each mask's IoU, about 0 to 1."""
+        """(N, M), read-only: the model's own estimate of the IoU of each mask, about 0 to 1."""
         return self._core.iou_predictions
 
     @property
     def low_res_logits(self) -> NDArray[np.float32]:
-        """(N, M, h, w), read-only logits in the model's frame, padding included; > 0 is object."""
+        """(N, M, h, w), read-only logits in the model's frame, padding included; > 0 = object."""
         return self._core.low_res_logits
 
     @property
     def masks(self) -> NDArray[np.bool_]:
-        """(N, M, H, W), made anew at each access and the caller's own.
+        """(N, M, H, W), a new array at each access.
 
         Raises:
-            OutOfMemory: they do not fit; use mask() or iterate.
+            OutOfMemory: the masks do not fit into memory; use mask() or iterate.
         """
         return self._core.masks()
 
     def mask(self, n: int, m: int = 0) -> NDArray[np.bool_]:
-        """Mask m of prompt n, (H, W), made anew and the caller's own.
+        """Mask m of prompt n, (H, W), a new array.
 
         Raises:
             InvalidArgument: n is not in [0, N) or m not in [0, M).

@@ -10,7 +10,7 @@ from medsam_engine.errors import InvalidArgument
 
 
 class Predictor:
-    """One image at a time, one prompt a call. Not thread-safe, because it remembers the image; the Engine is."""
+    """One image at a time, one prompt per call. Keeps the image, so it is not thread-safe; the Engine is."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -27,7 +27,7 @@ class Predictor:
         return self.get_image_embedding().original_size
 
     def set_image(self, image: NDArray[np.generic], *, modality: str | None = None) -> None:
-        """Encodes `image`, RGB or grey; see Engine.encode. On an error the image set before stays."""
+        """Encodes `image`, RGB or gray; see Engine.encode. After an error, the previous image stays set."""
         self._embedding = self.engine.encode(image, modality=modality)
 
     def reset_image(self) -> None:
@@ -54,17 +54,17 @@ class Predictor:
 
         Args:
             point_coords: (P, 2) x, y in pixels.
-            point_labels: (P,) 1 object, 0 background.
+            point_labels: (P,) 1 = object, 0 = background.
             box: (4,) x0, y0, x1, y1 in pixels, ends inclusive.
             mask_input: (1, h, w) float32 logits of an earlier call.
-            multimask_output: three alternatives, as SamPredictor's default, or one mask.
+            multimask_output: True = three alternatives, which is SamPredictor's default; False = one mask.
             allow_untrained: answer prompts that the weights were not trained with; see Engine.predict.
 
         Returns:
             masks (M, H, W) bool, iou_predictions (M,) float32, low_res_logits (M, h, w) float32.
 
         Raises:
-            InvalidArgument: no image, or more than one prompt; else as Engine.predict.
+            InvalidArgument: no image is set, or more than one prompt is given; otherwise as Engine.predict.
         """
         prediction = self.engine.predict(
             self.get_image_embedding(),

@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""The commands together, and what becomes of their errors: one line on stderr and an exit status, never a traceback."""
+"""All commands. Their errors become one line on stderr and an exit status, never a traceback."""
 
 from collections.abc import Sequence
 

@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""`medsam-engine build-plan`: compile a bundle for a GPU on a machine that need not have one."""
+"""`medsam-engine build-plan`: compile a bundle for a GPU, on a machine with or without one."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,13 +12,13 @@ from medsam_engine.output_check import check_output_folder
 
 
 def build_plan(
-    bundle: Annotated[Path, typer.Argument(help="Model folder.")],
+    bundle: Annotated[Path, typer.Argument(help="Bundle folder.")],
     target: Annotated[str, typer.Option(help="GPU generations, comma-separated, e.g. sm_89,sm_120.")],
     cache_dir: Annotated[
-        Path | None, typer.Option(help="Folder to keep the plans in; else the engine's own cache folder.")
+        Path | None, typer.Option(help="Folder for the plans; by default the cache folder of the engine.")
     ] = None,
 ) -> None:
-    """Compile a bundle ahead of time with TensorRT for RTX (needs the extra [cuda], but no GPU)."""
+    r"""Compile a bundle ahead of time with TensorRT for RTX (needs the extra \[cuda], but no GPU)."""
     check_output_folder("--cache-dir", cache_dir, [])  # plans are named by their hash: nothing is replaced
     from medsam_engine_tools import plans
     from medsam_engine_tools.errors import ExportError

@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""`medsam-engine certify`: measure whether an approximation keeps the masks, and let the bundle say so."""
+"""`medsam-engine certify`: measure whether an approximation keeps the masks, and record it in the bundle."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,19 +14,23 @@ from medsam_engine.output_check import check_outputs
 
 
 def certify(
-    bundle: Annotated[Path, typer.Argument(help="Model folder; its manifest gets the certificate.")],
+    bundle: Annotated[Path, typer.Argument(help="Bundle folder; the certificate is added to its manifest.")],
     images: Annotated[
-        Path, typer.Option(help="Challenge cases, *.npz with imgs and boxes, at least 40 images with volumes' slices.")
+        Path,
+        typer.Option(help="Folder of NPZ cases with imgs and boxes; at least 40 images, counting slices of volumes."),
     ],
     encoder: Annotated[
-        str, typer.Option(help="What the encoder is to compute in: f32, bf16, bf16_mixed or f16.")
+        str, typer.Option(help="Precision of the encoder: f32, bf16, bf16_mixed, bf16_fused, f32_fused, f16 or int8.")
     ] = "bf16_mixed",
-    decoder: Annotated[str, typer.Option(help="And the decoder.")] = "bf16",
+    decoder: Annotated[str, typer.Option(help="Precision of the decoder: f32, bf16 or f16.")] = "bf16",
     truth: Annotated[
-        bool, typer.Option("--truth/--no-truth", help="Score against the key gts too, where a case has it.")
+        bool,
+        typer.Option(
+            "--truth/--no-truth", help="Also score against the ground truth in the key gts, if a case has it."
+        ),
     ] = True,
-    profile: Annotated[str, typer.Option(help="Rules to run with.")] = "clinical",
-    table: Annotated[Path | None, typer.Option(help="CSV to write: a row an object.")] = None,
+    profile: Annotated[str, typer.Option(help="Profile to run with.")] = "clinical",
+    table: Annotated[Path | None, typer.Option(help="CSV file to write, with one row per object.")] = None,
 ) -> None:
     """Measure an approximation against f32 on real images and add its certificate to the bundle."""
     check_outputs({"--table": table}, [bundle, images])

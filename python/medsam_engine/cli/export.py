@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""`medsam-engine export`: a published checkpoint as a bundle."""
+"""`medsam-engine export`: convert a published checkpoint into a bundle."""
 
 from pathlib import Path
 from typing import Annotated
@@ -26,21 +26,24 @@ def named_files(words: list[str]) -> dict[str, Path]:
 
 def export(
     family: Annotated[
-        str, typer.Argument(help="Family of the checkpoint, e.g. litemedsam; auto tells it from the tensors.")
+        str, typer.Argument(help="Family of the checkpoint, e.g. litemedsam; auto detects it from the tensors.")
     ],
-    out: Annotated[Path, typer.Option(help="Folder of the bundle; absent, empty, or an older bundle to replace.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder for the bundle: a new or empty one, or an older bundle to replace.")
+    ],
     checkpoint: Annotated[
-        Path | None, typer.Option(help="Weights file, as published; of a family with experts, the fallback's.")
+        Path | None, typer.Option(help="Published weights file; in a family with experts, that of the fallback.")
     ] = None,
     expert: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=FILE", help="Weights file of one expert (daft), e.g. 3D=3D.pth; repeatable."),
     ] = None,
     clip: Annotated[
-        Path | None, typer.Option(help="CLIP that the family is built on: a transformers folder (mcp_medsam).")
+        Path | None,
+        typer.Option(help="The CLIP model that the family is built on, as a transformers folder (mcp_medsam)."),
     ] = None,
 ) -> None:
-    """Export a published checkpoint as a bundle (needs torch)."""
+    """Convert a published checkpoint into a bundle (needs torch)."""
     experts = named_files(expert or [])
     check_output_folder("--out", out, [checkpoint, clip, *experts.values()])
     report = ProgressLine()

@@ -11,8 +11,10 @@ from medsam_engine.output_check import check_output_folder
 
 
 def fetch(
-    model: Annotated[str, typer.Argument(help="Published weights by name, e.g. litemedsam.")],
-    out: Annotated[Path | None, typer.Option(help="Folder of the bundle; else in the user's data folder.")] = None,
+    model: Annotated[str, typer.Argument(help="Name of the published weights, e.g. litemedsam.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the bundle; by default in the user's data folder.")
+    ] = None,
 ) -> None:
     """Download published weights and export their bundle (needs torch)."""
     report = ProgressLine()

@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""`medsam-engine half`: f16 graphs for a bundle, and their certificate."""
+"""`medsam-engine half`: add f16 graphs and their certificate to a bundle."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,17 +12,22 @@ from medsam_engine.output_check import check_outputs
 
 
 def half(
-    bundle: Annotated[Path, typer.Argument(help="Model folder; it gets every graph once more, in f16.")],
+    bundle: Annotated[Path, typer.Argument(help="Bundle folder; an f16 version of every graph is added to it.")],
     images: Annotated[
-        Path | None, typer.Option(help="Challenge cases, *.npz: measure on them, and let the bundle say so.")
+        Path | None, typer.Option(help="Folder of NPZ cases to measure on; the certificate is added to the bundle.")
     ] = None,
     truth: Annotated[
-        bool, typer.Option("--truth/--no-truth", help="Score against the key gts too, where a case has it.")
+        bool,
+        typer.Option(
+            "--truth/--no-truth", help="Also score against the ground truth in the key gts, if a case has it."
+        ),
     ] = True,
-    volumes: Annotated[bool, typer.Option("--volumes/--no-volumes", help="Volumes too, not only their slices.")] = True,
-    table: Annotated[Path | None, typer.Option(help="CSV to write: a row an object.")] = None,
+    volumes: Annotated[
+        bool, typer.Option("--volumes/--no-volumes", help="Measure whole volumes too, not only their slices.")
+    ] = True,
+    table: Annotated[Path | None, typer.Option(help="CSV file to write, with one row per object.")] = None,
 ) -> None:
-    """Add f16 graphs, which a GPU runs, to a bundle; with --images measure them on the CPU (needs torch)."""
+    """Add f16 graphs for GPUs to a bundle and, with --images, measure them on the CPU (needs torch)."""
     check_outputs({"--table": table}, [bundle, images])
     if bundle.is_dir():
         check_writable(bundle / "manifest.json")

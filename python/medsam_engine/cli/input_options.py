@@ -9,7 +9,7 @@ MaxBytes = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="Most bytes that the voxels of a file may have, unpacked; else a quarter of the memory.",
+        help="Most bytes that the voxels of a file may have, unpacked; by default a quarter of the memory.",
         show_default=False,
     ),
 ]

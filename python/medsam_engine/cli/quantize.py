@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""`medsam-engine quantize`: an int8 encoder for a bundle."""
+"""`medsam-engine quantize`: add an int8 encoder to a bundle."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,15 +12,13 @@ from medsam_engine.output_check import check_output_folder
 
 
 def quantize(
-    bundle: Annotated[Path, typer.Argument(help="Model folder; it gets a second encoder, in int8.")],
-    images: Annotated[Path, typer.Option(help="Challenge cases, *.npz with imgs and boxes, to calibrate on.")],
-    out: Annotated[Path | None, typer.Option(help="Write a copy of the bundle here instead.")] = None,
-    budget: Annotated[
-        float, typer.Option(help="Error of the embedding that is allowed, relative to its spread.")
-    ] = 0.02,
-    rest: Annotated[str, typer.Option(help="What the other layers compute in: f32 or bf16.")] = "f32",
+    bundle: Annotated[Path, typer.Argument(help="Bundle folder; an int8 encoder is added to it.")],
+    images: Annotated[Path, typer.Option(help="Folder of NPZ cases with imgs and boxes for the calibration.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for a copy of the bundle, which is changed instead.")] = None,
+    budget: Annotated[float, typer.Option(help="Largest error of the embedding, relative to its spread.")] = 0.02,
+    rest: Annotated[str, typer.Option(help="Precision of the other layers: f32 or bf16.")] = "f32",
 ) -> None:
-    """Add an int8 encoder to a bundle; it runs once `certify --encoder int8` has measured it (needs nncf and torch)."""
+    """Add an int8 encoder to a bundle; `certify --encoder int8` must then measure it (needs nncf and torch)."""
     check_output_folder("--out", out, [bundle, images])
     if bundle.is_dir() and out is None:
         check_writable(bundle / "manifest.json")
