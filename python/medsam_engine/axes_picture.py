@@ -59,6 +59,8 @@ class AxesPicture:
         size = int(np.clip(round(max(drawn) / 64), 10, 64))
         self._font: Any = ImageFont.load_default(size)
         self._tick, self._line = max(3, size // 3), max(1, size // 14)
+        # Captions end where the number of the first column cannot reach.
+        self._caption_gap = self._tick + self._width("000") // 2
         self._height = math.ceil(self._font.getbbox("0123456789-")[3])
         self._sides = self._made_sides()
         self.margins = self._made_margins()
@@ -99,8 +101,8 @@ class AxesPicture:
 
     def _made_margins(self) -> Margins:
         def widest(name: str, *captions: str) -> int:
-            texts = [text for _, text in self._sides[name].numbers] + list(captions)
-            return max(self._width(text) for text in texts) + self._tick + 6
+            numbers = [self._width(text) + self._tick + 6 for _, text in self._sides[name].numbers]
+            return max(numbers + [self._width(text) + self._caption_gap + 3 for text in captions])
 
         top = 2 * self._height + self._tick + 6
         if self._axes.mm is None:
@@ -126,7 +128,7 @@ class AxesPicture:
         tick, line = self._tick, self._line
         draw.rectangle((x0 - 1, y0 - 1, x1, y1), outline=_FRAME)
         draw.text((x0, y0 - tick - self._height - 4), title, font=self._font, fill=_TITLE, anchor="ls")
-        draw.text((x0 - tick - 3, y0 - tick - 3), self._unit(), font=self._font, fill=_VOXELS, anchor="rs")
+        draw.text((x0 - self._caption_gap, y0 - tick - 3), self._unit(), font=self._font, fill=_VOXELS, anchor="rs")
         for name, colour in (("top", _VOXELS), ("bottom", _MM), ("left", _VOXELS), ("right", _MM)):
             side = self._sides.get(name)
             if side is None:
@@ -156,7 +158,7 @@ class AxesPicture:
         if self._axes.mm is None:
             return
         x, y, _ = self._axes.mm
-        draw.text((x0 - 4, y1 + self._tick + 1), f"{x.name} mm", font=self._font, fill=_MM, anchor="rt")
+        draw.text((x0 - self._caption_gap, y1 + self._tick + 1), f"{x.name} mm", font=self._font, fill=_MM, anchor="rt")
         draw.text(
             (x1 + self._tick + 3, y0 - self._tick - self._height - 4),
             f"{y.name} mm",
@@ -167,8 +169,8 @@ class AxesPicture:
 
 
 def sheet_columns(count: int, cell: tuple[int, int]) -> int:
-    """How many cells (rows, columns) beside each other make `count` of them about square."""
-    return min(count, max(1, round(math.sqrt(count * cell[0] / cell[1]))))
+    """How many cells (rows, columns) beside each other make `count` of them about square, rather wide than high."""
+    return min(count, math.ceil(math.sqrt(count * cell[0] / cell[1]) - 1e-9))
 
 
 def tile_shape(shape: tuple[int, ...], spacing: Sequence[float], tile: int) -> tuple[int, int]:

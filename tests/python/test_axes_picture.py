@@ -69,7 +69,7 @@ def test_a_box_is_on_the_slices_that_it_spans_in_its_labels_colour() -> None:
     marks = Marks(np.array([[10, 20, 1, 40, 50, 3], [5, 54, 3, 9, 60, 5]], float), np.array([300, 70000]))
     sheet = contact_sheet(volume, volume, tile=64, slices=range(6), marks=marks)
     for z in range(6):
-        row, column = divmod(z, 2)
+        row, column = divmod(z, 3)
         tile = sheet[GAP + row * 68 :, GAP + column * 68 :][:64, :64]
         for (x0, y0, z0, x1, y1, z1), colour in zip(marks.boxes.astype(int), colours_of(marks.labels), strict=True):
             here = [(tile[y, x] == colour).all() for y, x in ((y1, x0), (y1, x1), (y0, x1), ((y0 + y1) // 2, x1))]

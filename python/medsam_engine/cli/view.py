@@ -106,7 +106,7 @@ def view(
     marks = marks_of(resolve_boxes(options, source, max_bytes), ([], []))
     chosen = _chosen(slices, source, marks)
     axes = slice_axes(source)
-    if axes.note:
+    if axes.note and not any("spacing unknown" in note for note in source.notes):  # said once
         steps.note(f"note: {axes.note}")
     drawn = _labels_of(labels, source, max_bytes)
     shown = prepared_image(source, window, modality, steps)

@@ -161,6 +161,7 @@ def test_places_that_do_not_exist_are_refused(tmp_path: Path) -> None:
     path = saved(tmp_path, roi())
     with pytest.raises(InvalidArgument, match="expected a box inside scan"):
         markups_boxes(path, image(np.eye(3)))
-    for unknown in ("positioned", "spaced"):
+    near = image(np.eye(3), origin=(-3.0, -3.0, -3.0))
+    for scan in (dataclasses.replace(near, positioned=False), dataclasses.replace(near, spaced=False)):
         with pytest.raises(InvalidArgument, match="no position in space"):
-            markups_boxes(path, dataclasses.replace(image(np.eye(3), origin=(-3.0, -3.0, -3.0)), **{unknown: False}))
+            markups_boxes(path, scan)
