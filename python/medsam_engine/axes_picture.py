@@ -175,14 +175,18 @@ def sheet_columns(count: int, cell: tuple[int, int]) -> int:
 
 def tile_shape(shape: tuple[int, ...], spacing: Sequence[float], tile: int) -> tuple[int, int]:
     """Rows and columns of a slice (H, W) in true proportion whose longer side takes `tile` pixels."""
-    height, width = shape[0] * spacing[1], shape[1] * spacing[0]
+    most = max(spacing[:2])
+    height, width = shape[0] * (spacing[1] / most), shape[1] * (spacing[0] / most)  # however small or large they are
     scale = tile / max(height, width)
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
 def image_tile(shape: tuple[int, ...], spacing: Sequence[float], least: int = 640, most: int = 4096) -> int:
     """Longer side for a picture of its own: no pixel is lost below `most`, and small images are enlarged to `least`."""
-    longer = max(shape[0] * spacing[1], shape[1] * spacing[0]) / min(spacing[:2])
+    narrow, wide = sorted(spacing[:2])
+    if narrow < wide / most:
+        return most
+    longer = max(shape[0] * (spacing[1] / narrow), shape[1] * (spacing[0] / narrow))
     return int(np.clip(round(longer), least, most))
 
 

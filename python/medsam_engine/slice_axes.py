@@ -9,6 +9,8 @@ import numpy as np
 
 from medsam_engine.io.medical_image import MedicalImage
 
+_FARTHEST = 1e6  # mm: no scan lies a kilometer away
+_FINEST = 1e-9  # steps smaller than this part of a coordinate are lost in its digits
 _OBLIQUE = 0.5  # voxels: by more than this an axis of mm would be wrong somewhere on the grid
 
 
@@ -57,7 +59,7 @@ def slice_axes(image: MedicalImage) -> SliceAxes:
         return SliceAxes(flat, None, "the file has no pixel spacing: axes are in pixels only", image.is_volume)
     if not image.positioned and not image.is_volume:  # --box-mm counts from the center of the first pixel
         scales = [MmScale(name, 0.0, step) for name, step in zip("xy", flat, strict=True)]
-        return SliceAxes(flat, (scales[0], scales[1], MmScale("", 0.0, 1.0)), "", False)
+        return _checked(SliceAxes(flat, (scales[0], scales[1], MmScale("", 0.0, 1.0)), "", False), image.grid)
     steps = image.direction * np.asarray(image.spacing)  # column k: mm in LPS per voxel along index axis k
     main = [int(np.argmax(np.abs(steps[:, k]))) for k in range(3)]
     sizes = np.array(([1, *image.grid] if not image.is_volume else list(image.grid))[::-1])
@@ -69,7 +71,17 @@ def slice_axes(image: MedicalImage) -> SliceAxes:
         note = "the grid is oblique to the patient's axes (LPS): axes are in voxels only; use --box"
         return SliceAxes(flat, None, note, image.is_volume)
     x, y, z = (MmScale("xyz"[m], image.origin[m], float(steps[m, k])) for k, m in enumerate(main))
-    return SliceAxes(flat, (x, y, z), "", image.is_volume)
+    return _checked(SliceAxes(flat, (x, y, z), "", image.is_volume), image.grid)
+
+
+def _checked(axes: SliceAxes, grid: tuple[int, ...]) -> SliceAxes:
+    """Without mm where the numbers of the file are no place for a patient: ticks could not be told apart."""
+    for scale, size in zip(axes.mm or (), grid[::-1], strict=False):
+        far = max(abs(scale.at(0)), abs(scale.at(size - 1)))
+        if not (far <= _FARTHEST and abs(scale.step) > _FINEST * far and abs(scale.step) > _FINEST):
+            note = f"the file's spacing or position along {scale.name} is implausible: axes are in voxels only"
+            return SliceAxes(axes.spacing, None, note, axes.is_volume)
+    return axes
 
 
 def decimals(step: float) -> int:

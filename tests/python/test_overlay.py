@@ -58,6 +58,20 @@ def test_boxes_are_framed() -> None:
     draw_overlay(image, labels, boxes=[[0, 0, 20, 20]])  # an end at the size is legal
 
 
+def test_labels_are_any_numbers_and_boxes_have_their_colour() -> None:
+    image, labels = np.zeros((20, 20), np.uint8), np.zeros((20, 20), np.uint32)
+    labels[2:6, 2:6] = 4294967295  # colors for all numbers up to it would take 12 GB
+    picture = draw_overlay(image, labels, boxes=[[1, 1, 8, 8], [10, 10, 18, 18]], box_labels=[4294967295, 7])
+    np.testing.assert_array_equal(picture[2, 2], picture[1, 1])
+    np.testing.assert_array_equal(picture[10, 10], label_colours(7)[6])
+    thick = draw_overlay(image, labels * 0, boxes=[[4, 4, 12, 9]], box_width=2).any(axis=2)
+    expected = np.zeros((20, 20), bool)
+    expected[4:10, 4:13], expected[6:8, 6:11] = True, False
+    np.testing.assert_array_equal(thick, expected)
+    with pytest.raises(InvalidArgument, match="box_labels"):
+        draw_overlay(image, labels, boxes=[[1, 1, 8, 8]], box_labels=[1, 2])
+
+
 @pytest.mark.parametrize(
     "call",
     [

@@ -2,6 +2,7 @@
 """Axes say the coordinates that --box and --box-mm take, and nothing where no axis can."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,6 +69,31 @@ def test_oblique_and_unknown_grids_have_voxels_only() -> None:
     assert unknown.mm is None
     assert "no pixel spacing" in unknown.note
     assert unknown.title(3) == "slice 3"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"origin": (1e300, 0.0, 0.0)},
+        {"origin": (1e5, 0.0, 0.0), "spacing": (1e-5, 1.0, 1.0)},
+        {"spacing": (1e-300, 1e300, 1.0)},
+        {"spacing": (1.0, 1.0, 1e307)},
+        {"spacing": (5e-324, 1.0, 1.0)},
+    ],
+)
+@pytest.mark.parametrize("flat", [False, True])
+def test_implausible_places_have_voxels_only_and_can_be_drawn(changes: dict[str, Any], flat: bool) -> None:
+    pytest.importorskip("PIL", reason="Pillow comes with the extra [cli]")
+    from medsam_engine.axes_picture import image_tile
+    from medsam_engine.preview import contact_sheet
+
+    scan = image(**changes)
+    axes = slice_axes(scan)
+    assert axes.mm is None
+    assert "implausible" in axes.note
+    tile = image_tile(scan.grid[1:], axes.spacing) if flat else 64
+    sheet = contact_sheet(scan.array, scan.array, tile=tile, slices=[0], axes=axes)
+    assert max(sheet.shape) < 6000
 
 
 def test_titles_name_the_slice_and_its_place() -> None:
