@@ -1,13 +1,15 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """PNG files out: right depth, whole or not at all."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from medsam_engine import InvalidArgument
-from medsam_engine.io import write_label_map, write_rgb
+from medsam_engine.io import read_labels, write_label_map, write_rgb
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow comes with the extra [cli]")
 
@@ -39,3 +41,29 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
     for name, message in {"folder.png": "folder", "no/such/m.png": "existing folder", "m.jpg": r"\.png"}.items():
         with pytest.raises(InvalidArgument, match=message):
             write_rgb(tmp_path / name, np.zeros((3, 4, 3), np.uint8))
+
+
+@pytest.mark.parametrize("reader", ["PIL", "cv2", "imageio.v3", "skimage.io", "SimpleITK"])
+@pytest.mark.parametrize("highest", [200, 40000])
+def test_other_readers_see_the_label_numbers(tmp_path: Path, reader: str, highest: int) -> None:
+    """The reason why masks have no palette: of these only Pillow would give its indices, the others its colors."""
+    module = pytest.importorskip(reader)
+    labels = np.array([[0, 1, 2], [3, 0, highest]], np.uint16)
+    path = str(tmp_path / "m.png")
+    write_label_map(path, labels)
+    readers: dict[str, Callable[[], Any]] = {
+        "PIL": lambda: np.asarray(Image.open(path)),
+        "cv2": lambda: module.imread(path, module.IMREAD_UNCHANGED),
+        "imageio.v3": lambda: module.imread(path),
+        "skimage.io": lambda: module.imread(path),
+        "SimpleITK": lambda: module.GetArrayFromImage(module.ReadImage(path)),
+    }
+    np.testing.assert_array_equal(readers[reader](), labels)
+
+
+def test_a_palette_is_no_label_map(tmp_path: Path) -> None:
+    indexed = Image.fromarray(np.array([[0, 1], [2, 0]], np.uint8))
+    indexed.putpalette([255, 255, 255, 255, 0, 0, 0, 255, 0])
+    indexed.save(tmp_path / "m.png")
+    with pytest.raises(InvalidArgument, match="got a colour image"):
+        read_labels(tmp_path / "m.png")
