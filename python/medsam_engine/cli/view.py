@@ -79,7 +79,7 @@ def view(
     ] = False,
     max_bytes: MaxBytes = None,
 ) -> None:
-    """Show slices of a scan with axes in voxels and mm: where is the box?"""
+    """Show slices of a scan with axes in voxels and mm, to read the numbers of a box off them."""
     options = BoxOptions(parse_boxes(box or []), parse_boxes(box_mm or [], "--box-mm"), boxes_from, 0, 0)
     options.check()
     check_window(window)

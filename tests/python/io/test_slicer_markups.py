@@ -165,3 +165,32 @@ def test_places_that_do_not_exist_are_refused(tmp_path: Path) -> None:
     for scan in (dataclasses.replace(near, positioned=False), dataclasses.replace(near, spaced=False)):
         with pytest.raises(InvalidArgument, match="no position in space"):
             markups_boxes(path, scan)
+
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**400), 10**400) | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=150)
+@given(st.sampled_from(sorted(roi())), ANY_JSON)
+def test_any_value_in_a_field_is_an_answer_or_one_line(
+    tmp_path_factory: pytest.TempPathFactory, key: str, value: object
+) -> None:
+    path = saved(tmp_path_factory.mktemp("roi"), {**roi(), key: value})
+    message = ""
+    try:
+        boxes, names = read_markups(path)
+    except InvalidArgument as error:
+        message = str(error)
+    if message:
+        assert "\n" not in message
+        assert len(message) < 2500
+        return
+    assert boxes.shape == (1, 6)
+    assert np.isfinite(boxes).all()
+    assert (boxes[:, :3] <= boxes[:, 3:]).all()
+    assert len(names) == 1
+    assert names[0].isprintable()
