@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""Issue 6's "Must show": each bar, what was measured, whether it is met."""
+"""The targets of the comparison: each target, what was measured, and whether it is met."""
 
 from dataclasses import dataclass
 

@@ -196,7 +196,7 @@ def test_a_folder(tmp_path: Path) -> None:
 
 
 def test_the_published_scripts_masks_score_as_published() -> None:
-    """Issue 4 gives these means for ../shared/reference/litemedsam/open; two modalities here, for time."""
+    """The means of the published script's answers on the test data (docs/test_data.md); two modalities, for time."""
     shared = Path(__file__).resolve().parents[3] / "shared"
     segs, gts = shared / "reference" / "litemedsam" / "open", shared / "data" / "open"
     if not (segs.is_dir() and gts.is_dir()):
