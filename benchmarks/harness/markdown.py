@@ -85,6 +85,6 @@ def page(r: Results, bars: list[Bar], notes: Sequence[str]) -> str:
         f"## The run\n\n{_facts(r.settings)}{_facts(r.models)}"
         + "".join(f"- {note}\n" for note in notes)
         + "".join(extrapolated)
-        + f"\n## Must show\n\n{must}\n## Whole processes\n\n{_processes(r)}## Stages, in process\n\n{_stages(r)}"
+        + f"\n## Targets\n\n{must}\n## Whole processes\n\n{_processes(r)}## Stages, in process\n\n{_stages(r)}"
         f"## Agreement of the masks\n\n{_agreement(r)}"
     )
