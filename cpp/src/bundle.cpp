@@ -43,10 +43,19 @@ std::string read_manifest(const std::string& folder) {
   return content;
 }
 
+void check_list(const ObjectReader& reader, const char* field, const Json& list, std::size_t least = 0) {
+  constexpr std::size_t kMost = 64;
+  const std::string expected = "a list of " + std::to_string(least) + " to " + std::to_string(kMost);
+  if (!list.is_array()) reader.fail(field, list.type_name(), expected);
+  if (list.size() < least || list.size() > kMost) {
+    reader.fail(field, "a list of " + std::to_string(list.size()), expected);
+  }
+}
+
 std::vector<TensorSpec> parse_tensors(ObjectReader& model, const char* field) {
   std::vector<TensorSpec> tensors;
   const Json& list = model.get(field);
-  if (!list.is_array() || list.empty() || list.size() > 64) model.fail(field, "something else", "a list of tensors");
+  check_list(model, field, list, 1);
   for (const Json& item : list) {
     ObjectReader reader(item, model.where() + ": " + field + "[" + std::to_string(tensors.size()) + "]");
     TensorSpec tensor;
@@ -110,7 +119,7 @@ ModelFile parse_model(ObjectReader reader, const fs::path& folder) {
   model.outputs = parse_tensors(reader, "outputs");
   if (reader.has("data")) {
     const Json& list = reader.get("data");
-    if (!list.is_array() || list.empty() || list.size() > 64) reader.fail("data", "something else", "a list of files");
+    check_list(reader, "data", list, 1);
     for (const Json& item : list) {
       ObjectReader file(item, reader.where() + ": data[" + std::to_string(model.data.size()) + "]");
       model.data.push_back(parse_file(file, folder));
@@ -291,7 +300,7 @@ Bundle read_bundle(const std::string& folder) {
   // Read by people and by tools/, not by the runtime.
   for (const char* field : {"provenance", "parity"}) reader.skip(field);
   const Json& certificates = reader.get("certificates");
-  if (!certificates.is_array() || certificates.size() > 64) reader.fail("certificates", "something else", "a list");
+  check_list(reader, "certificates", certificates);
   for (const Json& item : certificates) {
     const std::string where = "manifest.json: certificates[" + std::to_string(bundle.certificates.size()) + "]";
     bundle.certificates.push_back(parse_certificate(item, where));

@@ -155,6 +155,12 @@ INSTANTIATE_TEST_SUITE_P(
                     },
                     "another embedding"},
         BadManifest{"dtype", [](json& m) { m["models"]["decoder"]["inputs"][2]["dtype"] = "f64"; }, "dtype"},
+        BadManifest{"many_certificates", [](json& m) { m["certificates"] = std::vector<json>(4000); },
+                    "\"certificates\": got a list of 4000, expected a list of 0 to 64"},
+        BadManifest{"no_inputs", [](json& m) { m["models"]["encoder"]["inputs"] = json::array(); },
+                    "got a list of 0, expected a list of 1 to 64"},
+        BadManifest{"inputs_of_another_kind", [](json& m) { m["models"]["encoder"]["inputs"] = 3; },
+                    "got number, expected a list of 1 to 64"},
         BadManifest{"models_list", [](json& m) { m["models"] = json::array(); }, "models"}),
     [](const auto& tested) { return std::string(tested.param.name); });
 
