@@ -167,8 +167,8 @@ Route Engine::Impl::route_of(const std::string& modality) const {
 void Engine::Impl::check_process() const {
   if (::getpid() != pid) {
     throw Unsupported(
-        "engine: used in a child process after fork, where its threads do not exist; create the Engine in the child, "
-        "or start processes with the spawn method");
+        "engine: used in a child process after fork, where its threads do not exist; start processes with the spawn "
+        "method, and create the Engine in them");
   }
 }
 

@@ -57,10 +57,11 @@ class Engine:
         allow_uncertified: run `precision` without a certificate. Meant for measurements: masks may differ from those of
             f32.
 
-    In a child process after fork, every method raises Unsupported (`info` and the repr can still be read). Create the
-    engine in the child, or use multiprocessing's "spawn". A child that inherited an engine should end with os._exit(),
-    as the children of multiprocessing do: in exit(), OpenVINO may wait forever for threads that the child does not
-    have. An engine cannot be pickled, because loading a model a second time should be visible in the code.
+    In a child process after fork, every method raises Unsupported (`info` and the repr can still be read). So does
+    Engine() if the parent has ever had an engine on an OpenVINO device: use multiprocessing's "spawn", or create no
+    engine before the fork. A child that inherited one should end with os._exit(), as the children of multiprocessing
+    do: in exit(), OpenVINO may wait forever for threads that the child does not have. An engine cannot be pickled,
+    because loading a model a second time should be visible in the code.
 
     Raises:
         ModelError: the bundle is missing, corrupt or of an unknown version.

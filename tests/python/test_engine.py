@@ -255,6 +255,43 @@ def test_use_after_fork_is_an_error_and_not_a_hang(bundle: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+FORK_LATER = """
+import os, signal, sys
+import numpy as np
+from medsam_engine import Engine, Unsupported
+image = np.zeros((32, 32), np.uint8)
+Engine(sys.argv[1], threads=1).segment(image, [[1, 1, 9, 9]])
+child = os.fork()
+if child == 0:
+    signal.alarm(60)  # a child that hangs outlives the test otherwise
+    try:
+        Engine(sys.argv[1], threads=1)
+    except Unsupported as error:
+        os._exit(0 if "forked" in str(error) and "spawn" in str(error) else 2)
+    os._exit(1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+"""
+FORK_FIRST = """
+import os, sys
+import numpy as np
+from medsam_engine import Engine
+child = os.fork()
+if child == 0:
+    os._exit(0 if Engine(sys.argv[1]).segment(np.zeros((32, 32), np.uint8), [[1, 1, 9, 9]]).shape == (32, 32) else 1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
+@pytest.mark.parametrize("code", [FORK_LATER, FORK_FIRST])
+def test_an_engine_made_after_fork(bundle: Path, code: str) -> None:
+    """Where the parent's last engine was destroyed, a child's own waited for ever for threads that it did not have."""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(bundle)], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_engine_does_not_pickle(engine: Engine) -> None:
     for attempt in (pickle.dumps, copy.copy, copy.deepcopy):
         with pytest.raises(TypeError, match=r"create it in each process"):

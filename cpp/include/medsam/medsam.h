@@ -18,8 +18,10 @@
 /// Callbacks must return: longjmp out of one is undefined. If a C++ callback throws, the call that runs it ends with
 /// MEDSAM_BACKEND_ERROR (MEDSAM_OUT_OF_MEMORY for std::bad_alloc); an exception of a log callback is dropped.
 ///
-/// After fork(), the child must create an engine of its own. Every function that takes an inherited engine returns
-/// MEDSAM_UNSUPPORTED, except medsam_engine_get_info and medsam_engine_destroy, which frees nothing there.
+/// After fork(), every function that takes an inherited engine returns MEDSAM_UNSUPPORTED, except
+/// medsam_engine_get_info and medsam_engine_destroy, which frees nothing there. medsam_engine_create returns it as well
+/// if the parent has ever had an engine on an OpenVINO device: start processes with exec, or fork before the first
+/// engine is created.
 #pragma once
 
 #include <stddef.h>

@@ -1,5 +1,7 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // OpenVINO backend. Its headers are included here and in openvino_mixed.* only; its exceptions do not leave this file.
+#include <unistd.h>
+
 #include <openvino/frontend/manager.hpp>
 #include <openvino/openvino.hpp>
 
@@ -107,8 +109,15 @@ class OpenVinoModel final : public CompiledModel {
 };
 
 // One core for the process: loading the plugin takes 50 ms. Never destroyed, because OpenVINO's own globals may be gone
-// by the time static destructors run.
+// by the time static destructors run. Unsupported in a child that was forked after it was made: oneTBB's threads do not
+// exist there, and waiting for them may never end (seen where the parent's last engine had been destroyed).
 ov::Core& core() {
+  static const pid_t owner = ::getpid();
+  if (::getpid() != owner) {
+    throw Unsupported(
+        "engine: OpenVINO was used before this process was forked, and its threads do not exist here; start processes "
+        "with the spawn method, or create no Engine before the fork");
+  }
   static auto* instance = new ov::Core();
   return *instance;
 }

@@ -1,6 +1,8 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // What is OpenVINO's own: the compiled-model cache.
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -45,6 +47,35 @@ class CompiledModelCache : public ::testing::Test {
   std::unique_ptr<Backend> backend_ = create_backend("CPU");
   Bundle bundle_;
 };
+
+// Whether a forked child of this process gets the error that says so from `act`.
+template <class F>
+bool refused_after_fork(const F& act) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::alarm(60);  // what this is about is a hang
+    int code = 1;
+    try {
+      act();
+    } catch (const Unsupported& e) {
+      code = std::string(e.what()).find("forked") == std::string::npos ? 2 : 0;
+    } catch (...) {
+      code = 3;
+    }
+    ::_exit(code);
+  }
+  int status = 0;
+  return child > 0 && ::waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+TEST_F(CompiledModelCache, AChildThatWasForkedAfterTheFirstUseIsRefused) {
+  EXPECT_TRUE(refused_after_fork([] { create_backend("CPU"); }));
+  EXPECT_TRUE(refused_after_fork([&] { compile(); }));
+  // Where no model and no backend is left, a child that went on would wait for ever.
+  run(*compile());
+  backend_.reset();
+  EXPECT_TRUE(refused_after_fork([] { create_backend("CPU"); }));
+}
 
 TEST_F(CompiledModelCache, TheSecondCompileTakesTheStoredModel) {
   EXPECT_FLOAT_EQ(run(*compile()), 0.5f);
