@@ -236,7 +236,8 @@ def _enhanced_affine(dataset: Any) -> NDArray[np.float64] | None:
     try:
         shared = dataset.SharedFunctionalGroupsSequence[0]
         cosines = shared.PlaneOrientationSequence[0].ImageOrientationPatient
-        spacing = shared.PixelMeasuresSequence[0].PixelSpacing if "PixelMeasuresSequence" in shared else (1.0, 1.0)
+        measures = shared.PixelMeasuresSequence[0] if "PixelMeasuresSequence" in shared else {}
+        spacing = measures.get("PixelSpacing") or (1.0, 1.0)  # rule: unknown is 1, with a note
         places = [
             [float(part) for part in group.PlanePositionSequence[0].ImagePositionPatient]
             for group in dataset.PerFrameFunctionalGroupsSequence
