@@ -233,6 +233,7 @@ std::vector<MaskStats> Engine::Impl::segment(const ImageEmbedding& embedding, co
     const std::uint32_t label = profile.mask.labels == LabelRule::modulo_256 ? count % 256 : count;
     const LogitMap logits{answer.logits, answer.row, decoder.low_height(), decoder.low_width()};
     stats[order[n]] = write_label(logits, data.geometry, profile.mask, out, label);
+    stats[order[n]].iou = answer.iou[0];
   });
   return stats;
 }

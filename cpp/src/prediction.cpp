@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <string>
 
 #include "edge.hpp"
@@ -69,7 +70,9 @@ MaskStats Prediction::write_mask(std::int64_t n, std::int64_t m, const LabelView
                             std::to_string(impl_->prompts) + ", " + std::to_string(impl_->masks) + ")");
     }
     check_labels(out, impl_->geometry.height, impl_->geometry.width, label);
-    return write_label(impl_->map(n, m), impl_->geometry, impl_->rules, out, label);
+    MaskStats stats = write_label(impl_->map(n, m), impl_->geometry, impl_->rules, out, label);
+    stats.iou = impl_->iou.at(static_cast<std::size_t>(n * impl_->masks + m));
+    return stats;
   });
 }
 
@@ -139,7 +142,7 @@ MaskStats write_label(const LogitMap& logits, const ImageGeometry& geometry, con
   params.out_row_stride = out.row_stride;
   params.label = label;
   const kernels::MaskStats stats = run(logits, square, rules.upsample, params);
-  return {stats.area, stats.x0, stats.y0, stats.x1, stats.y1};
+  return {stats.area, stats.x0, stats.y0, stats.x1, stats.y1, std::numeric_limits<float>::quiet_NaN()};
 }
 
 }  // namespace medsam

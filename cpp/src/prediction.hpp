@@ -43,7 +43,8 @@ struct Prediction::Impl {
   mutable std::shared_ptr<backends::HostTensor> host_;
 };
 
-/// Writes `label` where a map says object, in a view of the image's size. The view is checked by the caller.
+/// Writes `label` where a map says object, in a view of the image's size. The view is checked by the caller,
+/// who also knows the estimate that belongs into MaskStats::iou.
 MaskStats write_label(const LogitMap& logits, const ImageGeometry& geometry, const MaskRules& rules,
                       const LabelView& out, std::uint32_t label);
 

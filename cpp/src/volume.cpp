@@ -21,6 +21,7 @@ struct Object {
   // The box for the next slice of each direction; absent = the user's box.
   std::optional<PromptBox> next[2];
   VolumeStats stats;
+  double iou_sum = 0;  // of its slices, times their pixels
 };
 
 struct Visit {
@@ -83,10 +84,11 @@ void merge(const LabelView& out, const M* mask, const MaskStats& stats, std::uin
   }
 }
 
-void add_slice(VolumeStats& total, const MaskStats& slice, std::int64_t z) {
+void add_slice(Object& object, const MaskStats& slice, std::int64_t z) {
   if (slice.area == 0) return;
+  VolumeStats& total = object.stats;
   if (total.voxels == 0) {
-    total = {0, slice.x0, slice.y0, z, slice.x1, slice.y1, z};
+    total = {0, slice.x0, slice.y0, z, slice.x1, slice.y1, z, 0};
   }
   total.voxels += slice.area;
   total.x0 = std::min(total.x0, slice.x0);
@@ -95,6 +97,8 @@ void add_slice(VolumeStats& total, const MaskStats& slice, std::int64_t z) {
   total.x1 = std::max(total.x1, slice.x1);
   total.y1 = std::max(total.y1, slice.y1);
   total.z1 = std::max(total.z1, z);
+  object.iou_sum += static_cast<double>(slice.iou) * static_cast<double>(slice.area);
+  total.iou = static_cast<float>(object.iou_sum / static_cast<double>(total.voxels));
 }
 
 /// The mask of one object in one slice: values and sizes in one place. Rows are dense.
@@ -162,7 +166,7 @@ class Propagation {
       best.logits = {answer.logits, answer.row, decoder_.low_height(), decoder_.low_width()};
     });
     for (std::size_t i = 0; i < visit.objects.size(); ++i) {
-      write_slice(visit, objects_[visit.objects[i]], best_[i].logits, embedding.geometry);
+      write_slice(visit, objects_[visit.objects[i]], best_[i], embedding.geometry);
     }
   }
 
@@ -207,15 +211,16 @@ class Propagation {
     return tokens;
   }
 
-  void write_slice(const Visit& visit, Object& object, const LogitMap& logits, const ImageGeometry& geometry) {
+  void write_slice(const Visit& visit, Object& object, const Best& best, const ImageGeometry& geometry) {
     const LabelView mask = mask_.view();
     clear_labels(mask);
-    const MaskStats stats = write_label(logits, geometry, profile_.mask, mask, mask_value(object));
+    MaskStats stats = write_label(best.logits, geometry, profile_.mask, mask, mask_value(object));
+    stats.iou = best.iou;
     std::optional<PromptBox> next = next_box(object, geometry, stats);
     object.next[side(visit.direction)] = next;
     if (visit.z == object.range.middle) object.next[side(Direction::down)] = next;
     if (stats.area == 0) return;
-    add_slice(object.stats, stats, visit.z);
+    add_slice(object, stats, visit.z);
     const LabelView slice = slice_of(out_, visit.z);
     if (mask_.type() == LabelType::u16) {
       merge(slice, static_cast<const std::uint16_t*>(mask_.data()), stats, object.label, ranks_);

@@ -184,7 +184,15 @@ py::array new_label_map(std::int64_t height, std::int64_t width, std::size_t lab
   return new_array(dtype, {height, width}, "label map");
 }
 
-py::array segment(const BoundEngine& self, const py::object& image, const Float64Array& box_array,
+/// Each mask as (area, x0, y0, x1, y1, iou).
+py::list stats_list(const std::vector<MaskStats>& stats) {
+  py::list list;
+  for (const MaskStats& s : stats) list.append(py::make_tuple(s.area, s.x0, s.y0, s.x1, s.y1, s.iou));
+  return list;
+}
+
+/// (labels, stats_list): the caller's own.
+py::tuple segment(const BoundEngine& self, const py::object& image, const Float64Array& box_array,
                   const std::string& modality, const py::object& cancelled) {
   const std::vector<Box> boxes = boxes_from(box_array);
   Cancellation cancellation(cancelled);
@@ -193,14 +201,16 @@ py::array segment(const BoundEngine& self, const py::object& image, const Float6
     const auto& embedding = image.cast<const ImageEmbedding&>();
     py::array labels = new_label_map(embedding.height(), embedding.width(), boxes.size());
     const LabelView view = label_view(labels);
-    cancellation.run_without_gil([&] { return self.engine.segment(embedding, boxes, view, options); });
-    return labels;
+    const auto stats =
+        cancellation.run_without_gil([&] { return self.engine.segment(embedding, boxes, view, options); });
+    return py::make_tuple(labels, stats_list(stats));
   }
   const BorrowedImage borrowed = borrow_image(image);
   py::array labels = new_label_map(borrowed.view.height, borrowed.view.width, boxes.size());
   const LabelView view = label_view(labels);
-  cancellation.run_without_gil([&] { return self.engine.segment(borrowed.view, boxes, view, options); });
-  return labels;
+  const auto stats =
+      cancellation.run_without_gil([&] { return self.engine.segment(borrowed.view, boxes, view, options); });
+  return py::make_tuple(labels, stats_list(stats));
 }
 
 }  // namespace

@@ -42,7 +42,17 @@ LabelVolumeView label_view(py::array& labels) {
   return view;
 }
 
-py::array segment_volume(const BoundEngine& self, const py::object& volume, const Float64Array& box_array,
+/// Each object as (voxels, x0, y0, z0, x1, y1, z1, iou).
+py::list stats_list(const std::vector<VolumeStats>& stats) {
+  py::list list;
+  for (const VolumeStats& s : stats) {
+    list.append(py::make_tuple(s.voxels, s.x0, s.y0, s.z0, s.x1, s.y1, s.z1, s.iou));
+  }
+  return list;
+}
+
+/// (labels, stats_list): the caller's own.
+py::tuple segment_volume(const BoundEngine& self, const py::object& volume, const Float64Array& box_array,
                          const std::string& profile, const std::string& modality, const py::object& progress,
                          const py::object& cancelled) {
   const std::vector<Box3D> boxes = boxes_from(box_array);
@@ -58,8 +68,9 @@ py::array segment_volume(const BoundEngine& self, const py::object& volume, cons
   if (!progress.is_none()) {
     options.progress = [report = cancellation.reporter(progress)](const VolumeProgress& p) { report(p.done, p.total); };
   }
-  cancellation.run_without_gil([&] { return self.engine.segment_volume(borrowed.view, boxes, view, options); });
-  return labels;
+  const auto stats =
+      cancellation.run_without_gil([&] { return self.engine.segment_volume(borrowed.view, boxes, view, options); });
+  return py::make_tuple(labels, stats_list(stats));
 }
 
 }  // namespace

@@ -34,6 +34,7 @@ from medsam_engine.folder import FolderRun
 from medsam_engine.paths import find_bundle
 from medsam_engine.prediction import Prediction
 from medsam_engine.predictor import Predictor
+from medsam_engine.segmentation import Segmentation, SegmentedObject
 
 __version__ = version()
 
@@ -54,6 +55,8 @@ __all__ = [
     "OutOfMemory",
     "Prediction",
     "Predictor",
+    "Segmentation",
+    "SegmentedObject",
     "Unsupported",
     "__version__",
     "find_bundle",

@@ -50,6 +50,15 @@ class CertificateInfo:
     @property
     def obstacle(self) -> str:
         """Why it is not valid here; "" = it is valid."""
+    @property
+    def images(self) -> int:
+        """Images and volumes that it was measured on."""
+    @property
+    def agreement_mean(self) -> float:
+        """DSC with the f32 masks, the mean over their objects."""
+    @property
+    def agreement_worst(self) -> float:
+        """That of the object on which it is lowest; NaN where the certificate does not have it."""
 
 class EngineInfo:
     """What an engine runs."""
@@ -263,7 +272,7 @@ class Engine:
         *,
         modality: str,
         cancelled: Callable[[], bool] | None,
-    ) -> NDArray[np.uint16] | NDArray[np.uint32]: ...
+    ) -> tuple[NDArray[np.uint16] | NDArray[np.uint32], list[tuple[int, int, int, int, int, float]]]: ...
     def segment_volume(
         self,
         volume: NDArray[np.generic],
@@ -273,7 +282,7 @@ class Engine:
         modality: str,
         progress: Callable[[int, int], object] | None,
         cancelled: Callable[[], bool] | None,
-    ) -> NDArray[np.uint16] | NDArray[np.uint32]: ...
+    ) -> tuple[NDArray[np.uint16] | NDArray[np.uint32], list[tuple[int, int, int, int, int, int, int, float]]]: ...
     def cache_stats(self) -> CacheStats: ...
     def clear_cache(self) -> None: ...
     def take_messages(self) -> list[tuple[bool, str]]: ...

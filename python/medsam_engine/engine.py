@@ -1,8 +1,10 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """The engine: load a bundle once, encode an image once, answer any number of prompts."""
 
-import logging
+from __future__ import annotations  # help(Engine) says ArrayLike, not the twenty lines that it stands for
+
 import os
+import time
 import warnings
 from collections.abc import Callable, Iterable
 from typing import NoReturn
@@ -12,11 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from medsam_engine import _core
 from medsam_engine._core import CacheStats, EngineInfo, ImageEmbedding
+from medsam_engine.engine_log import forward_messages, log_encoded, log_loaded
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.prediction import Prediction
 from medsam_engine.prompts import box3d_array, box_array, prompt_arrays
-
-_logger = logging.getLogger("medsam_engine")
+from medsam_engine.segmentation import Segmentation, segmentation
 
 
 class Engine:
@@ -24,8 +26,8 @@ class Engine:
 
     Args:
         bundle: folder of an exported model (`medsam-engine fetch litemedsam` makes one).
-        device: "CPU", "GPU", "NPU" or "AUTO" (OpenVINO), or "cuda:N" (TensorRT; docs/gpu.md). A device that is not
-            available raises Unsupported; the message names what is missing.
+        device: "CPU", "GPU", "NPU" or "AUTO" (OpenVINO), or "cuda:N" (TensorRT; docs/gpu.md), in any case. A device
+            that is not available raises Unsupported; the message names what is missing.
         precision: "f32", "auto" or an approximation: "bf16", "f16", "int8", or a pair such as "bf16/f32" for the
             encoder and the decoder. An approximation needs a certificate that it keeps the masks, and a processor that
             computes in it. "auto" selects the fastest such precision, or f32 if there is none. If `medsam-engine tune`
@@ -109,7 +111,8 @@ class Engine:
             expert_limit=expert_limit,
             verify=verify,
         )
-        self._forward_messages()
+        forward_messages(self._core)
+        log_loaded(self._core, bundle)
 
     @property
     def info(self) -> EngineInfo:
@@ -134,8 +137,10 @@ class Engine:
             BackendError, OutOfMemory: the inference library failed, or memory ran out.
             Unsupported: after fork.
         """
+        started = time.perf_counter()
         embedding = self._core.encode(image, modality=modality or "")
-        self._forward_messages()
+        forward_messages(self._core)
+        log_encoded(self._core, embedding, time.perf_counter() - started)
         return embedding
 
     def predict(
@@ -196,7 +201,7 @@ class Engine:
             allow_untrained=allow_untrained,
             cancelled=cancelled,
         )
-        self._forward_messages()
+        forward_messages(self._core)
         return Prediction(prediction)
 
     def check_prompt(self, kinds: Iterable[str], *, allow_untrained: bool = False) -> None:
@@ -226,6 +231,8 @@ class Engine:
 
         The label map is k + 1 where the mask of boxes[k] is, and 0 elsewhere. Where masks overlap, the profile decides.
 
+        segment_objects also returns each mask's size and the model's own estimate of its IoU.
+
         Args:
             image: an image as for encode, or an embedding.
             boxes: (N, 4): x0, y0, x1, y1 in pixels, ends inclusive; N may be 0.
@@ -238,9 +245,33 @@ class Engine:
         Raises:
             Error: the errors of encode and predict.
         """
-        labels = self._core.segment(image, box_array(boxes), modality=modality or "", cancelled=cancelled)
-        self._forward_messages()
-        return labels
+        return self.segment_objects(image, boxes, modality=modality, cancelled=cancelled).labels
+
+    def segment_objects(
+        self,
+        image: NDArray[np.generic] | ImageEmbedding,
+        boxes: ArrayLike,
+        *,
+        modality: str | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Segmentation:
+        """The labels of segment, and for each box its mask's size and box, and the model's own estimate of its IoU.
+
+        Args:
+            image: as segment, and so are the others.
+            boxes: (N, 4).
+            modality: as encode.
+            cancelled: asked between batches.
+
+        Returns:
+            labels (H, W), the same as segment's, and one entry per box, in the order of the boxes.
+
+        Raises:
+            Error: as segment.
+        """
+        labels, stats = self._core.segment(image, box_array(boxes), modality=modality or "", cancelled=cancelled)
+        forward_messages(self._core)
+        return segmentation(labels, stats)
 
     def segment_volume(
         self,
@@ -254,6 +285,7 @@ class Engine:
         cancel: Callable[[], bool] | None = None,
     ) -> NDArray[np.uint16] | NDArray[np.uint32]:
         """Segments one object per 3D box.
+        """One label per 3D box: each object starts at its middle slice and propagates both ways by a profile's rules.
 
         Each object starts in the middle slice of its box and is propagated up and down by the rules of a profile. Each
         slice is encoded once for all objects, or twice if the embeddings that are needed again do not fit into
@@ -284,7 +316,40 @@ class Engine:
                 raise TypeError("segment_volume: got cancelled and cancel, its earlier name; give cancelled alone")
             warnings.warn("segment_volume: cancel is called cancelled now", DeprecationWarning, stacklevel=2)
             cancelled = cancel
-        labels = self._core.segment_volume(
+        return self.segment_volume_objects(
+            volume, boxes, profile=profile, progress=progress, cancelled=cancelled, modality=modality
+        ).labels
+
+    def segment_volume_objects(
+        self,
+        volume: NDArray[np.generic],
+        boxes: ArrayLike,
+        *,
+        profile: str | None = None,
+        progress: Callable[[int, int], object] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+        modality: str | None = None,
+    ) -> Segmentation:
+        """The labels of segment_volume, and for each box its object's size, box and estimated IoU.
+
+        The estimate of an object is the mean of those of its slices' masks, each weighted with the voxels it
+        contributes; NaN when no voxel was found.
+
+        Args:
+            volume: as segment_volume, and so are the others.
+            boxes: (N, 6).
+            profile: for this call.
+            progress: called after each step.
+            cancelled: asked before each step.
+            modality: the volume's.
+
+        Returns:
+            labels (D, H, W), the same as segment_volume's, and one entry per box, in the order of the boxes.
+
+        Raises:
+            Error, Exception: as segment_volume.
+        """
+        labels, stats = self._core.segment_volume(
             volume,
             box3d_array(boxes),
             profile=profile or "",
@@ -292,8 +357,8 @@ class Engine:
             progress=progress,
             cancelled=cancelled,
         )
-        self._forward_messages()
-        return labels
+        forward_messages(self._core)
+        return segmentation(labels, stats)
 
     def cache_stats(self) -> CacheStats:
         """The counters of the embedding cache: hits, misses, store_hits, evictions, entries, bytes, budget.
@@ -317,7 +382,3 @@ class Engine:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("Engine: cannot be pickled or copied; create it in each process with Engine(bundle, ...)")
-
-    def _forward_messages(self) -> None:
-        for is_warning, text in self._core.take_messages():
-            _logger.log(logging.WARNING if is_warning else logging.INFO, "%s", text)

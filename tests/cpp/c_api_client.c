@@ -28,8 +28,8 @@ SIZE_IS(medsam_prediction_info, 56);
 SIZE_IS(medsam_encode_options, 16);
 SIZE_IS(medsam_prompt, 80);
 SIZE_IS(medsam_predict_options, 40);
-SIZE_IS(medsam_segment_options, 32);
-SIZE_IS(medsam_volume_options, 56);
+SIZE_IS(medsam_segment_options, 40);
+SIZE_IS(medsam_volume_options, 64);
 AT(medsam_image, row_stride, 32);
 AT(medsam_labels, width, 24);
 AT(medsam_volume, slice_stride, 48);
@@ -49,7 +49,9 @@ AT(medsam_prompt, mask_input, 32);
 AT(medsam_prompt, scribble_row_stride, 72);
 AT(medsam_predict_options, cancelled, 16);
 AT(medsam_predict_options, allow_untrained, 32);
+AT(medsam_segment_options, iou, 32);
 AT(medsam_volume_options, cancelled_context, 48);
+AT(medsam_volume_options, iou, 56);
 #endif
 
 enum { kHeight = 48, kWidth = 64 };

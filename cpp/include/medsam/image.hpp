@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 
 namespace medsam {
 
@@ -51,6 +52,9 @@ struct MaskStats {
   std::int64_t y0 = 0;    ///< First row.
   std::int64_t x1 = -1;   ///< Last column.
   std::int64_t y1 = -1;   ///< Last row.
+  /// The model's own estimate of the mask's IoU with the object, of an empty mask too. A number that the model learned
+  /// to give: mostly 0 to 1, not bounded by it, and no probability.
+  float iou = std::numeric_limits<float>::quiet_NaN();
 };
 
 }  // namespace medsam

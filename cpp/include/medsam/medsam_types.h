@@ -320,6 +320,7 @@ typedef struct medsam_segment_options {
   const char* modality;                 ///< As medsam_encode_options.modality.
   medsam_cancelled_callback cancelled;  ///< As in medsam_predict_options; also called before the encode.
   void* cancelled_context;              ///< Passed to `cancelled`.
+  float* iou;                           ///< Receives the model's estimate of each mask's IoU; NULL (default) = none.
 } medsam_segment_options;
 
 /// Options of medsam_segment_volume. A step is one slice in one direction, for all objects that pass through it.
@@ -331,6 +332,7 @@ typedef struct medsam_volume_options {
   void* progress_context;               ///< Passed to `progress`.
   medsam_cancelled_callback cancelled;  ///< Called before each step; NULL (default) = none.
   void* cancelled_context;              ///< Passed to `cancelled`.
+  float* iou;  ///< Receives each object's estimate, the mean over its voxels, NaN for none; NULL (default) = none.
 } medsam_volume_options;
 
 // NOLINTEND(modernize-*,readability-identifier-naming)

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <string>
 
 #include "medsam/image.hpp"
@@ -57,6 +58,9 @@ struct VolumeStats {
   std::int64_t x1 = -1;     ///< Last column.
   std::int64_t y1 = -1;     ///< Last row.
   std::int64_t z1 = -1;     ///< Last slice.
+  /// The mean of the slices' MaskStats::iou, each weighted with the pixels it contributes; NaN when nothing was
+  /// written.
+  float iou = std::numeric_limits<float>::quiet_NaN();
 };
 
 /// Progress of a volume. A step is one slice in one direction, for all objects that pass through it.

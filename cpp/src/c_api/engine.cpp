@@ -20,8 +20,9 @@ Handle*& cleared(Handle** out, const char* what) {
 }
 
 template <class Stats, class CStats>
-void store_stats(const std::vector<Stats>& stats, CStats* out) {
+void store_stats(const std::vector<Stats>& stats, CStats* out, float* iou) {
   if (out != nullptr) std::transform(stats.begin(), stats.end(), out, [](const Stats& s) { return to_stats(s); });
+  if (iou != nullptr) std::transform(stats.begin(), stats.end(), iou, [](const Stats& s) { return s.iou; });
 }
 
 }  // namespace
@@ -195,7 +196,7 @@ medsam_status medsam_segment(const medsam_engine* engine, const medsam_image* im
   return call([&] {
     store_stats(
         target(engine)->engine.segment(to_view(image), to_boxes(boxes, count), to_view(labels), to_options(options)),
-        stats);
+        stats, iou_of(options));
   });
 }
 
@@ -205,7 +206,8 @@ medsam_status medsam_segment_embedding(const medsam_engine* engine, const medsam
   return call([&] {
     const auto with = target(engine);
     const auto from = target(embedding);
-    store_stats(with->engine.segment(*from, to_boxes(boxes, count), to_view(labels), to_options(options)), stats);
+    store_stats(with->engine.segment(*from, to_boxes(boxes, count), to_view(labels), to_options(options)), stats,
+                iou_of(options));
   });
 }
 
@@ -215,6 +217,6 @@ medsam_status medsam_segment_volume(const medsam_engine* engine, const medsam_vo
   return call([&] {
     store_stats(target(engine)->engine.segment_volume(to_view(volume), to_boxes(boxes, count), to_view(labels),
                                                       to_options(options)),
-                stats);
+                stats, iou_of(options));
   });
 }

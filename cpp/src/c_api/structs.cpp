@@ -176,6 +176,14 @@ VolumeOptions to_options(const medsam_volume_options* options) {
   return out;
 }
 
+float* iou_of(const medsam_segment_options* options) {
+  return load(options, sized<medsam_segment_options>(), "segment options").iou;
+}
+
+float* iou_of(const medsam_volume_options* options) {
+  return load(options, sized<medsam_volume_options>(), "volume options").iou;
+}
+
 std::vector<Box> to_boxes(const medsam_box* boxes, std::int64_t count) {
   std::vector<Box> out(checked_count(count, boxes, "boxes"));
   for (std::size_t i = 0; i < out.size(); ++i) out[i] = {boxes[i].x0, boxes[i].y0, boxes[i].x1, boxes[i].y1};

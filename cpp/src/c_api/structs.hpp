@@ -25,6 +25,10 @@ template <>
 inline constexpr std::size_t kFirstSize<medsam_engine_info> = offsetof(medsam_engine_info, certificates);
 template <>
 inline constexpr std::size_t kFirstSize<medsam_predict_options> = offsetof(medsam_predict_options, allow_untrained);
+template <>
+inline constexpr std::size_t kFirstSize<medsam_segment_options> = offsetof(medsam_segment_options, iou);
+template <>
+inline constexpr std::size_t kFirstSize<medsam_volume_options> = offsetof(medsam_volume_options, iou);
 
 /// InvalidArgument unless a version of the struct can have `size`. One that is larger than this library's is refused:
 /// it may hold a wish that would go unheard.
@@ -67,6 +71,10 @@ EncodeOptions to_options(const medsam_encode_options* options);
 PredictOptions to_options(const medsam_predict_options* options);
 SegmentOptions to_options(const medsam_segment_options* options);
 VolumeOptions to_options(const medsam_volume_options* options);
+
+/// Where the caller wants the objects' estimates; NULL = nowhere, which is all that an older header can say.
+float* iou_of(const medsam_segment_options* options);
+float* iou_of(const medsam_volume_options* options);
 
 std::vector<Box> to_boxes(const medsam_box* boxes, std::int64_t count);
 std::vector<Box3D> to_boxes(const medsam_box_3d* boxes, std::int64_t count);
