@@ -1,6 +1,8 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """Boxes from millimetres and from label maps, in the engine's form: voxel indices, ends inclusive. Needs NumPy only."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -67,22 +69,29 @@ def _box_from_mm(
     return kept.ravel()
 
 
-def check_boxes(boxes: NDArray[np.float64], grid: tuple[int, ...]) -> None:
+def check_boxes(
+    boxes: NDArray[np.float64], grid: tuple[int, ...], names: Callable[[int], str] = "boxes[{}]".format
+) -> list[str]:
     """Refuses before a model is loaded what the engine would refuse: boxes outside the grid, reversed or not finite.
 
-    As the engine, it takes an end of x, y or z that is the side itself for the last pixel.
+    As the engine, it takes an end of x, y or z that is the side itself for the last pixel, and says so.
 
     Args:
         boxes: (N, 6) of a volume or (N, 4) of an image: x0, y0[, z0], x1, y1[, z1], ends inclusive.
         grid: (D, H, W) or (H, W).
+        names: what the user calls the box of an index from 0.
+
+    Returns:
+        a note for each end that lies beyond the last pixel: "box 1: x1 512 lies outside ...".
 
     Raises:
         InvalidArgument: naming the first such box and the axis.
     """
     sizes = grid[::-1]
     axes = len(sizes)
+    notes = []
     for k, box in enumerate(boxes):
-        got = f"box {k}: got ({', '.join(f'{value:.10g}' for value in box)})"
+        got = f"{names(k)}: got ({', '.join(f'{value:.10g}' for value in box)})"
         if not np.isfinite(box).all():
             raise InvalidArgument(f"{got}, expected finite numbers; correct the box")
         for name, low, high, size in zip("xyz"[:axes], box[:axes], box[axes:], sizes, strict=True):
@@ -95,15 +104,22 @@ def check_boxes(boxes: NDArray[np.float64], grid: tuple[int, ...]) -> None:
                 )
             if name == "z" and not (low.is_integer() and high.is_integer()):
                 raise InvalidArgument(f"{got}, expected whole slice numbers; correct z")
+            if high > size - 1:
+                notes.append(
+                    f"{names(k)}: {name}1 {high:.10g} lies outside the image (0 to {size - 1}); "
+                    f"ends are inclusive, so it became {size - 1}"
+                )
+    return notes
 
 
 def check_points(points: ArrayLike, grid: tuple[int, ...]) -> None:
-    """Likewise for points (P, 2), x, y, of an image (H, W) or a volume of one slice. InvalidArgument."""
+    """Likewise for points (P, 2), x, y, of an image (H, W) or a volume of one slice, named from 1. InvalidArgument."""
     height, width = grid[-2:]
     for k, (x, y) in enumerate(np.asarray(points, dtype=np.float64).reshape(-1, 2)):
         if not (0 <= x < width and 0 <= y < height):  # false for NaN
             raise InvalidArgument(
-                f"point {k}: got ({x:.10g}, {y:.10g}), expected (x, y) inside the image of {width} x {height} (x, y)"
+                f"point {k + 1}: got ({x:.10g}, {y:.10g}), expected (x, y) inside the image of "
+                f"{width} x {height} (x, y)"
             )
 
 

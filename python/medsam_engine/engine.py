@@ -285,7 +285,6 @@ class Engine:
         cancel: Callable[[], bool] | None = None,
     ) -> NDArray[np.uint16] | NDArray[np.uint32]:
         """Segments one object per 3D box.
-        """One label per 3D box: each object starts at its middle slice and propagates both ways by a profile's rules.
 
         Each object starts in the middle slice of its box and is propagated up and down by the rules of a profile. Each
         slice is encoded once for all objects, or twice if the embeddings that are needed again do not fit into

@@ -44,6 +44,16 @@ class Measured:
         return f"{self.encoder}/{self.decoder}, {self.threads or 'all'} threads"
 
 
+@dataclass(frozen=True)
+class Tuned:
+    """What was measured in two rounds, and what came of each; the second measures the first one's best again."""
+
+    by_precision: list[Measured]
+    best_precision: Measured
+    by_threads: list[Measured]
+    choice: Measured
+
+
 def thread_counts(cores: int) -> list[int]:
     """The numbers worth trying: the runtime's own choice (0), every core, and half and a quarter of them."""
     return [0, *sorted({max(1, cores // part) for part in (1, 2, 4)}, reverse=True)]
@@ -81,7 +91,7 @@ def tune(
     repeats: int = 15,
     cache_dir: Path | None = None,
     progress: Callable[[str], object] = lambda _: None,
-) -> tuple[Measured, list[Measured]]:
+) -> Tuned:
     """Measures and stores the choice that `Engine(bundle, precision="auto")` uses from then on, on this machine.
 
     First every certified precision on the runtime's own threads, then the fastest on other numbers of threads;
@@ -95,7 +105,7 @@ def tune(
         progress: called with a line before each part.
 
     Returns:
-        the choice, and everything measured, in order; the same candidate may be there twice.
+        the choice, and everything measured, in order.
 
     Raises:
         InvalidArgument: there is no cache folder to keep the choice in.
@@ -112,7 +122,7 @@ def tune(
     by_threads = _times(bundle, [(f"{best.encoder}/{best.decoder}", n) for n in counts], size, repeats, options)
     choice = fastest(by_threads)
     store(target, info, choice, [*by_precision, *by_threads], size)
-    return choice, [*by_precision, *by_threads]
+    return Tuned(by_precision, best, by_threads, choice)
 
 
 def stored_file(info: _core.EngineInfo) -> Path:

@@ -2,13 +2,18 @@
 """All commands. Their errors become one line on stderr and an exit status, never a traceback."""
 
 from collections.abc import Sequence
+from functools import cache
+from itertools import pairwise
+from typing import Any
 
 import typer
+from rich.markup import escape
 
 import medsam_engine
 from medsam_engine.cli import bench, build_plan, certify, export, fetch, half, info, quantize, segment, tune, view
 from medsam_engine.cli import eval as eval_command
 from medsam_engine.cli import run as run_command
+from medsam_engine.cli.bench import with_json_target
 from medsam_engine.errors import Error
 from medsam_engine.printable import printable
 
@@ -16,26 +21,56 @@ FAILED = 2  # any error of the library's family
 INTERNAL_ERROR = 1
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
+_VIEW_EXAMPLES = """Examples:
+
+medsam-engine view scan.nii.gz -o sheet.png
+
+medsam-engine view scan.nii.gz --slice 25 --box 120,80,10,190,160,40 -o slice.png
+"""
+_RUN_EXAMPLES = """Examples:
+
+medsam-engine run -i cases -o answers
+
+medsam-engine run -i cases -o answers --profile litemedsam --csv times.csv
+"""
+_EXPORT_EXAMPLE = "Example: medsam-engine export litemedsam --checkpoint lite_medsam.pth --out my_bundle"
+_CERTIFY_EXAMPLE = "Example: medsam-engine certify my_bundle --images cases --encoder bf16_mixed --decoder bf16"
+
 app = typer.Typer(
     name="medsam-engine",
     help="Promptable medical segmentation without PyTorch.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command("segment")(segment.segment)
-app.command("view")(view.view)
-app.command("run")(run_command.run_cases)
-app.command("info")(info.info)
-app.command("bench")(bench.bench)
-app.command("eval")(eval_command.evaluate)
-app.command("fetch")(fetch.fetch)
-app.command("export")(export.export)
-app.command("certify")(certify.certify)
-app.command("quantize")(quantize.quantize)
-app.command("tune")(tune.tune)
-app.command("build-plan")(build_plan.build_plan)
-app.command("half")(half.half)
+app.command("segment", epilog=segment.EXAMPLES)(segment.segment)
+app.command("view", epilog=_VIEW_EXAMPLES)(view.view)
+app.command("run", epilog=_RUN_EXAMPLES)(run_command.run_cases)
+app.command("info", epilog=info.EXAMPLES)(info.info)
+app.command("bench", epilog=bench.EXAMPLES)(bench.bench)
+app.command("eval", epilog=eval_command.EXAMPLES)(eval_command.evaluate)
+app.command("fetch", epilog="Example: medsam-engine fetch litemedsam")(fetch.fetch)
+app.command("export", epilog=_EXPORT_EXAMPLE)(export.export)
+app.command("certify", epilog=_CERTIFY_EXAMPLE)(certify.certify)
+app.command("quantize", epilog="Example: medsam-engine quantize BUNDLE --images CASES")(quantize.quantize)
+app.command("tune", epilog=tune.EXAMPLES)(tune.tune)
+app.command("build-plan", epilog="Example: medsam-engine build-plan BUNDLE --target sm_89,sm_120")(
+    build_plan.build_plan
+)
+app.command("half", epilog="Example: medsam-engine half BUNDLE --images CASES")(half.half)
+
+
+@cache
+def _command() -> Any:
+    """All commands, with help texts in which rich sees no markup: "the extra [cuda]" keeps its brackets."""
+    built: Any = typer.main.get_command(app)
+    for command in (built, *built.commands.values()):
+        command.help = escape(command.help or "")
+        command.epilog = escape(command.epilog or "")
+        for parameter in command.params:
+            text = getattr(parameter, "help", None)
+            if text:
+                parameter.help = escape(text)
+    return built
 
 
 def _show_version(asked: bool) -> None:
@@ -71,14 +106,24 @@ def _outcome(error: Exception) -> tuple[str, int]:
     return f"internal error: {type(error).__name__}: {error}", INTERNAL_ERROR
 
 
+def _spaces_hint(arguments: Sequence[str]) -> str:
+    """What a usage error does not say of `--box 52, 52, 16`: the shell made several words of it."""
+    options = ("--box", "--box-mm", "--point")
+    for option, value in pairwise(arguments):
+        if option in options and value.endswith(","):
+            return f"; no spaces between the numbers: {option} {value}..."
+    return ""
+
+
 def run(arguments: Sequence[str]) -> int:
     """Runs one command line and returns its exit status."""
     try:
-        status = app(args=list(arguments), prog_name="medsam-engine", standalone_mode=False)
+        status = _command()(args=with_json_target(arguments), prog_name="medsam-engine", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         status = INTERRUPTED
     except Exception as error:
         message, code = _outcome(error)
+        message += _spaces_hint(arguments) if code == FAILED else ""
         return _fail(message, code) if message else code
     if status == INTERRUPTED:  # which newer versions of typer return by themselves
         return _fail("interrupted", INTERRUPTED)

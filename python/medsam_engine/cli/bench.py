@@ -1,7 +1,6 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """`medsam-engine bench`: what a bundle's stages take on this machine."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,10 +10,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from medsam_engine import __version__, find_bundle, simd_target
+from medsam_engine import __version__, find_bundle
 from medsam_engine.atomic_file import write_atomically
 from medsam_engine.bench import StageTime, available_engines, measure, with_bounds
 from medsam_engine.cli.bench_plot import plot_png
+from medsam_engine.cli.info import kernels_in_words
+from medsam_engine.cli.json_output import json_text, print_json
 from medsam_engine.cli.terminal import plain
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.extras import require
@@ -24,7 +25,19 @@ from medsam_engine.output_check import check_outputs
 
 def _stage_table(times: Sequence[StageTime], size: int) -> Table:
     title = f"Milliseconds, one {size} x {size} RGB image"
-    table = Table("stage", "precision", title=title, title_justify="left")
+    explained = (
+        "matrix bound: what the stage's matrix products alone would take at the rate measured on this processor; "
+        "of the bound: how many times as long the stage takes, so 1.00x would be the limit"
+    )
+    bounded = any(row.bound_ms is not None for row in times)
+    table = Table(
+        "stage",
+        "precision",
+        title=title,
+        title_justify="left",
+        caption=explained if bounded else None,
+        caption_justify="left",
+    )
     for name in ("median", "p95", "calls", "matrix bound", "of the bound"):
         table.add_column(name, justify="right")
     stage = None
@@ -47,12 +60,32 @@ def _fact_table(title: str, facts: Mapping[str, str]) -> Table:
     return table
 
 
+STDOUT = Path("-")
+EXAMPLES = """Examples:
+
+medsam-engine bench
+
+medsam-engine bench my_bundle --plot times.png --json times.json
+"""
+
+
+def with_json_target(arguments: Sequence[str]) -> list[str]:
+    """`bench --json` without a file as `bench --json -`: it took a file before other commands had a --json."""
+    words = list(arguments)
+    if words[:1] == ["bench"] and "--json" in words:
+        after = words.index("--json") + 1
+        value = words[after] if after < len(words) else "--"
+        if (value.startswith("-") and value != "-") or Path(value).is_dir():  # a folder is the bundle
+            words.insert(after, "-")
+    return words
+
+
 def _check_outputs(json_file: Path | None, plot: Path | None, bundle: Path) -> None:
     if plot is not None:
         if plot.suffix.lower() != ".png":
             raise InvalidArgument(f"--plot: got {plot}, expected a name ending in .png; rename it")
         require("matplotlib", "eval", "--plot")
-    check_outputs({"--json": json_file, "--plot": plot}, [bundle])
+    check_outputs({"--json": None if json_file == STDOUT else json_file, "--plot": plot}, [bundle])
 
 
 def bench(
@@ -67,8 +100,16 @@ def bench(
         bool, typer.Option("--uncertified", help="Also precisions for which the bundle has no certificate.")
     ] = False,
     roofline: Annotated[bool, typer.Option(help="Measure the processor's matrix rate and each stage's bound.")] = True,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Everything, to write.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Plot to write, PNG.")] = None,
+    json_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--json",
+            metavar="[FILE]",
+            help="Print everything as one JSON object on standard output, or write it to FILE.",
+            rich_help_panel="Output",
+        ),
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Plot to write, PNG.", rich_help_panel="Output")] = None,
 ) -> None:
     """Time a bundle's stages on this machine, in every precision that it may run in."""
     folder = find_bundle(bundle)
@@ -85,17 +126,20 @@ def bench(
         "bundle": str(folder),
         "family": f"{info.family}, profile {info.profile}",
         "model hash": info.model_hash,
-        "engine": f"medsam-engine {__version__}, kernels {simd_target()}",
+        "engine": f"medsam-engine {__version__}, kernels {kernels_in_words()}",
         "backend": f"{info.backend}, {info.device}",
         "threads": str(threads or "all"),
-        **{f"not {name}": reason for name, reason in refused.items()},
+        **{f"{name} left out": reason for name, reason in refused.items()},
     }
     machine = describe_machine()
-    if json_file is not None:
-        content = {"machine": machine, "model": about, "image": size, "stages": [asdict(row) for row in times]}
-        write_atomically(json_file, (json.dumps(content, indent=1) + "\n").encode())
+    content = {"machine": machine, "model": about, "image": size, "stages": [asdict(row) for row in times]}
+    if json_file not in (None, STDOUT):
+        write_atomically(json_file, (json_text("bench", content) + "\n").encode())
     if plot is not None:
         write_atomically(plot, plot_png(times, f"{info.family} on {info.device}, {size} x {size}"))
+    if json_file == STDOUT:
+        print_json("bench", content)
+        return
     console = Console()
     for table in (_fact_table("Machine", machine), _fact_table("Model", about), _stage_table(times, size)):
         console.print(table)

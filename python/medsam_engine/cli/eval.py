@@ -5,8 +5,9 @@ import csv
 import io
 import math
 import re
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -16,6 +17,7 @@ from rich.table import Table
 from medsam_engine.atomic_file import write_atomically
 from medsam_engine.cli.eval_plot import plot_png
 from medsam_engine.cli.input_options import MaxBytes
+from medsam_engine.cli.json_output import Json, print_json
 from medsam_engine.cli.terminal import description_column, plain, say
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.extras import require
@@ -80,6 +82,20 @@ def _cells(group: GroupScore) -> tuple[str, str, str]:
     return count, f"{group.dsc:.4f}", f"{group.nsd:.4f}"
 
 
+def _content(evaluation: Evaluation) -> dict[str, Any]:
+    """Scores for --json: null where a metric is undefined, which the means leave out."""
+    groups = [asdict(group) for group in evaluation.by_modality()]
+    problems = [{"case": case, "reason": reason} for case, reason in evaluation.problems]
+    cases = [{"case": s.case, "modality": s.modality or None, "dsc": s.dsc, "nsd": s.nsd} for s in evaluation.cases]
+    return {"cases": cases, "by_modality": groups, "mean": asdict(evaluation.mean()), "not_scored": problems}
+
+
+EXAMPLES = """Example:
+
+medsam-engine eval --segs answers --gts truth --csv scores.csv
+"""
+
+
 def evaluate(
     segs: Annotated[Path, typer.Option("--segs", "-s", help="Folder of predictions.")],
     gts: Annotated[Path, typer.Option("--gts", "-g", help="Folder of ground truth, files of the same names.")],
@@ -92,6 +108,7 @@ def evaluate(
         str, typer.Option(help="challenge: spacing as the published script passes it; corrected: in the masks' order.")
     ] = "challenge",
     max_bytes: MaxBytes = None,
+    as_json: Json = False,
 ) -> None:
     """Score masks against ground truth as the MedSAM-on-laptop challenge does."""
     if spacing_order not in ("challenge", "corrected"):
@@ -122,9 +139,12 @@ def evaluate(
         write_atomically(csv_file, csv_text(evaluation).encode())
     if plot is not None:
         write_atomically(plot, plot_png(evaluation, seconds))
-    console = Console()
-    for table in _tables(evaluation):
-        console.print(table)
+    if as_json:
+        print_json("eval", {"segs": segs, "gts": gts, "spacing_order": order, **_content(evaluation)})
+    else:
+        console = Console()
+        for table in _tables(evaluation):
+            console.print(table)
     for case, reason in evaluation.problems:
         say(notes, f"not scored: {case}: {reason}")
     if evaluation.problems:

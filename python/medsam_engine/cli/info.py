@@ -2,6 +2,7 @@
 """`medsam-engine info`: what a bundle is, and that this machine can load it."""
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from medsam_engine import CertificateInfo, Engine, EngineInfo, __version__, find_bundle, simd_target
+from medsam_engine.cli.json_output import Json, certificate_object, engine_object, print_json
+from medsam_engine.cli.model_options import ORIGINS, certificate_in_force
 from medsam_engine.cli.terminal import plain
 from medsam_engine.cli.tune import in_words
 
@@ -25,22 +28,58 @@ def _manifest_rows(manifest: dict[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
-_ORIGINS = {
-    "project": "measured by this project",
-    "machine": "measured on this machine",
-    "bundle": "the bundle's own word",
+# What Highway calls its targets, as processors' makers do.
+_INSTRUCTION_SETS = {
+    "SCALAR": "portable C++, no vector instructions",
+    "EMU128": "portable C++, no vector instructions",
+    "SSE2": "SSE2",
+    "SSSE3": "SSSE3",
+    "SSE4": "SSE4.2",
+    "AVX2": "AVX2",
+    "AVX3": "AVX-512",
+    "AVX3_DL": "AVX-512 with VNNI (Ice Lake)",
+    "AVX3_ZEN4": "AVX-512 with VNNI and bf16 (Zen 4)",
+    "AVX3_SPR": "AVX-512 with bf16 and f16 (Sapphire Rapids)",
+    "AVX10_2": "AVX10.2",
+    "NEON": "NEON",
+    "SVE": "SVE",
+    "SVE2": "SVE2",
 }
 
 
-def _certificate_rows(certificates: tuple[CertificateInfo, ...]) -> list[tuple[str, str]]:
-    rows = [
-        (
-            f"certificate {c.encoder}/{c.decoder}",
-            f"{_ORIGINS[c.origin]}; {'counts here' if not c.obstacle else c.obstacle}",
+def kernels_in_words() -> str:
+    """The instruction set that the pixel kernels run on here, with Highway's name for it."""
+    target = simd_target()
+    return f"{_INSTRUCTION_SETS[target]} ({target})" if target in _INSTRUCTION_SETS else target
+
+
+def _certificate_table(certificates: tuple[CertificateInfo, ...], manifest: dict[str, Any]) -> Table:
+    """One row each, in the manifest's order."""
+    table = Table("encoder/decoder", title="Certificates: what may run instead of f32", title_justify="left")
+    for name in ("agreement with f32", "worst object", "images", "objects"):
+        table.add_column(name, justify="right")
+    table.add_column("from")
+    table.add_column("here")
+    for known, written in zip(certificates, manifest.get("certificates", []), strict=True):
+        objects = written["measured"].get("objects")  # free text to the library, which counts images
+        table.add_row(
+            plain(f"{known.encoder}/{known.decoder}"),
+            f"{known.agreement_mean:.4f}",
+            "-" if math.isnan(known.agreement_worst) else f"{known.agreement_worst:.4f}",
+            str(known.images),
+            str(objects) if isinstance(objects, int) else "-",
+            ORIGINS[known.origin],
+            plain(known.obstacle or "counts"),
         )
-        for c in certificates
-    ]
-    return rows or [("certificates", "none")]
+    return table
+
+
+EXAMPLES = """Examples:
+
+medsam-engine info
+
+medsam-engine info my_bundle --verify --json
+"""
 
 
 _PLURALS = {"box": "boxes", "points": "points", "mask": "masks", "scribble": "scribbles"}
@@ -70,6 +109,7 @@ def info(
         Path | None, typer.Argument(help="Model folder; else $MEDSAM_ENGINE_BUNDLE, else the one that was fetched.")
     ] = None,
     verify: Annotated[bool, typer.Option("--verify", help="Hash every file again.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Show what a bundle is, and check that it loads."""
     folder = find_bundle(bundle)
@@ -77,6 +117,9 @@ def info(
     engine = Engine(folder, precision="auto", verify=verify)
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     about = engine.info
+    if as_json:
+        print_json("info", _content(folder, about, manifest))
+        return
     table = Table(title=plain(folder), title_justify="left", show_header=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
@@ -91,11 +134,39 @@ def info(
         ("experts", ", ".join(about.experts) or "one model for all"),
         ("model hash", about.model_hash),
         *_manifest_rows(manifest),
-        *_certificate_rows(about.certificates),
-        ("engine", f"medsam-engine {__version__}, kernels {simd_target()}"),
+        ("engine", f"medsam-engine {__version__}, kernels {kernels_in_words()}"),
         ("backend", f"{about.backend}, {about.device}"),
         ("precision auto", in_words(about)),
     ]
     for name, value in rows:
         table.add_row(plain(name), plain(value))
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    if about.certificates:
+        console.print(_certificate_table(about.certificates, manifest))
+    else:
+        console.print("No certificates: this bundle runs in f32 (docs/precision.md).")
+
+
+def _content(folder: Path, about: EngineInfo, manifest: dict[str, Any]) -> dict[str, Any]:
+    """What --json prints: the same facts; `auto` is what --precision auto comes to on this machine."""
+    engine = engine_object(about, certificate_in_force(about))
+    return {
+        "bundle": folder,
+        "family": engine.pop("family"),
+        "model_hash": engine.pop("model_hash"),
+        "profile": engine.pop("profile"),
+        "input_size": about.input_size,
+        "embedding_shape": about.embedding_shape,
+        "low_res_logits_shape": about.mask_shape,
+        "accepts": {"points": about.accepts_points, "mask": about.accepts_mask, "scribble": about.accepts_scribble},
+        "modalities": about.modalities,
+        "needs_modality": about.needs_modality,
+        "experts": about.experts,
+        "models": manifest["models"],
+        "provenance": manifest.get("provenance", {}),
+        "parity": manifest.get("parity", {}),
+        "certificates": [certificate_object(certificate) for certificate in about.certificates],
+        "auto": engine,
+        "kernels": simd_target(),
+    }

@@ -10,6 +10,7 @@ MaxBytes = Annotated[
     typer.Option(
         min=1,
         help="Most bytes that the voxels of a file may have, unpacked; by default a quarter of the memory.",
+        rich_help_panel="Image",
         show_default=False,
     ),
 ]

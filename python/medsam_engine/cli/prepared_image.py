@@ -22,6 +22,14 @@ def prepared_image(source: io.MedicalImage, window: str | None, modality: str | 
     return shown
 
 
+def window_name(shown: Windowed, source: io.MedicalImage, window: str | None, modality: str | None) -> str:
+    """The window through which `shown` was made of `source`; "none" where the values are as they were."""
+    if shown.unchanged:
+        return "none"
+    chosen = source.modality if modality is None else modality.upper()
+    return window or default_window(chosen, source.hounsfield)
+
+
 def engine_modality(given: str | None, source: io.MedicalImage) -> str | None:
     """The modality that the engine is told: what was given, else what the file or the name of a challenge case says."""
     if given is not None:

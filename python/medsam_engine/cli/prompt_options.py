@@ -10,7 +10,7 @@ def _numbers(option: str, text: str, counts: tuple[int, ...], expected: str) -> 
     except ValueError:
         values = []
     if len(values) not in counts:
-        raise InvalidArgument(f"{option}: got '{text}', expected {expected}; separate the numbers with commas only")
+        raise InvalidArgument(f"{option}: got '{text}', expected {expected}; commas and no spaces between the numbers")
     return values
 
 

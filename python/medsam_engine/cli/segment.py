@@ -12,12 +12,24 @@ from rich.console import Console
 from medsam_engine import Engine, find_bundle, io
 from medsam_engine.boxes import check_points
 from medsam_engine.cli.input_options import MaxBytes
-from medsam_engine.cli.prepared_image import engine_modality, prepared_image
+from medsam_engine.cli.json_output import Json, engine_object, print_json
+from medsam_engine.cli.model_options import (
+    Bundle,
+    Device,
+    Precision,
+    Profile,
+    Threads,
+    TrustCertificates,
+    certificate_in_force,
+    chosen_precision,
+    precision_note,
+)
+from medsam_engine.cli.prepared_image import engine_modality, prepared_image, window_name
 from medsam_engine.cli.prompt_options import parse_boxes, parse_points
-from medsam_engine.cli.segment_objects import label_image, label_volume
+from medsam_engine.cli.segment_objects import FoundObjects, label_image, label_volume
 from medsam_engine.cli.segment_picture import note_black_png, result_picture
 from medsam_engine.cli.segment_prompts import BoxOptions, LabelledBoxes, resolve_boxes
-from medsam_engine.cli.segment_report import report_objects
+from medsam_engine.cli.segment_report import objects_content, report_objects, reported_objects
 from medsam_engine.cli.steps import Steps
 from medsam_engine.cli.terminal import log_to
 from medsam_engine.errors import InvalidArgument
@@ -37,6 +49,19 @@ def _check_outputs(output: Path, preview: Path | None, inputs: Iterable[Path | N
     check_outputs({"--output": output, "--preview": preview}, inputs)
 
 
+_PROMPTS, _IMAGE, _OUTPUT = "Prompts", "Image", "Output"
+EXAMPLES = """Examples:
+
+medsam-engine segment scan.nii.gz --box 120,80,10,190,160,40 -o liver.nii.gz --preview sheet.png
+
+medsam-engine segment photo.png --box 52,52,300,240 --box 310,60,400,150 -o mask.png --json
+
+medsam-engine segment "CT abdomen" --box-mm=-80,-40,900,20,60,960 --window abdomen -o liver.dcm
+
+medsam-engine segment scan.nrrd --boxes-from labels.nrrd -o again.nrrd
+"""
+
+
 def segment(
     image: Annotated[
         Path,
@@ -48,17 +73,17 @@ def segment(
             "--output",
             "-o",
             help="Label map to write: .png, .nii.gz, .nii, .nrrd, .mha, .npz or .dcm (DICOM SEG). "
-            "0 background, k the k-th box.",
+            "0 background, k the k-th box, counted from 1.",
+            rich_help_panel=_OUTPUT,
         ),
     ],
-    bundle: Annotated[
-        Path | None, typer.Option(help="Model folder; else $MEDSAM_ENGINE_BUNDLE, else the one that was fetched.")
-    ] = None,
     box: Annotated[
         list[str] | None,
         typer.Option(
             metavar="X0,Y0[,Z0],X1,Y1[,Z1]",
-            help="One object: corner pixels, in a volume corner voxels, ends inclusive. Repeat for more.",
+            help="One object: corner pixels, in a volume corner voxels, counted from 0, ends inclusive. "
+            "No spaces between the numbers. Repeat for more objects.",
+            rich_help_panel=_PROMPTS,
         ),
     ] = None,
     box_mm: Annotated[
@@ -67,24 +92,31 @@ def segment(
             metavar="X0,Y0,Z0,X1,Y1,Z1",
             help="One object: opposite corners in mm, LPS as in DICOM and SimpleITK (NIfTI's RAS negates x and y). "
             "Four numbers for an image without position, from its first pixel.",
+            rich_help_panel=_PROMPTS,
         ),
     ] = None,
     boxes_from: Annotated[
         Path | None,
         typer.Option(
-            help="Label map on the same grid: one box per label, which keeps its number; or a 3D Slicer ROI, .mrk.json."
+            help="Label map on the same grid: one box per label, which keeps its number; or a 3D Slicer ROI, .mrk.json.",
+            rich_help_panel=_PROMPTS,
         ),
     ] = None,
     jitter: Annotated[
-        int, typer.Option(help="Pixels by which sides of --boxes-from boxes move outwards at most, at random.")
+        int,
+        typer.Option(
+            help="Pixels by which sides of --boxes-from boxes move outwards at most, at random.",
+            rich_help_panel=_PROMPTS,
+        ),
     ] = 0,
-    seed: Annotated[int, typer.Option(help="Of --jitter.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of --jitter.", rich_help_panel=_PROMPTS)] = 0,
     point: Annotated[
         list[str] | None,
         typer.Option(
             metavar="X,Y,LABEL",
             help="1 in the object, 0 outside. All points, and at most one box, are one object. "
             "Only for weights that were trained with points (see `info`), and not in volumes of several slices.",
+            rich_help_panel=_PROMPTS,
         ),
     ] = None,
     allow_untrained: Annotated[
@@ -93,39 +125,55 @@ def segment(
             "--allow-untrained",
             help="Answer prompts that the weights were not trained with (see `info`). For research: "
             "their masks are usually wrong.",
+            rich_help_panel=_PROMPTS,
         ),
     ] = False,
     window: Annotated[
         str | None,
         typer.Option(
             help="abdomen, lung, brain, mediastinum, bone, WIDTH,LEVEL, percentile, full or none; "
-            "else by modality: CT abdomen, MR and PET percentile, others full, colour and 8-bit none."
+            "else by modality: CT abdomen, MR and PET percentile, others full, colour and 8-bit none.",
+            rich_help_panel=_IMAGE,
         ),
     ] = None,
     modality: Annotated[
         str | None,
         typer.Option(
-            help="CT, MR, PET, US, XRay, ..., for the window and for models that ask; else what the file says."
+            help="CT, MR, PET, US, XRay, ..., for the window and for models that ask; else what the file says.",
+            rich_help_panel=_IMAGE,
         ),
     ] = None,
-    volume: Annotated[int | None, typer.Option(help="Which volume of a 4D file, from 0.")] = None,
-    series: Annotated[str | None, typer.Option(help="SeriesInstanceUID, where a folder holds several.")] = None,
+    volume: Annotated[
+        int | None, typer.Option(help="Which volume of a 4D file, from 0.", rich_help_panel=_IMAGE)
+    ] = None,
+    series: Annotated[
+        str | None, typer.Option(help="SeriesInstanceUID, where a folder holds several.", rich_help_panel=_IMAGE)
+    ] = None,
     skip_unreadable: Annotated[
         bool,
-        typer.Option("--skip-unreadable", help="Leave out slices of a folder that cannot be read, and say which."),
+        typer.Option(
+            "--skip-unreadable",
+            help="Leave out slices of a folder that cannot be read, and say which.",
+            rich_help_panel=_IMAGE,
+        ),
     ] = False,
+    max_bytes: MaxBytes = None,
     preview: Annotated[
         Path | None,
-        typer.Option("--preview", "--overlay", help="Picture of the result to write, PNG: for a volume, its slices."),
+        typer.Option(
+            "--preview",
+            "--overlay",
+            help="Picture of the result to write, PNG: for a volume, its slices.",
+            rich_help_panel=_OUTPUT,
+        ),
     ] = None,
-    max_bytes: MaxBytes = None,
-    profile: Annotated[str, typer.Option(help="clinical, or the rules of a published system.")] = "clinical",
-    threads: Annotated[int, typer.Option(help="Inference threads; 0 = all cores.")] = 0,
-    device: Annotated[str, typer.Option(help="Inference device.")] = "CPU",
-    precision: Annotated[str, typer.Option(help="Inference precision.")] = "f32",
-    trust_certificates: Annotated[
-        bool, typer.Option("--trust-certificates", help="Take the bundle's own word for the certificates it has.")
-    ] = False,
+    as_json: Json = False,
+    bundle: Bundle = None,
+    profile: Profile = "clinical",
+    precision: Precision = None,
+    trust_certificates: TrustCertificates = False,
+    device: Device = "CPU",
+    threads: Threads = 0,
 ) -> None:
     """Segment objects of one image or volume."""
     options = BoxOptions(parse_boxes(box or []), parse_boxes(box_mm or [], "--box-mm"), boxes_from, jitter, seed)
@@ -154,37 +202,62 @@ def segment(
     if points[0] and source.is_volume and source.grid[0] != 1:
         raise InvalidArgument(f"prompt: got points for a volume {source.grid}, expected boxes; use --box")
     prompts = resolve_boxes(options, source, max_bytes)
+    for note in prompts.notes:
+        steps.note(f"note: {note}")
     check_points(points[0], source.grid)
     with steps.step("check output"):
         io.check_output(output, source, prompts.highest)
     shown = prepared_image(source, window, modality, steps)
     # Propagation stays in the slices of the boxes, so no other is windowed.
     pixels = shown.slices(prompts.reached(source.grid[0]) if source.is_volume else range(source.grid[0]))
+    asked_precision = chosen_precision(precision, profile)
     with steps.step("load model"):
         engine = Engine(
             model,
             device=device,
-            precision=precision,
+            precision=asked_precision,
             trust_bundle_certificates=trust_certificates,
             threads=threads,
             profile=profile,
             modality=engine_modality(modality, source),
         )
+    steps.note(precision_note(engine.info, asked_precision))
     if source.is_volume and points[0]:  # of one slice, which is an image
         flat = LabelledBoxes(prompts.boxes[:, [0, 1, 3, 4]], prompts.labels)
-        labels = label_image(engine, pixels[0], flat, points, steps, allow_untrained=allow_untrained)[np.newaxis]
+        found = label_image(engine, pixels[0], flat, points, steps, allow_untrained=allow_untrained)
+        found = FoundObjects(found.labels[np.newaxis], found.iou)
     elif source.is_volume:
-        labels = label_volume(engine, pixels, prompts, console, steps)
+        found = label_volume(engine, pixels, prompts, console, steps)
     else:
-        labels = label_image(engine, pixels, prompts, points, steps, allow_untrained=allow_untrained)
+        found = label_image(engine, pixels, prompts, points, steps, allow_untrained=allow_untrained)
     unchanged.check()
+    labels = found.labels
     with steps.step("write"):
         written = io.write(output, labels, source)
         if preview is not None:
             write_rgb(preview, result_picture(shown, labels, source, prompts, points))
     numbers = prompts.labels if len(prompts.labels) else np.array([1])  # points are one object
-    report_objects(steps, labels, numbers, f"{output} ({written}, {'x'.join(str(n) for n in labels.shape[::-1])})")
+    objects = reported_objects(found, numbers, [], source)
+    report_objects(steps, objects, f"{output} ({written}, {'x'.join(str(n) for n in labels.shape[::-1])})")
     note_black_png(steps, output, labels)
+    if as_json:
+        about = engine.info
+        content = {
+            "input": image,
+            "output": output,
+            "format": written,
+            "preview": preview,
+            "bundle": model,
+            **engine_object(about, certificate_in_force(about)),
+            "modality": modality or source.modality or None,
+            "window": window_name(shown, source, window, modality),
+            "shape": source.grid,
+            "spacing_mm": source.spacing if source.spaced else None,
+            "notes": steps.notes,
+            "objects": objects_content(objects, prompts, options, points),
+            "seconds": steps.seconds,
+        }
+        print_json("segment", content)
 
 
 def _check_prompts(options: BoxOptions, points: list[list[float]]) -> None:

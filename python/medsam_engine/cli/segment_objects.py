@@ -1,16 +1,24 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """The prompts of `medsam-engine segment` through the engine, step by step: a label map of an image or of a volume."""
 
-import time
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
-from medsam_engine import Engine
+from medsam_engine import Engine, Segmentation
 from medsam_engine.cli.segment_prompts import LabelledBoxes
 from medsam_engine.cli.steps import Steps
+
+
+@dataclass(frozen=True)
+class FoundObjects:
+    """What the model found: label map (H, W) or (D, H, W), and its own estimate of each object's IoU (N,)."""
+
+    labels: NDArray[np.generic]
+    iou: NDArray[np.float64]
 
 
 def label_image(
@@ -21,7 +29,7 @@ def label_image(
     steps: Steps,
     *,
     allow_untrained: bool,
-) -> NDArray[np.generic]:
+) -> FoundObjects:
     """The label map (H, W) of an image's boxes, or of its points with at most one box, which are one object.
 
     allow_untrained: as Engine.predict, for points. Raises Unsupported before the image is encoded.
@@ -32,7 +40,7 @@ def label_image(
         embedding = engine.encode(pixels)
     with steps.step("decode prompts"):
         if not points[0]:
-            return prompts.relabelled(engine.segment(embedding, prompts.boxes))
+            return _relabelled(engine.segment_objects(embedding, prompts.boxes), prompts)
         prediction = engine.predict(
             embedding,
             box=prompts.boxes[0] if len(prompts.boxes) else None,
@@ -40,20 +48,24 @@ def label_image(
             point_labels=points[1],
             allow_untrained=allow_untrained,
         )
-        return prediction.mask(0).astype(np.uint8)
+        iou = prediction.iou_predictions[0].astype(np.float64)
+        return FoundObjects(prediction.mask(0).astype(np.uint8), iou)
 
 
 def label_volume(
     engine: Engine, pixels: NDArray[np.generic], prompts: LabelledBoxes, console: Console, steps: Steps
-) -> NDArray[np.generic]:
+) -> FoundObjects:
     """The label map (D, H, W) of a volume's boxes, with a progress bar where there is a terminal."""
-    started = time.perf_counter()
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+    bar = Progress(console=console, transient=True, disable=not console.is_terminal)
+    with steps.timed("segment volume"), bar:
         task = bar.add_task("segment volume", total=None)
-        labels = engine.segment_volume(
+        found = engine.segment_volume_objects(
             pixels,
             prompts.boxes,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
-    steps.note(f"{'segment volume':<24} {(time.perf_counter() - started) * 1000:8.1f} ms")
-    return prompts.relabelled(labels)
+    return _relabelled(found, prompts)
+
+
+def _relabelled(found: Segmentation, prompts: LabelledBoxes) -> FoundObjects:
+    return FoundObjects(prompts.relabelled(found.labels), np.array([o.iou for o in found.objects], np.float64))

@@ -1,7 +1,7 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """The boxes of `medsam-engine segment`, from any of the options that give them, as voxel indices of the image."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +44,7 @@ class LabelledBoxes:
 
     boxes: NDArray[np.float64]
     labels: NDArray[np.int64]
+    notes: list[str] = field(default_factory=list)  # what the user should know of the boxes
 
     @property
     def highest(self) -> int:
@@ -108,5 +109,5 @@ def resolve_boxes(options: BoxOptions, image: MedicalImage, max_bytes: int | Non
             raise InvalidArgument(
                 f"--box: got {boxes.shape[1]} numbers, expected {wanted} of {image.grid}; correct the box"
             )
-    check_boxes(boxes, image.grid)
-    return LabelledBoxes(boxes, np.arange(1, len(boxes) + 1))
+    notes = check_boxes(boxes, image.grid, lambda k: f"box {k + 1}")  # as its label, from 1
+    return LabelledBoxes(boxes, np.arange(1, len(boxes) + 1), notes)

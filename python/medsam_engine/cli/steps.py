@@ -11,19 +11,37 @@ from medsam_engine.cli.terminal import say
 
 
 class Steps:
-    """Shows what is being done, and how long it took."""
+    """Shows what is being done, and how long it took.
+
+    Attributes:
+        seconds: of each step that was finished, by its name.
+        notes: what the user should know of the input and of how it is treated, in order.
+    """
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self.seconds: dict[str, float] = {}
+        self.notes: list[str] = []
 
     @contextmanager
     def step(self, what: str) -> Iterator[None]:
         """Shows `what` while the block runs, then a line with its time."""
-        started = time.perf_counter()
-        with self._console.status(what):
+        with self._console.status(what), self.timed(what):
             yield
-        self.note(f"{what:<24} {(time.perf_counter() - started) * 1000:8.1f} ms")
+
+    @contextmanager
+    def timed(self, what: str) -> Iterator[None]:
+        """The same for a block that shows itself how far it is."""
+        started = time.perf_counter()
+        yield
+        self.seconds[what] = time.perf_counter() - started
+        self.say(f"{what:<24} {self.seconds[what] * 1000:8.1f} ms")
 
     def note(self, text: str) -> None:
+        """A line that the user should know, kept for --json."""
+        self.notes.append(text)
+        self.say(text)
+
+    def say(self, text: str) -> None:
         """A line of its own."""
         say(self._console, text)

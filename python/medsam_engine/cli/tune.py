@@ -2,8 +2,10 @@
 """`medsam-engine tune`: measure what is fastest on this machine, and let `--precision auto` use it."""
 
 import os
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -11,6 +13,8 @@ from rich.table import Table
 
 from medsam_engine import Engine, find_bundle, tuning
 from medsam_engine._core import EngineInfo
+from medsam_engine.cli.json_output import Json, engine_object, print_json
+from medsam_engine.cli.model_options import certificate_in_force
 from medsam_engine.cli.terminal import say
 from medsam_engine.errors import InvalidArgument
 
@@ -22,16 +26,32 @@ def in_words(info: EngineInfo) -> str:
     return f"encoder {info.encoder_precision}, decoder {info.decoder_precision}, {threads}; {source}"
 
 
-def _table(measured: list[tuning.Measured], choice: tuning.Measured) -> Table:
-    table = Table("encoder/decoder", "threads", title="Medians, milliseconds", title_justify="left")
-    for name in ("encode", "next prompt", "together"):
+def _table(title: str, measured: Sequence[tuning.Measured], choice: tuning.Measured) -> Table:
+    table = Table("encoder/decoder", "threads", title=title, title_justify="left")
+    for name in ("encode, ms", "next prompt, ms", "together, ms"):
         table.add_column(name, justify="right")
-    table.add_column("")
+    table.add_column("result")
     for row in measured:
         times = (f"{t:.2f}" for t in (row.encode_ms, row.prompt_ms, row.total_ms))
-        mark = "chosen" if row is choice else ""
-        table.add_row(f"{row.encoder}/{row.decoder}", str(row.threads or "all"), *times, mark)
+        table.add_row(f"{row.encoder}/{row.decoder}", str(row.threads or "all"), *times, _result(row, choice))
     return table
+
+
+def _result(row: tuning.Measured, choice: tuning.Measured) -> str:
+    """Why a row was taken or not, so that the fastest one that was passed over does not look like an error."""
+    if row is choice:
+        return "chosen"
+    if row.total_ms < choice.total_ms:  # no gain beyond noise over one that comes before it
+        return f"faster by less than {tuning.MARGIN:.0%}, so the earlier row is kept"
+    return ""
+
+
+EXAMPLES = """Examples:
+
+medsam-engine tune
+
+medsam-engine tune my_bundle --show
+"""
 
 
 def tune(
@@ -42,6 +62,7 @@ def tune(
     size: Annotated[int, typer.Option(min=64, max=8192, help="Side of the image, pixels.")] = 1024,
     show: Annotated[bool, typer.Option("--show", help="Only say what is stored.")] = False,
     clear: Annotated[bool, typer.Option("--clear", help="Only remove what is stored.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Find the fastest certified precision and number of threads here; `--precision auto` then uses them."""
     if show and clear:
@@ -50,16 +71,39 @@ def tune(
     console = Console(soft_wrap=True, highlight=False)
     if clear:
         found = tuning.clear(Engine(folder).info)
-        console.print("removed" if found else "nothing was stored")
+        if as_json:
+            print_json("tune", {"bundle": folder, "removed": found})
+        else:
+            console.print("removed" if found else "nothing was stored")
         return
-    if not show:
-        notes = Console(stderr=True)
-        cores = len(os.sched_getaffinity(0))
-        if os.getloadavg()[0] > cores / 2:
-            notes.print(f"this machine is busy (load {os.getloadavg()[0]:.1f} on {cores} cores): rough times")
-        with notes.status("load") as status:
-            choice, measured = tuning.tune(folder, size, repeats, progress=status.update)
-        Console().print(_table(measured, choice))
+    result = None if show else _measured(folder, size, repeats)
     info = Engine(folder, precision="auto").info
+    stored = tuning.stored_file(info) if info.tuned else None
+    if as_json:
+        engine = engine_object(info, certificate_in_force(info))
+        print_json("tune", {"bundle": folder, "measured": _rows(result), "auto": engine, "stored": stored})
+        return
+    if result is not None:
+        tables = Console()
+        tables.print(_table("1. Precisions, on all threads (medians)", result.by_precision, result.best_precision))
+        tables.print(
+            _table("2. Threads, in that precision, measured again (medians)", result.by_threads, result.choice)
+        )
     say(console, f"precision auto: {in_words(info)}")
-    say(console, f"stored in {tuning.stored_file(info)}" if info.tuned else "nothing is stored")
+    say(console, f"stored in {stored}" if stored else "nothing is stored")
+
+
+def _measured(folder: Path, size: int, repeats: int) -> tuning.Tuned:
+    notes = Console(stderr=True)
+    cores = len(os.sched_getaffinity(0))
+    if os.getloadavg()[0] > cores / 2:
+        notes.print(f"this machine is busy (load {os.getloadavg()[0]:.1f} on {cores} cores): rough times")
+    with notes.status("load") as status:
+        return tuning.tune(folder, size, repeats, progress=status.update)
+
+
+def _rows(result: tuning.Tuned | None) -> dict[str, list[dict[str, Any]]] | None:
+    if result is None:
+        return None
+    rounds = {"precisions": result.by_precision, "threads": result.by_threads}
+    return {name: [asdict(row) for row in rows] for name, rows in rounds.items()}

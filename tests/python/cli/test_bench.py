@@ -37,7 +37,7 @@ def test_the_table_names_machine_model_and_stages(capsys: pytest.CaptureFixture[
         "f32",
     ):
         assert word in out
-    assert "not bf16" in out  # no certificate, and the reason is told
+    assert "bf16 left out" in out  # no certificate, and the reason is told
 
 
 def test_json_and_plot_hold_every_stage_with_its_bound(tmp_path: Path) -> None:

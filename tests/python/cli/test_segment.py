@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from medsam_engine import Engine
+from medsam_engine import Engine, Segmentation, SegmentedObject
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow comes with the extra [cli]")
 pytest.importorskip("typer", reason="typer comes with the extra [cli]")
@@ -17,6 +17,12 @@ from medsam_engine.overlay import colours_of
 
 BOX = (30, 20, 90, 70)
 BOX_TEXT = "30,20,90,70"
+
+
+@pytest.fixture(scope="module")
+def engine(bundle: Path) -> Engine:
+    """As the command makes it, but for the cache."""
+    return Engine(bundle, precision="auto", cache_bytes=0)
 
 
 @pytest.fixture
@@ -154,6 +160,7 @@ def test_output_is_needed_and_checked_first(picture: Path, tmp_path: Path, capsy
 def test_an_empty_mask_is_said(
     tmp_path: Path, picture: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Engine, "segment", lambda *_: np.zeros((96, 128), np.uint16))
+    nothing = Segmentation(np.zeros((96, 128), np.uint16), (SegmentedObject(1, 0, None, 0.01),))
+    monkeypatch.setattr(Engine, "segment_objects", lambda *_: nothing)
     assert run(["segment", str(picture), "--box", BOX_TEXT, "-o", str(tmp_path / "m.png")]) == 0
     assert "nothing found" in capsys.readouterr().err

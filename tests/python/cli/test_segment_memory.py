@@ -1,6 +1,7 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """What `medsam-engine segment` holds of a volume: its voxels, the labels, and no more than half of the voxels again."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -31,10 +32,10 @@ CHILD = """
 import sys
 import numpy as np
 import medsam_engine.cli.segment as command
+from engine_stand_in import EngineStandIn
 from medsam_engine.cli.app import run
 
-class Filler:
-    def __init__(self, *_, **__): pass
+class Filler(EngineStandIn):
     def segment_volume(self, volume, boxes, progress):
         labels = np.full(volume.shape[:3], 0, np.uint16)
         labels[...] = 0
@@ -89,7 +90,13 @@ def written(folder: Path, kind: str, shape: tuple[int, ...]) -> Path:
 def test_peak_memory(tmp_path: Path, kind: str, box: str, window: str) -> None:
     small, large = written(tmp_path / "small", kind, (2, 8, 8)), written(tmp_path / "large", kind, SHAPE)
     arguments = [str(small), str(large), str(tmp_path / "m.nii.gz"), box, "--window", window, "--modality", "CT"]
-    child = subprocess.run([sys.executable, "-c", CHILD, *arguments], capture_output=True, text=True, check=False)
+    child = subprocess.run(
+        [sys.executable, "-c", CHILD, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])},  # engine_stand_in
+    )
     assert child.returncode == 0, child.stderr
     size = 2 * int(np.prod(SHAPE))
     labels = size

@@ -115,10 +115,13 @@ def test_a_broken_choice_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_every_certified_precision_is_measured(certified: Path) -> None:
-    choice, measured = tuning.tune(certified, size=64, repeats=1)
-    assert {f"{row.encoder}/{row.decoder}" for row in measured} == {"f32/f32", "f32/bf16"}
-    assert choice in measured
-    assert all(row.encode_ms > 0 and row.prompt_ms > 0 for row in measured)
+    tuned = tuning.tune(certified, size=64, repeats=1)
+    assert {f"{row.encoder}/{row.decoder}" for row in tuned.by_precision} == {"f32/f32", "f32/bf16"}
+    assert tuned.best_precision in tuned.by_precision
+    assert tuned.choice in tuned.by_threads
+    best = tuned.best_precision
+    assert {(row.encoder, row.decoder) for row in tuned.by_threads} == {(best.encoder, best.decoder)}
+    assert all(row.encode_ms > 0 and row.prompt_ms > 0 for row in [*tuned.by_precision, *tuned.by_threads])
 
 
 def test_without_a_cache_folder_it_is_bad_input(

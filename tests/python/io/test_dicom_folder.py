@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from engine_stand_in import EngineStandIn
 from numpy.typing import NDArray
 
 from medsam_engine import InvalidArgument, io
@@ -310,9 +311,7 @@ def test_a_position_that_is_no_number(series: Path) -> None:
 
 
 def filled(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Filler:
-        def __init__(self, *_: object, **__: object) -> None: ...
-
+    class Filler(EngineStandIn):
         def segment_volume(self, volume: NDArray[np.generic], *_: object, **__: object) -> NDArray[np.uint16]:
             return np.ones(volume.shape, np.uint16)
 

@@ -1,0 +1,77 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""The options that choose a model and how it runs, the same for every command that has them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medsam_engine import CertificateInfo, EngineInfo
+
+PANEL = "Model"
+_CLINICAL = "clinical"
+
+Bundle = Annotated[
+    Path | None,
+    typer.Option(
+        help="Model folder; else $MEDSAM_ENGINE_BUNDLE, else the one that was fetched.", rich_help_panel=PANEL
+    ),
+]
+Profile = Annotated[
+    str, typer.Option(help="clinical, or the rules of a published system (docs/profiles.md).", rich_help_panel=PANEL)
+]
+Precision = Annotated[
+    str | None,
+    typer.Option(
+        help="auto (the fastest that is certified to keep the masks), f32 (the reference), bf16, f16, int8, or "
+        "ENCODER/DECODER such as bf16/f32. Without it auto with the profile clinical, f32 with a published one.",
+        show_default=False,
+        rich_help_panel=PANEL,
+    ),
+]
+TrustCertificates = Annotated[
+    bool,
+    typer.Option(
+        "--trust-certificates",
+        help="Take the bundle's own word for the certificates it has.",
+        rich_help_panel=PANEL,
+    ),
+]
+Device = Annotated[
+    str, typer.Option(help="CPU, GPU, NPU or AUTO (OpenVINO), or cuda:N (TensorRT).", rich_help_panel=PANEL)
+]
+Threads = Annotated[int, typer.Option(help="Inference threads; 0 = all cores.", rich_help_panel=PANEL)]
+
+ORIGINS = {
+    "project": "measured by this project",
+    "machine": "measured on this machine",
+    "bundle": "the bundle's own word",
+}
+
+
+def chosen_precision(given: str | None, profile: str) -> str:
+    """What the engine is asked for: a published profile is for parity with its script, which runs in f32."""
+    return given or ("auto" if profile == _CLINICAL else "f32")
+
+
+def certificate_in_force(info: EngineInfo) -> CertificateInfo | None:
+    """The certificate that the engine's precision rests on; None in f32 on the exact graphs, or without one."""
+    stages = (info.encoder_precision, info.decoder_precision)
+    return next((c for c in info.certificates if (c.encoder, c.decoder) == stages and not c.obstacle), None)
+
+
+def precision_note(info: EngineInfo, asked: str) -> str:
+    """The precision in force and why its masks may be trusted, in a line; `asked` is what the engine was asked for."""
+    stages = f"{info.encoder_precision}/{info.decoder_precision}"
+    if stages == "f32/f32":
+        none_faster = "; nothing faster is certified for this bundle on this machine" if asked == "auto" else ""
+        return f"precision: f32, the reference{none_faster}"
+    certificate = certificate_in_force(info)
+    if certificate is None:
+        return f"precision: {stages}, not certified; --precision f32 for the reference"
+    tuned = ", tuned here" if info.tuned else ""
+    hint = "" if asked == "f32" else "; --precision f32 for the reference"
+    return (
+        f"precision: {stages}{tuned}, certified: agreement with f32 {certificate.agreement_mean:.3f} on "
+        f"{certificate.images} images, {ORIGINS[certificate.origin]}{hint}"
+    )
