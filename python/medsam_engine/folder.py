@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from medsam_engine import _core
 from medsam_engine._core import CaseReport, FolderReport
 from medsam_engine.engine import Engine
+from medsam_engine.engine_log import forward_messages
 from medsam_engine.io.byte_limit import ByteLimit
 
 
@@ -95,5 +96,5 @@ class FolderRun:
         core = None if engine is None else engine._core
         report = self._core.run(core, progress=progress, finished=finished, cancelled=cancelled)
         if engine is not None:
-            engine._forward_messages()
+            forward_messages(engine._core)
         return report

@@ -27,7 +27,7 @@ def volume() -> NDArray[np.uint8]:
 
 
 def test_of_an_image_each_box_has_the_estimate_of_its_prediction(engine: Engine, image: NDArray[np.uint8]) -> None:
-    boxes = [[30, 20, 90, 70], [0, 0, 20.5, 20], [40, 30, 80, 60]]
+    boxes = [[30.0, 20.0, 90.0, 70.0], [0.0, 0.0, 20.5, 20.0], [40.0, 30.0, 80.0, 60.0]]
     found = engine.segment_objects(image, boxes)
     np.testing.assert_array_equal(found.labels, engine.segment(image, boxes))
     predicted = engine.predict(engine.encode(image), box=boxes)
@@ -86,7 +86,7 @@ def test_a_box_in_an_error_is_named_as_in_the_array_with_all_its_numbers(
     tiny: Engine, volume: NDArray[np.uint8]
 ) -> None:
     with pytest.raises(ValueError, match=r"^boxes\[1\]: got \(1, 2, 3, 64.5, 5, 6\), outside"):
-        tiny.segment_volume(volume, [BOXES[0], [1, 2, 3, 64.5, 5, 6]])
+        tiny.segment_volume(volume, np.array([BOXES[0], [1, 2, 3, 64.5, 5, 6]]))
     with pytest.raises(ValueError, match=r"^boxes\[0\]: got \(1, 2, 3, 4, 5, 60\), outside the volume of 7 slices"):
         tiny.segment_volume(volume, [[1, 2, 3, 4, 5, 60]])
     with pytest.raises(ValueError, match=r"^boxes\[0\]: got \(1, 2, 640, 5\), outside"):
@@ -94,7 +94,7 @@ def test_a_box_in_an_error_is_named_as_in_the_array_with_all_its_numbers(
 
 
 def test_help_says_array_like_and_not_what_it_stands_for() -> None:
-    text = pydoc.render_doc(Engine, renderer=pydoc.plaintext)
+    text = pydoc.plain(pydoc.render_doc(Engine))
     assert "ArrayLike" in text
     assert "_SupportsArray" not in text
     assert "_NestedSequence" not in text

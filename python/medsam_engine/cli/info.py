@@ -12,7 +12,7 @@ from rich.table import Table
 
 from medsam_engine import CertificateInfo, Engine, EngineInfo, __version__, find_bundle, simd_target
 from medsam_engine.cli.json_output import Json, certificate_object, engine_object, print_json
-from medsam_engine.cli.model_options import ORIGINS, certificate_in_force
+from medsam_engine.cli.model_options import certificate_in_force
 from medsam_engine.cli.terminal import plain
 from medsam_engine.cli.tune import in_words
 
@@ -55,11 +55,18 @@ def kernels_in_words() -> str:
 
 def _certificate_table(certificates: tuple[CertificateInfo, ...], manifest: dict[str, Any]) -> Table:
     """One row each, in the manifest's order."""
-    table = Table("encoder/decoder", title="Certificates: what may run instead of f32", title_justify="left")
-    for name in ("agreement with f32", "worst object", "images", "objects"):
-        table.add_column(name, justify="right")
-    table.add_column("from")
-    table.add_column("here")
+    table = Table(
+        title="Certificates: what may run instead of f32",
+        title_justify="left",
+        caption="agreement: DSC with the f32 masks, the mean over the objects; worst: of the object where it is lowest; "
+        "from: measured by this project, on this machine, or the bundle's own word",
+        caption_justify="left",
+    )
+    table.add_column("encoder/decoder", no_wrap=True)
+    for name in ("agreement", "worst", "images", "objects"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("from", no_wrap=True)
+    table.add_column("here", overflow="fold")
     for known, written in zip(certificates, manifest.get("certificates", []), strict=True):
         objects = written["measured"].get("objects")  # free text to the library, which counts images
         table.add_row(
@@ -68,7 +75,7 @@ def _certificate_table(certificates: tuple[CertificateInfo, ...], manifest: dict
             "-" if math.isnan(known.agreement_worst) else f"{known.agreement_worst:.4f}",
             str(known.images),
             str(objects) if isinstance(objects, int) else "-",
-            ORIGINS[known.origin],
+            known.origin,
             plain(known.obstacle or "counts"),
         )
     return table

@@ -98,7 +98,8 @@ def segment(
     boxes_from: Annotated[
         Path | None,
         typer.Option(
-            help="Label map on the same grid: one box per label, which keeps its number; or a 3D Slicer ROI, .mrk.json.",
+            help="Label map on the same grid: one box per label, which keeps its number; "
+            "or a 3D Slicer ROI, .mrk.json.",
             rich_help_panel=_PROMPTS,
         ),
     ] = None,

@@ -60,7 +60,8 @@ def test_every_command_has_an_example_that_it_understands(name: str, capsys: pyt
 
 def test_the_options_of_segment_are_in_groups(capsys: pytest.CaptureFixture[str]) -> None:
     out = help_of(["segment"], capsys)
-    places = [out.index(f"─ {panel} ─") for panel in ("Prompts", "Image", "Output", "Model")]
+    line = "\N{BOX DRAWINGS LIGHT HORIZONTAL}"
+    places = [out.index(f"{line} {panel} {line}") for panel in ("Prompts", "Image", "Output", "Model")]
     prompts, image, output, model = places
     for option, start in (("--box-mm", prompts), ("--window", image), ("--json", output), ("--precision", model)):
         after = [place for place in places if place > start]

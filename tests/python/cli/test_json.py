@@ -55,7 +55,7 @@ def test_segment_of_an_image(
     arguments = ["segment", str(picture), *boxes, "-o", str(output), "--bundle", str(bundle), "--precision", "f32"]
     content = printed(arguments, capsys)
     engine = Engine(bundle)
-    found = engine.segment_objects(image, [[30, 20, 90, 70], [0, 0, 20.5, 20]])
+    found = engine.segment_objects(image, np.array([[30, 20, 90, 70], [0, 0, 20.5, 20]]))
     assert (content["input"], content["output"], content["bundle"]) == (str(picture), str(output), str(bundle))
     assert (content["family"], content["profile"], content["device"]) == ("litemedsam", "clinical", engine.info.device)
     assert content["precision"]["name"] == "f32"

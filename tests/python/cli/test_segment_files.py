@@ -40,7 +40,7 @@ def volume(tmp_path: Path) -> Path:
     return tmp_path / "ct.nii.gz"
 
 
-class Filler(EngineStandIn):
+class Filler(EngineStandIn):  # type: ignore[misc]  # imported from the tests' own folder
     """Stands in for Engine: every box is its own mask."""
 
     seen: NDArray[np.generic]

@@ -28,7 +28,7 @@ TINY = Path(__file__).resolve().parents[2] / "data" / "tiny_bundle"
 _REPLIES = os.dup(1)  # standard output itself is watched
 
 
-class StubEngine(EngineStandIn):
+class StubEngine(EngineStandIn):  # type: ignore[misc]  # imported from the tests' own folder
     """Says of every voxel that it belongs to the first box."""
 
     def encode(self, pixels: Any) -> Any:

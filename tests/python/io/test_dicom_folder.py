@@ -311,7 +311,7 @@ def test_a_position_that_is_no_number(series: Path) -> None:
 
 
 def filled(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Filler(EngineStandIn):
+    class Filler(EngineStandIn):  # type: ignore[misc]  # imported from the tests' own folder
         def segment_volume(self, volume: NDArray[np.generic], *_: object, **__: object) -> NDArray[np.uint16]:
             return np.ones(volume.shape, np.uint16)
 
