@@ -58,7 +58,7 @@ def _certificate_table(certificates: tuple[CertificateInfo, ...], manifest: dict
     table = Table(
         title="Certificates: what may run instead of f32",
         title_justify="left",
-        caption="agreement: DSC with the f32 masks, the mean over the objects; worst: of the object where it is lowest; "
+        caption="agreement: DSC with the f32 masks, mean over the objects; worst: of the object where it is lowest; "
         "from: measured by this project, on this machine, or the bundle's own word",
         caption_justify="left",
     )
