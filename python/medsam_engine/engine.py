@@ -16,12 +16,12 @@ from medsam_engine import _core
 from medsam_engine._core import CacheStats, EngineInfo, ImageEmbedding
 from medsam_engine.engine_log import forward_messages, log_encoded, log_loaded
 from medsam_engine.errors import InvalidArgument
+from medsam_engine.object_segmentation import ObjectSegmentation
 from medsam_engine.prediction import Prediction
-from medsam_engine.prompts import box3d_array, box_array, prompt_arrays
-from medsam_engine.segmentation import Segmentation, segmentation
+from medsam_engine.prompts import prompt_arrays
 
 
-class Engine:
+class Engine(ObjectSegmentation):
     """A loaded model. Immutable: every method may be called from many threads at once, and releases the GIL.
 
     Args:
@@ -247,32 +247,6 @@ class Engine:
         """
         return self.segment_objects(image, boxes, modality=modality, cancelled=cancelled).labels
 
-    def segment_objects(
-        self,
-        image: NDArray[np.generic] | ImageEmbedding,
-        boxes: ArrayLike,
-        *,
-        modality: str | None = None,
-        cancelled: Callable[[], bool] | None = None,
-    ) -> Segmentation:
-        """The labels of segment, and for each box its mask's size and box, and the model's own estimate of its IoU.
-
-        Args:
-            image: as segment, and so are the others.
-            boxes: (N, 4).
-            modality: as encode.
-            cancelled: asked between batches.
-
-        Returns:
-            labels (H, W), the same as segment's, and one entry per box, in the order of the boxes.
-
-        Raises:
-            Error: as segment.
-        """
-        labels, stats = self._core.segment(image, box_array(boxes), modality=modality or "", cancelled=cancelled)
-        forward_messages(self._core)
-        return segmentation(labels, stats)
-
     def segment_volume(
         self,
         volume: NDArray[np.generic],
@@ -318,46 +292,6 @@ class Engine:
         return self.segment_volume_objects(
             volume, boxes, profile=profile, progress=progress, cancelled=cancelled, modality=modality
         ).labels
-
-    def segment_volume_objects(
-        self,
-        volume: NDArray[np.generic],
-        boxes: ArrayLike,
-        *,
-        profile: str | None = None,
-        progress: Callable[[int, int], object] | None = None,
-        cancelled: Callable[[], bool] | None = None,
-        modality: str | None = None,
-    ) -> Segmentation:
-        """The labels of segment_volume, and for each box its object's size, box and estimated IoU.
-
-        The estimate of an object is the mean of those of its slices' masks, each weighted with the voxels it
-        contributes; NaN when no voxel was found.
-
-        Args:
-            volume: as segment_volume, and so are the others.
-            boxes: (N, 6).
-            profile: for this call.
-            progress: called after each step.
-            cancelled: asked before each step.
-            modality: the volume's.
-
-        Returns:
-            labels (D, H, W), the same as segment_volume's, and one entry per box, in the order of the boxes.
-
-        Raises:
-            Error, Exception: as segment_volume.
-        """
-        labels, stats = self._core.segment_volume(
-            volume,
-            box3d_array(boxes),
-            profile=profile or "",
-            modality=modality or "",
-            progress=progress,
-            cancelled=cancelled,
-        )
-        forward_messages(self._core)
-        return segmentation(labels, stats)
 
     def cache_stats(self) -> CacheStats:
         """The counters of the embedding cache: hits, misses, store_hits, evictions, entries, bytes, budget.
