@@ -28,6 +28,9 @@ class EngineStandIn:
     def __init__(self, *_: object, **__: object) -> None:
         pass
 
+    def check_prompt(self, *_: object, **__: object) -> None:
+        pass
+
     def segment_objects(self, image: Any, boxes: Any, **options: Any) -> Segmentation:
         return self._objects(self.segment(image, boxes, **options), boxes)  # type: ignore[attr-defined]
 

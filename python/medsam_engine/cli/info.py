@@ -166,6 +166,8 @@ def _content(folder: Path, about: EngineInfo, manifest: dict[str, Any]) -> dict[
         "input_size": about.input_size,
         "embedding_shape": about.embedding_shape,
         "low_res_logits_shape": about.mask_shape,
+        "trained_prompts": about.trained_prompts,
+        "trained_prompts_stated": about.trained_prompts_stated,
         "accepts": {"points": about.accepts_points, "mask": about.accepts_mask, "scribble": about.accepts_scribble},
         "modalities": about.modalities,
         "needs_modality": about.needs_modality,

@@ -66,7 +66,7 @@ def test_the_options_of_segment_are_in_groups(capsys: pytest.CaptureFixture[str]
     for option, start in (("--box-mm", prompts), ("--window", image), ("--json", output), ("--precision", model)):
         after = [place for place in places if place > start]
         assert start < out.index(f" {option} ") < min(after, default=len(out)), option
-    assert "Not in volumes of several slices" in out
+    assert "not in volumes of several slices" in out
     assert "bf16" in out[model:]
 
 
