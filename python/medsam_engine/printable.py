@@ -21,6 +21,11 @@ def printable(text: object) -> str:
 def one_line(error: object, most: int = 400) -> str:
     """What a library says, for the end of a message: printable, its lines joined, cut after `most` characters."""
     text = printable(" ".join(str(error).split())) or type(error).__name__
+    return cut(text, most)
+
+
+def cut(text: str, most: int) -> str:
+    """`text`, or the beginning of it and "..." where it has more than `most` characters."""
     return text if len(text) <= most else text[: most - 3] + "..."
 
 

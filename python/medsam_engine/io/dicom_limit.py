@@ -53,7 +53,7 @@ def check_pixels(dataset: Any, path: object, limit: ByteLimit) -> None:
             f"image: got {rows} rows, {columns} columns, {frames} frames of {samples} samples of {allocated} bits in "
             f"{path}, expected 1 or more of each; the file is damaged"
         )
-    plane = rows * columns * ((allocated + 7) // 8)
+    plane = (rows * columns * allocated + 7) // 8
     words = f"{columns}x{rows} pixels, {frames} frames, {samples} samples of {allocated} bits"
     limit.check(frames * samples * plane, words, str(path))
     syntax = getattr(dataset.file_meta, "TransferSyntaxUID", None)

@@ -1,12 +1,7 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """The values of one DICOM file: decompressed, in RGB or in the units of its rescale rule, bright always bright."""
 
-import logging
-import struct
-import warnings
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,12 +9,11 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from medsam_engine.errors import InvalidArgument, Unsupported
+from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.byte_limit import ByteLimit
-from medsam_engine.io.dicom_compressed import check_codestreams, plugin_for
+from medsam_engine.io.dicom_decoding import decompressed
 from medsam_engine.io.dicom_header import PREAMBLE, check_data_set, starts_as_data_set
-from medsam_engine.io.dicom_jpeg_lossless import native
-from medsam_engine.io.dicom_limit import check_pixels, inflated
+from medsam_engine.io.dicom_limit import inflated
 from medsam_engine.io.dicom_rescale import in_units
 from medsam_engine.io.dicom_stored import is_padding, stored_values
 from medsam_engine.io.dicom_tables import palette_colours
@@ -28,6 +22,8 @@ from medsam_engine.io.engine_values import engine_values
 from medsam_engine.io.extras import require
 from medsam_engine.io.input_file import open_input, size_of
 from medsam_engine.io.medical_image import Interval
+from medsam_engine.io.quiet_dicom import quiet_dicom
+from medsam_engine.printable import one_line
 
 _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT")
 
@@ -62,8 +58,7 @@ def read_dataset(path: Path, limit: ByteLimit, *, pixels: bool = True) -> Any:
     """
     pydicom = require("pydicom", "medical", f"reading {path}")
     try:
-        with warnings.catch_warnings(), open_input(path) as file:
-            warnings.simplefilter("ignore")  # on odd but readable values; what matters is checked where it is used
+        with quiet_dicom(), open_input(path) as file:
             limit.check_file(size_of(file), path)
             bare = starts_as_data_set(file.read(PREAMBLE))
             file.seek(0)
@@ -79,7 +74,7 @@ def read_dataset(path: Path, limit: ByteLimit, *, pixels: bool = True) -> Any:
     except pydicom.errors.InvalidDicomError as error:
         raise InvalidArgument(f"image: got {path}, expected a DICOM file; it has no DICOM header") from error
     except (EOFError, ValueError, KeyError, AttributeError, NotImplementedError, zlib.error) as error:
-        raise InvalidArgument(f"image: got {path}, expected a whole DICOM file; {_line(error)}") from error
+        raise InvalidArgument(f"image: got {path}, expected a whole DICOM file; {one_line(error)}") from error
 
 
 def _inflated_dataset(pydicom: Any, file: BinaryIO, path: Path, limit: ByteLimit) -> Any:
@@ -96,10 +91,6 @@ def _inflated_dataset(pydicom: Any, file: BinaryIO, path: Path, limit: ByteLimit
     return whole
 
 
-def _line(error: object) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
-
-
 def decode(dataset: Any, path: Path, limit: ByteLimit) -> DicomPixels:
     """Decompresses and rescales.
 
@@ -109,12 +100,16 @@ def decode(dataset: Any, path: Path, limit: ByteLimit) -> DicomPixels:
         Unsupported: compressed in a way for which no decoder is installed.
     """
     if not any(name in dataset for name in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
+        contours = ", and this file with --boxes-from (io.read_boxes)" if dataset.get("Modality") == "RTSTRUCT" else ""
         raise InvalidArgument(
             f"image: got no pixels in {path} ({dataset.get('Modality', 'no modality')}), expected an image; "
-            "name the image series"
+            f"name the image series{contours}"
         )
     if dataset.get("Modality") == "SEG" or dataset.get("BitsAllocated") == 1:
-        raise InvalidArgument(f"image: got a segmentation object in {path}, expected an image; name the image series")
+        raise InvalidArgument(
+            f"image: got a segmentation object in {path}, expected an image; name the image series, and this file "
+            "with --boxes-from (io.read_boxes)"
+        )
     photometric = str(dataset.get("PhotometricInterpretation", ""))
     samples = int(dataset.get("SamplesPerPixel", 1))
     grey = samples == 1 and photometric in ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
@@ -124,7 +119,7 @@ def decode(dataset: Any, path: Path, limit: ByteLimit) -> DicomPixels:
             "palette; convert it"
         )
     notes: list[str] = []
-    values = _decompressed(dataset, path, notes, grey, limit)
+    values = decompressed(dataset, path, notes, grey, limit)
     _check_shape(values, dataset, samples, path)
     if not grey and values.dtype.kind != "u":
         raise InvalidArgument(
@@ -176,58 +171,3 @@ def _check_shape(values: NDArray[np.generic], dataset: Any, samples: int, path: 
             f"image: got pixels of shape {values.shape} in {path}, expected {wanted} of NumberOfFrames, Rows and "
             "Columns; correct the tags"
         )
-
-
-@contextmanager
-def quiet_pydicom() -> Iterator[None]:
-    """Keeps pydicom from logging and warning, of the decoders that it tries in turn and of text that it cannot decode.
-
-    The last decoder's error is raised anyway; what matters of the rest is checked where it is used.
-    """
-    logger = logging.getLogger("pydicom")
-    before, handler = logger.propagate, logging.NullHandler()
-    logger.addHandler(handler)
-    logger.propagate = False
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.propagate = before
-        logger.removeHandler(handler)
-
-
-def _decompressed(
-    dataset: Any, path: Path, notes: list[str], keep_unused_bits: bool, limit: ByteLimit
-) -> NDArray[np.generic]:
-    pixels = require("pydicom.pixels", "medical", f"reading {path}")
-    # pydicom masks unused bits for some transfer syntaxes only; of grey images stored_values masks them for all.
-    options: dict[str, Any] = {"correct_unused_bits": False} if keep_unused_bits else {}
-    try:
-        check_pixels(dataset, path, limit)
-        check_codestreams(dataset, path)
-        options["decoding_plugin"] = plugin_for(dataset)
-        with quiet_pydicom(), warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            values: NDArray[np.generic] = pixels.pixel_array(native(dataset, path), raw=False, **options)
-    except (InvalidArgument, Unsupported):
-        raise
-    except NotImplementedError as error:
-        raise Unsupported(f"image: got {path}, expected a decodable transfer syntax; {_line(error)}") from error
-    except RuntimeError as error:
-        syntax = dataset.file_meta.TransferSyntaxUID.name
-        if "missing dependencies" in str(error) or "does not support" in str(error):
-            raise Unsupported(
-                f"image: got {syntax} in {path}, expected a compression with a decoder; pip install "
-                f"'medsam-engine[medical]', or decompress the file first ({_line(error)})"
-            ) from error
-        raise InvalidArgument(f"image: got {path}, expected whole pixel data ({syntax}); {_line(error)}") from error
-    except StopIteration as error:
-        raise InvalidArgument(
-            f"image: got fewer frames than NumberOfFrames {dataset.NumberOfFrames} in {path}, expected all; "
-            "the file is damaged"
-        ) from error
-    except (ValueError, AttributeError, EOFError, TypeError, LookupError, ArithmeticError, struct.error) as error:
-        raise InvalidArgument(f"image: got {path}, expected whole pixel data; {_line(error)}") from error
-    notes += [_line(warning.message) for warning in caught if issubclass(warning.category, UserWarning)]
-    return values

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 import numpy as np
 
 from medsam_engine.errors import Error, InvalidArgument, OutOfMemory
-from medsam_engine.printable import one_line, printable
+from medsam_engine.printable import cut, one_line, printable
+
+_LONGEST = 2000  # characters of a message; a file may hold text of any length
 
 
 @contextmanager
@@ -31,9 +33,12 @@ def reading(path: str | os.PathLike[str], what: str = "image") -> Iterator[None]
             yield
     except Error as error:
         text = str(error)
-        if printable(text) == text:
+        if what != "image" and text.startswith("image: "):  # a reader that does not know what its file is to the caller
+            text = f"{what}: {text.removeprefix('image: ')}"
+        text = cut(printable(text), _LONGEST)
+        if text == str(error):
             raise
-        raise type(error)(printable(text)) from error
+        raise type(error)(text) from error
     except MemoryError as error:
         raise OutOfMemory(
             f"{what}: got {name}, expected one that fits into memory; free some, or set a limit with --max-bytes "

@@ -12,7 +12,6 @@ from medsam_engine import atomic_file
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.byte_limit import ByteLimit
 from medsam_engine.io.dicom_file import read_dicom_file
-from medsam_engine.io.dicom_pixels import quiet_pydicom
 from medsam_engine.io.dicom_seg import check_seg, seg_bytes
 from medsam_engine.io.dicom_series import read_dicom_series
 from medsam_engine.io.edge import reading
@@ -22,6 +21,7 @@ from medsam_engine.io.itk_file import read_itk, write_itk
 from medsam_engine.io.medical_image import DicomSource, MedicalImage
 from medsam_engine.io.nifti_file import nifti_parts, read_nifti
 from medsam_engine.io.npz_file import load_arrays, npz_bytes, read_npz
+from medsam_engine.io.quiet_dicom import quiet_dicom
 
 
 def read(
@@ -81,7 +81,7 @@ def _read(
     if volume is not None:
         raise InvalidArgument(f"volume: got {volume} for {where}, expected a 4D NIfTI, NRRD or MHA file; leave it out")
     if kind is Format.DICOM:
-        with quiet_pydicom():
+        with quiet_dicom():
             return read_dicom_series(where, series, limit, skip) if where.is_dir() else read_dicom_file(where, limit)
     return read_npz(where, limit) if kind is Format.NPZ else _read_picture(where, limit)
 

@@ -1,0 +1,100 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""Pixel data through pydicom's decoders, whose errors leave as the package's own."""
+
+import struct
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsam_engine.errors import InvalidArgument, Unsupported
+from medsam_engine.io.byte_limit import ByteLimit
+from medsam_engine.io.dicom_compressed import check_codestreams, plugin_for
+from medsam_engine.io.dicom_jpeg_lossless import native
+from medsam_engine.io.dicom_limit import check_pixels
+from medsam_engine.io.extras import require
+from medsam_engine.io.quiet_dicom import quiet_dicom
+from medsam_engine.printable import one_line
+
+
+def decompressed(
+    dataset: Any, path: Path, notes: list[str], keep_unused_bits: bool, limit: ByteLimit
+) -> NDArray[np.generic]:
+    """All frames of a dataset at once; what the decoder warns of is added to `notes`.
+
+    Raises:
+        InvalidArgument: more than the limit, damaged, or other than the header says.
+        Unsupported: a compression for which no decoder is installed.
+    """
+    pixels = require("pydicom.pixels", "medical", f"reading {path}")
+    # pydicom masks unused bits for some transfer syntaxes only; of grey images stored_values masks them for all.
+    options: dict[str, Any] = {"correct_unused_bits": False} if keep_unused_bits else {}
+    with _decoding(dataset, path):
+        check_pixels(dataset, path, limit)
+        check_codestreams(dataset, path)
+        options["decoding_plugin"] = plugin_for(dataset)
+        with quiet_dicom(), warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            values: NDArray[np.generic] = pixels.pixel_array(native(dataset, path), raw=False, **options)
+    notes += [one_line(warning.message) for warning in caught if issubclass(warning.category, UserWarning)]
+    return values
+
+
+def decoded_frames(dataset: Any, path: Path, limit: ByteLimit) -> Iterator[NDArray[np.generic]]:
+    """The frames (rows, columns) of a dataset of one sample per pixel, as stored, one after another.
+
+    One frame at a time is in memory; the limit still counts all of them, in the file's own bits per pixel.
+
+    Raises:
+        InvalidArgument: as decompressed, and fewer or more frames than NumberOfFrames.
+        Unsupported: as decompressed.
+    """
+    pixels = require("pydicom.pixels", "medical", f"reading {path}")
+    frames = int(dataset.get("NumberOfFrames") or 1)
+    with _decoding(dataset, path):
+        check_pixels(dataset, path, limit)
+        check_codestreams(dataset, path)
+        # Packed bits become bytes, of one frame at a time.
+        plane = int(dataset.Rows) * int(dataset.Columns)
+        limit.check(plane, f"a frame of {dataset.Columns}x{dataset.Rows} pixels", path)
+    count = 0
+    with _decoding(dataset, path), quiet_dicom():
+        source = pixels.iter_pixels(native(dataset, path), raw=True, decoding_plugin=plugin_for(dataset))
+    while True:
+        with _decoding(dataset, path), quiet_dicom():
+            frame: NDArray[np.generic] | None = next(source, None)
+        if frame is None:
+            break
+        count += 1
+        yield frame
+    if count != frames:
+        raise InvalidArgument(f"image: got {count} frames of {frames} in {path}, expected all; the file is damaged")
+
+
+@contextmanager
+def _decoding(dataset: Any, path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (InvalidArgument, Unsupported):
+        raise
+    except NotImplementedError as error:
+        raise Unsupported(f"image: got {path}, expected a decodable transfer syntax; {one_line(error)}") from error
+    except RuntimeError as error:
+        syntax = dataset.file_meta.TransferSyntaxUID.name
+        if "missing dependencies" in str(error) or "does not support" in str(error):
+            raise Unsupported(
+                f"image: got {syntax} in {path}, expected a compression with a decoder; pip install "
+                f"'medsam-engine[medical]', or decompress the file first ({one_line(error)})"
+            ) from error
+        raise InvalidArgument(f"image: got {path}, expected whole pixel data ({syntax}); {one_line(error)}") from error
+    except StopIteration as error:
+        raise InvalidArgument(
+            f"image: got fewer frames than NumberOfFrames {dataset.NumberOfFrames} in {path}, expected all; "
+            "the file is damaged"
+        ) from error
+    except (ValueError, AttributeError, EOFError, TypeError, LookupError, ArithmeticError, struct.error) as error:
+        raise InvalidArgument(f"image: got {path}, expected whole pixel data; {one_line(error)}") from error
