@@ -3,7 +3,7 @@
 
 import io
 import re
-import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,19 +11,27 @@ from numpy.typing import NDArray
 
 from medsam_engine._core import version
 from medsam_engine.errors import InvalidArgument, Unsupported
-from medsam_engine.io.dicom_seg_source import source_header
+from medsam_engine.io.dicom_seg_source import source_headers
 from medsam_engine.io.extras import require
 from medsam_engine.io.medical_image import DicomSource, MedicalImage
+from medsam_engine.io.named_boxes import default_name
+from medsam_engine.io.quiet_dicom import quiet_dicom
 from medsam_engine.overlay import label_colours
 
 
-def seg_bytes(labels: NDArray[np.generic], reference: MedicalImage, algorithm: str = "medsam-engine") -> bytes:
+def seg_bytes(
+    labels: NDArray[np.generic],
+    reference: MedicalImage,
+    algorithm: str = "medsam-engine",
+    names: Mapping[int, str] | None = None,
+) -> bytes:
     """A SEG object of unsigned integer labels (D, H, W) or (H, W); segment k is label k, for 1 to the highest label.
 
     Args:
         labels: on the grid of `reference`.
         reference: read from DICOM; its files must still be there, because their identifiers go into the object.
         algorithm: name of what made the labels, as the object records it.
+        names: of labels, as SegmentLabel; others are "label 3".
 
     Raises:
         InvalidArgument: the reference is no DICOM image, there is no label at all, or its files are gone.
@@ -42,16 +50,15 @@ def seg_bytes(labels: NDArray[np.generic], reference: MedicalImage, algorithm: s
             "choose another format for an empty mask"
         )
     seg = require("highdicom", "medical", "writing a DICOM SEG").seg
-    datasets = [source_header(path) for path in source.files]
+    datasets = source_headers(source.files, reference.path)
     frames = labels[np.newaxis] if labels.ndim == 2 else labels
     if source.frames:
         frames = frames[np.argsort(source.frames)]  # back to the file's order
     narrow = frames.astype(np.uint8 if highest <= 255 else np.uint16)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about attributes that the source images lack
+        with quiet_dicom():  # about attributes that the source images lack, and values that are too long
             content = io.BytesIO()
-            _segmentation(seg, datasets, narrow, highest, algorithm).save_as(content)
+            _segmentation(seg, datasets, narrow, highest, algorithm, names or {}).save_as(content)
     except (AttributeError, ValueError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())
         raise Unsupported(
@@ -68,7 +75,9 @@ def check_seg(reference: MedicalImage) -> None:
     seg_bytes(labels, reference)
 
 
-def _segmentation(seg: Any, datasets: list[Any], frames: NDArray[np.generic], highest: int, algorithm: str) -> Any:
+def _segmentation(
+    seg: Any, datasets: list[Any], frames: NDArray[np.generic], highest: int, algorithm: str, names: Mapping[int, str]
+) -> Any:
     highdicom = require("highdicom", "medical", "writing a DICOM SEG")
     codes = require("pydicom.sr.codedict", "medical", "writing a DICOM SEG").codes
     made_by = highdicom.AlgorithmIdentificationSequence(
@@ -78,7 +87,7 @@ def _segmentation(seg: Any, datasets: list[Any], frames: NDArray[np.generic], hi
     segments = [
         seg.SegmentDescription(
             segment_number=label,
-            segment_label=f"label {label}",
+            segment_label=names.get(label) or default_name(label),
             segmented_property_category=codes.SCT.Tissue,
             segmented_property_type=codes.SCT.Tissue,
             algorithm_type=seg.SegmentAlgorithmTypeValues.SEMIAUTOMATIC,
@@ -103,4 +112,5 @@ def _segmentation(seg: Any, datasets: list[Any], frames: NDArray[np.generic], hi
         device_serial_number="0",
         series_description="medsam-engine segmentation",
         omit_empty_frames=True,
+        specific_character_set="ISO_IR 192",  # UTF-8: what source_headers has turned all text into, and the names
     )

@@ -2,6 +2,8 @@
 """What a DICOM SEG takes over from the images it belongs to, made fit for highdicom."""
 
 import re
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +11,10 @@ from medsam_engine.errors import Unsupported
 from medsam_engine.io.byte_limit import ByteLimit
 from medsam_engine.io.dicom_pixels import read_dataset
 from medsam_engine.io.dicom_tags import functional_groups
+from medsam_engine.io.quiet_dicom import quiet_dicom
 
 # Type 1: a SEG cannot refer to the images without them.
-_NEEDED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
+_NEEDED = ("SOPInstanceUID", "SOPClassUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
 _NEEDED_WITH_POSITION = ("ImageOrientationPatient", "PixelSpacing")
 # Type 2: they may be empty, but must be there. The pattern is what a value must look like to be taken over.
 _MAY_BE_EMPTY = {
@@ -21,8 +24,8 @@ _MAY_BE_EMPTY = {
 }  # fmt: skip
 
 
-def source_header(path: Path) -> Any:
-    """A source image without its pixels, as highdicom takes it.
+def source_headers(files: Sequence[Path], where: Path) -> list[Any]:
+    """The source images `files` of `where` without their pixels, as highdicom takes them.
 
     Anonymised images lack type-2 attributes, or have text in them that is no date or sex: these become empty. Text in
     any character set, several at once included (PS3.5 6.1.2.5), becomes UTF-8. SpacingBetweenSlices, which is often
@@ -30,11 +33,19 @@ def source_header(path: Path) -> Any:
 
     Raises:
         InvalidArgument: the file cannot be read.
-        Unsupported: it lacks an identifier or a place.
+        Unsupported: an identifier or a place is missing, or one identifier stands for several images.
     """
-    dataset = read_dataset(path, ByteLimit.of(None), pixels=False)
-    _drop_unreadable(dataset)
-    _check_needed(dataset, path)
+    limit = ByteLimit.of(None)
+    with quiet_dicom():
+        datasets = [read_dataset(path, limit, pixels=False) for path in files]
+        for dataset in datasets:
+            _drop_unreadable(dataset)
+        _check_needed(datasets, where)
+        _check_unique(datasets, where)
+        return [_fit(dataset) for dataset in datasets]
+
+
+def _fit(dataset: Any) -> Any:
     if dataset.get("SpecificCharacterSet"):
         dataset.decode()
         dataset.SpecificCharacterSet = "ISO_IR 192"
@@ -55,8 +66,12 @@ def _drop_unreadable(dataset: Any) -> None:
     """Without attributes whose text is no value of their type; those that count were checked when the file was read."""
     for tag in list(dataset.keys()):
         try:
-            _ = dataset[tag].value
+            element = dataset[tag]
+            # pydicom warns of text that is no number, and gives the text.
+            readable = element.VR not in ("IS", "DS") or not isinstance(element.value, str) or not element.value
         except Exception:  # pydicom raises nearly every kind for a damaged element
+            readable = False
+        if not readable:
             del dataset[tag]
 
 
@@ -69,12 +84,32 @@ def _is_convertible(name: str, value: str) -> bool:
         return False
 
 
-def _check_needed(dataset: Any, path: Path) -> None:
-    missing = [name for name in _NEEDED if not dataset.get(name)]
-    if not missing and dataset.get("ImagePositionPatient"):
-        missing = [name for name in _NEEDED_WITH_POSITION if not dataset.get(name)]
+def _check_needed(datasets: list[Any], where: Path) -> None:
+    missing: dict[int, list[str]] = {}  # by in how many files
+    there = False  # whether an element stands there without a value, as anonymizers leave it
+    for name in (*_NEEDED, *_NEEDED_WITH_POSITION):
+        concerned = [
+            dataset for dataset in datasets if name in _NEEDED or dataset.get("ImagePositionPatient") is not None
+        ]
+        blank = [dataset for dataset in concerned if not dataset.get(name)]
+        if blank:
+            missing.setdefault(len(blank), []).append(name)
+            there = there or any(name in dataset for dataset in blank)
     if missing:
+        identifiers = any("UID" in name for names in missing.values() for name in names)
+        counted = [f"{', '.join(names)} in {count} of {len(datasets)} files" for count, names in missing.items()]
+        state = ("empty" if there else "missing") + ("; anonymized?" if identifiers else "")
         raise Unsupported(
-            f"output: got no {missing[0]} in {path}, expected it in every image that a DICOM SEG refers to; choose "
-            ".nii.gz or .nrrd"
+            f"output: got no {'; no '.join(counted)} of {where} ({state}), expected it in every image that a DICOM SEG "
+            f"refers to; choose .nii.gz or .nrrd, or restore the {'UIDs' if identifiers else 'tags'}"
+        )
+
+
+def _check_unique(datasets: list[Any], where: Path) -> None:
+    counts = Counter(str(dataset.SOPInstanceUID) for dataset in datasets)
+    uid, count = counts.most_common(1)[0]
+    if count > 1:
+        raise Unsupported(
+            f"output: got the SOPInstanceUID {uid} in {count} of {len(datasets)} files of {where} (anonymized?), "
+            "expected one for each image that a DICOM SEG refers to; choose .nii.gz or .nrrd, or restore the UIDs"
         )

@@ -105,3 +105,49 @@ def test_what_a_seg_cannot_do_without_is_named(tmp_path: Path, name: str) -> Non
         io.check_output(tmp_path / "seg.dcm", io.read(tmp_path / "s"))
     assert "attribute" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+UIDS = ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID")
+
+
+@pytest.mark.parametrize("blank", [1, 3])
+@pytest.mark.parametrize("form", ["", None])
+@pytest.mark.parametrize("name", UIDS)
+def test_blank_identifiers_are_counted(tmp_path: Path, name: str, form: str | None, blank: int) -> None:
+    files = write_series(tmp_path / "s", np.zeros((3, 20, 30), np.int16), straight(3, 2.0))
+    image = io.read(tmp_path / "s")
+    for path in files[:blank]:  # later, because a series of which one file lacks its UID is refused earlier
+        dataset = pydicom.dcmread(path)
+        del dataset[name]
+        if form is not None:
+            setattr(dataset, name, form)
+        dataset.save_as(path)
+    state = "missing" if form is None else "empty"
+    with pytest.raises(Unsupported) as caught:
+        io.check_output(tmp_path / "seg.dcm", image)
+    assert f"no {name} in {blank} of 3 files of {tmp_path / 's'} ({state}; anonymized?)" in str(caught.value)
+    assert "choose .nii.gz" in str(caught.value)
+    assert "restore the UIDs" in str(caught.value)
+
+
+def test_all_identifiers_blank(tmp_path: Path) -> None:
+    write_series(
+        tmp_path / "s", np.zeros((3, 20, 30), np.int16), straight(3, 2.0), **dict.fromkeys(UIDS, ""), SOPClassUID=""
+    )
+    for path in (tmp_path / "s").iterdir():
+        dataset = pydicom.dcmread(path)
+        dataset.SOPInstanceUID = ""
+        dataset.save_as(path)
+    listed = "SOPInstanceUID, SOPClassUID, StudyInstanceUID, SeriesInstanceUID, FrameOfReferenceUID in 3 of 3 files"
+    with pytest.raises(Unsupported, match=f"got no {listed} of "):
+        io.check_output(tmp_path / "seg.dcm", io.read(tmp_path / "s"))
+
+
+def test_one_identifier_for_several_images(tmp_path: Path) -> None:
+    files = write_series(tmp_path / "s", np.zeros((3, 20, 30), np.int16), straight(3, 2.0))
+    for path in files[:2]:
+        dataset = pydicom.dcmread(path)
+        dataset.SOPInstanceUID = "1.2.3"
+        dataset.save_as(path)
+    with pytest.raises(Unsupported, match=r"SOPInstanceUID 1\.2\.3 in 2 of 3 files"):
+        io.check_output(tmp_path / "seg.dcm", io.read(tmp_path / "s"))
