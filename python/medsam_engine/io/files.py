@@ -3,6 +3,7 @@
 
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from medsam_engine.io.edge import reading
 from medsam_engine.io.extras import require
 from medsam_engine.io.formats import Format, input_format, output_format, suffix_of
 from medsam_engine.io.itk_file import read_itk, write_itk
+from medsam_engine.io.label_names import check_names
 from medsam_engine.io.medical_image import DicomSource, MedicalImage
 from medsam_engine.io.nifti_file import nifti_parts, read_nifti
 from medsam_engine.io.npz_file import load_arrays, npz_bytes, read_npz
@@ -156,7 +158,13 @@ def label_dtype(labels: NDArray[np.generic]) -> type[np.unsignedinteger]:
     return np.uint8 if highest <= 255 else np.uint16 if highest <= 65535 else np.uint32
 
 
-def check_output(path: str | os.PathLike[str], reference: MedicalImage, highest: int = 1) -> None:
+def check_output(
+    path: str | os.PathLike[str],
+    reference: MedicalImage,
+    highest: int = 1,
+    *,
+    names: Mapping[int, str] | None = None,
+) -> None:
     """Says before the work is done that a mask of `reference` cannot be written. InvalidArgument, Unsupported.
 
     For a DICOM SEG this reads the headers of the series, and makes one.
@@ -165,10 +173,12 @@ def check_output(path: str | os.PathLike[str], reference: MedicalImage, highest:
         path: as for `write`.
         reference: as for `write`.
         highest: the largest label that the mask may have.
+        names: as for `write`.
     """
     where = Path(path)
     _check_place(where, reference)
     kind = output_format(where)
+    check_names(names or {}, kind is Format.DICOM)
     limit = _LARGEST_LABEL.get(kind, 0xFFFFFFFF)
     if highest > limit:
         raise InvalidArgument(
@@ -204,7 +214,13 @@ def _check_place(where: Path, reference: MedicalImage) -> None:
     atomic_file.check_writable(where)
 
 
-def write(path: str | os.PathLike[str], labels: NDArray[np.generic], reference: MedicalImage) -> str:
+def write(
+    path: str | os.PathLike[str],
+    labels: NDArray[np.generic],
+    reference: MedicalImage,
+    *,
+    names: Mapping[int, str] | None = None,
+) -> str:
     """Writes a label map on the grid of `reference`, whole or not at all; the format follows from the name.
 
     .nii[.gz], .nrrd and .mha carry the reference's geometry; .dcm is a DICOM SEG with references to its files; .png and
@@ -214,12 +230,15 @@ def write(path: str | os.PathLike[str], labels: NDArray[np.generic], reference: 
         path: ends in .nii.gz, .nii, .nrrd, .mha, .png, .npz or .dcm.
         labels: unsigned integers of shape `reference.grid`, 0 = background.
         reference: what was segmented, from `read`.
+        names: of labels, for formats that hold names: DICOM SEG (SegmentLabel, at most 64 characters) and NRRD (the
+            fields of 3D Slicer, which a .seg.nrrd has without names, too). Labels without one are "label 3".
 
     Returns:
         What was written, in words for people.
 
     Raises:
-        InvalidArgument: another shape or type, a label too large for the format, a place that cannot be written.
+        InvalidArgument: another shape or type, a label too large or a name unfit for the format, a place that cannot
+            be written.
         Unsupported: an optional library is not installed.
     """
     where = Path(path)
@@ -230,6 +249,7 @@ def write(path: str | os.PathLike[str], labels: NDArray[np.generic], reference: 
             "write the label map of this image"
         )
     kind = output_format(where)
+    check_names(names or {}, kind is Format.DICOM)
     dtype = np.dtype(label_dtype(labels))
     bits = 8 * dtype.itemsize
     if kind is Format.NIFTI:
@@ -237,11 +257,11 @@ def write(path: str | os.PathLike[str], labels: NDArray[np.generic], reference: 
         return f"{bits}-bit {suffix_of(where)[1:]}"
     narrow = np.ascontiguousarray(labels, dtype=dtype)
     if kind is Format.ITK:
-        write_itk(where, narrow, reference)
+        write_itk(where, narrow, reference, names)
     elif kind is Format.NPZ:
         atomic_file.write_atomically(where, npz_bytes(narrow))
     elif kind is Format.DICOM:
-        atomic_file.write_atomically(where, seg_bytes(narrow, reference))
+        atomic_file.write_atomically(where, seg_bytes(narrow, reference, names=names))
         return "DICOM SEG"
     else:
         require("PIL", "cli", f"writing {where}")

@@ -2,6 +2,7 @@
 """NRRD and MetaImage files, through SimpleITK."""
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,6 +18,7 @@ from medsam_engine.io.input_file import open_input
 from medsam_engine.io.medical_image import ItkSource, MedicalImage, chosen_volume
 from medsam_engine.io.meta_header import META
 from medsam_engine.io.nrrd_header import NRRD
+from medsam_engine.io.nrrd_segments import segment_fields
 from medsam_engine.io.numeric_locale import numeric_locale_c
 from medsam_engine.io.plain_header import HeaderFormat, PlainHeader, canonical_file
 
@@ -100,10 +102,13 @@ def read_itk(path: Path, volume: int | None, limit: ByteLimit) -> MedicalImage:
 
 
 @numeric_locale_c()
-def write_itk(path: Path, labels: NDArray[np.generic], reference: MedicalImage) -> None:
+def write_itk(
+    path: Path, labels: NDArray[np.generic], reference: MedicalImage, names: Mapping[int, str] | None = None
+) -> None:
     """Writes unsigned integer labels (D, H, W) or (H, W) on the grid of `reference`, compressed, whole or not at all.
 
     Labels of a slice that lies in space (a DICOM image) become a volume of one slice; those of a flat file stay flat.
+    A NRRD file gets 3D Slicer's fields of its segments where there are `names`, and a .seg.nrrd always.
     """
     sitk = require("SimpleITK", "medical", f"writing {path}")
     flat = labels.ndim == 2 and not _lies_in_space(reference)
@@ -112,6 +117,9 @@ def write_itk(path: Path, labels: NDArray[np.generic], reference: MedicalImage) 
     image.SetSpacing(reference.spacing[:axes])
     image.SetOrigin(reference.origin[:axes])
     image.SetDirection(reference.direction[:axes, :axes].ravel().tolist())
+    if path.suffix.lower() == ".nrrd" and (names is not None or path.name.lower().endswith(".seg.nrrd")):
+        for key, value in segment_fields(labels, names).items():
+            image.SetMetaData(key, value)
     # ITK writes files by name only; the content then goes the way of every other file.
     with tempfile.TemporaryDirectory(prefix="medsam-engine-") as folder:
         whole = Path(folder) / f"labels{path.suffix.lower()}"
