@@ -2,6 +2,7 @@
 """`medsam-engine segment`: boxes or points on one image or volume, a label map out."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -26,9 +27,10 @@ from medsam_engine.cli.model_options import (
 )
 from medsam_engine.cli.prepared_image import engine_modality, prepared_image, window_name
 from medsam_engine.cli.prompt_options import parse_boxes, parse_points
+from medsam_engine.cli.segment_names import NameOptions, with_names
 from medsam_engine.cli.segment_objects import FoundObjects, label_image, label_volume
 from medsam_engine.cli.segment_picture import note_black_png, result_picture
-from medsam_engine.cli.segment_prompts import BoxOptions, LabelledBoxes, resolve_boxes
+from medsam_engine.cli.segment_prompts import BoxOptions, resolve_boxes
 from medsam_engine.cli.segment_report import objects_content, report_objects, reported_objects
 from medsam_engine.cli.steps import Steps
 from medsam_engine.cli.terminal import log_to
@@ -98,8 +100,24 @@ def segment(
     boxes_from: Annotated[
         Path | None,
         typer.Option(
-            help="Label map on the same grid: one box per label, which keeps its number; "
-            "or a 3D Slicer ROI, .mrk.json.",
+            help="Label map or DICOM SEG on the same grid, or RTSTRUCT: one box per label, segment or ROI, which keeps "
+            "its number and name; or a 3D Slicer ROI, .mrk.json.",
+            rich_help_panel=_PROMPTS,
+        ),
+    ] = None,
+    name: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Name of an object in DICOM SEG, NRRD and JSON. Repeat for each object, in the order of the boxes or "
+            "labels.",
+            rich_help_panel=_PROMPTS,
+        ),
+    ] = None,
+    names_from: Annotated[
+        Path | None,
+        typer.Option(
+            help="Names by label: .csv with rows label,name, ITK-SNAP's label descriptions .txt, .seg.nrrd, DICOM SEG "
+            "or RTSTRUCT.",
             rich_help_panel=_PROMPTS,
         ),
     ] = None,
@@ -178,11 +196,14 @@ def segment(
 ) -> None:
     """Segment objects of one image or volume."""
     options = BoxOptions(parse_boxes(box or []), parse_boxes(box_mm or [], "--box-mm"), boxes_from, jitter, seed)
+    naming = NameOptions(name or [], names_from)
+    naming.check()
     points = parse_points(point or [])
     _check_prompts(options, points[0])
     check_window(window)
     model = find_bundle(bundle)
-    read = [*source_files(image), *(source_files(boxes_from) if boxes_from is not None else []), model]
+    given = [path for path in (boxes_from, names_from) if path is not None]
+    read = [*source_files(image), *(file for path in given for file in source_files(path)), model]
     _check_outputs(output, preview, read)
 
     console = Console(stderr=True)
@@ -202,12 +223,13 @@ def segment(
         steps.note(f"note: {note}")
     if points[0] and source.is_volume and source.grid[0] != 1:
         raise InvalidArgument(f"prompt: got points for a volume {source.grid}, expected boxes; use --box")
-    prompts = resolve_boxes(options, source, max_bytes)
+    prompts = with_names(resolve_boxes(options, source, max_bytes), naming, max_bytes)
     for note in prompts.notes:
         steps.note(f"note: {note}")
     check_points(points[0], source.grid)
     with steps.step("check output"):
-        io.check_output(output, source, prompts.highest)
+        names = prompts.names_by_label if prompts.named else None
+        io.check_output(output, source, prompts.highest, names=names)
     shown = prepared_image(source, window, modality, steps)
     # Propagation stays in the slices of the boxes, so no other is windowed.
     pixels = shown.slices(prompts.reached(source.grid[0]) if source.is_volume else range(source.grid[0]))
@@ -224,7 +246,7 @@ def segment(
         )
     steps.note(precision_note(engine.info, asked_precision))
     if source.is_volume and points[0]:  # of one slice, which is an image
-        flat = LabelledBoxes(prompts.boxes[:, [0, 1, 3, 4]], prompts.labels)
+        flat = replace(prompts, boxes=prompts.boxes[:, [0, 1, 3, 4]])
         found = label_image(engine, pixels[0], flat, points, steps, allow_untrained=allow_untrained)
         found = FoundObjects(found.labels[np.newaxis], found.iou)
     elif source.is_volume:
@@ -234,11 +256,11 @@ def segment(
     unchanged.check()
     labels = found.labels
     with steps.step("write"):
-        written = io.write(output, labels, source)
+        written = io.write(output, labels, source, names=names)
         if preview is not None:
             write_rgb(preview, result_picture(shown, labels, source, prompts, points))
     numbers = prompts.labels if len(prompts.labels) else np.array([1])  # points are one object
-    objects = reported_objects(found, numbers, [], source)
+    objects = reported_objects(found, numbers, prompts.names if prompts.named else (), source)
     report_objects(steps, objects, f"{output} ({written}, {'x'.join(str(n) for n in labels.shape[::-1])})")
     note_black_png(steps, output, labels)
     if as_json:

@@ -1,16 +1,17 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """The boxes of `medsam-engine segment`, from any of the options that give them, as voxel indices of the image."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medsam_engine.boxes import boxes_from_labels, boxes_from_mm, check_boxes, jittered
+from medsam_engine.boxes import boxes_from_mm, check_boxes, jittered
 from medsam_engine.errors import InvalidArgument
-from medsam_engine.io.files import read_labels
-from medsam_engine.io.medical_image import MedicalImage, check_same_grid
+from medsam_engine.io.box_files import read_boxes
+from medsam_engine.io.medical_image import MedicalImage
+from medsam_engine.io.named_boxes import default_name
 from medsam_engine.io.slicer_markups import is_markups, markups_boxes
 
 
@@ -35,16 +36,32 @@ class BoxOptions:
         if self.jitter and self.boxes_from is None:
             raise InvalidArgument("--jitter: got it without --boxes-from, expected both; it loosens tight boxes")
         if self.boxes_from is not None and not self.boxes_from.exists():
-            raise InvalidArgument(f"--boxes-from: got {self.boxes_from}, expected a label map; no such file")
+            raise InvalidArgument(
+                f"--boxes-from: got {self.boxes_from}, expected a label map, a DICOM SEG or an RTSTRUCT; no such file"
+            )
 
 
 @dataclass(frozen=True)
 class LabelledBoxes:
-    """Boxes (N, 4) of an image or (N, 6) of a volume, ends inclusive, and the label (N,) that each is to get."""
+    """Boxes (N, 4) of an image or (N, 6) of a volume, ends inclusive, and the label (N,) that each is to get.
+
+    Attributes:
+        names: of each label; of points without a box, which are one object with the label 1, one name.
+        named: whether names were given, by an option or by the file that the boxes are from.
+        notes: on the file that the boxes are from, for people.
+    """
 
     boxes: NDArray[np.float64]
     labels: NDArray[np.int64]
-    notes: list[str] = field(default_factory=list)  # what the user should know of the boxes
+    names: tuple[str, ...]
+    named: bool = False
+    notes: tuple[str, ...] = ()
+
+    @property
+    def names_by_label(self) -> dict[int, str]:
+        """The name of each label that is to be written."""
+        labels = self.labels if len(self.labels) else [1]
+        return {int(label): name for label, name in zip(labels, self.names, strict=True)}
 
     @property
     def highest(self) -> int:
@@ -77,26 +94,22 @@ class LabelledBoxes:
 
 
 def resolve_boxes(options: BoxOptions, image: MedicalImage, max_bytes: int | None = None) -> LabelledBoxes:
-    """The boxes in the image's indices; `max_bytes` of the label map as io.read.
+    """The boxes in the image's indices; `max_bytes` of the file of --boxes-from as io.read.
 
     Raises:
-        InvalidArgument: a wrong count of numbers for this image, a corner outside it (mm), a label map of another grid
-            or without labels, a box outside the image.
+        InvalidArgument: a wrong count of numbers for this image, a corner outside it (mm), a file of --boxes-from that
+            io.read_boxes refuses, a box outside the image.
     """
     width = 6 if image.is_volume else 4
     if options.boxes_from is not None and is_markups(options.boxes_from):
-        regions, _ = markups_boxes(options.boxes_from, image)
+        regions, names = markups_boxes(options.boxes_from, image)
         boxes = jittered(regions, options.jitter, image.grid, options.seed).astype(np.float64)
-        return LabelledBoxes(boxes, np.arange(1, len(boxes) + 1))
+        return LabelledBoxes(boxes, np.arange(1, len(boxes) + 1), names, named=True)
     if options.boxes_from is not None:
-        labels, source = read_labels(options.boxes_from, max_bytes=max_bytes)
-        check_same_grid(image, source)
-        found, values = boxes_from_labels(labels.reshape(image.grid))
-        if not len(found):
-            raise InvalidArgument(
-                f"--boxes-from: got no label above 0 in {options.boxes_from}, expected at least one; check the file"
-            )
-        return LabelledBoxes(jittered(found, options.jitter, image.grid, options.seed).astype(np.float64), values)
+        found = read_boxes(options.boxes_from, image, max_bytes=max_bytes)
+        boxes = jittered(found.boxes, options.jitter, image.grid, options.seed).astype(np.float64)
+        named = any(name != default_name(int(label)) for label, name in zip(found.labels, found.names, strict=True))
+        return LabelledBoxes(boxes, found.labels, found.names, named, found.notes)
     if options.box_mm:
         boxes = boxes_from_mm(options.box_mm, image).astype(np.float64)
     else:
@@ -110,4 +123,6 @@ def resolve_boxes(options: BoxOptions, image: MedicalImage, max_bytes: int | Non
                 f"--box: got {boxes.shape[1]} numbers, expected {wanted} of {image.grid}; correct the box"
             )
     notes = check_boxes(boxes, image.grid, lambda k: f"box {k + 1}")  # as its label, from 1
-    return LabelledBoxes(boxes, np.arange(1, len(boxes) + 1), notes)
+    labels = np.arange(1, len(boxes) + 1)
+    names = tuple(default_name(int(k)) for k in labels) or (default_name(1),)
+    return LabelledBoxes(boxes, labels, names, notes=tuple(notes))
