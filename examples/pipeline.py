@@ -10,7 +10,8 @@ for each object::
 
 Coordinates are voxels, ends inclusive; without z the file is an image. Files lie beside the table: NIfTI, NRRD,
 MetaImage, a folder of DICOM files, PNG, JPEG. The next file is read while one is segmented; a file that fails is
-reported, and the rest goes on.
+reported, and the rest goes on. This shows the Python API; `medsam-engine run CASES.csv OUTPUT` reads the same table,
+checks it, and skips what is done.
 """
 
 from __future__ import annotations

@@ -14,11 +14,9 @@ from medsam_engine.cli import bench, build_plan, certify, export, fetch, half, i
 from medsam_engine.cli import eval as eval_command
 from medsam_engine.cli import run as run_command
 from medsam_engine.cli.bench import with_json_target
-from medsam_engine.errors import Error
+from medsam_engine.cli.outcome import FAILED, outcome
 from medsam_engine.printable import printable
 
-FAILED = 2  # any error of the library's family
-INTERNAL_ERROR = 1
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 _VIEW_EXAMPLES = """Examples:
@@ -91,21 +89,6 @@ def _fail(message: str, status: int) -> int:
     return status
 
 
-def _outcome(error: Exception) -> tuple[str, int]:
-    """What to print of an error, and the exit status."""
-    if isinstance(error, Error):  # the whole family, out of memory and the backend's failures too (docs/errors.md)
-        return str(error), FAILED
-    if isinstance(error, MemoryError):  # NumPy's and Python's own, which no reader turned into OutOfMemory
-        return f"out of memory: {str(error) or 'an allocation failed'}; use a smaller image or free memory", FAILED
-    if isinstance(error, OSError):  # of a file or a disk, not of this program: a folder went away, a disk is full
-        return f"{error.filename or 'input or output'}: {error.strerror or error}", FAILED
-    # typer depends on click or carries its own copy, by version; a usage error of either has these two.
-    format_message, code = getattr(error, "format_message", None), getattr(error, "exit_code", None)
-    if callable(format_message) and isinstance(code, int):
-        return str(format_message()), code
-    return f"internal error: {type(error).__name__}: {error}", INTERNAL_ERROR
-
-
 def _spaces_hint(arguments: Sequence[str]) -> str:
     """What a usage error does not say of `--box 52, 52, 16`: the shell made several words of it."""
     options = ("--box", "--box-mm", "--point")
@@ -122,7 +105,7 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         status = INTERRUPTED
     except Exception as error:
-        message, code = _outcome(error)
+        message, code = outcome(error)
         message += _spaces_hint(arguments) if code == FAILED else ""
         return _fail(message, code) if message else code
     if status == INTERRUPTED:  # which newer versions of typer return by themselves

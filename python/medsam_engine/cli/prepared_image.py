@@ -1,15 +1,23 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """An image as the engine is to see it: the window that was asked for or that its modality calls for."""
 
+from typing import Protocol
+
 from medsam_engine import io
-from medsam_engine.cli.steps import Steps
 from medsam_engine.io.formats import Format, input_format
 from medsam_engine.io.npz_file import challenge_modality
 from medsam_engine.modalities import named_modality
 from medsam_engine.windows import Windowed, default_window, windowed
 
 
-def prepared_image(source: io.MedicalImage, window: str | None, modality: str | None, steps: Steps) -> Windowed:
+class TakesNotes(Protocol):
+    """Whoever says what the user should know: at once, or when the case ends."""
+
+    def note(self, text: str) -> None:
+        """A line of its own."""
+
+
+def prepared_image(source: io.MedicalImage, window: str | None, modality: str | None, steps: TakesNotes) -> Windowed:
     """What the engine is to see, and a note on how it was made."""
     if window is None and input_format(source.path) is Format.IMAGE:
         return windowed(source.array, "none")  # pictures go in as they are, at their own depth

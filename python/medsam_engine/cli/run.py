@@ -1,66 +1,25 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""`medsam-engine run`: a folder of challenge cases, by the same C++ as the program medsam-npz."""
+"""`medsam-engine run`: a table of medical files and images, or a folder of challenge cases.
+
+A folder goes through the same C++ as the program medsam-npz.
+"""
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
-from medsam_engine import CaseReport, Engine, FolderReport, FolderRun, ModelError, find_bundle
+from medsam_engine import Engine, FolderReport, FolderRun, ModelError, find_bundle
+from medsam_engine.cli.cases.table_command import TableOptions, run_table
 from medsam_engine.cli.input_options import MaxBytes
-from medsam_engine.cli.terminal import description_column, log_to, say
+from medsam_engine.cli.run_screen import RunScreen
+from medsam_engine.errors import InvalidArgument
 from medsam_engine.output_check import check_outputs
-from medsam_engine.printable import printable
 
 SOME_FAILED = 1
-
-
-class _Screen:
-    """A bar where standard error is a terminal, a line for each failure, a summary; only failures when quiet."""
-
-    def __init__(self, quiet: bool) -> None:
-        self._console = Console(stderr=True)
-        self._quiet = quiet
-        self._counts = {"done": 0, "skipped": 0, "failed": 0}
-        self._started = time.perf_counter()
-        self.bar = Progress(
-            description_column(),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=self._console,
-            transient=True,
-            disable=quiet or not self._console.is_terminal,
-        )
-        self._task = self.bar.add_task("", total=None)
-        log_to(self._console)
-
-    def note(self, text: str) -> None:
-        if not self._quiet:
-            self.complain(text)
-
-    def complain(self, text: str) -> None:
-        say(self._console, text)
-
-    def progress(self, index: int, count: int, name: str, step: int, steps: int) -> None:
-        within = step / steps if steps else 0.0
-        self.bar.update(self._task, description=printable(name), completed=index + within, total=count)
-
-    def finished(self, report: CaseReport) -> None:
-        self._counts[report.status] += 1
-        if report.status == "failed":
-            self.complain(f"{report.name}: {report.message}")
-        elif report.empty_objects:
-            self.note(f"{report.name}: nothing found in {report.empty_objects} of {report.objects} boxes")
-
-    def summary(self) -> None:
-        done, skipped, failed = self._counts.values()
-        seconds = time.perf_counter() - self._started
-        self.note(f"{done} case{'s' * (done != 1)} done, {skipped} skipped, {failed} failed in {seconds:.2f} s")
 
 
 def _first_case(report: FolderReport) -> list[tuple[str, float]]:
@@ -74,69 +33,43 @@ def _first_case(report: FolderReport) -> list[tuple[str, float]]:
     ]
 
 
-def run_cases(
-    input_folder: Annotated[
-        Path,
-        typer.Option(
-            "--input", "-i", help="Cases, *.npz; 2DBox_* are images with boxes (N, 4), 3DBox_* volumes (N, 6)."
-        ),
-    ],
-    output_folder: Annotated[Path, typer.Option("--output", "-o", help="Folder of the answers; made if absent.")],
-    bundle: Annotated[
-        Path | None, typer.Option(help="Model folder; else $MEDSAM_ENGINE_BUNDLE, else the one that was fetched.")
-    ] = None,
-    profile: Annotated[str, typer.Option(help="clinical, or the rules of a published system.")] = "clinical",
-    precision: Annotated[str, typer.Option(help="f32, bf16, f16, int8 or auto, as the bundle allows.")] = "f32",
-    trust_certificates: Annotated[
-        bool, typer.Option("--trust-certificates", help="Take the bundle's own word for the certificates it has.")
-    ] = False,
-    device: Annotated[str, typer.Option(help="Inference device.")] = "CPU",
-    threads: Annotated[int, typer.Option(help="Inference threads; 0 = all cores.")] = 0,
-    max_bytes: MaxBytes = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Do finished cases again.")] = False,
-    csv: Annotated[Path | None, typer.Option(help="Table of times to write.")] = None,
-    modality: Annotated[
-        str | None, typer.Option(help="CT, MR, PET, US, XRay, ... of every case; else what its file name tells.")
-    ] = None,
-    cache_dir: Annotated[
-        Path | None, typer.Option(help='Compiled models; "none" = keep none; else the user\'s cache folder.')
-    ] = None,
-    times: Annotated[bool, typer.Option("--times", help="Print how long each phase of the start took.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
-) -> None:
-    """Segment every case of a folder: NAME.npz with imgs and boxes in, NAME.npz with segs out.
+@dataclass(frozen=True)
+class _FolderOptions:
+    """What was asked for of a folder of NPZ cases."""
 
-    A finished case is skipped; a broken one is reported, the rest go on, and the exit status is 1.
-    """
-    screen = _Screen(quiet)
+    cases: Path
+    answers: Path
+    overwrite: bool
+    csv: Path | None
+    modality: str | None
+    max_bytes: int | None
+    times: bool
+
+
+def _run_folder(
+    options: _FolderOptions, bundle: Path | None, make_engine: Callable[[], Engine], screen: RunScreen
+) -> bool:
+    """Whether all cases were done and the table of times was written."""
     started = time.perf_counter()
     try:
         also_read = [find_bundle(bundle)]
     except ModelError:
         also_read = []  # where every answer is there, none is needed
-    if input_folder.is_dir():
-        check_outputs({"--csv": csv}, [*input_folder.glob("*.npz"), *also_read])
+    if options.cases.is_dir():
+        check_outputs({"--csv": options.csv}, [*options.cases.glob("*.npz"), *also_read])
     run = FolderRun(
-        input_folder,
-        output_folder,
-        overwrite=overwrite,
-        csv=csv,
-        modality=modality,
-        max_bytes=max_bytes,
+        options.cases,
+        options.answers,
+        overwrite=options.overwrite,
+        csv=options.csv,
+        modality=options.modality,
+        max_bytes=options.max_bytes,
         also_read=also_read,
     )
     listed = time.perf_counter()
     engine = None
     if run.pending:
-        engine = Engine(
-            find_bundle(bundle),
-            device=device,
-            precision=precision,
-            trust_bundle_certificates=trust_certificates,
-            threads=threads,
-            profile=profile,
-            cache_dir=cache_dir,
-        )
+        engine = make_engine()
         about = engine.info
         tuned = " (tuned)" if about.tuned else ""
         screen.note(
@@ -151,8 +84,149 @@ def run_cases(
         screen.summary()
     if report.csv_fault:
         screen.complain(report.csv_fault)
-    if times:
+    if options.times:
         for name, seconds in phases + _first_case(report):
             screen.complain(f"{name:<48} {seconds * 1000:10.1f} ms")
-    if report.failed or report.csv_fault:
+    return not (report.failed or report.csv_fault)
+
+
+def run_cases(
+    cases: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="CASES",
+            help="A CSV table with a row per object (file,name,x0,y0,z0,x1,y1,z1, docs/folders.md), or a folder of "
+            "NPZ cases.",
+            show_default=False,
+        ),
+    ] = None,
+    answers: Annotated[
+        Path | None,
+        typer.Argument(metavar="ANSWERS", help="Folder of the answers; made if absent.", show_default=False),
+    ] = None,
+    cases_option: Annotated[Path | None, typer.Option("--cases", help="The same as CASES.")] = None,
+    input_folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--input", "-i", help="NPZ cases, *.npz; 2DBox_* are images with boxes (N, 4), 3DBox_* volumes (N, 6)."
+        ),
+    ] = None,
+    output_folder: Annotated[Path | None, typer.Option("--output", "-o", help="The same as ANSWERS.")] = None,
+    output_format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="Of a table's answers: nii.gz, nii, nrrd, mha, png, dcm (DICOM SEG) or npz; else png for pictures, "
+            "npz for NPZ and nii.gz for all others.",
+        ),
+    ] = None,
+    window: Annotated[
+        str | None,
+        typer.Option(help="For the rows of a table that have none: as `segment` has it; else by modality."),
+    ] = None,
+    skip_unreadable: Annotated[
+        bool,
+        typer.Option("--skip-unreadable", help="Leave out slices of a series that cannot be read, and say which."),
+    ] = False,
+    objects: Annotated[
+        Path | None, typer.Option(help="Table to write of the objects of a table's cases and their sizes.")
+    ] = None,
+    preview_folder: Annotated[
+        Path | None, typer.Option(help="Folder of pictures of the results of a table's cases, PNG; made if absent.")
+    ] = None,
+    bundle: Annotated[
+        Path | None, typer.Option(help="Model folder; else $MEDSAM_ENGINE_BUNDLE, else the one that was fetched.")
+    ] = None,
+    profile: Annotated[str, typer.Option(help="clinical, or the rules of a published system.")] = "clinical",
+    precision: Annotated[str, typer.Option(help="f32, bf16, f16, int8 or auto, as the bundle allows.")] = "f32",
+    trust_certificates: Annotated[
+        bool, typer.Option("--trust-certificates", help="Take the bundle's own word for the certificates it has.")
+    ] = False,
+    device: Annotated[str, typer.Option(help="Inference device.")] = "CPU",
+    threads: Annotated[int, typer.Option(help="Inference threads; 0 = all cores.")] = 0,
+    max_bytes: MaxBytes = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Do finished cases again.")] = False,
+    csv: Annotated[Path | None, typer.Option(help="Table of times to write.")] = None,
+    modality: Annotated[
+        str | None,
+        typer.Option(
+            help="CT, MR, PET, US, XRay, ... of every case whose row has none; else what its file or name tells."
+        ),
+    ] = None,
+    cache_dir: Annotated[
+        Path | None, typer.Option(help='Compiled models; "none" = keep none; else the user\'s cache folder.')
+    ] = None,
+    times: Annotated[bool, typer.Option("--times", help="Print how long each phase of the start took.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+) -> None:
+    """Segment the files of a table, or every NPZ case of a folder: medsam-engine run cases.csv answers.
+
+    A finished case is skipped; a broken one is reported, the rest go on, and the exit status is 1.
+    """
+    source, target = _places(cases, cases_option, input_folder, answers, output_folder)
+    screen = RunScreen(quiet)
+
+    def make_engine() -> Engine:
+        return Engine(
+            find_bundle(bundle),
+            device=device,
+            precision=precision,
+            trust_bundle_certificates=trust_certificates,
+            threads=threads,
+            profile=profile,
+            cache_dir=cache_dir,
+        )
+
+    only_table = {
+        "--format": output_format,
+        "--window": window,
+        "--skip-unreadable": skip_unreadable,
+        "--objects": objects,
+        "--preview-folder": preview_folder,
+    }
+    if input_folder is not None or source.is_dir():
+        _refuse([name for name, value in only_table.items() if value], "a folder of NPZ cases", "a table of cases")
+        folder = _FolderOptions(source, target, overwrite, csv, modality, max_bytes, times)
+        whole = _run_folder(folder, bundle, make_engine, screen)
+    else:
+        _refuse(["--times"] if times else [], "a table of cases", "a folder of NPZ cases")
+        options = TableOptions(
+            table=source,
+            answers=target,
+            output_format=output_format,
+            window=window,
+            modality=modality,
+            skip_unreadable=skip_unreadable,
+            max_bytes=max_bytes,
+            overwrite=overwrite,
+            csv=csv,
+            objects=objects,
+            previews=preview_folder,
+        )
+        whole = run_table(options, find_bundle(bundle), make_engine, screen) == 0
+    if not whole:
         raise typer.Exit(SOME_FAILED)
+
+
+def _places(
+    cases: Path | None, cases_option: Path | None, folder: Path | None, answers: Path | None, output: Path | None
+) -> tuple[Path, Path]:
+    """The cases and the folder of the answers, from the arguments or the options that say the same."""
+    if answers is None and cases is not None and (cases_option or folder) and output is None:
+        cases, answers = None, cases  # run --cases cases.csv ANSWERS
+    given = [path for path in (cases, cases_option, folder) if path is not None]
+    if len(given) != 1:
+        raise InvalidArgument(
+            f"cases: got {len(given)} inputs, expected one: CASES (--cases), a table or a folder, or -i FOLDER"
+        )
+    targets = [path for path in (answers, output) if path is not None]
+    if len(targets) != 1:
+        raise InvalidArgument(
+            f"output: got {len(targets)} folders of answers, expected one: ANSWERS or -o FOLDER; see --help"
+        )
+    return given[0], targets[0]
+
+
+def _refuse(options: list[str], given: str, wanted: str) -> None:
+    if options:
+        raise InvalidArgument(f"{options[0]}: got it with {given}, expected {wanted}; leave it out")

@@ -228,8 +228,7 @@ def segment(
         steps.note(f"note: {note}")
     check_points(points[0], source.grid)
     with steps.step("check output"):
-        names = prompts.names_by_label if prompts.named else None
-        io.check_output(output, source, prompts.highest, names=names)
+        io.check_output(output, source, prompts.highest, names=prompts.written_names)
     shown = prepared_image(source, window, modality, steps)
     # Propagation stays in the slices of the boxes, so no other is windowed.
     pixels = shown.slices(prompts.reached(source.grid[0]) if source.is_volume else range(source.grid[0]))
@@ -256,7 +255,7 @@ def segment(
     unchanged.check()
     labels = found.labels
     with steps.step("write"):
-        written = io.write(output, labels, source, names=names)
+        written = io.write(output, labels, source, names=prompts.written_names)
         if preview is not None:
             write_rgb(preview, result_picture(shown, labels, source, prompts, points))
     numbers = prompts.labels if len(prompts.labels) else np.array([1])  # points are one object

@@ -64,6 +64,11 @@ class LabelledBoxes:
         return {int(label): name for label, name in zip(labels, self.names, strict=True)}
 
     @property
+    def written_names(self) -> dict[int, str] | None:
+        """The names for io.write; None where nobody gave any."""
+        return self.names_by_label if self.named else None
+
+    @property
     def highest(self) -> int:
         """The largest label to be written; points without a box are one object."""
         return int(self.labels.max(initial=1))

@@ -19,7 +19,7 @@ class Format(Enum):
     NPZ = "NPZ"
 
 
-_SUFFIXES = {
+KNOWN_SUFFIXES = {
     ".nii.gz": Format.NIFTI, ".nii": Format.NIFTI, ".nrrd": Format.ITK, ".nhdr": Format.ITK, ".mha": Format.ITK,
     ".mhd": Format.ITK, ".dcm": Format.DICOM, ".dicom": Format.DICOM, ".ima": Format.DICOM, ".png": Format.IMAGE,
     ".jpg": Format.IMAGE, ".jpeg": Format.IMAGE, ".tif": Format.IMAGE, ".tiff": Format.IMAGE, ".npz": Format.NPZ,
@@ -40,7 +40,7 @@ def input_format(path: Path) -> Format:
         return Format.DICOM
     with open_input(path) as file:
         start = file.read(PREAMBLE)
-    known = _SUFFIXES.get(suffix_of(path))
+    known = KNOWN_SUFFIXES.get(suffix_of(path))
     if known is not None:
         return known
     if has_preamble(start) or starts_as_data_set(start):  # archives name DICOM files without an ending
@@ -52,4 +52,4 @@ def output_format(path: Path) -> Format:
     """The format to write. InvalidArgument when masks are not written in it."""
     if suffix_of(path) not in OUTPUTS:
         raise InvalidArgument(f"output: got {path}, expected a name ending in {', '.join(OUTPUTS)}; rename it")
-    return _SUFFIXES[suffix_of(path)]
+    return KNOWN_SUFFIXES[suffix_of(path)]

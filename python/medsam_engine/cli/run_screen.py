@@ -1,0 +1,85 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""What `medsam-engine run` shows while it works."""
+
+import time
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
+
+from medsam_engine.cli.terminal import description_column, log_to, say
+from medsam_engine.printable import printable
+
+
+class EndedCase(Protocol):
+    """What the screen looks at of a case that has ended, be it a folder's (CaseReport) or a table's."""
+
+    @property
+    def name(self) -> str:
+        """The case's name."""
+
+    @property
+    def status(self) -> str:
+        """done, skipped or failed."""
+
+    @property
+    def message(self) -> str:
+        """Of a failed case: why."""
+
+    @property
+    def objects(self) -> int:
+        """Boxes of the case."""
+
+    @property
+    def empty_objects(self) -> int:
+        """Those of them in which nothing was found."""
+
+
+class RunScreen:
+    """A bar where standard error is a terminal, a line for each failure, a summary; only failures when quiet."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._console = Console(stderr=True)
+        self._quiet = quiet
+        self._counts = {"done": 0, "skipped": 0, "failed": 0}
+        self._started = time.perf_counter()
+        self.bar = Progress(
+            description_column(),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+            disable=quiet or not self._console.is_terminal,
+        )
+        self._task = self.bar.add_task("", total=None)
+        log_to(self._console)
+
+    def note(self, text: str) -> None:
+        """A line, unless quiet."""
+        if not self._quiet:
+            self.complain(text)
+
+    def complain(self, text: str) -> None:
+        """A line, quiet or not."""
+        say(self._console, text)
+
+    def progress(self, index: int, count: int, name: str, step: int, steps: int) -> None:
+        """A case is at a step of so many (0 of 0: it begins)."""
+        within = step / steps if steps else 0.0
+        self.bar.update(self._task, description=printable(name), completed=index + within, total=count)
+
+    def finished(self, report: EndedCase) -> None:
+        """A case has ended: a line if it failed or found nothing."""
+        self._counts[report.status] += 1
+        if report.status == "failed":
+            self.complain(f"{report.name}: {report.message}")
+        elif report.empty_objects:
+            self.note(f"{report.name}: nothing found in {report.empty_objects} of {report.objects} boxes")
+
+    def summary(self) -> None:
+        """The last line: how many cases ended how."""
+        done, skipped, failed = self._counts.values()
+        seconds = time.perf_counter() - self._started
+        self.note(f"{done} case{'s' * (done != 1)} done, {skipped} skipped, {failed} failed in {seconds:.2f} s")

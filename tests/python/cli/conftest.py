@@ -1,0 +1,53 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""What the tests of `medsam-engine run` with a table of cases share."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+TINY = Path(__file__).resolve().parents[2] / "data" / "tiny_bundle"
+
+
+@pytest.fixture
+def tiny_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The bundle that the command finds, with a cache of the test's own."""
+    monkeypatch.setenv("MEDSAM_ENGINE_BUNDLE", str(TINY))
+    monkeypatch.setenv("MEDSAM_ENGINE_CACHE", str(tmp_path / "cache"))
+    return TINY
+
+
+@pytest.fixture
+def scans(tmp_path: Path) -> Path:
+    """The folder "scans" of case_scans.write_scans, in a folder of its own."""
+    for library in ("PIL", "pydicom", "SimpleITK"):
+        pytest.importorskip(library, reason="it comes with the extras [cli] and [medical]")
+    from case_scans import write_scans
+
+    folder = tmp_path / "in" / "scans"
+    write_scans(folder)
+    return folder
+
+
+@pytest.fixture
+def errors(capsys: pytest.CaptureFixture[str]) -> Callable[[], list[str]]:
+    """Gives the lines on standard error since the last call; standard output stays free for pipes."""
+
+    def lines() -> list[str]:
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        return captured.err.splitlines()
+
+    return lines
+
+
+@pytest.fixture
+def only_error(errors: Callable[[], list[str]]) -> Callable[[], str]:
+    """The same where there is one line."""
+
+    def line() -> str:
+        lines = errors()
+        assert len(lines) == 1, lines
+        return lines[0]
+
+    return line
