@@ -2,7 +2,6 @@
 """`medsam-engine segment`: boxes or points on one image or volume, a label map out."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -28,7 +27,7 @@ from medsam_engine.cli.model_options import (
 from medsam_engine.cli.prepared_image import engine_modality, prepared_image, window_name
 from medsam_engine.cli.prompt_options import parse_boxes, parse_points
 from medsam_engine.cli.segment_names import NameOptions, with_names
-from medsam_engine.cli.segment_objects import FoundObjects, label_image, label_volume
+from medsam_engine.cli.segment_objects import Prompts, find_objects
 from medsam_engine.cli.segment_picture import note_black_png, result_picture
 from medsam_engine.cli.segment_prompts import BoxOptions, resolve_boxes
 from medsam_engine.cli.segment_report import objects_content, report_objects, reported_objects
@@ -41,7 +40,7 @@ from medsam_engine.io.png_file import check_writable as check_png
 from medsam_engine.io.png_file import write_rgb
 from medsam_engine.io.source_files import source_files
 from medsam_engine.output_check import check_outputs
-from medsam_engine.windows import check_window
+from medsam_engine.windows import Windowed, check_window
 
 
 def _check_outputs(output: Path, preview: Path | None, inputs: Iterable[Path | None]) -> None:
@@ -244,14 +243,7 @@ def segment(
             modality=engine_modality(modality, source),
         )
     steps.note(precision_note(engine.info, asked_precision))
-    if source.is_volume and points[0]:  # of one slice, which is an image
-        flat = replace(prompts, boxes=prompts.boxes[:, [0, 1, 3, 4]])
-        found = label_image(engine, pixels[0], flat, points, steps, allow_untrained=allow_untrained)
-        found = FoundObjects(found.labels[np.newaxis], found.iou)
-    elif source.is_volume:
-        found = label_volume(engine, pixels, prompts, console, steps)
-    else:
-        found = label_image(engine, pixels, prompts, points, steps, allow_untrained=allow_untrained)
+    found = find_objects(engine, pixels, source, Prompts(prompts, points, allow_untrained), console, steps)
     unchanged.check()
     labels = found.labels
     with steps.step("write"):
@@ -263,23 +255,23 @@ def segment(
     report_objects(steps, objects, f"{output} ({written}, {'x'.join(str(n) for n in labels.shape[::-1])})")
     note_black_png(steps, output, labels)
     if as_json:
-        about = engine.info
-        content = {
-            "input": image,
-            "output": output,
-            "format": written,
-            "preview": preview,
-            "bundle": model,
-            **engine_object(about, certificate_in_force(about)),
-            "modality": modality or source.modality or None,
-            "window": window_name(shown, source, window, modality),
-            "shape": source.grid,
-            "spacing_mm": source.spacing if source.spaced else None,
-            "notes": steps.notes,
-            "objects": objects_content(objects, prompts, options, points),
-            "seconds": steps.seconds,
-        }
-        print_json("segment", content)
+        places = {"input": image, "output": output, "format": written, "preview": preview, "bundle": model}
+        image_facts = _image_facts(source, shown, window, modality)
+        answers = objects_content(objects, prompts, options, points)
+        about = engine_object(engine.info, certificate_in_force(engine.info))
+        done = {"notes": steps.notes, "objects": answers, "seconds": steps.seconds}
+        print_json("segment", {**places, **about, **image_facts, **done})
+
+
+def _image_facts(
+    source: io.MedicalImage, shown: Windowed, window: str | None, modality: str | None
+) -> dict[str, object]:
+    return {
+        "modality": modality or source.modality or None,
+        "window": window_name(shown, source, window, modality),
+        "shape": source.grid,
+        "spacing_mm": source.spacing if source.spaced else None,
+    }
 
 
 def _check_prompts(options: BoxOptions, points: list[list[float]]) -> None:
