@@ -1,7 +1,7 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """A batch: images and volumes with boxes in a table, label maps in the images' own geometry and a table of sizes out.
 
-``pipeline.py --bundle BUNDLE CASES.csv OUTPUT`` with ``pip install "medsam-engine[cli,medical]"``. CASES.csv has a row
+``pipeline.py --bundle BUNDLE CASES.csv OUTPUT`` with the package installed. CASES.csv has a row
 for each object::
 
     file,name,x0,y0,z0,x1,y1,z1

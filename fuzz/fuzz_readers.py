@@ -50,7 +50,7 @@ def nifti_seeds() -> list[bytes]:
 
 def itk_seeds(suffix: str) -> list[bytes]:
     """An image that ITK wrote, plain and compressed, and a header of its own."""
-    sitk = require("SimpleITK", "medical", "seeds")
+    sitk = require("SimpleITK", "seeds")
     seeds = []
     with tempfile.TemporaryDirectory() as folder:
         image = sitk.GetImageFromArray(VOXELS)
@@ -64,7 +64,7 @@ def itk_seeds(suffix: str) -> list[bytes]:
 
 def dicom_seeds() -> list[bytes]:
     """Small files that come with pydicom: plain, RLE, JPEG, a palette, several frames."""
-    data = require("pydicom.data", "medical", "seeds")
+    data = require("pydicom.data", "seeds")
     names = ("CT_small.dcm", "MR_small_RLE.dcm", "JPEG2000.dcm", "SC_rgb_rle_2frame.dcm", "image_dfl.dcm")
     paths = [data.get_testdata_file(name, download=False) for name in names]
     return [content for path in paths if path and len(content := Path(path).read_bytes()) < 1 << 17]

@@ -44,7 +44,7 @@ for version in ${WHEEL_PYTHONS:-3.10 3.11 3.12 3.13}; do
   install_wheel "$python" "$own/venv" "$wheel"
   smoke_test "$own/venv" "$bundle"
   build_examples "$own/venv" "$bundle" "$own"
-  "$own/venv/bin/python" -m pip install --quiet --disable-pip-version-check "$wheel[cli,medical,eval]"
+  "$own/venv/bin/python" -m pip install --quiet --disable-pip-version-check "$wheel[eval]"
   outside "$(realpath -s "$own/venv/bin/python")" "$PWD/tests/wheel/quick_start.py" "$bundle"
   cp "$wheel" dist/
   built=$((built + 1))

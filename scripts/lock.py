@@ -2,7 +2,7 @@
 """requirements.lock: the exact versions that this package was tested with, all that they need included.
 
 ``lock.py`` writes it from what .venv holds, ``lock.py --check`` says what of it is out of step with pyproject.toml and
-exits 1. Use: ``pip install -c requirements.lock 'medsam-engine[cli,medical]'``. Two extras are not in it: `cuda`, which
+exits 1. Use: ``pip install -c requirements.lock .`` in a clone. Two extras are not in it: `cuda`, which
 pyproject.toml pins itself, and `quantize`, which few install.
 """
 
@@ -21,10 +21,10 @@ from packaging.utils import canonicalize_name
 
 LOCK = Path(__file__).resolve().parent.parent / "requirements.lock"
 # What a user runs with, then the extras, then what only builds and tests.
-SETS = ("dependencies", "cli", "medical", "eval", "export", "build", "test", "lint", "docs")
+SETS = ("dependencies", "eval", "export", "build", "wheel", "test", "lint", "docs")
 HEADER = """\
 # Exact versions that were tested (CPython 3.11, Linux x86_64), written by scripts/lock.py: do not edit.
-# pip install -c requirements.lock 'medsam-engine[cli,medical]'
+# In a clone: pip install -c requirements.lock .
 """
 
 

@@ -50,7 +50,7 @@ def components() -> list[dict[str, Any]]:
         component |= {"scope": "required", "purl": native["purl"], "description": native["use"]}
         found.append(component | {"licenses": [{"expression": native["license"]}]})
     for name, (locked, sets) in lock.read_lock().items():
-        tools = set(sets) <= {"build", "test", "lint"}
+        tools = set(sets) <= {"build", "wheel", "test", "lint"}
         scope = "required" if "dependencies" in sets else "excluded" if tools else "optional"
         component = {"type": "library", "bom-ref": f"pypi/{name}", "name": name, "version": locked, "scope": scope}
         component |= {"purl": f"pkg:pypi/{name}@{locked}"}

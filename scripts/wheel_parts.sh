@@ -25,11 +25,18 @@ install_wheel() {  # install_wheel PYTHON VENV WHEEL[EXTRAS]: into a new environ
   "$2/bin/python" -m pip check --disable-pip-version-check
 }
 
+# install_thin PYTHON VENV WHEEL: without its dependencies, with those that the library itself needs, as docs/install.md says
+install_thin() {
+  "$1" -m venv "$2"
+  "$2/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps "$3"
+  "$2/bin/python" -m pip install --quiet --disable-pip-version-check "numpy>=2.0" "$(sed -nE 's/^  "(openvino==[^"]+)",$/\1/p' pyproject.toml)"
+}
+
 # From outside the sources, so that nothing but what is installed can be imported.
 outside() { (cd / && "$@"); }
 
-smoke_test() {  # smoke_test VENV BUNDLE
-  outside "$(realpath -s "$1/bin/python")" "$PWD/tests/wheel/smoke.py" "$2"
+smoke_test() {  # smoke_test VENV BUNDLE [thin]
+  outside "$(realpath -s "$1/bin/python")" "$PWD/tests/wheel/smoke.py" "${@:2}"
 }
 
 build_examples() {  # build_examples VENV BUNDLE WORK: the C++ and C examples against that wheel alone

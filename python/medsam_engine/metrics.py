@@ -108,7 +108,7 @@ def surface_dice(
     # Settled here: the library's 0.1 uses numpy.Inf for an empty mask, which NumPy 2 no longer has.
     if not truth.any() or not prediction.any():
         return math.nan if truth.any() == prediction.any() else 0.0
-    library = require("surface_distance", "eval", "NSD")
+    library = require("surface_distance", "NSD")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of SciPy, about the library's imports
         distances = library.compute_surface_distances(truth, prediction, tuple(float(s) for s in spacing))
@@ -132,7 +132,7 @@ def object_surface_dice(
     truth: NDArray[np.generic], prediction: NDArray[np.generic], spacing: Sequence[float], tolerance: float = TOLERANCE
 ) -> tuple[float, ...]:
     """`surface_dice` of each label 1 to the highest of `truth`, each within the box that holds both masks."""
-    ndimage = require("scipy.ndimage", "eval", "NSD")
+    ndimage = require("scipy.ndimage", "NSD")
     highest = int(truth.max(initial=0))
     counted = np.where(np.less_equal(prediction, highest), prediction, 0).astype(np.int64)
     boxes = zip(
@@ -166,7 +166,7 @@ def score_case(
 
     Raises:
         InvalidArgument: shapes that differ, fractions, a volume without spacing.
-        Unsupported: NSD is needed and the extra [eval] is not installed.
+        Unsupported: NSD is needed and the packages of the extra `eval` are not installed.
     """
     for name, labels in (("prediction", prediction), ("ground truth", truth)):
         if labels.dtype.kind not in "iu" or (labels.size and int(labels.min()) < 0):

@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""A volume and its labels on one sheet, for people to check. Needs Pillow (the extra [cli])."""
+"""A volume and its labels on one sheet, for people to check. Needs Pillow."""
 
 import math
 from collections.abc import Sequence

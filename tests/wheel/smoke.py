@@ -1,7 +1,8 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""What a wheel must do in an environment that holds only it, numpy and openvino. Run by scripts/test_wheel.sh.
+"""What a wheel must do in an environment of its own. Run by scripts/wheel_parts.sh.
 
-Usage: ``smoke.py BUNDLE``. Not collected by pytest, which that environment lacks.
+Usage: ``smoke.py BUNDLE [thin]``; thin: installed without its dependencies, beside only numpy and openvino. Not
+collected by pytest, which that environment lacks.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ import importlib.metadata
 import importlib.util
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 
 start = time.perf_counter()
-import medsam_engine  # noqa: E402  (the import is what is timed)
+import medsam_engine
 
 import_s = time.perf_counter() - start
 
@@ -27,11 +30,52 @@ def check(condition: bool, what: str) -> None:
         sys.exit(1)
 
 
-def main(bundle: str) -> None:
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command, in a process of its own."""
+    words = [sys.executable, "-m", "medsam_engine", *arguments]
+    return subprocess.run(words, cwd="/", capture_output=True, text=True, check=False)
+
+
+def check_command(bundle: str) -> None:
+    """The command and the readers of medical files come with the package."""
+    found = command("info", bundle)
+    check(found.returncode == 0 and "encoder" in found.stdout, "the command shows the bundle")
+    listed = command("--help").stdout
+    for option in ("--cmake-dir", "--pkgconfig-dir"):
+        check(option in listed, f"its help lists {option}")
+        check(command(option).stdout.startswith(sys.prefix), f"{option} names a folder of this environment")
+    for module in ("typer", "rich", "PIL", "tifffile", "imagecodecs", "SimpleITK", "pydicom", "highdicom", "pylibjpeg"):
+        check(importlib.util.find_spec(module) is not None, f"{module} is installed")
+
+
+def check_thin(bundle: str) -> None:
+    """What is absent is said with the command that installs it."""
+    from medsam_engine import io
+
+    for absent in ("typer", "PIL", "SimpleITK", "pydicom"):
+        check(importlib.util.find_spec(absent) is None, f"{absent} is not installed here")
+    found = command("info", bundle)
+    lines = found.stderr.strip().splitlines()
+    named = len(lines) == 1 and '; pip install "typer' in lines[0]
+    check(found.returncode != 0 and named, f"the command says in one line what it needs: {lines}")
+    check(command("--cmake-dir").returncode == 0, "C++ and C projects find the library")
+    with tempfile.TemporaryDirectory() as folder:
+        for name, magic, package in (("a.png", b"\x89PNG\r\n\x1a\n", "Pillow"), ("a.tif", b"II*\0", "Pillow")):
+            path = Path(folder, name)
+            path.write_bytes(magic + bytes(64))
+            try:
+                io.read(path)
+            except medsam_engine.Unsupported as error:
+                check(f'; pip install "{package}' in str(error), f"{name}: {error}")
+            else:
+                check(False, f"{name} needs {package}")
+
+
+def main(bundle: str, thin: bool) -> None:
     """Runs every check."""
     print(f"medsam-engine {medsam_engine.__version__}, imported after numpy in {import_s * 1e3:.0f} ms")
     check(importlib.metadata.version("medsam-engine") == medsam_engine.__version__, "wheel and library are one version")
-    for absent in ("torch", "onnx", "typer", "PIL"):
+    for absent in ("torch", "onnx"):
         check(importlib.util.find_spec(absent) is None, f"{absent} is not installed here")
     for unwanted in ("torch", "openvino"):
         check(unwanted not in sys.modules, f"the package did not import {unwanted}")
@@ -51,12 +95,10 @@ def main(bundle: str) -> None:
     else:
         check(False, "a reversed box is refused")
 
-    command = subprocess.run(
-        [sys.executable, "-m", "medsam_engine", "info", bundle], cwd="/", capture_output=True, text=True, check=False
-    )
-    lines = command.stderr.strip().splitlines()
-    check(command.returncode != 0 and len(lines) == 1, f"without [cli] the command says so in one line: {lines}")
+    prediction = engine.predict(engine.encode(image), box=[108, 58, 192, 142])
+    check(bool((prediction.mask(0) == (labels == 1)).all()), "predict gives the mask of segment")
+    (check_thin if thin else check_command)(bundle)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], sys.argv[2:] == ["thin"])

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from medsam_engine.packages import pip_install
 from medsam_engine_tools import checkpoint
 from medsam_engine_tools.errors import ExportError
 from medsam_engine_tools.file_hash import file_sha256
@@ -99,7 +100,7 @@ def read(folder: Path) -> ClipFolder:
     try:
         from transformers import CLIPConfig, CLIPTokenizer
     except ImportError as error:
-        raise ExportError(f"a CLIP folder needs transformers ({error}); pip install 'medsam-engine[export]'") from error
+        raise ExportError(f"a CLIP folder needs transformers ({error}); {pip_install('transformers')}") from error
     weights = next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
     # transformers would make up an empty tokenizer, and a default configuration, without a word.
     found = any(all((folder / name).is_file() for name in names) for names in TOKENIZERS)

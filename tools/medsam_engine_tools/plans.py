@@ -11,13 +11,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from medsam_engine.atomic_file import make_private_folder, write_atomically
+from medsam_engine.packages import pip_install
 from medsam_engine.paths import xdg_folder
 from medsam_engine_tools.content_hash import content_hash
 from medsam_engine_tools.errors import ExportError
@@ -98,10 +99,8 @@ def is_stored(cache: Path, text: str) -> bool:
 def store(cache: Path, text: str, plan: bytes) -> Path:
     """Writes a plan, whole or not at all."""
     path = plan_path(cache, text)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.tmp-{secrets.token_hex(8)}")  # unlike a PID, no other container's
-    temporary.write_bytes(_content(text, plan))
-    os.replace(temporary, path)
+    make_private_folder(path.parent)
+    write_atomically(path, _content(text, plan), private=True)
     return path
 
 
@@ -168,7 +167,7 @@ def tensorrt() -> Any:
         import tensorrt_rtx
     except ImportError as error:
         raise ExportError(
-            "got no TensorRT for RTX, expected the package tensorrt_rtx; pip install 'medsam-engine[cuda]'"
+            "got no TensorRT for RTX, expected the package tensorrt_rtx; " + pip_install("tensorrt_rtx")
         ) from error
     return tensorrt_rtx
 

@@ -22,6 +22,7 @@ import onnx
 from numpy.typing import NDArray
 
 from medsam_engine.errors import Error
+from medsam_engine.packages import pip_install
 from medsam_engine_tools import certify, manifest, onnx_export, preprocessed, qdq
 from medsam_engine_tools.errors import ExportError
 from medsam_engine_tools.qdq import Unit
@@ -76,9 +77,7 @@ def _with_nncf(model: onnx.ModelProto, layers: Mapping[str, int], inputs: Array)
     try:
         import nncf
     except ModuleNotFoundError as error:
-        raise ExportError(
-            f"got no module {error.name}, expected NNCF; pip install 'medsam-engine[quantize]'"
-        ) from error
+        raise ExportError(f"got no module {error.name}, expected NNCF; {pip_install('nncf', 'onnxruntime')}") from error
     nncf.set_log_level(logging.ERROR)
     name = model.graph.input[0].name
     data = nncf.Dataset(list(inputs[:, np.newaxis]), lambda one: {name: one})

@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""The command `medsam-engine`. One file a command; typer, rich and Pillow come with the extra [cli]."""
+"""The command `medsam-engine`. One file per command."""
 
 import sys
 
@@ -12,9 +12,11 @@ def main() -> None:
         import rich  # noqa: F401
         import typer  # noqa: F401
     except ModuleNotFoundError as error:
+        from medsam_engine.packages import pip_install
+
         sys.stderr.write(
             f"medsam-engine: got no module {error.name}, expected the command line's libraries; "
-            "pip install 'medsam-engine[cli]'\n"
+            f"{pip_install('typer', 'rich', 'PIL')}\n"
         )
         sys.exit(2)
     from medsam_engine.cli.app import run

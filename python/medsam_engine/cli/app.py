@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 
 import medsam_engine
+from medsam_engine.build_folders import build_folder
 from medsam_engine.cli import bench, build_plan, certify, export, fetch, half, info, quantize, segment, tune, view
 from medsam_engine.cli import eval as eval_command
 from medsam_engine.cli import run as run_command
@@ -77,9 +78,25 @@ def _show_version(asked: bool) -> None:
         raise typer.Exit
 
 
+def _show_folder(parameter: typer.CallbackParam, asked: bool) -> None:
+    if asked:
+        typer.echo(build_folder(parameter.opts[0]))
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     version: bool = typer.Option(False, "--version", callback=_show_version, is_eager=True, help="Print the version."),
+    cmake_dir: bool = typer.Option(
+        False,
+        "--cmake-dir",
+        callback=_show_folder,
+        is_eager=True,
+        help="Print CMake's medsam_engine_DIR.",
+    ),
+    pkgconfig_dir: bool = typer.Option(
+        False, "--pkgconfig-dir", callback=_show_folder, is_eager=True, help="Print pkg-config's PKG_CONFIG_PATH."
+    ),
 ) -> None:
     """Promptable medical segmentation without PyTorch."""
 

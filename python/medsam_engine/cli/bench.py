@@ -84,7 +84,7 @@ def _check_outputs(json_file: Path | None, plot: Path | None, bundle: Path) -> N
     if plot is not None:
         if plot.suffix.lower() != ".png":
             raise InvalidArgument(f"--plot: got {plot}, expected a name ending in .png; rename it")
-        require("matplotlib", "eval", "--plot")
+        require("matplotlib", "--plot")
     check_outputs({"--json": None if json_file == STDOUT else json_file, "--plot": plot}, [bundle])
 
 

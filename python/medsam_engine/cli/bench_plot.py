@@ -12,7 +12,7 @@ _COLOURS = {"f32": "#08519c", "bf16": "#6baed6", "f16": "#31a354", "int8": "#fda
 
 def plot_png(times: Sequence[StageTime], title: str) -> bytes:
     """A PNG: medians as bars on a logarithmic axis, a line to the 95th percentile, the matrix bound in red."""
-    require("matplotlib", "eval", "--plot")
+    require("matplotlib", "--plot")
     # Not pyplot: it would look for a display and keep state between calls.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

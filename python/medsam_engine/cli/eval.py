@@ -117,10 +117,10 @@ def evaluate(
     if plot is not None:
         if plot.suffix.lower() != ".png":
             raise InvalidArgument(f"output: got {plot}, expected a name ending in .png; rename it")
-        require("matplotlib", "eval", "--plot")
+        require("matplotlib", "--plot")
     if times is not None and plot is None:
         raise InvalidArgument("--times: got a file without --plot, expected both; the times are only plotted")
-    require("surface_distance", "eval", "medsam-engine eval")
+    require("surface_distance", "medsam-engine eval")
     check_outputs({"--csv": csv_file, "--plot": plot}, [segs, gts, times])
     seconds = read_times(times) if times is not None else {}
 

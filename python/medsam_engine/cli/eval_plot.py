@@ -11,7 +11,7 @@ from medsam_engine.metrics import Evaluation
 
 def plot_png(evaluation: Evaluation, seconds: dict[str, float]) -> bytes:
     """A PNG: each case's DSC as a dot over its modality's mean; below, where `seconds` are given, each case's time."""
-    require("matplotlib", "eval", "--plot")
+    require("matplotlib", "--plot")
     # Not pyplot: it would look for a display and keep state between calls.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -9,13 +9,14 @@ from rich.console import Console
 
 from medsam_engine.cli.terminal import say
 from medsam_engine.errors import InvalidArgument
+from medsam_engine.packages import EXPORT, missing, pip_install
 
-# Modules that come with the extra [export]; another missing module is a fault of ours, not of the installation.
-_EXPORT_MODULES = ("torch", "onnx", "onnxscript", "onnx_ir", "medsam_engine_tools")
+# Another missing module is a fault of ours, not of the installation.
+_EXPORT_MODULES = (*EXPORT, "onnx_ir")
 
 
 @contextmanager
-def export_tools(what: str, needs: Sequence[str] = ("torch", "onnx", "onnxscript")) -> Iterator[None]:
+def export_tools(what: str, needs: Sequence[str] = EXPORT) -> Iterator[None]:
     """Turns the tools' one exception, and an installation without what `what` needs, into InvalidArgument."""
     try:
         # Not `import torch`: this package stays free of the name, and a linter holds it to that.
@@ -26,8 +27,8 @@ def export_tools(what: str, needs: Sequence[str] = ("torch", "onnx", "onnxscript
         if error.name is None or error.name.split(".")[0] not in _EXPORT_MODULES:
             raise
         raise InvalidArgument(
-            f"{what}: got no module {error.name}, expected the exporter's libraries (torch is only needed here); "
-            "pip install 'medsam-engine[export]'"
+            f"{what}: got no module {error.name}, expected the exporter's libraries (torch is only needed here, and "
+            f"its CPU build is enough); {pip_install(*(missing(needs) or [error.name]))}"
         ) from error
     try:
         yield

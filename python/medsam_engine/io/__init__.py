@@ -1,7 +1,7 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """Files in and out.
 
-Pillow (the extra [cli]) and SimpleITK, pydicom and highdicom ([medical]) are imported when a file needs them.
+Pillow, SimpleITK, pydicom and highdicom are imported when a file needs them: a thin installation has none.
 """
 
 from medsam_engine.io.box_files import read_boxes, read_names

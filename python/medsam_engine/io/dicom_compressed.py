@@ -37,7 +37,7 @@ def check_codestreams(dataset: Any, path: Path) -> None:
     syntax = str(dataset.file_meta.TransferSyntaxUID)
     if syntax not in _PLUGINS or "PixelData" not in dataset:
         return
-    encaps = require("pydicom.encaps", "medical", f"reading {path}")
+    encaps = require("pydicom.encaps", f"reading {path}")
     columns, rows = int(dataset.Columns), int(dataset.Rows)
     samples, allocated = int(dataset.SamplesPerPixel), int(dataset.BitsAllocated)
     frames = int(dataset.get("NumberOfFrames") or 1)

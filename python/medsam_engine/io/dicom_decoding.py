@@ -18,7 +18,11 @@ from medsam_engine.io.dicom_jpeg_lossless import native
 from medsam_engine.io.dicom_limit import check_pixels
 from medsam_engine.io.extras import require
 from medsam_engine.io.quiet_dicom import quiet_dicom
+from medsam_engine.packages import pip_install
 from medsam_engine.printable import one_line
+
+# What decodes compressed frames in pydicom; highdicom brings pyjpegls.
+_DECODERS = ("pylibjpeg", "pylibjpeg-openjpeg", "highdicom", "imagecodecs")
 
 
 def decompressed(
@@ -30,7 +34,7 @@ def decompressed(
         InvalidArgument: more than the limit, damaged, or other than the header says.
         Unsupported: a compression for which no decoder is installed.
     """
-    pixels = require("pydicom.pixels", "medical", f"reading {path}")
+    pixels = require("pydicom.pixels", f"reading {path}")
     # pydicom masks unused bits for some transfer syntaxes only; of grey images stored_values masks them for all.
     options: dict[str, Any] = {"correct_unused_bits": False} if keep_unused_bits else {}
     with _decoding(dataset, path):
@@ -53,7 +57,7 @@ def decoded_frames(dataset: Any, path: Path, limit: ByteLimit) -> Iterator[NDArr
         InvalidArgument: as decompressed, and fewer or more frames than NumberOfFrames.
         Unsupported: as decompressed.
     """
-    pixels = require("pydicom.pixels", "medical", f"reading {path}")
+    pixels = require("pydicom.pixels", f"reading {path}")
     frames = int(dataset.get("NumberOfFrames") or 1)
     with _decoding(dataset, path):
         check_pixels(dataset, path, limit)
@@ -87,8 +91,8 @@ def _decoding(dataset: Any, path: Path) -> Iterator[None]:
         syntax = dataset.file_meta.TransferSyntaxUID.name
         if "missing dependencies" in str(error) or "does not support" in str(error):
             raise Unsupported(
-                f"image: got {syntax} in {path}, expected a compression with a decoder; pip install "
-                f"'medsam-engine[medical]', or decompress the file first ({one_line(error)})"
+                f"image: got {syntax} in {path}, expected a compression with a decoder; "
+                f"{pip_install(*_DECODERS)}, or decompress the file first ({one_line(error)})"
             ) from error
         raise InvalidArgument(f"image: got {path}, expected whole pixel data ({syntax}); {one_line(error)}") from error
     except StopIteration as error:

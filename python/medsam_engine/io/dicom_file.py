@@ -21,7 +21,7 @@ def read_dicom_file(path: Path, limit: ByteLimit) -> MedicalImage:
 
     Raises:
         InvalidArgument: damaged, no image, or frames that make no volume.
-        Unsupported: no decoder for its compression, or the extra [medical] is missing.
+        Unsupported: no decoder for its compression, or a package of a full installation is missing.
     """
     dataset = read_dataset(path, limit)
     pixels = decode(dataset, path, limit)

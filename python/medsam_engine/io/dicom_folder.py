@@ -65,7 +65,7 @@ class FolderContent:
 
 def scan(folder: Path, limit: ByteLimit) -> FolderContent:
     """Reads the headers in a folder, not in its subfolders. Hidden files count only where they are DICOM."""
-    require("pydicom", "medical", f"reading {folder}")
+    require("pydicom", f"reading {folder}")
     content = FolderContent()
     for path in sorted(folder.iterdir(), key=lambda entry: (entry.name.startswith("."), entry.name)):
         if path.name.upper() == "DICOMDIR":
@@ -114,7 +114,7 @@ def _series_of(path: Path, limit: ByteLimit) -> str:
             if file.seek(0, 2) > limit.max_bytes:
                 return ""
             file.seek(0)
-            pydicom = require("pydicom", "medical", f"reading {path}")
+            pydicom = require("pydicom", f"reading {path}")
             dataset = pydicom.dcmread(file, force=True, stop_before_pixels=True, specific_tags=["SeriesInstanceUID"])
         return str(dataset.get("SeriesInstanceUID") or "")
     except Exception:  # whatever is wrong with it has been said already

@@ -27,8 +27,8 @@ def native(dataset: Any, path: Path) -> Any:
     """
     if str(dataset.file_meta.TransferSyntaxUID) not in JPEG_LOSSLESS or "PixelData" not in dataset:
         return dataset
-    pydicom = require("pydicom", "medical", f"reading {path}")
-    encaps = require("pydicom.encaps", "medical", f"reading {path}")
+    pydicom = require("pydicom", f"reading {path}")
+    encaps = require("pydicom.encaps", f"reading {path}")
     frames = int(dataset.get("NumberOfFrames") or 1)
     content = b"".join(
         _decoded(frame, int(dataset.SamplesPerPixel), path).tobytes()
@@ -46,7 +46,7 @@ def native(dataset: Any, path: Path) -> Any:
 
 def _decoded(frame: bytes, samples: int, path: Path) -> NDArray[np.integer]:
     """The samples of a frame, as whole little-endian integers of one or two bytes, (rows, columns[, samples])."""
-    decode = require("imagecodecs", "medical", f"reading {path}").jpeg8_decode
+    decode = require("imagecodecs", f"reading {path}").jpeg8_decode
     # Three components stay what they are; pydicom makes RGB of them where the header says YBR.
     colours = {"colorspace": "RGB", "outcolorspace": "RGB"} if samples == 3 else {}
     try:

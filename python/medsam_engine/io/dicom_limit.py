@@ -59,7 +59,7 @@ def check_pixels(dataset: Any, path: object, limit: ByteLimit) -> None:
     syntax = getattr(dataset.file_meta, "TransferSyntaxUID", None)
     if syntax != _RLE or "PixelData" not in dataset:
         return
-    encaps = require("pydicom.encaps", "medical", f"reading {path}")
+    encaps = require("pydicom.encaps", f"reading {path}")
     for frame in encaps.generate_frames(dataset.PixelData, number_of_frames=frames):
         _check_rle(frame, rows * columns, path, limit)
 

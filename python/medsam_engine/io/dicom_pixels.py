@@ -56,7 +56,7 @@ def read_dataset(path: Path, limit: ByteLimit, *, pixels: bool = True) -> Any:
         InvalidArgument: no DICOM file, a damaged one, a file or a deflated dataset of more than the limit, or text
             where numbers belong.
     """
-    pydicom = require("pydicom", "medical", f"reading {path}")
+    pydicom = require("pydicom", f"reading {path}")
     try:
         with quiet_dicom(), open_input(path) as file:
             limit.check_file(size_of(file), path)

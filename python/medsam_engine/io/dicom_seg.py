@@ -49,7 +49,7 @@ def seg_bytes(
             "labels: got none above 0, expected at least one object in a DICOM SEG; "
             "choose another format for an empty mask"
         )
-    seg = require("highdicom", "medical", "writing a DICOM SEG").seg
+    seg = require("highdicom", "writing a DICOM SEG").seg
     datasets = source_headers(source.files, reference.path)
     frames = labels[np.newaxis] if labels.ndim == 2 else labels
     if source.frames:
@@ -78,8 +78,8 @@ def check_seg(reference: MedicalImage) -> None:
 def _segmentation(
     seg: Any, datasets: list[Any], frames: NDArray[np.generic], highest: int, algorithm: str, names: Mapping[int, str]
 ) -> Any:
-    highdicom = require("highdicom", "medical", "writing a DICOM SEG")
-    codes = require("pydicom.sr.codedict", "medical", "writing a DICOM SEG").codes
+    highdicom = require("highdicom", "writing a DICOM SEG")
+    codes = require("pydicom.sr.codedict", "writing a DICOM SEG").codes
     made_by = highdicom.AlgorithmIdentificationSequence(
         name=algorithm, version=version(), family=codes.cid7162.ArtificialIntelligence
     )

@@ -229,7 +229,7 @@ def read_dicom_series(
 
     Raises:
         InvalidArgument: no or several series, a missing, unreadable or doubled slice, a tilted gantry.
-        Unsupported: no decoder for the compression, or the extra [medical] is missing.
+        Unsupported: no decoder for the compression, or a package of a full installation is missing.
     """
     content = scan(folder, limit)
     chosen = _chosen_series(content.headers, series, folder) if content.headers else []

@@ -109,7 +109,7 @@ def _table(holder: Any, name: str, descriptor: tuple[int, int, int], dataset: An
 def _expanded(dataset: Any, descriptor: tuple[int, int, int], path: Path, channel: int) -> _Table:
     """A table that is stored in segments (C.7.9.2), expanded by pydicom: a ramp through it gives its entries."""
     count, first, bits = descriptor
-    pixels = require("pydicom.pixels", "medical", "palettes")
+    pixels = require("pydicom.pixels", "palettes")
     try:
         ramp = np.arange(first, first + count, dtype=np.int64)
         entries = np.asarray(pixels.apply_color_lut(ramp, dataset))[:, channel]

@@ -89,7 +89,7 @@ def _read(
 
 
 def _read_picture(path: Path, limit: ByteLimit) -> MedicalImage:
-    require("PIL", "cli", f"reading {path}")
+    require("PIL", f"reading {path}")
     from medsam_engine.io.image_file import read_image
 
     picture = read_image(path, max_bytes=limit.max_bytes)
@@ -264,7 +264,7 @@ def write(
         atomic_file.write_atomically(where, seg_bytes(narrow, reference, names=names))
         return "DICOM SEG"
     else:
-        require("PIL", "cli", f"writing {where}")
+        require("PIL", f"writing {where}")
         from medsam_engine.io.png_file import write_label_map
 
         write_label_map(where, narrow[0] if narrow.ndim == 3 else narrow)

@@ -34,7 +34,7 @@ def _reason(error: RuntimeError) -> str:
 @numeric_locale_c()
 def _read(path: Path, limit: ByteLimit) -> tuple[Any, bool]:
     """ITK's image, and whether its components may be colours: NRRD names their kind, MetaImage cannot."""
-    sitk = require("SimpleITK", "medical", f"reading {path}")
+    sitk = require("SimpleITK", f"reading {path}")
     form = META if path.suffix.lower() in (".mha", ".mhd") else NRRD
     with open_input(path) as file:
         header = form.read(file, path)
@@ -74,7 +74,7 @@ def read_itk(path: Path, volume: int | None, limit: ByteLimit) -> MedicalImage:
     """
     image, may_be_colour = _read(path, limit)
     dimension, components = image.GetDimension(), image.GetNumberOfComponentsPerPixel()
-    sitk = require("SimpleITK", "medical", f"reading {path}")
+    sitk = require("SimpleITK", f"reading {path}")
     values: NDArray[np.generic] = sitk.GetArrayFromImage(image)
     colour = components == 3 and values.dtype == np.uint8 and may_be_colour
     if dimension > 4 or dimension < 2:
@@ -110,7 +110,7 @@ def write_itk(
     Labels of a slice that lies in space (a DICOM image) become a volume of one slice; those of a flat file stay flat.
     A NRRD file gets 3D Slicer's fields of its segments where there are `names`, and a .seg.nrrd always.
     """
-    sitk = require("SimpleITK", "medical", f"writing {path}")
+    sitk = require("SimpleITK", f"writing {path}")
     flat = labels.ndim == 2 and not _lies_in_space(reference)
     image = sitk.GetImageFromArray(labels if flat or labels.ndim == 3 else labels[np.newaxis])
     axes = 2 if flat else 3

@@ -24,6 +24,7 @@ from medsam_engine.io.engine_values import engine_values
 from medsam_engine.io.extras import require
 from medsam_engine.io.input_file import size_of
 from medsam_engine.io.palettes import eight_bit_palette
+from medsam_engine.packages import pip_install
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # TIFF 6.0, and BigTIFF
 _WHITE_IS_0, _BLACK_IS_0, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
@@ -55,7 +56,7 @@ def read_tiff(stream: BinaryIO, name: str, limit: ByteLimit) -> tuple[NDArray[np
         InvalidArgument: damaged, several pictures, more than the limit, or samples that no type here keeps unchanged.
         Unsupported: tifffile or a codec is not installed.
     """
-    tifffile = require("tifffile", "cli", f"reading {name}")
+    tifffile = require("tifffile", f"reading {name}")
     try:
         with _quiet_tifffile(), tifffile.TiffFile(stream, name=Path(name).name, _multifile=False) as file:
             return _read(file, name, _Bounds(size_of(stream), limit))
@@ -65,8 +66,8 @@ def read_tiff(stream: BinaryIO, name: str, limit: ByteLimit) -> tuple[NDArray[np
         reason = " ".join(str(error).split()) or type(error).__name__
         if "imagecodecs" in reason:
             raise Unsupported(
-                f"image: got a compression without decoder in {name}, expected one; pip install 'medsam-engine[cli]', "
-                f"or save the file uncompressed ({reason})"
+                f"image: got a compression without decoder in {name}, expected one; "
+                f"{pip_install('imagecodecs')}, or save the file uncompressed ({reason})"
             ) from error
         raise InvalidArgument(f"image: got {name}, expected a readable TIFF file; {reason}") from error
 

@@ -48,7 +48,7 @@ def test_a_device_that_differs_fails(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_dry_run_emulates_f16_and_says_what_it_leaves_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("onnx", reason="the f16 graphs need onnx: pip install 'medsam-engine[export]'")
+    pytest.importorskip("onnx", reason="the f16 graphs need onnx: make setup")
     from medsam_engine_tools import half_bundle
 
     bundle = with_named_f16_graphs(tmp_path / "bundle")
@@ -85,7 +85,7 @@ def with_named_f16_graphs(folder: Path) -> Path:
 def test_stand_in_weights_beyond_f16_are_left_out_and_real_ones_fail(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("onnx", reason="the f16 graphs need onnx: pip install 'medsam-engine[export]'")
+    pytest.importorskip("onnx", reason="the f16 graphs need onnx: make setup")
     from medsam_engine_tools import half_bundle
 
     def broken(_: Path, folder: Path) -> None:
@@ -131,7 +131,7 @@ def test_the_filter_takes_no_test_that_a_gpu_skips() -> None:
 
 
 def test_pytorch_runs_the_same_prompts() -> None:
-    torch = pytest.importorskip("torch", reason="PyTorch's times need torch: pip install 'medsam-engine[export]'")
+    torch = pytest.importorskip("torch", reason="PyTorch's times need torch: make setup")
     from benchmarks import gpu_torch
 
     from medsam_engine_tools.family import Graph, TensorSpec

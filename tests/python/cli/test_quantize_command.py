@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("typer", reason="typer comes with the extra [cli]")
-pytest.importorskip("torch", reason="the export tools need torch: pip install 'medsam-engine[export]'")
+pytest.importorskip("torch", reason="the export tools need torch: make setup")
 
 from medsam_engine.cli.app import run
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-pytest.importorskip("torch", reason="the export tools need torch: pip install 'medsam-engine[export]'")
+pytest.importorskip("torch", reason="the export tools need torch: make setup")
 
 import torch
 

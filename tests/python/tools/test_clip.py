@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-pytest.importorskip("transformers", reason="CLIP needs transformers: pip install 'medsam-engine[export]'")
+pytest.importorskip("transformers", reason="CLIP needs transformers: make setup")
 
 from clip_stand_in import END, VOCABULARY, clip_model, write_clip
 from transformers import CLIPConfig, CLIPModel, CLIPTokenizer

@@ -77,7 +77,7 @@ def export_family(family: str, folder: Path, litemedsam: dict[str, Tensor]) -> P
         return export(family, checkpoint, folder / "bundle", experts=experts)
     if families.get(family).companion is None:
         return export(family, checkpoint, folder / "bundle")
-    pytest.importorskip("transformers", reason="CLIP needs transformers: pip install 'medsam-engine[export]'")
+    pytest.importorskip("transformers", reason="CLIP needs transformers: make setup")
     from clip_stand_in import clip_model, write_clip
 
     return export(family, checkpoint, folder / "bundle", companion=write_clip(folder / "clip", clip_model()))

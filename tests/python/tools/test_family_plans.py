@@ -51,9 +51,9 @@ def plan_model(graph: Graph, path: Path, precision: str) -> plans.PlanModel:
 @pytest.fixture(scope="module", params=families.REGISTRY)
 def graphs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[Graph]:
     """Of each family in turn."""
-    pytest.importorskip("tensorrt_rtx", reason="no TensorRT for RTX: pip install 'medsam-engine[cuda]'")
+    pytest.importorskip("tensorrt_rtx", reason="no TensorRT for RTX: scripts/setup.sh cuda")
     if families.get(request.param).companion is not None:
-        pytest.importorskip("transformers", reason="CLIP needs transformers: pip install 'medsam-engine[export]'")
+        pytest.importorskip("transformers", reason="CLIP needs transformers: make setup")
     return graphs_of(request.param, tmp_path_factory.mktemp(request.param))
 
 

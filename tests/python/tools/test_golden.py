@@ -96,7 +96,7 @@ def box_crop_and_modality(run: Run, golden: Any) -> Outputs:
 
 
 def clip_with_golden_texts(folder: Path, golden: Any) -> Path:
-    pytest.importorskip("transformers", reason="CLIP needs transformers: pip install 'medsam-engine[export]'")
+    pytest.importorskip("transformers", reason="CLIP needs transformers: make setup")
     from clip_stand_in import write_clip_saying
 
     made: Path = write_clip_saying(folder, torch.from_numpy(golden.fill("clip_text_features", (1, 1, 512)))[0, 0])
@@ -201,7 +201,7 @@ def test_onnx_agrees_with_the_published_code(
 def test_tensorrt_compiles_encoder_and_decoder_in_both_types(
     case: Case, bundle_of_case: Callable[[Case], Path], tmp_path: Path
 ) -> None:
-    pytest.importorskip("tensorrt_rtx", reason="no TensorRT for RTX: pip install 'medsam-engine[cuda]'")
+    pytest.importorskip("tensorrt_rtx", reason="no TensorRT for RTX: scripts/setup.sh cuda")
     models = [model for model in plans.bundle_models(bundle_of_case(case)) if model.role in {"encoder", "decoder"}]
     assert sorted(model.role for model in models) == ["decoder", "encoder"]
     for model in models:

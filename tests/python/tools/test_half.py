@@ -175,7 +175,7 @@ class TestBundle:
         assert 1e-6 < error < 0.05
 
     def test_its_plans_are_built(self, halved: Path) -> None:
-        pytest.importorskip("tensorrt_rtx", reason="no TensorRT for RTX: pip install 'medsam-engine[cuda]'")
+        pytest.importorskip("tensorrt_rtx", reason="no TensorRT for RTX: scripts/setup.sh cuda")
         [decoder] = [m for m in plans.bundle_models(halved) if m.precision == "f16" and m.role == "decoder"]
         assert len(plans.build(decoder, "sm_89")) > 1000
 

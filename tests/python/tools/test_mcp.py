@@ -10,7 +10,7 @@ import onnx
 import pytest
 import torch
 
-pytest.importorskip("transformers", reason="CLIP needs transformers: pip install 'medsam-engine[export]'")
+pytest.importorskip("transformers", reason="CLIP needs transformers: make setup")
 
 from clip_stand_in import clip_model, write_clip
 

@@ -73,6 +73,13 @@ def test_only_a_whole_plan_of_the_fingerprint_counts(tmp_path: Path) -> None:
         assert not plans.is_stored(tmp_path, text)
 
 
+def test_a_plan_in_the_cache_is_its_users_alone(tmp_path: Path) -> None:
+    path = plans.store(tmp_path / "cache", "fingerprint\n", b"plan")
+    assert plans.is_stored(tmp_path / "cache", "fingerprint\n")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == path.parent.parent.stat().st_mode & 0o777 == 0o700
+
+
 def test_the_cache_folder_is_the_engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("MEDSAM_ENGINE_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
@@ -92,7 +99,7 @@ class TestWithTensorRt:
 
     @pytest.fixture(autouse=True)
     def _library(self) -> None:
-        pytest.importorskip("tensorrt_rtx", reason="no TensorRT for RTX: pip install 'medsam-engine[cuda]'")
+        pytest.importorskip("tensorrt_rtx", reason="no TensorRT for RTX: scripts/setup.sh cuda")
 
     def test_every_graph_is_built_once(self, tmp_path: Path) -> None:
         lines: list[str] = []

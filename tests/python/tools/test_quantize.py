@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-pytest.importorskip("onnx", reason="the export tools need onnx: pip install 'medsam-engine[export]'")
-pytest.importorskip("torch", reason="the export tools need torch: pip install 'medsam-engine[export]'")
+pytest.importorskip("onnx", reason="the export tools need onnx: make setup")
+pytest.importorskip("torch", reason="the export tools need torch: make setup")
 
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -220,7 +220,7 @@ def cases(tmp_path: Path) -> Path:
 
 
 def test_an_int8_encoder_is_added_and_needs_its_certificate(bundle: Path, cases: Path, tmp_path: Path) -> None:
-    pytest.importorskip("nncf", reason="quantize needs NNCF: pip install 'medsam-engine[quantize]'")
+    pytest.importorskip("nncf", reason="quantize needs NNCF: pip install nncf")
     before = Engine(bundle, cache_dir="none").info
     out = tmp_path / "out"
     done = quantize.quantize(bundle, cases, out=out, budget=0.2)

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("tensorrt_rtx", reason="no TensorRT for RTX: pip install 'medsam-engine[cuda]'")
+pytest.importorskip("tensorrt_rtx", reason="no TensorRT for RTX: scripts/setup.sh cuda")
 
 SLOTS = 96
 OWN = 1000  # added to the slots of an object's own table, of which a program calls the destructor only
