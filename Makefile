@@ -24,54 +24,73 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 digest = $(shell find $(1) -type f -not -path '*/__pycache__/*' -print0 2>/dev/null | sort -z | \
            xargs -0 sha256sum | sha256sum | cut -c1-16)
 PACKAGE_STAMP := $(STAMPS)/package-$(call digest,CMakeLists.txt cmake cpp kernels profiles pyproject.toml build_backend python tools)
-BUNDLE_STAMP := $(STAMPS)/bundle-$(call digest,tools profiles)
+EXPORT_DIGEST := $(call digest,tools profiles)
+BUNDLE_STAMP := $(STAMPS)/bundle-$(EXPORT_DIGEST)
+# The manifest's hash (as sha256sum has it) of the bundle that `make demo` has exported from these very sources into the
+# user's data folder.
+FETCHED_STAMP := $(STAMPS)/fetched-$(EXPORT_DIGEST)
 
-.PHONY: help setup build bundle demo test test-cpp test-python parity plans test-slow test-all sanitize asan tsan highway fuzz soak throws cuda wheel consumer \
+.PHONY: help prepare setup build bundle demo test test-cpp test-python parity plans walkthrough test-slow test-all sanitize asan tsan highway fuzz soak throws cuda wheel consumer \
         examples docs docs-cpp stubs lint lint-python lint-types lint-cpp analyze format mutations bench bench-build bench-full clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-setup:  ## system packages (with apt, where allowed) and .venv
+prepare:
 	@scripts/setup.sh
+
+setup: | prepare  ## what the tests and the linters need: system packages (with apt, where allowed) and .venv
+	@scripts/setup.sh test lint
 
 build: $(PACKAGE_STAMP)  ## build the package and install it into .venv
 
-$(PACKAGE_STAMP): | setup
-	@echo "build: compiling and installing medsam-engine into .venv"
-	@$(PYTHON) -m pip install --quiet --no-build-isolation --no-deps --force-reinstall . -Cbuild-dir=build/wheel
+$(PACKAGE_STAMP): | prepare
+	@$(PYTHON) scripts/step.py build/package.log "build: compiling medsam-engine and installing it into .venv" -- \
+	  $(PYTHON) -m pip install --verbose --no-build-isolation --no-deps --force-reinstall \
+	  --config-settings=build-dir=build/wheel .
 	@mkdir -p $(STAMPS) && rm -f $(STAMPS)/package-* && touch $@
 
-bundle: $(BUNDLE_STAMP)  ## fetch the released LiteMedSAM weights and export them
+bundle: $(BUNDLE_STAMP)  ## the released LiteMedSAM weights as a bundle for the tests, build/bundles
 
+# What `make demo` has exported from these sources is copied.
 $(BUNDLE_STAMP): | $(PACKAGE_STAMP)
-	@rm -rf $(BUNDLE)
-	@$(BIN)/medsam-engine fetch litemedsam --out $(BUNDLE)
-	@mkdir -p $(STAMPS) && rm -f $(STAMPS)/bundle-* && touch $@
+	@rm -rf $(BUNDLE) && mkdir -p $(dir $(BUNDLE)) $(STAMPS)
+	@if sha256sum --check --status $(FETCHED_STAMP) 2>/dev/null; then \
+	  fetched=$$(dirname "$$(cut -c67- $(FETCHED_STAMP))"); cp -r "$$fetched" $(BUNDLE); echo "bundle: copied from $$fetched"; \
+	else $(BIN)/medsam-engine fetch litemedsam --out $(BUNDLE); fi
+	@rm -f $(STAMPS)/bundle-* && touch $@
 
-demo: build bundle  ## segment a real MR image; writes demo/overlay.png
-	@$(PYTHON) scripts/demo.py --bundle $(BUNDLE) --out demo/overlay.png
+demo: build  ## fetch the model into your data folder, segment a real MR image: demo/overlay.png
+	@$(PYTHON) scripts/demo.py --out demo/overlay.png --exported $(FETCHED_STAMP)
 
-test: build bundle test-cpp stubs test-python  ## unit tests and 2D parity (at most 10 minutes)
+test: setup build bundle test-cpp stubs test-python  ## unit tests and 2D parity (at most 10 minutes)
 
 test-cpp: | setup
 	@cmake --preset dev >build/dev-configure.log 2>&1 || { cat build/dev-configure.log; exit 1; }
 	@cmake --build --preset dev -j $(JOBS)
 	@ctest --preset dev -j $(JOBS)
 
-stubs: | build
+stubs: | setup build
 	@$(PYTHON) -m mypy.stubtest --allowlist scripts/stubtest_allowlist.txt medsam_engine._core
 
-test-python: | build bundle
+test-python: | setup build bundle
 	@$(PYTHON) -m pytest
 
-parity: | build bundle  ## the published script's volumes, object by object, and their peak memory
+parity: | setup build bundle  ## the published script's volumes, object by object, and their peak memory
 	@$(PYTHON) -m pytest -m slow tests/python/parity
 
-plans: | build  ## every family's graphs as TensorRT plans, f32 and f16; needs no GPU
+plans: | setup build  ## every family's graphs as TensorRT plans, f32 and f16; needs no GPU
+	@scripts/setup.sh cuda || echo "plans: without TensorRT for RTX the tests are skipped"
+	@$(PYTHON) -m pytest -q tests/python/tools/test_rtx_layout.py tests/python/tools/test_plans.py tests/python/cli/test_build_plan.py
 	@$(PYTHON) -m pytest -m slow -k "not decoder_with_a_mask" tests/python/tools/test_family_plans.py
 
-test-slow: | build bundle  ## the tests that take minutes: every family's export
+# PAGES="README.md docs/guide_2d.md": these alone.
+PAGES ?=
+
+walkthrough: | setup  ## every command of README and the guides, word for word, in a clean clone with an empty home; times
+	@$(PYTHON) scripts/walkthrough.py $(PAGES)
+
+test-slow: | setup build bundle  ## the tests that take minutes: every family's export
 	@$(PYTHON) -m pytest -m slow
 
 test-all: test test-slow sanitize highway fuzz analyze cuda wheel consumer examples docs  ## everything: test, slow tests, sanitizers, fuzzing, CUDA, wheel alone, find_package, examples
@@ -99,7 +118,7 @@ fuzz: | setup build  ## the libFuzzer targets (clang 16 or newer, installed with
 MUTATIONS ?= 2000
 SEED ?=
 
-mutations: | build  ## changed tags and headers of sound files, against second readers; MUTATIONS of each base file
+mutations: | setup build  ## changed tags and headers of sound files, against second readers; MUTATIONS of each base file
 	@MEDSAM_MUTATIONS=$(MUTATIONS) MEDSAM_MUTATION_SEED=$(SEED) $(PYTHON) -m pytest -s -q tests/python/io/test_mutated_files.py tests/python/io/test_mutated_dicom.py
 
 throws: | setup bundle  ## which places that raise an error no C++ test reaches (gcov)
@@ -111,10 +130,11 @@ throws: | setup bundle  ## which places that raise an error no C++ test reaches 
 MINUTES ?= 60
 SOAK ?=
 
-soak: build bundle  ## a mixed load for MINUTES: is memory flat, does anything fail, do answers stay the same
+soak: setup build bundle  ## a mixed load for MINUTES: is memory flat, does anything fail, do answers stay the same
 	@PYTHONPATH=. $(PYTHON) -m benchmarks.soak --bundle $(BUNDLE) --minutes $(MINUTES) $(SOAK)
 
 cuda: | setup  ## the CUDA kernels for every GPU architecture, where there is nvcc; on a GPU, where there is one
+	@scripts/setup.sh cuda || echo "cuda: going on without TensorRT for RTX"
 	@scripts/test_cuda.sh $(JOBS)
 
 wheel: | setup bundle  ## the wheel, built as a user's pip builds it, in an empty environment without torch
@@ -126,7 +146,7 @@ wheels: | setup bundle  ## a wheel for every CPython from 3.10 to 3.13 that is h
 consumer: | setup bundle  ## a C++17 project that finds the installed library with find_package
 	@scripts/test_consumer.sh $(BUNDLE)
 
-examples: build bundle  ## build and run the examples (installs ITK and Qt with apt)
+examples: setup build bundle  ## build and run the examples (installs ITK and Qt with apt)
 	@scripts/setup.sh examples
 	@scripts/test_examples.sh $(BUNDLE)
 
@@ -136,7 +156,7 @@ docs-cpp: | setup  ## the reference of the C++ and C headers: build/docs-cpp/htm
 	@MEDSAM_ENGINE_VERSION=$$(sed -nE 's/^project\(.* VERSION ([0-9.]+).*/\1/p' CMakeLists.txt) doxygen docs/Doxyfile
 	@echo "docs-cpp: every public symbol is documented; see build/docs-cpp/html/index.html"
 
-docs: build docs-cpp  ## the documentation site, build/site, without a warning
+docs: setup build docs-cpp  ## the documentation site, build/site, without a warning
 	@NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --quiet --strict
 	@echo "docs: see build/site/index.html; for its search: $(PYTHON) -m http.server --directory build/site"
 
@@ -167,7 +187,7 @@ analyze: | setup  ## clang's static analyzer
 format:  ## rewrite the sources as the linters want them
 	@$(BIN)/ruff check --quiet --fix; $(BIN)/ruff format --quiet; $(BIN)/clang-format -i $(OWN_CPP)
 
-bench: build bundle bench-build  ## kernel and engine benchmarks (see benchmarks/README.md)
+bench: setup build bundle bench-build  ## kernel and engine benchmarks (see benchmarks/README.md)
 	@for program in $$(find build/release -type f -executable -name 'bench_*'); do $$program; done
 	@MEDSAM_ENGINE_BUNDLE=$(BUNDLE) $(PYTHON) -m pytest benchmarks --benchmark-enable --benchmark-only
 
@@ -177,7 +197,7 @@ bench-build: | setup
 # COMPARE="--precision auto --name NAME --quick --skip a:brain ..." (python -m benchmarks.compare --help).
 COMPARE ?=
 
-bench-full: build bundle bench-build  ## the engine against the published script, ONNX Runtime and OpenVINO; a report
+bench-full: setup build bundle bench-build  ## the engine against the published script, ONNX Runtime and OpenVINO; a report
 	@$(PYTHON) -m pip install --quiet -r <($(PYTHON) scripts/requirements.py bench)
 	@PYTHONPATH=. $(PYTHON) -m benchmarks.compare --bundle $(BUNDLE) $(COMPARE)
 

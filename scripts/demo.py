@@ -8,6 +8,7 @@ package; it is neither downloaded nor redistributed. The boxes were drawn by eye
 from __future__ import annotations
 
 import argparse
+import hashlib
 import time
 from pathlib import Path
 
@@ -45,34 +46,68 @@ def load_image() -> npt.NDArray[np.uint8]:
     return stretched.round().astype(np.uint8)
 
 
+def fetched(exported: Path | None) -> Path:
+    """Returns the bundle of the released weights in the user's data folder, exported there unless it is there already.
+
+    A bundle that was exported now is written down in `exported`, in the format of sha256sum: `make test` takes a copy.
+    """
+    from medsam_engine_tools.errors import ExportError
+    from medsam_engine_tools.fetch import bundle_folder, fetch
+
+    manifest = bundle_folder("litemedsam") / "manifest.json"
+    before = manifest.stat().st_ino if manifest.is_file() else None
+    start = time.perf_counter()
+
+    def say(line: str) -> None:
+        print(f"model: {time.perf_counter() - start:4.0f} s  {line}", flush=True)
+
+    try:
+        bundle = fetch("litemedsam", progress=say)
+    except ExportError as error:
+        raise SystemExit(f"demo: {error}") from error
+    say("ready")
+    if exported is not None and manifest.stat().st_ino != before:
+        exported.parent.mkdir(parents=True, exist_ok=True)
+        exported.write_text(f"{hashlib.sha256(manifest.read_bytes()).hexdigest()}  {manifest}\n", encoding="utf-8")
+    return bundle
+
+
 def main() -> None:
     """Runs the demo."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--bundle", type=Path, required=True)
+    parser.add_argument("--bundle", type=Path, help="instead of the one in your data folder, which is fetched")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--exported", type=Path, help="file for the hash of a bundle that was exported now")
     args = parser.parse_args()
+    bundle: Path = args.bundle or fetched(args.exported)
 
     image = load_image()
     boxes = np.array(list(OBJECTS.values()), dtype=np.float64)
     print(f"image: pydicom's examples_overlay.dcm, abdominal MR, {image.shape[1]} x {image.shape[0]} pixels")
 
     start = time.perf_counter()
-    engine = medsam_engine.Engine(args.bundle)
+    engine = medsam_engine.Engine(bundle)
     loaded = time.perf_counter()
     embedding = engine.encode(image)
     encoded = time.perf_counter()
     labels = engine.segment(embedding, boxes)
     segmented = time.perf_counter()
 
-    print(
-        f"model: {args.bundle.name} on {engine.info.device}, {engine.info.precision}, loaded in {loaded - start:.2f} s"
-    )
+    print(f"model: {bundle.name} on {engine.info.device}, {engine.info.precision}, loaded in {loaded - start:.2f} s")
     print(f"encode: {(encoded - loaded) * 1e3:.0f} ms, {len(boxes)} boxes: {(segmented - encoded) * 1e3:.0f} ms")
     for label, name in enumerate(OBJECTS, 1):
         print(f"  {label} {name}: {int((labels == label).sum())} pixels")
     args.out.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(draw_overlay(image, labels, boxes)).save(args.out)
     print(f"wrote {args.out}")
+    if args.bundle is None:
+        box = ",".join(map(str, OBJECTS["right kidney"]))
+        print(
+            f"\nThe model is in {bundle}, where the command and find_bundle() look for it.\n"
+            "Next, with an image of yours:\n"
+            "  source .venv/bin/activate\n"
+            f"  medsam-engine segment image.png --box {box} -o mask.png --overlay overlay.png"
+        )
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-# Makes a Debian 12 / Ubuntu 24.04 or newer machine ready to build and test: system packages, then .venv.
+# Makes a Debian 12 / Ubuntu 24.04 or newer machine ready to build the package and to export models (`make demo`): system
+# packages, then .venv. Words add to it.
 # Every step looks first whether it is done, so a second run takes a second or two.
 #   MEDSAM_NO_APT=1     never call apt; name what is missing and stop
 #   MEDSAM_TORCH_ANY=1  accept torch's CUDA build (several GB) where no index offers the CPU build
-#   MEDSAM_NO_CUDA=1    leave TensorRT for RTX out
 #   PYTHON=python3.12   the interpreter for .venv
+# setup.sh test         also what the tests need: GoogleTest, Google Benchmark, OpenCV's headers, pytest and others
+# setup.sh lint         also the linters
+# setup.sh cuda         also TensorRT for RTX, for plans of GPUs (about 95 MB)
 # setup.sh examples     also what examples/ is built with: ITK and Qt 6 (about 0.5 GB)
 # setup.sh docs         also doxygen, and MkDocs into .venv
 # setup.sh fuzz         also clang with libFuzzer (about 0.6 GB), where there is none
@@ -30,18 +33,25 @@ find_python() {
 }
 python=$(find_python)
 
+# step TITLE COMMAND...: with a line of progress every few seconds, and the time that it took at the end
+step() { "$python" scripts/step.py build/setup.log "setup: $1" -- "${@:2}"; }
+
 # ---- System packages -------------------------------------------------------------------------------------------------
-required=(cmake ninja-build g++ pkg-config nlohmann-json3-dev libhwy-dev libxxhash-dev libdeflate-dev libmbedtls-dev
-          libgtest-dev libbenchmark-dev)
+required=(cmake ninja-build g++ pkg-config nlohmann-json3-dev libhwy-dev libxxhash-dev libdeflate-dev libmbedtls-dev)
+optional=()
 for group in "$@"; do
   case $group in
+    test)
+      required+=(libgtest-dev libbenchmark-dev)
+      optional+=(ccache libopencv-core-dev libopencv-imgproc-dev)  # faster rebuilds; the kernel tests' oracle
+      ;;
+    lint | cuda) ;;
     examples) required+=(libinsighttoolkit5-dev qt6-base-dev zlib1g-dev fonts-dejavu-core) ;;
     docs) required+=(doxygen) ;;
     fuzz) [ -n "$(compgen -c clang++- | grep -E '^clang\+\+-(1[6-9]|2[0-9])$')" ] || required+=(clang-16 libclang-rt-16-dev) ;;
-    *) fail "no such group: $group; expected examples, docs or fuzz" ;;
+    *) fail "no such group: $group; expected test, lint, cuda, examples, docs or fuzz" ;;
   esac
 done
-optional=(ccache libopencv-core-dev libopencv-imgproc-dev)  # faster rebuilds; the kernel tests' OpenCV oracle
 if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then required+=(python3-venv); fi
 if ! "$python" -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))'; then
   required+=(python3-dev)
@@ -63,8 +73,8 @@ install_packages() {  # install_packages PACKAGE... ; false when apt may not be 
     sudo=(sudo -n)
   fi
   say "installing with apt: $*"
-  "${sudo[@]}" apt-get update -qq &&
-    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+  step "apt-get update" "${sudo[@]}" apt-get update &&
+    step "system packages" "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
 }
 
 if command -v dpkg-query >/dev/null; then
@@ -92,7 +102,7 @@ at_least "${CXX:-g++}" "$("${CXX:-g++}" -dumpfullversion -dumpversion)" 12
 # ---- .venv -----------------------------------------------------------------------------------------------------------
 venv_python=.venv/bin/python
 if ! "$venv_python" -c '' 2>/dev/null; then
-  say "creating .venv with $("$python" --version)"
+  say "making .venv with $("$python" --version)"
   "$python" -m venv .venv
 fi
 
@@ -100,52 +110,52 @@ fi
 stamp_of() { printf '%s\n' "$@" | sha256sum | cut -d' ' -f1; }
 done_already() { [ "$(cat ".venv/.$1" 2>/dev/null)" = "$(stamp_of "${@:2}")" ]; }
 mark_done() { stamp_of "${@:2}" >".venv/.$1"; }
-pip_install() { "$venv_python" -m pip install -qq --disable-pip-version-check "$@"; }
 
-wanted=$("$python" scripts/requirements.py dependencies cli dev)
-if ! done_already requirements "$wanted"; then
-  say "installing Python packages into .venv (about 250 MB): $(tr '\n' ' ' <<<"$wanted")"
-  pip_install -r <(printf '%s\n' "$wanted")
-  mark_done requirements "$wanted"
-fi
+pip_step() { step "$1" "$venv_python" -m pip install --disable-pip-version-check "${@:2}"; }  # pip_step TITLE ARGUMENT...
+
+# install_set STAMP SIZE SET...: sets of pyproject.toml into .venv, unless the stamp says that they are there
+install_set() {
+  local stamp=$1 size=$2 wanted
+  wanted=$("$python" scripts/requirements.py "${@:3}")
+  done_already "$stamp" "$wanted" && return
+  printf '%s\n' "$wanted" >"build/requirements-$stamp.txt"
+  pip_step "Python packages for $stamp ($size)" -r "build/requirements-$stamp.txt" || return
+  mark_done "$stamp" "$wanted"
+}
+
+mkdir -p build
+install_set running "about 200 MB" dependencies build
 
 # torch: for the export of a checkpoint only; the engine never imports it.
 export_tools=$("$python" scripts/requirements.py export)
-torch=$(grep '^torch==' <<<"$export_tools")
-[ "$(uname -s)" != Linux ] || torch_cpu=$torch+cpu  # elsewhere the plain wheel is the CPU build
 if ! done_already export "$export_tools"; then
-  say "installing the export tools into .venv: ${torch_cpu:-$torch} (CPU build, about 200 MB; for exporting models only) and" \
-    "$(grep -v '^torch==' <<<"$export_tools" | tr '\n' ' ')"
-  if ! pip_install "${torch_cpu:-$torch}" 2>/dev/null; then
-    say "${torch_cpu:-$torch} is not on the configured package indexes; trying PyTorch's own CPU index"
-    if ! pip_install "${torch_cpu:-$torch}" --extra-index-url https://download.pytorch.org/whl/cpu; then
+  torch=$(grep '^torch==' <<<"$export_tools")
+  # The CPU build and its index, where the error messages have them from.
+  read -r torch_cpu index index_url <<<"$("$python" -c 'import runpy
+names = runpy.run_path("python/medsam_engine/packages.py")
+print(names["TORCH"], names["TORCH_INDEX"])')"
+  title="torch, to export models (CPU build, about 200 MB)"
+  if ! pip_step "$title" "$torch_cpu" 2>/dev/null; then
+    say "$torch_cpu is not on the configured package indexes; trying PyTorch's own CPU index"
+    if ! pip_step "$title" "$torch_cpu" "$index" "$index_url"; then
       [ -n "${MEDSAM_TORCH_ANY:-}" ] ||
         fail "no index offers $torch as a CPU build; what PyPI has instead is a CUDA build of several GB.
   To take that one: MEDSAM_TORCH_ANY=1 make setup.  Or install a CPU build into .venv by hand."
-      say "installing $torch as PyPI has it: several GB"
-      pip_install "$torch"
+      pip_step "torch as PyPI has it (several GB)" "$torch"
     fi
   fi
-  pip_install -r <(printf '%s\n' "$export_tools" | grep -v '^torch==')
+  grep -v '^torch==' <<<"$export_tools" >build/requirements-export.txt
+  pip_step "the other export tools (about 30 MB)" -r build/requirements-export.txt
   mark_done export "$export_tools"
 fi
 
-# TensorRT for RTX builds plans for GPUs that are not here: its tests need no GPU. Without it they are skipped.
-cuda=$("$python" scripts/requirements.py cuda)
-if [ -z "${MEDSAM_NO_CUDA:-}" ] && ! done_already cuda "$cuda"; then
-  say "installing $cuda into .venv (95 MB; 235 MB of disk), which builds plans for NVIDIA GPUs; MEDSAM_NO_CUDA=1 leaves it out"
-  if pip_install "$cuda" 2>/dev/null; then
-    mark_done cuda "$cuda"
-  else
-    say "going on without $cuda, which pip cannot get here: the tests that build plans are skipped"
-  fi
-fi
-if [[ " $* " == *" docs "* ]]; then
-  site=$("$python" scripts/requirements.py docs)
-  if ! done_already docs "$site"; then
-    say "installing the site's tools into .venv: $(tr '\n' ' ' <<<"$site")"
-    pip_install -r <(printf '%s\n' "$site")
-    mark_done docs "$site"
-  fi
-fi
-say "ready ($("$venv_python" --version), $(cmake --version | head -n 1), $("${CXX:-g++}" --version | head -n 1))"
+for group in "$@"; do
+  case $group in
+    test) install_set tests "about 200 MB" test wheel ;;
+    lint) install_set linting "about 100 MB" lint ;;
+    docs) install_set site "about 30 MB" docs ;;
+    # Builds plans for GPUs that are not here, and needs none.
+    cuda) install_set cuda "TensorRT for RTX, 95 MB; 235 MB of disk" cuda || exit 3 ;;
+  esac
+done
+say "ready in $SECONDS s ($("$venv_python" --version), $(cmake --version | head -n 1), $("${CXX:-g++}" --version | head -n 1))"

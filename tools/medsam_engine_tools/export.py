@@ -48,11 +48,13 @@ def check_target(folder: Path) -> None:
         )
 
 
-def replace_folder(staged: Path, target: Path) -> None:
-    """Puts `staged` where `target` is; at no time is there half a bundle under that name."""
+def replace_folder(staged: Path, target: Path, kept: Path | None = None) -> None:
+    """Puts `staged` where `target` is; at no time is there half a bundle under that name.
+
+    What was there gets the name `kept`; without one it goes to a folder beside `staged`.
+    """
     if target.exists():
-        old = staged.with_name("replaced")
-        os.rename(target, old)
+        os.rename(target, staged.with_name("replaced") if kept is None else kept)
     os.rename(staged, target)
 
 
@@ -148,6 +150,7 @@ def export(
     progress: Progress | None = None,
     companion: str | os.PathLike[str] | None = None,
     experts: Mapping[str, str | os.PathLike[str]] | None = None,
+    kept: Path | None = None,
 ) -> Path:
     """Exports `checkpoint`, a published weights file of `family`, as a bundle in the folder `out_dir`.
 
@@ -156,8 +159,8 @@ def export(
     experts, by their names; `checkpoint` is then the fallback's and may be None.
 
     The bundle is written beside `out_dir` and moved there when complete and checked against PyTorch; an older bundle is
-    replaced, any other content refused. Takes some 30 s and 1 GB of memory for LiteMedSAM. Returns the bundle's folder;
-    raises ExportError, leaving `out_dir` as it was.
+    replaced (and gets the name `kept`, where that is given), any other content refused. Takes some 30 s and 1 GB of
+    memory for LiteMedSAM. Returns the bundle's folder; raises ExportError, leaving `out_dir` as it was.
     """
     report: Progress = progress or (lambda _: None)
     chosen = None if family == recognition.AUTO else families.get(family)
@@ -178,7 +181,7 @@ def export(
             staged = work / "bundle"
             staged.mkdir()
             write_bundle(chosen, parts, staged, report, second)
-            replace_folder(staged, target)
+            replace_folder(staged, target, kept)
         finally:
             shutil.rmtree(work, ignore_errors=True)
     except OSError as error:

