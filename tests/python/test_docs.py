@@ -15,75 +15,63 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 import medsam_engine
 
 pytest.importorskip("typer", reason="typer comes with the extra [cli]")
-Image = pytest.importorskip("PIL.Image", reason="Pillow comes with the extra [cli]")
-sitk = pytest.importorskip("SimpleITK", reason="SimpleITK comes with the extra [medical]")
+pytest.importorskip("PIL.Image", reason="Pillow comes with the extra [cli]")
+pytest.importorskip("SimpleITK", reason="SimpleITK comes with the extra [medical]")
 pytest.importorskip("highdicom", reason="highdicom comes with the extra [medical]")
 
 from medsam_engine.cli.app import run
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "scripts"), str(Path(__file__).parent / "io")]
-from dicom_builder import straight, write_series
+sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests" / "guides")]
+import page_blocks
 from docs_links import OUTSIDE, pages, site_links, source_of
+from page_samples import make_samples, readme_names
 
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 RUN = ("README.md", "docs/guide_2d.md", "docs/guide_3d.md", "docs/guide_dicom.md")
+PYTHON = (*RUN, "docs/install.md")
 # Commands that take minutes or the network: only their words are checked here; tests/python/cli runs them.
 ONLY_WORDS = {"bench", "tune", "quantize", "fetch", "certify", "export", "half", "build-plan"}
 
 
-def blocks(page: str, language: str) -> list[str]:
-    found = BLOCK.findall((ROOT / page).read_text(encoding="utf-8"))
-    return [text for name, text in found if name == language]
+def code(page: str, language: str) -> list[str]:
+    found = page_blocks.blocks(ROOT / page)
+    return [block.text for block in found if block.language == language and block.not_run is None]
 
 
 def command_lines(page: str) -> list[list[str]]:
-    lines = "".join(blocks(page, "")).splitlines()
+    """The page's commands of medsam-engine, run or not."""
+    found = [block for block in page_blocks.blocks(ROOT / page) if block.is_shell]
+    lines = [command for block in found for command in block.commands()]
     # "medsam-engine plan 2" begins a plan's fingerprint (docs/gpu.md) and is no command.
-    return [line.split("#")[0].split()[1:] for line in lines if re.match(r"medsam-engine (?!plan \d)", line)]
+    return [line.split()[1:] for line in lines if re.match(r"medsam-engine (?!plan \d)", line)]
 
 
 @pytest.fixture
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the files that the pages name, and a small model for speed; the current one."""
     bundle = ROOT / "tests" / "data" / "tiny_bundle"
-    (tmp_path / "path" / "to").mkdir(parents=True)
-    (tmp_path / "path" / "to" / "bundle").symlink_to(bundle)
-    y, x = np.mgrid[:260, :360]
-    slice_ = (50 + 150 * (((x - 60) / 28) ** 2 + ((y - 45) / 23) ** 2 < 1)).astype(np.uint8)
-    Image.fromarray(slice_).save(tmp_path / "slice.png")
-    rng = np.random.default_rng(0)
-    scan = rng.integers(-200, 0, (42, 180, 200)).astype(np.int16)
-    scan[1:5, 20:70, 30:90] += 150
-    sitk.WriteImage(sitk.GetImageFromArray(scan), str(tmp_path / "scan.nii.gz"))
-    write_series(tmp_path / "series", scan[:6, :96, :128], straight(6, 2.0))
-    for folder in ("cases", "truth"):
-        (tmp_path / folder).mkdir()
-    np.savez(tmp_path / "cases" / "2DBox_a.npz", imgs=slice_, boxes=[[30, 20, 90, 70]])
-    np.savez(tmp_path / "truth" / "2DBox_a.npz", gts=(slice_ > 100).astype(np.uint8), spacing=[1.0, 1.0, 1.0])
+    make_samples(tmp_path, bundle)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MEDSAM_ENGINE_BUNDLE", str(bundle))
     monkeypatch.setenv("MEDSAM_ENGINE_CACHE", str(tmp_path / "cache"))
     return tmp_path
 
 
-@pytest.mark.parametrize("page", RUN)
+@pytest.mark.parametrize("page", PYTHON)
 @pytest.mark.usefixtures("workplace")
 def test_python_runs_word_for_word(page: str, capsys: pytest.CaptureFixture[str]) -> None:
-    names: dict[str, object] = {}
-    if page == "README.md":  # its names for what the reader has
-        image = np.asarray(Image.open("slice.png"))
-        boxes, volume = np.array([[30, 20, 90, 70]]), np.stack([image[:96, :128]] * 3)
-        names = {"image": image, "boxes": boxes, "volume": volume, "boxes_3d": np.array([[30, 20, 0, 90, 70, 2]])}
-    code = blocks(page, "python")
-    assert code, "no code on the page"
-    for number, block in enumerate(code):
+    names: dict[str, object] = readme_names() if page == "README.md" else {}
+    found = code(page, "python")
+    assert found, "no code on the page"
+    for number, block in enumerate(found):
         exec(compile(block, f"{page}, block {number}", "exec"), names)
-    assert np.any(np.asarray(names["labels"])), "nothing was segmented"
+    assert page == "docs/install.md" or np.any(np.asarray(names["labels"])), "nothing was segmented"
     if page == "docs/guide_3d.md":
         assert "volume: cancelled by the caller" in capsys.readouterr().out
 
@@ -107,6 +95,52 @@ def test_commands_and_options_exist(page: str, capsys: pytest.CaptureFixture[str
         said = capsys.readouterr().out
         for option in (word for word in words[1:] if word.startswith("--")):
             assert re.search(rf"{option}\b", said), f"{page}: {words[0]} has no {option}"
+
+
+@pytest.mark.parametrize("page", [source_of(page) for page in sorted(pages())])
+def test_every_block_can_be_read(page: str) -> None:
+    """By the shell, by Python; what is neither says what it is (text, cmake, cpp)."""
+    shell = shutil.which("bash")
+    assert shell
+    text = (ROOT / page).read_text(encoding="utf-8")
+    found = page_blocks.blocks(ROOT / page)
+    assert 2 * len(found) == len(re.findall(r"^ *```", text, re.MULTILINE)), "a fence is left open"
+    marks = re.findall(r"^ *<!-- not run: ", text, re.MULTILINE)
+    assert len(marks) == sum(block.not_run is not None for block in found), "a mark without its block"
+    for block in found:
+        if block.is_shell:
+            done = subprocess.run([shell, "-n", "-c", block.text], check=False, capture_output=True, text=True)
+            assert done.returncode == 0, f"{page}:{block.line}: {done.stderr}"
+        elif block.language == "python":
+            compile(block.text, f"{page}:{block.line}", "exec")
+        else:
+            assert block.language in {"text", "cmake", "cpp", "c", "json", "toml", "yaml"}, f"{page}:{block.line}"
+
+
+def test_marks_and_continued_lines_of_blocks(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# A\n\n<!-- not run: needs root -->\n```\nsudo a  # why\n```\n\n"
+        '1. b\n\n   ```sh\n   c \\\n     --d "#e"\n   # all of it\n   f\n   ```\n\n```text\nout\n```\n'
+    )
+    first, second, third = page_blocks.blocks(page)
+    assert (first.not_run, first.commands(), first.line) == ("needs root", ["sudo a"], 5)
+    assert (second.not_run, second.commands(), second.line) == (None, ['c --d "#e"', "f"], 11)
+    assert (third.is_shell, third.text) == (False, "out\n")
+
+
+def test_workflows_and_citation_are_what_their_readers_want() -> None:
+    for path in sorted((ROOT / ".github").rglob("*.yml")):
+        content = yaml.safe_load(path.read_text(encoding="ascii"))
+        assert content["jobs"], path
+        assert "never run" in path.read_text("ascii"), f"{path}: says that it has not been tried"
+    steps = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text("ascii"))["jobs"]["all"]["steps"]
+    assert steps[-1] == {"run": ".ci/run"}
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="ascii"))
+    assert citation["cff-version"] == "1.2.0"
+    for entry in (citation, *citation["references"]):
+        assert entry["title"]
+        assert all("family-names" in author or "name" in author for author in entry["authors"])
 
 
 @pytest.mark.parametrize("page", sorted(pages()))
@@ -191,9 +225,9 @@ def test_cpp_and_c_compile(page: str, language: str, tmp_path: Path) -> None:
     headers = ROOT / "cpp" / "include"
     version = (headers / "medsam" / "version.hpp.in").read_text(encoding="ascii")
     (tmp_path / "medsam" / "version.hpp").write_text(re.sub(r"@\w+@", "0", version), encoding="ascii")
-    code = blocks(page, language)
-    assert code
-    for block in code:
+    found = code(page, language)
+    assert found
+    for block in found:
         lines = block.splitlines()
         includes = [line for line in lines if line.startswith("#include")]
         body = [line for line in lines if not line.startswith("#include")]
