@@ -18,7 +18,7 @@ def build_plan(
         Path | None, typer.Option(help="Folder for the plans; by default the cache folder of the engine.")
     ] = None,
 ) -> None:
-    """Compile a bundle ahead of time with TensorRT for RTX (needs that package, but no GPU)."""
+    """Compile a bundle ahead of time with TensorRT for RTX (needs the extra [cuda], but no GPU)."""
     check_output_folder("--cache-dir", cache_dir, [])  # plans are named by their hash: nothing is replaced
     from medsam_engine_tools import plans
     from medsam_engine_tools.errors import ExportError

@@ -88,7 +88,7 @@ def test_missing_folders_and_libraries(
     assert "no such folder" in capsys.readouterr().err
     monkeypatch.setitem(__import__("sys").modules, "surface_distance", None)
     assert run(folders) == 2
-    assert "medsam-engine[eval]" in capsys.readouterr().err
+    assert "pip install surface-distance==0.1" in capsys.readouterr().err
 
 
 def test_times_of_a_run(tmp_path: Path) -> None:
