@@ -5,7 +5,6 @@ A folder goes through the same C++ as the program medsam-npz.
 """
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +14,19 @@ import typer
 from medsam_engine import Engine, FolderReport, FolderRun, ModelError, find_bundle
 from medsam_engine.cli.cases.table_command import TableOptions, run_table
 from medsam_engine.cli.input_options import MaxBytes
+from medsam_engine.cli.json_output import Json, engine_object, print_json
+from medsam_engine.cli.model_options import (
+    Bundle,
+    Device,
+    Precision,
+    Profile,
+    Threads,
+    TrustCertificates,
+    certificate_in_force,
+    chosen_precision,
+    precision_note,
+)
+from medsam_engine.cli.run_json import ended_content
 from medsam_engine.cli.run_screen import RunScreen
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.output_check import check_outputs
@@ -46,13 +58,39 @@ class _FolderOptions:
     times: bool
 
 
-def _run_folder(
-    options: _FolderOptions, bundle: Path | None, make_engine: Callable[[], Engine], screen: RunScreen
-) -> bool:
+@dataclass
+class _Model:
+    """What was asked for of the model, and its engine once it is loaded."""
+
+    bundle: Path | None
+    profile: str
+    precision: str
+    trust_certificates: bool
+    device: str
+    threads: int
+    cache_dir: Path | None
+    engine: Engine | None = None
+
+    def load(self, screen: RunScreen) -> Engine:
+        """Loads it, with a line on its precision. Error: it cannot be loaded."""
+        self.engine = Engine(
+            find_bundle(self.bundle),
+            device=self.device,
+            precision=self.precision,
+            trust_bundle_certificates=self.trust_certificates,
+            threads=self.threads,
+            profile=self.profile,
+            cache_dir=self.cache_dir,
+        )
+        screen.note(precision_note(self.engine.info, self.precision))
+        return self.engine
+
+
+def _run_folder(options: _FolderOptions, model: _Model, screen: RunScreen) -> bool:
     """Whether all cases were done and the table of times was written."""
     started = time.perf_counter()
     try:
-        also_read = [find_bundle(bundle)]
+        also_read = [find_bundle(model.bundle)]
     except ModelError:
         also_read = []  # where every answer is there, none is needed
     if options.cases.is_dir():
@@ -69,7 +107,7 @@ def _run_folder(
     listed = time.perf_counter()
     engine = None
     if run.pending:
-        engine = make_engine()
+        engine = model.load(screen)
         about = engine.info
         tuned = " (tuned)" if about.tuned else ""
         screen.note(
@@ -134,16 +172,12 @@ def run_cases(
     preview_folder: Annotated[
         Path | None, typer.Option(help="Folder of pictures of the results of a table's cases, PNG; made if absent.")
     ] = None,
-    bundle: Annotated[
-        Path | None, typer.Option(help="Model folder; else $MEDSAM_ENGINE_BUNDLE, else the one that was fetched.")
-    ] = None,
-    profile: Annotated[str, typer.Option(help="clinical, or the rules of a published system.")] = "clinical",
-    precision: Annotated[str, typer.Option(help="f32, bf16, f16, int8 or auto, as the bundle allows.")] = "f32",
-    trust_certificates: Annotated[
-        bool, typer.Option("--trust-certificates", help="Take the bundle's own word for the certificates it has.")
-    ] = False,
-    device: Annotated[str, typer.Option(help="Inference device.")] = "CPU",
-    threads: Annotated[int, typer.Option(help="Inference threads; 0 = all cores.")] = 0,
+    bundle: Bundle = None,
+    profile: Profile = "clinical",
+    precision: Precision = None,
+    trust_certificates: TrustCertificates = False,
+    device: Device = "CPU",
+    threads: Threads = 0,
     max_bytes: MaxBytes = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Do finished cases again.")] = False,
     csv: Annotated[Path | None, typer.Option(help="Table of times to write.")] = None,
@@ -158,6 +192,7 @@ def run_cases(
     ] = None,
     times: Annotated[bool, typer.Option("--times", help="Print how long each phase of the start took.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Segment the files of a table, or every NPZ case of a folder: medsam-engine run cases.csv answers.
 
@@ -166,16 +201,9 @@ def run_cases(
     source, target = _places(cases, cases_option, input_folder, answers, output_folder)
     screen = RunScreen(quiet)
 
-    def make_engine() -> Engine:
-        return Engine(
-            find_bundle(bundle),
-            device=device,
-            precision=precision,
-            trust_bundle_certificates=trust_certificates,
-            threads=threads,
-            profile=profile,
-            cache_dir=cache_dir,
-        )
+    model = _Model(
+        bundle, profile, chosen_precision(precision, profile), trust_certificates, device, threads, cache_dir
+    )
 
     only_table = {
         "--format": output_format,
@@ -187,7 +215,7 @@ def run_cases(
     if input_folder is not None or source.is_dir():
         _refuse([name for name, value in only_table.items() if value], "a folder of NPZ cases", "a table of cases")
         folder = _FolderOptions(source, target, overwrite, csv, modality, max_bytes, times)
-        whole = _run_folder(folder, bundle, make_engine, screen)
+        whole = _run_folder(folder, model, screen)
     else:
         _refuse(["--times"] if times else [], "a table of cases", "a folder of NPZ cases")
         options = TableOptions(
@@ -203,7 +231,11 @@ def run_cases(
             objects=objects,
             previews=preview_folder,
         )
-        whole = run_table(options, find_bundle(bundle), make_engine, screen) == 0
+        whole = run_table(options, find_bundle(bundle), lambda: model.load(screen), screen) == 0
+    if as_json:
+        about = None if model.engine is None else model.engine.info
+        ran = {} if about is None else engine_object(about, certificate_in_force(about))
+        print_json("run", {"input": source, "answers": target, **ran, **ended_content(screen.ended)})
     if not whole:
         raise typer.Exit(SOME_FAILED)
 

@@ -34,6 +34,18 @@ class EndedCase(Protocol):
     def empty_objects(self) -> int:
         """Those of them in which nothing was found."""
 
+    @property
+    def read_s(self) -> float:
+        """Seconds of reading."""
+
+    @property
+    def segment_s(self) -> float:
+        """Seconds of segmenting."""
+
+    @property
+    def write_s(self) -> float:
+        """Seconds of writing."""
+
 
 class RunScreen:
     """A bar where standard error is a terminal, a line for each failure, a summary; only failures when quiet."""
@@ -41,6 +53,7 @@ class RunScreen:
     def __init__(self, quiet: bool) -> None:
         self._console = Console(stderr=True)
         self._quiet = quiet
+        self.ended: list[EndedCase] = []
         self._counts = {"done": 0, "skipped": 0, "failed": 0}
         self._started = time.perf_counter()
         self.bar = Progress(
@@ -72,6 +85,7 @@ class RunScreen:
 
     def finished(self, report: EndedCase) -> None:
         """A case has ended: a line if it failed or found nothing."""
+        self.ended.append(report)
         self._counts[report.status] += 1
         if report.status == "failed":
             self.complain(f"{report.name}: {report.message}")

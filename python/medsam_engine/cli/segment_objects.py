@@ -67,7 +67,7 @@ def _label_image(engine: Engine, pixels: NDArray[np.generic], asked: Prompts, st
         embedding = engine.encode(pixels)
     with steps.step("decode prompts"):
         if not points[0]:
-            return _relabelled(engine.segment_objects(embedding, prompts.boxes), prompts)
+            return relabelled(engine.segment_objects(embedding, prompts.boxes), prompts)
         prediction = engine.predict(
             embedding,
             box=prompts.boxes[0] if len(prompts.boxes) else None,
@@ -90,8 +90,9 @@ def _label_volume(
             prompts.boxes,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
-    return _relabelled(found, prompts)
+    return relabelled(found, prompts)
 
 
-def _relabelled(found: Segmentation, prompts: LabelledBoxes) -> FoundObjects:
+def relabelled(found: Segmentation, prompts: LabelledBoxes) -> FoundObjects:
+    """The engine's objects, 1 to N, under the labels of their boxes."""
     return FoundObjects(prompts.relabelled(found.labels), np.array([o.iou for o in found.objects], np.float64))

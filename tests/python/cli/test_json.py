@@ -204,3 +204,35 @@ def test_values_that_json_has_not() -> None:
     text = json_text("x", content)
     assert "\x1b" not in text
     assert json.loads(text)["path"] == "a\x1b[31m"
+
+
+def test_run_of_a_table(scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from case_scans import table_of
+
+    table = table_of(scans, "scans/mr.nii.gz,liver,4,5,1,20,19,3", "scans/absent.nii.gz,,4,5,1,20,19,3")
+    content = printed(["run", str(table), str(tmp_path / "out"), "--bundle", str(TINY)], capsys, status=1)
+    assert (content["done"], content["skipped"], content["failed"]) == (1, 0, 1)
+    assert content["profile"] == "clinical"
+    done, failed = content["cases"]
+    assert (done["case"], done["status"], done["message"]) == ("scans/mr.nii.gz", "done", None)
+    (found,) = done["objects"]
+    labels, source = medsam_engine.io.read_labels(Path(done["output"]))
+    assert found["voxels"] == int((labels == 1).sum())
+    assert found["volume_mm3"] == pytest.approx(found["voxels"] * math.prod(source.spacing))
+    assert (found["label"], found["name"]) == (1, "liver")
+    assert (failed["status"], failed["objects"]) == ("failed", [])
+    assert "absent.nii.gz" in failed["message"]
+    again = printed(["run", str(table), str(tmp_path / "out"), "--bundle", str(TINY)], capsys, status=1)
+    assert again["cases"][0]["objects"] == [found]
+    assert again["skipped"] == 1
+
+
+def test_run_of_a_folder(tmp_path: Path, image: NDArray[np.uint8], capsys: pytest.CaptureFixture[str]) -> None:
+    cases = tmp_path / "cases"
+    cases.mkdir()
+    np.savez(cases / "2DBox_a.npz", imgs=image, boxes=np.array([[4, 5, 30, 30]]))
+    content = printed(["run", "-i", str(cases), "-o", str(tmp_path / "out"), "--bundle", str(TINY)], capsys)
+    assert (content["done"], content["failed"]) == (1, 0)
+    (case,) = content["cases"]
+    assert (case["case"], case["boxes"], case["status"]) == ("2DBox_a.npz", 1, "done")
+    assert "objects" not in case

@@ -245,3 +245,20 @@ def test_ctrl_c_drops_the_case_at_work_and_a_new_run_goes_on(scans: Path, tmp_pa
     table_of(scans, ROWS[1], ROWS[2])
     result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
     assert "1 case done, 1 skipped, 0 failed" in result.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("options", "asked"), [([], "auto"), (["--profile", "litemedsam"], "f32"), (["--precision", "f32"], "f32")]
+)
+def test_the_clinical_profile_runs_what_is_certified(
+    scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], asked: str
+) -> None:
+    precisions = []
+
+    def engine(*arguments: object, **settings: object) -> Engine:
+        precisions.append(settings["precision"])
+        return Engine(*arguments, **settings)
+
+    monkeypatch.setattr("medsam_engine.cli.run.Engine", engine)
+    assert run(["run", str(table_of(scans)), str(tmp_path / "out"), *options]) == 0
+    assert precisions == [asked]

@@ -6,11 +6,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from medsam_engine import Engine
+from medsam_engine import Engine, Segmentation
 
 pytest.importorskip("PIL", reason="Pillow comes with the extra [cli]")
 pytest.importorskip("typer", reason="typer comes with the extra [cli]")
@@ -128,13 +126,13 @@ def test_an_unfinished_answer_is_made_again(scans: Path, tmp_path: Path, errors:
 def test_a_file_that_changes_meanwhile_gets_no_answer(
     scans: Path, tmp_path: Path, only_error: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = Engine.segment_volume
+    original = Engine.segment_volume_objects
 
-    def segment_volume(self: Engine, *arguments: object, **options: object) -> NDArray[np.generic]:
+    def segment_volume_objects(self: Engine, *arguments: object, **options: object) -> Segmentation:
         write_volume(scans / "mr.nii.gz", seed=6)
         return original(self, *arguments, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Engine, "segment_volume", segment_volume)
+    monkeypatch.setattr(Engine, "segment_volume_objects", segment_volume_objects)
     assert run(["run", str(table_of(scans, ROWS[0])), str(tmp_path / "out"), "-q"]) == 1
     assert "it changed while it was segmented" in only_error()
     assert not list((tmp_path / "out" / "scans").iterdir())

@@ -24,12 +24,20 @@ _PART = 1 << 20
 
 @dataclass(frozen=True)
 class Measured:
-    """An object of a finished answer: its label and name, its pixels or voxels, and their ml (None: not known)."""
+    """An object of a finished answer.
+
+    Attributes:
+        label, name: its number in the label map, and the structure's name, "" when the table has none.
+        voxels: its voxels, of an image its pixels.
+        ml: their volume; None where the spacing is not known, and of images.
+        iou: the model's own estimate of the IoU of the mask with the object; None where nothing was found.
+    """
 
     label: int
     name: str
     voxels: int
     ml: float | None
+    iou: float | None
 
 
 def file_digest(path: Path) -> str:
@@ -92,7 +100,7 @@ def finished_objects(answer: Path, made_of: Mapping[str, Any], content: Callable
     if record.get("answer_sha256") != file_digest(answer):
         raise InvalidArgument(f"answer: got {answer}, which was changed after it was written; {remedy}")
     try:
-        return [Measured(int(o["label"]), str(o["name"]), int(o["voxels"]), _ml(o["ml"])) for o in record["objects"]]
+        return [_measured(entry) for entry in record["objects"]]
     except (KeyError, TypeError, ValueError, OverflowError):
         raise InvalidArgument(
             f"answer: got {record_path(answer)}, expected a record of this command; {remedy}"
@@ -107,7 +115,12 @@ def _differing(earlier: object, made_of: Mapping[str, Any]) -> list[str]:
     return [name for name in {**now, **earlier} if earlier.get(name) != now.get(name)]
 
 
-def _ml(value: object) -> float | None:
+def _measured(entry: Mapping[str, Any]) -> Measured:
+    ml, iou = _number(entry["ml"]), _number(entry["iou"])
+    return Measured(int(entry["label"]), str(entry["name"]), int(entry["voxels"]), ml, iou)
+
+
+def _number(value: object) -> float | None:
     return None if value is None else float(str(value))
 
 

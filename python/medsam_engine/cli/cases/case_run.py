@@ -93,14 +93,14 @@ class CaseRun:
             self._screen.note(f"{files.case.file}: {note}")
         started = time.perf_counter()
         count = len(self._cases)
-        labels = segment_case(
+        found = segment_case(
             self._engine, read, lambda done, total: self._screen.progress(index, count, files.case.file, done, total)
         )
         end.segment_s = time.perf_counter() - started
-        end.slices = len(labels) if labels.ndim == 3 else 1
+        end.slices = len(found.labels) if found.labels.ndim == 3 else 1
         started = time.perf_counter()
         with self._files:
-            end.measured = write_case(files.case, files.answer, files.preview, read, labels, end.segment_s)
+            end.measured = write_case(files.case, files.answer, files.preview, read, found, end.segment_s)
         end.write_s = time.perf_counter() - started
         end.empty_objects = sum(measured.voxels == 0 for measured in end.measured)
         end.status = "done"

@@ -13,7 +13,7 @@ from medsam_engine.printable import csv_cell
 # As a folder of NPZ cases has them (cpp/src/npz).
 _CASE_COLUMNS = ("case", "status", "objects", "slices", "read_s", "segment_s", "write_s", "total_s", "empty_objects",
                  "message")  # fmt: skip
-_OBJECT_COLUMNS = ("file", "answer", "label", "name", "voxels", "ml")
+_OBJECT_COLUMNS = ("file", "answer", "label", "name", "voxels", "ml", "iou_estimate")
 
 
 @dataclass
@@ -94,7 +94,9 @@ class ResultTables:
         sizes = [end.objects, end.slices]
         self._cases.add([[csv_cell(end.name), end.status, *sizes, *times, end.empty_objects, csv_cell(end.message)]])
         place = [csv_cell(end.name), csv_cell(end.answer)]
-        self._objects.add([[*place, m.label, csv_cell(m.name), m.voxels, _number(m.ml)] for m in end.measured])
+        self._objects.add(
+            [[*place, m.label, csv_cell(m.name), m.voxels, _number(m.ml), _number(m.iou)] for m in end.measured]
+        )
 
     def close(self) -> None:
         """After the last case."""

@@ -2,6 +2,7 @@
 """One case: read, shown through its window, segmented and written, with the same parts as `medsam-engine segment`."""
 
 import hashlib
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from medsam_engine import Engine, io
 from medsam_engine.cli.cases import answer_record
@@ -17,6 +17,7 @@ from medsam_engine.cli.cases.answer_paths import record_path
 from medsam_engine.cli.cases.answer_record import Measured, file_digest
 from medsam_engine.cli.cases.case_table import Case
 from medsam_engine.cli.prepared_image import engine_modality, prepared_image
+from medsam_engine.cli.segment_objects import FoundObjects, relabelled
 from medsam_engine.cli.segment_picture import result_picture
 from medsam_engine.cli.segment_prompts import BoxOptions, LabelledBoxes, resolve_boxes
 from medsam_engine.errors import Error, InvalidArgument
@@ -149,23 +150,23 @@ def boxes_of(case: Case, image: io.MedicalImage, table: str) -> LabelledBoxes:
     return LabelledBoxes(np.vstack(boxes), labels, names, named=any(row.name for row in case.objects))
 
 
-def segment_case(engine: Engine, read: ReadCase, progress: Callable[[int, int], object]) -> NDArray[np.generic]:
-    """The label map (H, W) or (D, H, W) of a case that is not finished; `progress` gets slices done and in all."""
+def segment_case(engine: Engine, read: ReadCase, progress: Callable[[int, int], object]) -> FoundObjects:
+    """The objects of a case that is not finished; `progress` gets slices done and in all."""
     assert read.source is not None
     assert read.prompts is not None
     assert read.shown is not None
     depth = read.source.grid[0]
     modality = engine_modality(read.made_of["modality"], read.source)
     if not read.source.is_volume:
-        labels = engine.segment(read.shown.slices(range(depth)), read.prompts.boxes, modality=modality)
+        found = engine.segment_objects(read.shown.slices(range(depth)), read.prompts.boxes, modality=modality)
     else:
         pixels = read.shown.slices(read.prompts.reached(depth))
-        labels = engine.segment_volume(pixels, read.prompts.boxes, progress=progress, modality=modality)
-    return read.prompts.relabelled(labels)
+        found = engine.segment_volume_objects(pixels, read.prompts.boxes, progress=progress, modality=modality)
+    return relabelled(found, read.prompts)
 
 
 def write_case(
-    case: Case, answer: Path, preview: Path | None, read: ReadCase, labels: NDArray[np.generic], segment_s: float
+    case: Case, answer: Path, preview: Path | None, read: ReadCase, found: FoundObjects, segment_s: float
 ) -> list[Measured]:
     """Writes the answer of a case, its record and its preview, and counts what was found.
 
@@ -179,7 +180,8 @@ def write_case(
             f"image: got {case.path}, expected a file that stays as it is; it changed while it was segmented, and "
             "nothing was written: run again"
         )
-    objects = _measured(labels, case, read.source)
+    labels = found.labels
+    objects = _measured(found, case, read.source)
     answer_record.begin(answer, read.made_of)
     io.write(answer, labels, read.source, names=read.prompts.written_names)
     if preview is not None:
@@ -192,14 +194,19 @@ def write_case(
     return objects
 
 
-def _measured(labels: NDArray[np.generic], case: Case, source: io.MedicalImage) -> list[Measured]:
+def _measured(found: FoundObjects, case: Case, source: io.MedicalImage) -> list[Measured]:
     counts: dict[int, int] = {}
+    labels = found.labels
     for part in labels if labels.ndim == 3 else [labels]:  # slice by slice: a volume's labels are large
         for value, count in zip(*np.unique(part, return_counts=True), strict=True):
             counts[int(value)] = counts.get(int(value), 0) + int(count)
     each = float(np.prod(source.spacing)) / 1000 if source.is_volume and source.grid[0] > 1 and source.spaced else None
-    found = [(row, counts.get(row.label, 0)) for row in case.objects]
-    return [Measured(row.label, row.name, count, None if each is None else count * each) for row, count in found]
+    objects = []
+    for row, iou in zip(case.objects, found.iou, strict=True):
+        count = counts.get(row.label, 0)
+        ml = None if each is None else count * each
+        objects.append(Measured(row.label, row.name, count, ml, None if math.isnan(iou) else float(iou)))
+    return objects
 
 
 def _digest(path: Path, files: Sequence[Path]) -> str:
