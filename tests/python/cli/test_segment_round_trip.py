@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from engine_stand_in import EngineStandIn
 from numpy.typing import NDArray
 
 from medsam_engine import io
@@ -24,11 +25,8 @@ from label_objects import contour, frames_of, in_mm, rtstruct_dataset, saved, se
 from medsam_engine.cli.app import run
 
 
-class Filler:
+class Filler(EngineStandIn):
     """Stands in for Engine: every box is its own mask."""
-
-    def __init__(self, *_: object, **__: object) -> None:
-        pass
 
     def segment_volume(
         self, volume: NDArray[np.generic], boxes: NDArray[np.float64], progress: Callable[[int, int], object]
@@ -165,7 +163,7 @@ def test_nothing_of_the_libraries_reaches_the_terminal(tmp_path: Path) -> None:
     """In a process of its own, with Python's own filters of warnings and the command's handlers of logs."""
     script = f"""
 import sys, warnings
-sys.path.insert(0, {str(Path(__file__).parents[1] / "io")!r})
+sys.path[:0] = [{str(Path(__file__).parents[1] / "io")!r}, {str(Path(__file__).parents[1])!r}]
 import numpy as np
 from pathlib import Path
 from dicom_builder import straight, write_series

@@ -187,7 +187,7 @@ def test_another_bundle_in_its_place_is_kept_and_said(
     lines: list[str] = []
     for kept in ("bundle.older", "bundle.older-2"):
         fetch("litemedsam", fetched, lines.append)
-        assert lines[-1].startswith("kept the bundle that was there (litemedsam, medsam-engine-tools ")
+        assert lines[-1].startswith("kept the bundle that was there (litemedsam, medsam_engine_tools ")
         assert lines[-1].endswith(f"as {fetched.with_name(kept)}; remove it if you do not need it")
         assert fetched.is_dir()
     assert {path.name: path.read_bytes() for path in fetched.with_name("bundle.older").iterdir()} == before
