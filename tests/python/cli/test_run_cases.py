@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -255,7 +256,7 @@ def test_the_clinical_profile_runs_what_is_certified(
 ) -> None:
     precisions = []
 
-    def engine(*arguments: object, **settings: object) -> Engine:
+    def engine(*arguments: Any, **settings: Any) -> Engine:
         precisions.append(settings["precision"])
         return Engine(*arguments, **settings)
 

@@ -25,7 +25,7 @@ from label_objects import contour, frames_of, in_mm, rtstruct_dataset, saved, se
 from medsam_engine.cli.app import run
 
 
-class Filler(EngineStandIn):
+class Filler(EngineStandIn):  # type: ignore[misc]  # imported from the tests' own folder
     """Stands in for Engine: every box is its own mask."""
 
     def segment_volume(
