@@ -112,8 +112,8 @@ class OpenVinoModel final : public CompiledModel {
 // by the time static destructors run. Unsupported in a child that was forked after it was made: oneTBB's threads do not
 // exist there, and waiting for them may never end (seen where the parent's last engine had been destroyed).
 ov::Core& core() {
-  static const pid_t owner = ::getpid();
-  if (::getpid() != owner) {
+  static const pid_t kOwner = ::getpid();
+  if (::getpid() != kOwner) {
     throw Unsupported(
         "engine: OpenVINO was used before this process was forked, and its threads do not exist here; start processes "
         "with the spawn method, or create no Engine before the fork");

@@ -19,7 +19,7 @@ std::string usual_spelling(const std::string& device) {
   std::string lower = device, upper = device;
   for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   for (char& c : upper) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-  return lower.rfind("cuda", 0) == 0 ? lower : upper;
+  return lower.starts_with("cuda") ? lower : upper;
 }
 
 }  // namespace
