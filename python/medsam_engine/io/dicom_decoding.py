@@ -65,6 +65,10 @@ def decoded_frames(dataset: Any, path: Path, limit: ByteLimit) -> Iterator[NDArr
         # Packed bits become bytes, of one frame at a time.
         plane = int(dataset.Rows) * int(dataset.Columns)
         limit.check(plane, f"a frame of {dataset.Columns}x{dataset.Rows} pixels", path)
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if dataset.BitsAllocated == 1 and not syntax.is_encapsulated and syntax.is_little_endian:
+        yield from _packed_frames(dataset, frames, path)
+        return
     count = 0
     with _decoding(dataset, path), quiet_dicom():
         source = pixels.iter_pixels(native(dataset, path), raw=True, decoding_plugin=plugin_for(dataset))
@@ -77,6 +81,26 @@ def decoded_frames(dataset: Any, path: Path, limit: ByteLimit) -> Iterator[NDArr
         yield frame
     if count != frames:
         raise InvalidArgument(f"image: got {count} frames of {frames} in {path}, expected all; the file is damaged")
+
+
+def _packed_frames(dataset: Any, frames: int, path: Path) -> Iterator[NDArray[np.generic]]:
+    """Frames of one bit per pixel, which follow each other without a gap (PS3.5 8.1.1).
+
+    pydicom 3.0.2 reads too few bytes of a frame that begins within a byte, and then refuses it.
+    """
+    rows, columns = int(dataset.Rows), int(dataset.Columns)
+    plane = rows * columns
+    content = np.frombuffer(dataset.get("PixelData") or b"", np.uint8)
+    needed = (frames * plane + 7) // 8
+    if len(content) < needed:
+        raise InvalidArgument(
+            f"image: got {len(content)} bytes of pixels in {path}, expected {needed} for {frames} frames of "
+            f"{columns}x{rows} bits; the file is damaged"
+        )
+    for frame in range(frames):
+        start, end = frame * plane, (frame + 1) * plane
+        bits = np.unpackbits(content[start // 8 : (end + 7) // 8], bitorder="little")
+        yield bits[start % 8 : start % 8 + plane].reshape(rows, columns)
 
 
 @contextmanager

@@ -35,7 +35,7 @@ def seg_bytes(
 
     Raises:
         InvalidArgument: the reference is no DICOM image, there is no label at all, or its files are gone.
-        Unsupported: the images lack what a SEG must refer to; highdicom is not installed.
+        Unsupported: the images lack what a SEG must refer to, or have fewer than 8 pixels; highdicom is not installed.
     """
     source = reference.source
     if not isinstance(source, DicomSource):
@@ -48,6 +48,11 @@ def seg_bytes(
         raise InvalidArgument(
             "labels: got none above 0, expected at least one object in a DICOM SEG; "
             "choose another format for an empty mask"
+        )
+    if labels.shape[-1] * labels.shape[-2] < 8:  # highdicom 0.28 pads each of these frames to a whole byte
+        raise Unsupported(
+            f"output: got slices of {labels.shape[-1]}x{labels.shape[-2]} pixels in {reference.path}, expected at "
+            "least 8 pixels for a DICOM SEG; choose .nii.gz or .nrrd"
         )
     seg = require("highdicom", "writing a DICOM SEG").seg
     datasets = source_headers(source.files, reference.path)

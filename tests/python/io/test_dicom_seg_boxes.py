@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from medsam_engine import InvalidArgument, io
+from medsam_engine import InvalidArgument, Unsupported, io
 from medsam_engine.boxes import boxes_from_labels
+from medsam_engine.io.byte_limit import ByteLimit
+from medsam_engine.io.dicom_decoding import decoded_frames
 
 pydicom = pytest.importorskip("pydicom", reason="pydicom comes with the extra [medical]")
 hd = pytest.importorskip("highdicom", reason="highdicom comes with the extra [medical]")
@@ -105,6 +107,42 @@ def test_highdicoms(tmp_path: Path, series: io.MedicalImage, labels: NDArray[np.
     found = io.read_boxes(tmp_path / "a.dcm", series)
     check(found, labels, ("organ 1", "organ 2", "organ 3"))
     assert bool(found.notes) == (kind == "FRACTIONAL")
+
+
+@pytest.mark.parametrize("size", [(11, 13), (5, 7), (12, 9), (1, 3)])
+@pytest.mark.parametrize("ours", [True, False])
+def test_frames_that_begin_within_a_byte(tmp_path: Path, size: tuple[int, int], ours: bool) -> None:
+    """Frames of one bit per pixel follow each other without a gap (PS3.5 8.1.1): most begin at none of the bytes."""
+    write_series(tmp_path / "s", np.zeros((6, *size), np.int16), straight(6, 2.5, normal(OBLIQUE)), normal(OBLIQUE))
+    series = io.read(tmp_path / "s")
+    labels = np.random.default_rng(1).integers(0, 4, (6, *size)).astype(np.uint8)
+    labels[:, 0, :] = [[k % 3 + 1] * size[1] for k in range(6)]
+    if ours and size[0] * size[1] < 8:  # highdicom would pad each frame
+        with pytest.raises(Unsupported, match=r"got slices of 3x1 pixels .*expected at least 8"):
+            io.write(tmp_path / "a.dcm", labels, series)
+        return
+    if ours:
+        io.write(tmp_path / "a.dcm", labels, series)
+    else:
+        saved(tmp_path / "a.dcm", seg_dataset(series, frames_of(labels)))
+    check(
+        io.read_boxes(tmp_path / "a.dcm", series),
+        labels,
+        tuple(f"{'label' if ours else 'organ'} {k}" for k in (1, 2, 3)),
+    )
+
+
+def test_packed_frames_are_read_as_they_are_and_whole(tmp_path: Path) -> None:
+    size = (11, 13)
+    write_series(tmp_path / "s", np.zeros((6, *size), np.int16), straight(6, 2.5, normal(OBLIQUE)), normal(OBLIQUE))
+    series = io.read(tmp_path / "s")
+    stack = np.random.default_rng(2).integers(0, 2, (6, *size)).astype(np.uint8)
+    made = seg_dataset(series, [(1, k, part) for k, part in enumerate(stack)])
+    read = [frame.copy() for frame in decoded_frames(made, tmp_path / "a.dcm", ByteLimit.of(None))]
+    np.testing.assert_array_equal(np.array(read), stack)
+    made.PixelData = made.PixelData[:-2]
+    with pytest.raises(InvalidArgument, match=r"got 106 bytes of pixels .*expected 108 for 6 frames of 13x11"):
+        io.read_boxes(saved(tmp_path / "b.dcm", made), series)
 
 
 def test_frames_in_any_order_and_overlapping_segments(
