@@ -14,8 +14,9 @@ from medsam_engine.io.dicom_tags import functional_groups
 from medsam_engine.io.quiet_dicom import quiet_dicom
 
 # Type 1: a SEG cannot refer to the images without them.
-_NEEDED = ("SOPInstanceUID", "SOPClassUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
-_NEEDED_WITH_POSITION = ("ImageOrientationPatient", "PixelSpacing")
+_NEEDED = ("SOPInstanceUID", "SOPClassUID", "StudyInstanceUID", "SeriesInstanceUID")
+# X-rays, photographs and most ultrasound images lie nowhere in space: a SEG of theirs has no frame of reference either.
+_NEEDED_WITH_POSITION = ("FrameOfReferenceUID", "ImageOrientationPatient", "PixelSpacing")
 # Type 2: they may be empty, but must be there. The pattern is what a value must look like to be taken over.
 _MAY_BE_EMPTY = {
     "PatientID": "", "PatientName": "", "PatientBirthDate": r"\d{8}", "PatientSex": "[MFO]", "StudyID": "",
@@ -55,6 +56,8 @@ def _fit(dataset: Any) -> Any:
         value = str(dataset.get(name) or "").strip()
         if not value or (pattern and not (re.fullmatch(pattern, value) and _is_convertible(name, value))):
             setattr(dataset, name, "")
+    if "FrameOfReferenceUID" in dataset and not dataset.FrameOfReferenceUID:
+        del dataset.FrameOfReferenceUID  # highdicom would copy the empty one
     for holder in (dataset, *(measures for group in functional_groups(dataset, 0)
                               for measures in group.get("PixelMeasuresSequence") or [])):  # fmt: skip
         if "SpacingBetweenSlices" in holder:

@@ -13,6 +13,7 @@ pydicom = pytest.importorskip("pydicom", reason="pydicom comes with the extra [m
 hd = pytest.importorskip("highdicom", reason="highdicom comes with the extra [medical]")
 from dicom_builder import slice_dataset, straight, write_series
 from pydicom.dataelem import RawDataElement
+from pydicom.uid import ComputedRadiographyImageStorage, UltrasoundImageStorage
 
 TYPE_2 = (
     "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyID", "StudyDate", "StudyTime",
@@ -91,6 +92,32 @@ def test_text_that_an_anonymiser_left(tmp_path: Path, name: str, text: bytes) ->
 def test_an_image_that_does_not_lie_in_space(tmp_path: Path) -> None:
     absent = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
     written(tmp_path, a_slice(Modality="DX", **dict.fromkeys(absent)))
+
+
+@pytest.mark.parametrize("form", ["", None])
+@pytest.mark.parametrize("colored", [False, True])
+def test_an_image_without_a_frame_of_reference(tmp_path: Path, form: str | None, colored: bool) -> None:
+    """X-rays and ultrasound images have none unless they lie in space, and neither has their SEG (PS3.3 A.51.3)."""
+    tags: dict[str, Any] = dict.fromkeys(("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"))
+    if colored:
+        pixels = np.zeros((20, 30, 3), np.uint8)
+        tags |= {"SOPClassUID": UltrasoundImageStorage, "Modality": "US", "SamplesPerPixel": 3}
+        tags |= {"PhotometricInterpretation": "RGB", "PlanarConfiguration": 0}
+        tags |= dict.fromkeys(("RescaleSlope", "RescaleIntercept"))
+    else:
+        pixels = np.zeros((20, 30), np.uint16)
+        tags |= {"SOPClassUID": ComputedRadiographyImageStorage, "Modality": "CR"}
+    dataset = slice_dataset(pixels, **tags)
+    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    del dataset.FrameOfReferenceUID
+    if form is not None:
+        dataset.FrameOfReferenceUID = form
+    seg = written(tmp_path, dataset)
+    assert "FrameOfReferenceUID" not in seg
+    source = io.read(tmp_path / "a.dcm")
+    found = io.read_boxes(tmp_path / "seg.dcm", source)
+    np.testing.assert_array_equal(found.boxes, [[4, 3, 6, 8]])
+    assert found.notes == ()
 
 
 @pytest.mark.parametrize("name", ["StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "PixelSpacing"])
