@@ -106,6 +106,7 @@ def main() -> None:
             f"\nThe model is in {bundle}, where the command and find_bundle() look for it.\n"
             "Next, with an image of yours:\n"
             "  source .venv/bin/activate\n"
+            "  medsam-engine view image.png -o axes.png   # with axes, to read the corners of a box off\n"
             f"  medsam-engine segment image.png --box {box} -o mask.png --overlay overlay.png"
         )
 

@@ -28,9 +28,11 @@ medsam-engine view scan.nii.gz --slice 25 --box 120,80,10,190,160,40 -o slice.pn
 """
 _RUN_EXAMPLES = """Examples:
 
-medsam-engine run -i cases -o answers
+medsam-engine run cases.csv answers --objects sizes.csv --preview-folder pictures
 
-medsam-engine run -i cases -o answers --profile litemedsam --csv times.csv
+medsam-engine run npz_folder answers
+
+medsam-engine run npz_folder answers --profile litemedsam --csv times.csv
 """
 _EXPORT_EXAMPLE = "Example: medsam-engine export litemedsam --checkpoint lite_medsam.pth --out my_bundle"
 _CERTIFY_EXAMPLE = "Example: medsam-engine certify my_bundle --images cases --encoder bf16_mixed --decoder bf16"

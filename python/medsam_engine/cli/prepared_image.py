@@ -24,7 +24,7 @@ def prepared_image(source: io.MedicalImage, window: str | None, modality: str | 
     chosen = source.modality if modality is None else modality.upper()
     shown = windowed(source.array, window, chosen, source.colour, padding=source.padding, hounsfield=source.hounsfield)
     if not shown.unchanged:
-        known = chosen or "unknown modality, say --modality or --window if this is CT, MR or PET"
+        known = chosen or "unknown modality; give --modality or --window if this is CT, MR or PET"
         left_out = "; padding left out" if source.padding else ""
         steps.note(f"window: {window or default_window(chosen, source.hounsfield)} ({known}{left_out})")
     return shown

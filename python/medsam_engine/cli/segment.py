@@ -278,7 +278,10 @@ def _check_prompts(options: BoxOptions, points: list[list[float]]) -> None:
     options.check()
     boxes = len(options.box) + len(options.box_mm)
     if not boxes and not points and options.boxes_from is None:
-        raise InvalidArgument("prompt: got none, expected --box or --point; say where the object is")
+        raise InvalidArgument(
+            "prompt: got none, expected --box, --box-mm, --boxes-from or --point; `medsam-engine view` draws a scan "
+            "with axes to read a box off"
+        )
     if points and (boxes > 1 or options.boxes_from is not None):
         got = f"{boxes} boxes" if boxes else "--boxes-from"
         raise InvalidArgument(

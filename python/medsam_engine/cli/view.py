@@ -56,7 +56,8 @@ def view(
         str | None, typer.Option(help="CT, MR, PET, ..., for the window; else what the file states.")
     ] = None,
     labels: Annotated[
-        Path | None, typer.Option(help="Label map on the same grid, to be drawn over the slices.")
+        Path | None,
+        typer.Option(help="Label map on the same grid, to be drawn over the slices; of a DICOM SEG, --boxes-from."),
     ] = None,
     box: Annotated[
         list[str] | None,
@@ -69,7 +70,10 @@ def view(
         typer.Option(metavar="X0,Y0,Z0,X1,Y1,Z1", help="The same in mm, LPS, as for `segment`."),
     ] = None,
     boxes_from: Annotated[
-        Path | None, typer.Option(help="Label map or 3D Slicer ROI (.mrk.json) whose boxes to draw, as for `segment`.")
+        Path | None,
+        typer.Option(
+            help="Label map, DICOM SEG, RTSTRUCT or 3D Slicer ROI (.mrk.json) whose boxes to draw, as for `segment`."
+        ),
     ] = None,
     volume: Annotated[int | None, typer.Option(help="Which volume of a 4D file, from 0.")] = None,
     series: Annotated[str | None, typer.Option(help="SeriesInstanceUID, where a folder holds several.")] = None,

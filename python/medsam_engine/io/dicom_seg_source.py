@@ -102,9 +102,10 @@ def _check_needed(datasets: list[Any], where: Path) -> None:
         identifiers = any("UID" in name for names in missing.values() for name in names)
         counted = [f"{', '.join(names)} in {count} of {len(datasets)} files" for count, names in missing.items()]
         state = ("empty" if there else "missing") + ("; anonymized?" if identifiers else "")
+        each = "it" if sum(map(len, missing.values())) == 1 else "each of them"
         raise Unsupported(
-            f"output: got no {'; no '.join(counted)} of {where} ({state}), expected it in every image that a DICOM SEG "
-            f"refers to; choose .nii.gz or .nrrd, or restore the {'UIDs' if identifiers else 'tags'}"
+            f"output: got no {'; no '.join(counted)} of {where} ({state}), expected {each} in every image that a DICOM "
+            f"SEG refers to; choose .nii.gz or .nrrd, or restore the {'UIDs' if identifiers else 'tags'}"
         )
 
 

@@ -45,6 +45,10 @@ def said(path: Path, words: list[str], status: int, capsys: pytest.CaptureFixtur
         (["--box", "0,0,9,9", "--box", "1,2,65,9"], "box 2: got (1, 2, 65, 9), outside the image of 64 x 48"),
         (["--box", "9,2,5,9"], "box 1: got (9, 2, 5, 9), which is reversed"),
         (["--point", "5,5,1", "--point", "70,5,0"], "point 2: got (70, 5)"),
+        (
+            [],
+            "prompt: got none, expected --box, --box-mm, --boxes-from or --point; `medsam-engine view` draws a scan",
+        ),
     ],
 )
 def test_prompts_count_from_1_and_are_checked_before_the_model_is_loaded(

@@ -86,6 +86,21 @@ def test_round_trip(
     assert "note" not in capsys.readouterr().err
 
 
+def test_the_boxes_of_a_seg_are_shown_before_a_model_runs(
+    tmp_path: Path, series: io.MedicalImage, labels: NDArray[np.uint8], capsys: pytest.CaptureFixture[str]
+) -> None:
+    io.write(tmp_path / "a.dcm", labels, series)
+    words = ["view", str(tmp_path / "series"), "-o", str(tmp_path / "axes.png")]
+    assert run([*words, "--boxes-from", str(tmp_path / "a.dcm")]) == 0
+    assert (tmp_path / "axes.png").exists()
+    assert run([*words, "--labels", str(tmp_path / "a.dcm")]) == 2
+    assert "got a segmentation object in " in (err := capsys.readouterr().err)
+    assert "--boxes-from" in err
+    capsys.readouterr()
+    assert run(["view", "--help"]) == 0
+    assert "Label map, DICOM SEG, RTSTRUCT" in " ".join(capsys.readouterr().out.replace("\u2502", " ").split())
+
+
 def test_from_an_rtstruct(tmp_path: Path, series: io.MedicalImage, capsys: pytest.CaptureFixture[str]) -> None:
     square = [[2.6, 3.6], [10.3, 3.6], [10.3, 9.4], [2.6, 9.4]]
     rings = [contour(in_mm(series, square, k)) for k in (1, 2, 3)]
