@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from medsam_engine import Engine, FolderReport, FolderRun, ModelError, find_bundle
+from medsam_engine.cli.cases.answer_paths import RECORD_SUFFIX
 from medsam_engine.cli.cases.table_command import TableOptions, run_table
 from medsam_engine.cli.input_options import MaxBytes
 from medsam_engine.cli.json_output import Json, engine_object, print_json
@@ -95,6 +96,8 @@ def _run_folder(options: _FolderOptions, model: _Model, screen: RunScreen) -> bo
         also_read = []  # where every answer is there, none is needed
     if options.cases.is_dir():
         check_outputs({"--csv": options.csv}, [*options.cases.glob("*.npz"), *also_read])
+        if not options.overwrite:
+            _refuse_answers_of_a_table(options)
     run = FolderRun(
         options.cases,
         options.answers,
@@ -126,6 +129,17 @@ def _run_folder(options: _FolderOptions, model: _Model, screen: RunScreen) -> bo
         for name, seconds in phases + _first_case(report):
             screen.complain(f"{name:<48} {seconds * 1000:10.1f} ms")
     return not (report.failed or report.csv_fault)
+
+
+def _refuse_answers_of_a_table(options: _FolderOptions) -> None:
+    """An answer with a record beside it was made from the boxes of a table: not what is to be skipped as finished."""
+    for case in sorted(options.cases.glob("*.npz")):
+        record = options.answers / (case.name + RECORD_SUFFIX)
+        if record.exists() and (options.answers / case.name).exists():
+            raise InvalidArgument(
+                f"output: got {record}, which a table of cases left beside its answer, expected answers of a folder of "
+                "NPZ cases only; choose another folder, or give --overwrite"
+            )
 
 
 def run_cases(

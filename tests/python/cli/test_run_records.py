@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from medsam_engine import Engine, Segmentation
@@ -15,7 +16,7 @@ pytest.importorskip("typer", reason="typer comes with the extra [cli]")
 pytest.importorskip("pydicom", reason="pydicom comes with the extra [medical]")
 pytest.importorskip("SimpleITK", reason="SimpleITK comes with the extra [medical]")
 
-from case_scans import ROWS, snapshot, table_of, write_volume
+from case_scans import ROWS, noise, snapshot, table_of, write_volume
 
 from medsam_engine.cli.app import run
 
@@ -136,3 +137,21 @@ def test_a_file_that_changes_meanwhile_gets_no_answer(
     assert run(["run", str(table_of(scans, ROWS[0])), str(tmp_path / "out"), "-q"]) == 1
     assert "it changed while it was segmented" in only_error()
     assert not list((tmp_path / "out" / "scans").iterdir())
+
+
+def test_an_answer_of_a_table_is_not_that_of_a_folder(
+    scans: Path, tmp_path: Path, errors: Callable[[], list[str]]
+) -> None:
+    """The boxes of a table are not those in the NPZ case, so its answer is no finished one."""
+    cases, out = tmp_path / "cases", tmp_path / "out"
+    cases.mkdir()
+    np.savez(cases / "2DBox_a.npz", imgs=noise(48, 64, 3), boxes=np.array([[5, 6, 30, 40]]))
+    np.savez(scans.parent / "2DBox_a.npz", imgs=noise(48, 64, 3), boxes=np.array([[5, 6, 30, 40]]))
+    assert run(["run", str(table_of(scans, "2DBox_a.npz,lesion,20,10,,60,47,")), str(out)]) == 0
+    before = snapshot(out)
+    assert run(["run", str(cases), str(out)]) == 2
+    assert "2DBox_a.npz.json, which a table of cases left beside its answer" in errors()[-1]
+    assert snapshot(out) == before
+    assert run(["run", str(cases), str(out), "--overwrite"]) == 0
+    assert (out / "2DBox_a.npz").read_bytes() != before["2DBox_a.npz"][0]
+    assert run(["run", str(table_of(scans, "2DBox_a.npz,lesion,20,10,,60,47,")), str(out)]) == 1
