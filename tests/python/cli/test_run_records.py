@@ -124,6 +124,27 @@ def test_an_unfinished_answer_is_made_again(scans: Path, tmp_path: Path, errors:
     assert json.loads(record.read_text())["status"] == "done"
 
 
+@pytest.mark.parametrize("content", [b'{"annotations": "of a week"}', b"", None])
+def test_a_file_of_a_records_name_that_is_none_is_kept(
+    scans: Path, tmp_path: Path, errors: Callable[[], list[str]], content: bytes | None
+) -> None:
+    """Other programs write NAME.png.json, too; None: a link that leads nowhere."""
+    table, out = table_of(scans, ROWS[1]), tmp_path / "out"
+    record = out / "scans" / "us.png.json"
+    record.parent.mkdir(parents=True)
+    if content is None:
+        record.symlink_to(tmp_path / "elsewhere.json")
+    else:
+        record.write_bytes(content)
+    before = snapshot(out)
+    assert run(["run", str(table), str(out), "-q"]) == 1
+    assert "us.png.json, which is no record of this command" in errors()[0]
+    assert snapshot(out) == before
+    assert record.is_symlink() == (content is None)
+    assert run(["run", str(table), str(out), "-q", "--overwrite"]) == 0
+    assert json.loads(record.read_text())["status"] == "done"
+
+
 def test_a_file_that_changes_meanwhile_gets_no_answer(
     scans: Path, tmp_path: Path, only_error: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

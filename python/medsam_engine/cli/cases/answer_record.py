@@ -79,12 +79,19 @@ def finished_objects(answer: Path, made_of: Mapping[str, Any], content: Callable
         content: gives the digest of the input; called where all else is the same.
 
     Raises:
-        InvalidArgument: the answer is there, but was made of something else, was changed, or has no record.
+        InvalidArgument: the answer is there, but was made of something else, was changed, or has no record; a file
+            that is no record has the name of one.
     """
-    if not answer.exists() and not answer.is_symlink():
-        return None
     remedy = "--overwrite does it again, or choose another folder of answers"
     record = _read(answer)
+    if not answer.exists() and not answer.is_symlink():
+        place = record_path(answer)
+        if record is None and (place.exists() or place.is_symlink()):
+            raise InvalidArgument(
+                f"answer: got {place}, which is no record of this command, expected its name to be free; --overwrite "
+                "replaces it, or choose another folder of answers"
+            )
+        return None
     if record is None:
         raise InvalidArgument(f"answer: got {answer}, expected a record beside it of how it was made; {remedy}")
     if record.get("status") == _UNFINISHED:
