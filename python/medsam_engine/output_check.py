@@ -39,6 +39,33 @@ def check_outputs(outputs: Mapping[str, Path | None], inputs: Iterable[Path | No
         check_writable(path)
 
 
+class ReadFiles:
+    """What a command reads over all of its cases, looked at once, for outputs that are checked one at a time.
+
+    Unlike check_outputs, it costs an output the same however many files are read.
+    """
+
+    def __init__(self, inputs: Iterable[Path]) -> None:
+        """Looks at files and folders; of a folder, whatever lies in it counts as read."""
+        self._files: dict[tuple[object, ...], Path] = {}
+        self._folders: dict[str, Path] = {}
+        for path in inputs:
+            if path.is_dir():
+                self._folders[os.path.realpath(path)] = path
+            else:
+                self._files.update((key, path) for key in _keys(path))
+
+    def check(self, option: str, output: Path) -> None:
+        """InvalidArgument: `output`, which is to be written for `option`, is read or lies in a folder that is."""
+        found = [self._files[key] for key in _keys(output) if key in self._files]
+        folder = self._folders.get(os.path.realpath(output.parent))
+        if found or folder is not None:
+            raise InvalidArgument(
+                f"output: got {output} for {option}, which {f'is {found[0]}' if found else f'lies in {folder}'}, "
+                "expected different files; nothing that is read is overwritten"
+            )
+
+
 def check_output_folder(option: str, folder: Path | None, inputs: Iterable[Path | None]) -> None:
     """Refuses a folder to be made or replaced that is, holds, or lies in something that is read. InvalidArgument."""
     if folder is None:

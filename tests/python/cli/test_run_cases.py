@@ -224,6 +224,25 @@ def test_an_answer_is_never_the_input(scans: Path, tmp_path: Path, only_error: C
     assert snapshot(scans) == before
 
 
+def test_an_answer_is_never_the_input_of_another_case(
+    scans: Path, tmp_path: Path, errors: Callable[[], list[str]]
+) -> None:
+    """Or that case would take a mask for its image."""
+    sitk.WriteImage(sitk.GetImageFromArray(noise(24, 32)), str(scans / "b.tif"))
+    (scans.parent / "b.png").symlink_to(scans / "us.png")
+    (scans / "b.tif").rename(scans / "us.tif")
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "scans").symlink_to(scans)
+    before = snapshot(scans)
+    table = table_of(scans, "scans/us.tif,a,4,5,,20,19,", "b.png,b,5,6,,30,40,")
+    assert run(["run", str(table), str(out), "-q", "--overwrite"]) == 1
+    line = errors()[0]
+    assert "us.png for the answer, which is" in line
+    assert "nothing that is read is overwritten" in line
+    assert snapshot(scans) == before
+
+
 def test_ctrl_c_drops_the_case_at_work_and_a_new_run_goes_on(scans: Path, tmp_path: Path) -> None:
     depth = 3000
     volume = sitk.GetImageFromArray(noise(depth, 96, 96))

@@ -81,6 +81,11 @@ class CaseRun:
         return self._reader.submit(self._read_now, self._cases[index], max_bytes)
 
     def _read_now(self, files: CaseFiles, max_bytes: int) -> ReadCase:
+        # Links in the folder of the answers may lead to the file of another case.
+        written = {"the answer": files.answer, "its record": files.record, "its preview": files.preview}
+        for option, path in written.items():
+            if path is not None:
+                self._options.read.check(option, path)
         with self._files:
             return read_case(files.case, files.answer, self._options, max_bytes)
 

@@ -25,7 +25,7 @@ from medsam_engine.io.formats import input_format
 from medsam_engine.io.named_boxes import default_name
 from medsam_engine.io.png_file import write_rgb
 from medsam_engine.io.source_files import source_files
-from medsam_engine.output_check import check_outputs
+from medsam_engine.output_check import ReadFiles, check_outputs
 from medsam_engine.windows import Windowed
 
 
@@ -40,6 +40,7 @@ class RunOptions:
         skip_unreadable: as io.read, of folders.
         overwrite: make answers again that are there.
         model: what of the model and of how it runs decides on the answer.
+        read: the files and folders of all cases.
     """
 
     table: str
@@ -49,6 +50,7 @@ class RunOptions:
     skip_unreadable: bool
     overwrite: bool
     model: dict[str, str]
+    read: ReadFiles
 
 
 @dataclass

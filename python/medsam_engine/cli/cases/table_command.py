@@ -14,7 +14,7 @@ from medsam_engine.cli.cases.segment_case import RunOptions
 from medsam_engine.cli.run_screen import RunScreen
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.source_files import source_files
-from medsam_engine.output_check import check_output_folder, check_outputs
+from medsam_engine.output_check import ReadFiles, check_output_folder, check_outputs
 from medsam_engine.windows import check_window
 
 
@@ -65,6 +65,7 @@ def run_table(options: TableOptions, bundle: Path, make_engine: Callable[[], Eng
         options.skip_unreadable,
         options.overwrite,
         _decides_on_masks(about),
+        ReadFiles(files.case.path for files in cases),
     )
     tables = ResultTables(options.csv, options.objects)
     try:
