@@ -16,6 +16,7 @@ from medsam_engine.cli import eval as eval_command
 from medsam_engine.cli import run as run_command
 from medsam_engine.cli.bench import with_json_target
 from medsam_engine.cli.outcome import FAILED, outcome
+from medsam_engine.cli.termination import TERMINATED, interrupted_by_sigterm
 from medsam_engine.printable import printable
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -120,7 +121,8 @@ def _spaces_hint(arguments: Sequence[str]) -> str:
 def run(arguments: Sequence[str]) -> int:
     """Runs one command line and returns its exit status."""
     try:
-        status = _command()(args=with_json_target(arguments), prog_name="medsam-engine", standalone_mode=False)
+        with interrupted_by_sigterm() as termination:
+            status = _command()(args=with_json_target(arguments), prog_name="medsam-engine", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         status = INTERRUPTED
     except Exception as error:
@@ -128,5 +130,5 @@ def run(arguments: Sequence[str]) -> int:
         message += _spaces_hint(arguments) if code == FAILED else ""
         return _fail(message, code) if message else code
     if status == INTERRUPTED:  # which newer versions of typer return by themselves
-        return _fail("interrupted", INTERRUPTED)
+        return _fail("interrupted", TERMINATED if termination.came else INTERRUPTED)
     return status if isinstance(status, int) else 0

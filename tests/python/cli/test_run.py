@@ -278,14 +278,15 @@ def test_a_stopped_run_leaves_whole_files_and_goes_on(
     assert_answers(long_run, out, tiny)
 
 
-def test_ctrl_c_stops_the_python_command(long_run: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_stops_the_python_command(long_run: Path, tmp_path: Path, number: signal.Signals, status: int) -> None:
     runner = Runner([sys.executable, "-m", "medsam_engine", "run"], tmp_path / "cache")
     out = tmp_path / "out"
     process = runner.start("-i", long_run, "-o", out)
     wait_for((out / "2DBox_a.npz").exists, process)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, err = process.communicate(timeout=PATIENCE_S)
-    assert process.returncode == 130
+    assert process.returncode == status
     assert err.splitlines()[-1] == "medsam-engine: interrupted"
     assert [path.name for path in out.iterdir()] == ["2DBox_a.npz"]
 

@@ -243,7 +243,10 @@ def test_an_answer_is_never_the_input_of_another_case(
     assert snapshot(scans) == before
 
 
-def test_ctrl_c_drops_the_case_at_work_and_a_new_run_goes_on(scans: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_drops_the_case_at_work_and_a_new_run_goes_on(
+    scans: Path, tmp_path: Path, number: signal.Signals, status: int
+) -> None:
     depth = 3000
     volume = sitk.GetImageFromArray(noise(depth, 96, 96))
     sitk.WriteImage(volume, str(scans / "long.nii"))
@@ -256,9 +259,9 @@ def test_ctrl_c_drops_the_case_at_work_and_a_new_run_goes_on(scans: Path, tmp_pa
     while not times.exists() or "scans/us.png,done" not in times.read_text():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, err = process.communicate(timeout=PATIENCE_S)
-    assert process.returncode == 130
+    assert process.returncode == status
     assert err.splitlines()[-1] == "medsam-engine: interrupted"
     assert "1 case done, 0 skipped, 0 failed" in err
     assert sorted(path.name for path in (out / "scans").iterdir()) == ["us.png", "us.png.json"]
