@@ -25,7 +25,7 @@ from medsam_engine.io.dicom_references import (
     referred_slices,
 )
 from medsam_engine.io.dicom_tags import check_frames, functional_groups
-from medsam_engine.io.label_names import cleaned
+from medsam_engine.io.label_names import cleaned, dicom_name
 from medsam_engine.io.named_boxes import Extents, NamedBoxes, default_name
 from medsam_engine.io.slice_grid import Instance, SliceGrid
 from medsam_engine.printable import cut
@@ -122,7 +122,7 @@ def segment_names(dataset: Any, path: Path) -> dict[int, str]:
         number = int(item.SegmentNumber)
         if number in names:
             raise InvalidArgument(f"labels: got segment number {number} twice in {path}, expected it once; renumber")
-        names[number] = cleaned(str(item.get("SegmentLabel") or "")) or default_name(number)
+        names[number] = dicom_name(item.get("SegmentLabel")) or default_name(number)
     return names
 
 

@@ -4,7 +4,7 @@
 import csv
 import io
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from medsam_engine.errors import InvalidArgument
@@ -21,6 +21,15 @@ _SNAP_LINE = re.compile(r"\s*(\d{1,10})(?:\s+\d+){3}\s+[\d.]+\s+\d+\s+\d+\s+\"(.
 def cleaned(text: str) -> str:
     """A name from a file in one printable line: what is not printable becomes a space; 256 characters are kept."""
     return cut(" ".join("".join(c if c.isprintable() else " " for c in text).split()), _LONGEST_READ)
+
+
+def dicom_name(value: object) -> str:
+    """`cleaned` of a name in a DICOM file, as pydicom has it; "" for none.
+
+    A backslash separates values (PS3.5 6.2), so that of a name that has one, which it may not, pydicom makes a list.
+    """
+    parts = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+    return cleaned("\\".join("" if part is None else str(part) for part in parts))
 
 
 def is_label(text: str) -> bool:
@@ -54,7 +63,10 @@ def names_in_table(path: Path) -> dict[int, str]:
 
 
 def _csv_rows(text: str, path: Path) -> Iterable[tuple[int, str]]:
-    rows = list(csv.reader(io.StringIO(text, newline=""), skipinitialspace=True))
+    try:  # strict: a quote that is never closed would make one name of all rows below it
+        rows = list(csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True))
+    except csv.Error as error:
+        raise InvalidArgument(f"names: got no CSV in {path}, {error}; correct the quotes") from error
     for k, row in enumerate(rows, start=1):
         cells = [cell.strip() for cell in row]
         if not any(cells) or (k == 1 and cells[:2] == ["label", "name"]):

@@ -16,7 +16,7 @@ from medsam_engine.io.dicom_references import (
     note_other_series,
     referred_slices,
 )
-from medsam_engine.io.label_names import cleaned
+from medsam_engine.io.label_names import cleaned, dicom_name
 from medsam_engine.io.named_boxes import Extents, NamedBoxes, default_name
 from medsam_engine.io.polygon_extent import polygon_extent
 from medsam_engine.io.slice_grid import SliceGrid
@@ -87,7 +87,7 @@ def roi_names(dataset: Any, path: Path) -> dict[int, str]:
         number = int(item.ROINumber)
         if number in names:
             raise InvalidArgument(f"labels: got ROI number {number} twice in {path}, expected it once; renumber")
-        names[number] = cleaned(str(item.get("ROIName") or "")) or default_name(number)
+        names[number] = dicom_name(item.get("ROIName")) or default_name(number)
     return names
 
 

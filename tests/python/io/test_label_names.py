@@ -46,6 +46,8 @@ def test_tables(tmp_path: Path, name: str, content: str) -> None:
         ("a.csv", b"label,name\n", "no label in"),
         ("a.csv", b"1,M\xfcller\n", "no UTF-8"),
         ("a.csv", b"1," + b"x" * (1 << 20), "at most 1 MiB"),
+        ("a.csv", b'1,"liver\n2,spleen\n', "no CSV"),
+        ("a.csv", b'1,"liver"x\n', "no CSV"),
         ("a.txt", b"1 liver\n", "line 1 of .* expected ITK-SNAP's"),
         ("a.nii.gz", b"x", "no names in"),
         ("a.nrrd", b"NRRD0004\ntype: uchar\n\n", "no names in"),

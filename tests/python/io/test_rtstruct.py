@@ -63,6 +63,15 @@ def test_contours_of_the_type_xor_are_combined_in_their_plane(tmp_path: Path, se
     np.testing.assert_array_equal(read(tmp_path, made, series).boxes, [[5, 4, 2, 7, 8, 2]])
 
 
+@pytest.mark.parametrize(("written", "read_as"), [("a\\b", "a\\b"), ("a\\\\b", "a\\\\b"), ("", "label 1")])
+def test_a_name_with_a_backslash_stays_text(
+    tmp_path: Path, series: io.MedicalImage, written: str, read_as: str
+) -> None:
+    """It separates values, so pydicom makes a list of it."""
+    made = rtstruct_dataset(series, {1: (written, squares(series))})
+    assert read(tmp_path, made, series).names == (read_as,)
+
+
 def test_points_and_open_contours_are_left_out_with_a_note(tmp_path: Path, series: io.MedicalImage) -> None:
     others = [
         contour(in_mm(series, [[9, 11]], 5), "POINT"),
