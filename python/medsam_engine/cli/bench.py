@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""`medsam-engine bench`: what a bundle's stages take on this machine."""
+"""`medsam-engine bench`: times the stages of a bundle on this machine."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -26,8 +26,8 @@ from medsam_engine.output_check import check_outputs
 def _stage_table(times: Sequence[StageTime], size: int) -> Table:
     title = f"Milliseconds, one {size} x {size} RGB image"
     explained = (
-        "matrix bound: what the stage's matrix products alone would take at the rate measured on this processor; "
-        "of the bound: how many times as long the stage takes, so 1.00x would be the limit"
+        "matrix bound: the time of the stage's matrix products alone at the rate measured on this processor; "
+        "of the bound: the time of the stage divided by the bound, at best 1.00x"
     )
     bounded = any(row.bound_ms is not None for row in times)
     table = Table(
@@ -70,7 +70,7 @@ medsam-engine bench my_bundle --plot times.png --json times.json
 
 
 def with_json_target(arguments: Sequence[str]) -> list[str]:
-    """`bench --json` without a file as `bench --json -`: it took a file before other commands had a --json."""
+    """`bench --json` without a file becomes `bench --json -`; the option is older than --json of the other commands."""
     words = list(arguments)
     if words[:1] == ["bench"] and "--json" in words:
         after = words.index("--json") + 1
@@ -90,16 +90,20 @@ def _check_outputs(json_file: Path | None, plot: Path | None, bundle: Path) -> N
 
 def bench(
     bundle: Annotated[
-        Path | None, typer.Argument(help="Model folder; else $MEDSAM_ENGINE_BUNDLE, else the one that was fetched.")
+        Path | None, typer.Argument(help="Model folder; by default $MEDSAM_ENGINE_BUNDLE, or else the fetched one.")
     ] = None,
-    repeats: Annotated[int, typer.Option(min=1, help="Calls of each stage, after one that warms up.")] = 15,
-    size: Annotated[int, typer.Option(min=64, max=8192, help="Side of the image, pixels.")] = 1024,
+    repeats: Annotated[
+        int, typer.Option(min=1, help="Number of timed calls of each stage, after one warm-up call.")
+    ] = 15,
+    size: Annotated[int, typer.Option(min=64, max=8192, help="Side length of the image in pixels.")] = 1024,
     threads: Annotated[int, typer.Option(min=0, help="Inference threads; 0 = all cores.")] = 0,
-    profile: Annotated[str, typer.Option(help="Rules of a published system.")] = "clinical",
+    profile: Annotated[str, typer.Option(help="clinical, or the rules of a published system.")] = "clinical",
     uncertified: Annotated[
-        bool, typer.Option("--uncertified", help="Also precisions for which the bundle has no certificate.")
+        bool, typer.Option("--uncertified", help="Also time precisions for which the bundle has no certificate.")
     ] = False,
-    roofline: Annotated[bool, typer.Option(help="Measure the processor's matrix rate and each stage's bound.")] = True,
+    roofline: Annotated[
+        bool, typer.Option(help="Measure the matrix rate of the processor and the bound of each stage.")
+    ] = True,
     json_file: Annotated[
         Path | None,
         typer.Option(
@@ -109,9 +113,9 @@ def bench(
             rich_help_panel="Output",
         ),
     ] = None,
-    plot: Annotated[Path | None, typer.Option(help="Plot to write, PNG.", rich_help_panel="Output")] = None,
+    plot: Annotated[Path | None, typer.Option(help="PNG plot to write.", rich_help_panel="Output")] = None,
 ) -> None:
-    """Time a bundle's stages on this machine, in every precision that it may run in."""
+    """Time the stages of a bundle on this machine, in every precision in which it may run."""
     folder = find_bundle(bundle)
     _check_outputs(json_file, plot, folder)
     notes = Console(stderr=True)

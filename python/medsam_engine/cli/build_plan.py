@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""`medsam-engine build-plan`: compile a bundle for a GPU, on a machine with or without one."""
+"""`medsam-engine build-plan`: compiles a bundle for a GPU, on a machine with or without one."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,9 +13,9 @@ from medsam_engine.output_check import check_output_folder
 
 def build_plan(
     bundle: Annotated[Path, typer.Argument(help="Bundle folder.")],
-    target: Annotated[str, typer.Option(help="GPU generations, comma-separated, e.g. sm_89,sm_120.")],
+    target: Annotated[str, typer.Option(help="GPU generations, separated by commas, for example sm_89,sm_120.")],
     cache_dir: Annotated[
-        Path | None, typer.Option(help="Folder for the plans; by default the cache folder of the engine.")
+        Path | None, typer.Option(help="Folder for the plans; by default the engine's cache folder.")
     ] = None,
 ) -> None:
     """Compile a bundle ahead of time with TensorRT for RTX (needs the extra [cuda], but no GPU)."""

@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""`medsam-engine certify`: measure whether an approximation keeps the masks, and record it in the bundle."""
+"""`medsam-engine certify`: measures whether an approximation keeps the masks, and records it in the bundle."""
 
 from pathlib import Path
 from typing import Annotated
@@ -26,10 +26,10 @@ def certify(
     truth: Annotated[
         bool,
         typer.Option(
-            "--truth/--no-truth", help="Also score against the ground truth in the key gts, if a case has it."
+            "--truth/--no-truth", help="Also score against the ground truth (key gts) of the cases that have it."
         ),
     ] = True,
-    profile: Annotated[str, typer.Option(help="Profile to run with.")] = "clinical",
+    profile: Annotated[str, typer.Option(help="Profile to measure with.")] = "clinical",
     table: Annotated[Path | None, typer.Option(help="CSV file to write, with one row per object.")] = None,
 ) -> None:
     """Measure an approximation against f32 on real images and add its certificate to the bundle."""

@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""`medsam-engine eval`: masks against ground truth, a table, a CSV and a plot."""
+"""`medsam-engine eval`: scores masks against ground truth, with a table, a CSV file and a plot."""
 
 import csv
 import io
@@ -33,7 +33,7 @@ _FORMULA_MARK = re.compile(r"^'(?=[=+\-@])")
 
 
 def read_times(path: Path) -> dict[str, float]:
-    """Seconds by case name of a CSV with a column of cases and one of times. InvalidArgument."""
+    """Seconds by case name, from a CSV file with a column of cases and one of times. InvalidArgument otherwise."""
     expected = f"a CSV with columns {_CASE_COLUMNS[0]} and {_TIME_COLUMNS[0]}"
     try:
         rows = list(csv.DictReader(io.StringIO(read_input(path, "--times").decode("utf-8"), newline="")))
@@ -83,7 +83,7 @@ def _cells(group: GroupScore) -> tuple[str, str, str]:
 
 
 def _content(evaluation: Evaluation) -> dict[str, Any]:
-    """Scores for --json: null where a metric is undefined, which the means leave out."""
+    """Scores for --json: null where a metric is undefined; the means do not include these."""
     groups = [asdict(group) for group in evaluation.by_modality()]
     problems = [{"case": case, "reason": reason} for case, reason in evaluation.problems]
     cases = [{"case": s.case, "modality": s.modality or None, "dsc": s.dsc, "nsd": s.nsd} for s in evaluation.cases]
@@ -98,14 +98,20 @@ medsam-engine eval --segs answers --gts truth --csv scores.csv
 
 def evaluate(
     segs: Annotated[Path, typer.Option("--segs", "-s", help="Folder of predictions.")],
-    gts: Annotated[Path, typer.Option("--gts", "-g", help="Folder of ground truth, files of the same names.")],
-    csv_file: Annotated[Path | None, typer.Option("--csv", help="Scores by case to write: case, dsc, nsd.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Plot to write, PNG: DSC by modality, time by case.")] = None,
+    gts: Annotated[Path, typer.Option("--gts", "-g", help="Folder of ground truth, with the same file names.")],
+    csv_file: Annotated[
+        Path | None, typer.Option("--csv", help="CSV file to write, with columns case, dsc, nsd.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="PNG plot to write: DSC by modality, time by case.")] = None,
     times: Annotated[
-        Path | None, typer.Option(help="CSV of times for the plot: of `run --csv`, or columns case and time.")
+        Path | None,
+        typer.Option(help="CSV file of times for the plot: from `run --csv`, or with columns case, time."),
     ] = None,
     spacing_order: Annotated[
-        str, typer.Option(help="challenge: spacing as the published script passes it; corrected: in the masks' order.")
+        str,
+        typer.Option(
+            help="Order of the spacing: challenge (as the published script passes it) or corrected (that of the masks)."
+        ),
     ] = "challenge",
     max_bytes: MaxBytes = None,
     as_json: Json = False,

@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""`medsam-engine export`: convert a published checkpoint into a bundle."""
+"""`medsam-engine export`: converts a published checkpoint into a bundle."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +12,7 @@ from medsam_engine.output_check import check_output_folder
 
 
 def named_files(words: list[str]) -> dict[str, Path]:
-    """NAME=FILE words as a table. InvalidArgument where one is not of that form or a name comes twice."""
+    """The files by name, from words NAME=FILE. InvalidArgument if a word has another form or a name occurs twice."""
     files: dict[str, Path] = {}
     for word in words:
         name, equals, file = word.partition("=")
@@ -26,21 +26,24 @@ def named_files(words: list[str]) -> dict[str, Path]:
 
 def export(
     family: Annotated[
-        str, typer.Argument(help="Family of the checkpoint, e.g. litemedsam; auto detects it from the tensors.")
+        str, typer.Argument(help="Family of the checkpoint, for example litemedsam; auto detects it from the tensors.")
     ],
     out: Annotated[
-        Path, typer.Option(help="Folder for the bundle: a new or empty one, or an older bundle to replace.")
+        Path, typer.Option(help="Folder for the bundle: a new or empty folder, or an older bundle to replace.")
     ],
     checkpoint: Annotated[
-        Path | None, typer.Option(help="Published weights file; in a family with experts, that of the fallback.")
+        Path | None,
+        typer.Option(help="File of published weights; in a family with experts, the file of the fallback expert."),
     ] = None,
     expert: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=FILE", help="Weights file of one expert (daft), e.g. 3D=3D.pth; repeatable."),
+        typer.Option(
+            metavar="NAME=FILE", help="Weights file of one expert (daft), for example 3D=3D.pth. Repeat for more."
+        ),
     ] = None,
     clip: Annotated[
         Path | None,
-        typer.Option(help="The CLIP model that the family is built on, as a transformers folder (mcp_medsam)."),
+        typer.Option(help="Folder of the CLIP model that the family uses, in the layout of transformers (mcp_medsam)."),
     ] = None,
 ) -> None:
     """Convert a published checkpoint into a bundle (needs torch)."""

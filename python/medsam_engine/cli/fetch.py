@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""`medsam-engine fetch`: download published weights and export them."""
+"""`medsam-engine fetch`: downloads published weights and exports them."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,9 +11,9 @@ from medsam_engine.output_check import check_output_folder
 
 
 def fetch(
-    model: Annotated[str, typer.Argument(help="Name of the published weights, e.g. litemedsam.")],
+    model: Annotated[str, typer.Argument(help="Name of the published weights, for example litemedsam.")],
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the bundle; by default in the user's data folder.")
+        Path | None, typer.Option(help="Folder for the bundle; by default a folder in the user's data folder.")
     ] = None,
 ) -> None:
     """Download published weights and export their bundle (needs torch)."""

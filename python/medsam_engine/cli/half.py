@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""`medsam-engine half`: add f16 graphs and their certificate to a bundle."""
+"""`medsam-engine half`: adds f16 graphs and their certificate to a bundle."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,18 +12,18 @@ from medsam_engine.output_check import check_outputs
 
 
 def half(
-    bundle: Annotated[Path, typer.Argument(help="Bundle folder; an f16 version of every graph is added to it.")],
+    bundle: Annotated[Path, typer.Argument(help="Bundle folder; an f16 version of each graph is added to it.")],
     images: Annotated[
-        Path | None, typer.Option(help="Folder of NPZ cases to measure on; the certificate is added to the bundle.")
+        Path | None, typer.Option(help="Folder of NPZ cases to measure; the certificate is added to the bundle.")
     ] = None,
     truth: Annotated[
         bool,
         typer.Option(
-            "--truth/--no-truth", help="Also score against the ground truth in the key gts, if a case has it."
+            "--truth/--no-truth", help="Also score against the ground truth (key gts) of the cases that have it."
         ),
     ] = True,
     volumes: Annotated[
-        bool, typer.Option("--volumes/--no-volumes", help="Measure whole volumes too, not only their slices.")
+        bool, typer.Option("--volumes/--no-volumes", help="Also measure whole volumes, not only their slices.")
     ] = True,
     table: Annotated[Path | None, typer.Option(help="CSV file to write, with one row per object.")] = None,
 ) -> None:

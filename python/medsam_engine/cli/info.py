@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""`medsam-engine info`: what a bundle is, and that this machine can load it."""
+"""`medsam-engine info`: describes a bundle, and checks that this machine can load it."""
 
 import json
 import math
@@ -28,7 +28,7 @@ def _manifest_rows(manifest: dict[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
-# What Highway calls its targets, as processors' makers do.
+# Highway's names of its targets, and the names that the makers of the processors use.
 _INSTRUCTION_SETS = {
     "SCALAR": "portable C++, no vector instructions",
     "EMU128": "portable C++, no vector instructions",
@@ -48,18 +48,18 @@ _INSTRUCTION_SETS = {
 
 
 def kernels_in_words() -> str:
-    """The instruction set that the pixel kernels run on here, with Highway's name for it."""
+    """The instruction set that the pixel kernels use on this machine, with Highway's name for it."""
     target = simd_target()
     return f"{_INSTRUCTION_SETS[target]} ({target})" if target in _INSTRUCTION_SETS else target
 
 
 def _certificate_table(certificates: tuple[CertificateInfo, ...], manifest: dict[str, Any]) -> Table:
-    """One row each, in the manifest's order."""
+    """One row per certificate, in the manifest's order."""
     table = Table(
         title="Certificates: what may run instead of f32",
         title_justify="left",
-        caption="agreement: DSC with the f32 masks, mean over the objects; worst: of the object where it is lowest; "
-        "from: measured by this project, on this machine, or the bundle's own word",
+        caption="agreement: mean DSC with the f32 masks over the objects; worst: DSC of the object where it is lowest; "
+        "from: measured by this project or on this machine, or only claimed by the bundle",
         caption_justify="left",
     )
     table.add_column("encoder/decoder", no_wrap=True)
@@ -98,27 +98,29 @@ def _combination(kinds: tuple[str, ...]) -> str:
 
 
 def _prompts(about: EngineInfo) -> str:
-    """What the weights were trained with, and what the graph only takes."""
+    """The prompts that the weights were trained with, and those that only the graph accepts."""
     known = ", ".join(_combination(kinds) for kinds in about.trained_prompts)
     takes = {"points": about.accepts_points, "mask": about.accepts_mask and not about.accepts_scribble}
     takes["scribble"] = about.accepts_scribble
     trained = {kind for kinds in about.trained_prompts for kind in kinds}
     only_taken = ", ".join(_PLURALS[kind] for kind, taken in takes.items() if taken and kind not in trained)
     if not about.trained_prompts_stated:
-        unknown = "assumed; the bundle does not say what its weights were trained with: export it again"
-        return f"{known} ({unknown})" + (f"; {only_taken} (the graph takes them)" if only_taken else "")
-    untrained = "the graph takes them; the weights were not trained with them"
+        unknown = "assumed; the bundle does not state what its weights were trained with: export it again"
+        return f"{known} ({unknown})" + (f"; {only_taken} (the graph accepts them)" if only_taken else "")
+    untrained = "the graph accepts them; the weights were not trained with them"
     return f"{known} (trained)" + (f"; {only_taken} ({untrained})" if only_taken else "")
 
 
 def info(
     bundle: Annotated[
-        Path | None, typer.Argument(help="Model folder; else $MEDSAM_ENGINE_BUNDLE, else the one that was fetched.")
+        Path | None, typer.Argument(help="Model folder; by default $MEDSAM_ENGINE_BUNDLE, or else the fetched one.")
     ] = None,
-    verify: Annotated[bool, typer.Option("--verify", help="Hash every file again.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Hash every file again and compare it with the manifest.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Show what a bundle is, and check that it loads."""
+    """Describe a bundle, and check that it loads on this machine."""
     folder = find_bundle(bundle)
     # The engine first: it refuses a bundle it does not understand, so the manifest below is known to be well formed.
     engine = Engine(folder, precision="auto", verify=verify)
@@ -137,7 +139,7 @@ def info(
         ("image embedding", " x ".join(map(str, about.embedding_shape))),
         ("low_res_logits", " x ".join(map(str, about.mask_shape))),
         ("prompts", _prompts(about)),
-        ("modalities", ", ".join(about.modalities) or "not asked for"),
+        ("modalities", ", ".join(about.modalities) or "not needed"),
         ("experts", ", ".join(about.experts) or "one model for all"),
         ("model hash", about.model_hash),
         *_manifest_rows(manifest),
@@ -156,7 +158,7 @@ def info(
 
 
 def _content(folder: Path, about: EngineInfo, manifest: dict[str, Any]) -> dict[str, Any]:
-    """What --json prints: the same facts; `auto` is what --precision auto comes to on this machine."""
+    """What --json prints: the same facts; `auto` is what --precision auto chooses on this machine."""
     engine = engine_object(about, certificate_in_force(about))
     return {
         "bundle": folder,

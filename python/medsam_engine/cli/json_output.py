@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""`--json`: one JSON object on standard output, and nothing else there. docs/json.md has the fields."""
+"""`--json`: prints one JSON object, and nothing else, on standard output. docs/json.md lists its fields."""
 
 import json
 import math
@@ -18,14 +18,14 @@ Json = Annotated[
     bool,
     typer.Option(
         "--json",
-        help="Print the result as one JSON object on standard output; all else goes to standard error.",
+        help="Print the result as one JSON object on standard output; everything else goes to standard error.",
         rich_help_panel="Output",
     ),
 ]
 
 
 def plain_values(value: Any) -> Any:
-    """`value` in JSON's types: paths as text, NaN and infinity as null, NumPy's numbers and arrays as Python's."""
+    """`value` in JSON's types: paths become text, NaN and infinity null, NumPy's numbers and arrays Python's."""
     if isinstance(value, Mapping):
         return {str(name): plain_values(item) for name, item in value.items()}
     if isinstance(value, (np.ndarray, np.generic)):
@@ -40,18 +40,18 @@ def plain_values(value: Any) -> Any:
 
 
 def json_text(command: str, content: Mapping[str, Any]) -> str:
-    """The object of a command; ASCII, so that no name in it can steer a terminal."""
+    """The JSON object of a command, in ASCII, so that no name in it can control a terminal."""
     head = {"schema": SCHEMA, "command": command, "version": __version__}
     return json.dumps(plain_values({**head, **content}), indent=1, allow_nan=False)
 
 
 def print_json(command: str, content: Mapping[str, Any]) -> None:
-    """Prints the object of a command, when all that can fail has been done."""
+    """Prints the JSON object of a command. Call it last, when nothing can fail any more."""
     typer.echo(json_text(command, content))
 
 
 def certificate_object(certificate: CertificateInfo | None) -> dict[str, Any] | None:
-    """A certificate in the object of a command; null for none."""
+    """A certificate as a JSON object; None, which becomes null, if there is none."""
     if certificate is None:
         return None
     names = ("precision", "encoder", "decoder", "origin", "images", "agreement_mean", "agreement_worst", "obstacle")
@@ -59,7 +59,7 @@ def certificate_object(certificate: CertificateInfo | None) -> dict[str, Any] | 
 
 
 def engine_object(info: EngineInfo, certificate: CertificateInfo | None) -> dict[str, Any]:
-    """What ran, in the object of a command."""
+    """The fields that describe the engine that ran."""
     return {
         "family": info.family,
         "model_hash": info.model_hash,

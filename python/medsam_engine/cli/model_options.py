@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""The options that choose a model and how it runs, the same for every command that has them."""
+"""The options that choose a model and how it runs, shared by all commands that have them."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +14,7 @@ _CLINICAL = "clinical"
 Bundle = Annotated[
     Path | None,
     typer.Option(
-        help="Model folder; else $MEDSAM_ENGINE_BUNDLE, else the one that was fetched.", rich_help_panel=PANEL
+        help="Model folder; by default $MEDSAM_ENGINE_BUNDLE, or else the fetched one.", rich_help_panel=PANEL
     ),
 ]
 Profile = Annotated[
@@ -23,8 +23,8 @@ Profile = Annotated[
 Precision = Annotated[
     str | None,
     typer.Option(
-        help="auto (the fastest that is certified to keep the masks), f32 (the reference), bf16, f16, int8, or "
-        "ENCODER/DECODER such as bf16/f32. Without it auto with the profile clinical, f32 with a published one.",
+        help="auto (the fastest precision that is certified to keep the masks), f32 (the reference), bf16, f16, int8 "
+        "or ENCODER/DECODER, such as bf16/f32. The default is auto with the profile clinical and f32 with all others.",
         show_default=False,
         rich_help_panel=PANEL,
     ),
@@ -33,7 +33,7 @@ TrustCertificates = Annotated[
     bool,
     typer.Option(
         "--trust-certificates",
-        help="Take the bundle's own word for the certificates it has.",
+        help="Accept the certificates that the bundle contains, although only the bundle vouches for them.",
         rich_help_panel=PANEL,
     ),
 ]
@@ -45,12 +45,12 @@ Threads = Annotated[int, typer.Option(help="Inference threads; 0 = all cores.", 
 ORIGINS = {
     "project": "measured by this project",
     "machine": "measured on this machine",
-    "bundle": "the bundle's own word",
+    "bundle": "claimed by the bundle",
 }
 
 
 def chosen_precision(given: str | None, profile: str) -> str:
-    """What the engine is asked for: a published profile is for parity with its script, which runs in f32."""
+    """The precision to ask for. A published profile is for parity with its script, which runs in f32."""
     return given or ("auto" if profile == _CLINICAL else "f32")
 
 
@@ -61,7 +61,7 @@ def certificate_in_force(info: EngineInfo) -> CertificateInfo | None:
 
 
 def precision_note(info: EngineInfo, asked: str) -> str:
-    """The precision in force and why its masks may be trusted, in a line; `asked` is what the engine was asked for."""
+    """One line: the precision in force and why its masks may be trusted. `asked` is the precision asked for."""
     stages = f"{info.encoder_precision}/{info.decoder_precision}"
     if stages == "f32/f32":
         none_faster = "; nothing faster is certified for this bundle on this machine" if asked == "auto" else ""

@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""An image as the engine is to see it: the window that was asked for or that its modality calls for."""
+"""Prepares an image for the engine, with the window that was asked for or the default of its modality."""
 
 from typing import Protocol
 
@@ -11,16 +11,16 @@ from medsam_engine.windows import Windowed, default_window, windowed
 
 
 class TakesNotes(Protocol):
-    """Whoever says what the user should know: at once, or when the case ends."""
+    """Receives the notes for the user, and shows them at once or when the case ends."""
 
     def note(self, text: str) -> None:
-        """A line of its own."""
+        """Adds one line."""
 
 
 def prepared_image(source: io.MedicalImage, window: str | None, modality: str | None, steps: TakesNotes) -> Windowed:
-    """What the engine is to see, and a note on how it was made."""
+    """The pixels for the engine, and a note on the window that was used."""
     if window is None and input_format(source.path) is Format.IMAGE:
-        return windowed(source.array, "none")  # pictures go in as they are, at their own depth
+        return windowed(source.array, "none")  # pictures are used as they are, at their own bit depth
     chosen = source.modality if modality is None else modality.upper()
     shown = windowed(source.array, window, chosen, source.colour, padding=source.padding, hounsfield=source.hounsfield)
     if not shown.unchanged:
@@ -39,7 +39,7 @@ def window_name(shown: Windowed, source: io.MedicalImage, window: str | None, mo
 
 
 def engine_modality(given: str | None, source: io.MedicalImage) -> str | None:
-    """The modality that the engine is told: what was given, else what the file or the name of a challenge case says."""
+    """The modality for the engine: the one that was given, or else that of the file or of a challenge case's name."""
     if given is not None:
         return named_modality(given) or given  # the engine names those it knows
     return named_modality(source.modality) or named_modality(challenge_modality(source.path.name))

@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""`medsam-engine quantize`: add an int8 encoder to a bundle."""
+"""`medsam-engine quantize`: adds an int8 encoder to a bundle."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,12 +13,17 @@ from medsam_engine.output_check import check_output_folder
 
 def quantize(
     bundle: Annotated[Path, typer.Argument(help="Bundle folder; an int8 encoder is added to it.")],
-    images: Annotated[Path, typer.Option(help="Folder of NPZ cases with imgs and boxes for the calibration.")],
-    out: Annotated[Path | None, typer.Option(help="Folder for a copy of the bundle, which is changed instead.")] = None,
-    budget: Annotated[float, typer.Option(help="Largest error of the embedding, relative to its spread.")] = 0.02,
+    images: Annotated[Path, typer.Option(help="Folder of NPZ cases with imgs and boxes, for the calibration.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for a changed copy of the bundle; without it, the bundle itself is changed."),
+    ] = None,
+    budget: Annotated[
+        float, typer.Option(help="Largest accepted error of the embedding, relative to its spread.")
+    ] = 0.02,
     rest: Annotated[str, typer.Option(help="Precision of the other layers: f32 or bf16.")] = "f32",
 ) -> None:
-    """Add an int8 encoder to a bundle; `certify --encoder int8` must then measure it (needs nncf and torch)."""
+    """Add an int8 encoder to a bundle (needs nncf and torch). Run `certify --encoder int8` afterwards to measure it."""
     check_output_folder("--out", out, [bundle, images])
     if bundle.is_dir() and out is None:
         check_writable(bundle / "manifest.json")
@@ -28,7 +33,7 @@ def quantize(
 
         done = tool.quantize(bundle, images, out=out, budget=budget, rest=rest, progress=report)
     report(
-        f"{done.layers} of {done.candidates} large layers in int8, {done.share:.0%} of the work in layers that could be"
+        f"{done.layers} of {done.candidates} large layers are int8 ({done.share:.0%} of the work of all large layers)"
     )
-    report(f"error of the embedding {done.error:.4f}; written to {done.path}")
+    report(f"error of the embedding: {done.error:.4f}; wrote {done.path}")
     report(f"next: medsam-engine certify {done.path.parent} --images {images} --encoder int8 --decoder f32")

@@ -1,7 +1,7 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""`medsam-engine run`: a table of medical files and images, or a folder of challenge cases.
+"""`medsam-engine run`: segments the files of a table, or a folder of challenge cases.
 
-A folder goes through the same C++ as the program medsam-npz.
+A folder is processed by the same C++ code as in the program medsam-npz.
 """
 
 import time
@@ -48,7 +48,7 @@ def _first_case(report: FolderReport) -> list[tuple[str, float]]:
 
 @dataclass(frozen=True)
 class _FolderOptions:
-    """What was asked for of a folder of NPZ cases."""
+    """The options for a folder of NPZ cases."""
 
     cases: Path
     answers: Path
@@ -61,7 +61,7 @@ class _FolderOptions:
 
 @dataclass
 class _Model:
-    """What was asked for of the model, and its engine once it is loaded."""
+    """The options of the model, and its engine once it is loaded."""
 
     bundle: Path | None
     profile: str
@@ -73,7 +73,7 @@ class _Model:
     engine: Engine | None = None
 
     def load(self, screen: RunScreen) -> Engine:
-        """Loads it, with a line on its precision. Error: it cannot be loaded."""
+        """Loads the model and prints a line about its precision. Error if it cannot be loaded."""
         self.engine = Engine(
             find_bundle(self.bundle),
             device=self.device,
@@ -88,12 +88,12 @@ class _Model:
 
 
 def _run_folder(options: _FolderOptions, model: _Model, screen: RunScreen) -> bool:
-    """Whether all cases were done and the table of times was written."""
+    """Returns whether all cases were done and the table of times was written."""
     started = time.perf_counter()
     try:
         also_read = [find_bundle(model.bundle)]
     except ModelError:
-        also_read = []  # where every answer is there, none is needed
+        also_read = []  # no model is needed if every answer exists
     if options.cases.is_dir():
         check_outputs({"--csv": options.csv}, [*options.cases.glob("*.npz"), *also_read])
         if not options.overwrite:
@@ -147,20 +147,24 @@ def run_cases(
         Path | None,
         typer.Argument(
             metavar="CASES",
-            help="A CSV table with a row per object (file,name,x0,y0,z0,x1,y1,z1, docs/folders.md), or a folder of "
-            "NPZ cases.",
+            help="A CSV table with one row per object (file,name,x0,y0,z0,x1,y1,z1; see docs/folders.md), or a folder "
+            "of NPZ cases.",
             show_default=False,
         ),
     ] = None,
     answers: Annotated[
         Path | None,
-        typer.Argument(metavar="ANSWERS", help="Folder of the answers; made if absent.", show_default=False),
+        typer.Argument(
+            metavar="ANSWERS", help="Folder for the answers; created if it does not exist.", show_default=False
+        ),
     ] = None,
     cases_option: Annotated[Path | None, typer.Option("--cases", help="The same as CASES.")] = None,
     input_folder: Annotated[
         Path | None,
         typer.Option(
-            "--input", "-i", help="NPZ cases, *.npz; 2DBox_* are images with boxes (N, 4), 3DBox_* volumes (N, 6)."
+            "--input",
+            "-i",
+            help="Folder of NPZ cases; 2DBox_* are images with boxes (N, 4), 3DBox_* volumes with boxes (N, 6).",
         ),
     ] = None,
     output_folder: Annotated[Path | None, typer.Option("--output", "-o", help="The same as ANSWERS.")] = None,
@@ -168,23 +172,26 @@ def run_cases(
         str | None,
         typer.Option(
             "--format",
-            help="Of a table's answers: nii.gz, nii, nrrd, mha, png, dcm (DICOM SEG) or npz; else png for pictures, "
-            "npz for NPZ and nii.gz for all others.",
+            help="Format of the answers of a table: nii.gz, nii, nrrd, mha, png, dcm (DICOM SEG) or npz. By default "
+            "png for pictures, npz for NPZ files and nii.gz for all others.",
         ),
     ] = None,
     window: Annotated[
         str | None,
-        typer.Option(help="For the rows of a table that have none: as `segment` has it; else by modality."),
+        typer.Option(
+            help="Window for rows of a table without one, as for `segment`. The default depends on the modality."
+        ),
     ] = None,
     skip_unreadable: Annotated[
         bool,
-        typer.Option("--skip-unreadable", help="Leave out slices of a series that cannot be read, and say which."),
+        typer.Option("--skip-unreadable", help="Skip slices of a series that cannot be read, and list them."),
     ] = False,
     objects: Annotated[
-        Path | None, typer.Option(help="Table to write of the objects of a table's cases and their sizes.")
+        Path | None, typer.Option(help="CSV file to write, with the objects of a table's cases and their sizes.")
     ] = None,
     preview_folder: Annotated[
-        Path | None, typer.Option(help="Folder of pictures of the results of a table's cases, PNG; made if absent.")
+        Path | None,
+        typer.Option(help="Folder for PNG pictures of the results of a table's cases; created if it does not exist."),
     ] = None,
     bundle: Bundle = None,
     profile: Profile = "clinical",
@@ -193,16 +200,17 @@ def run_cases(
     device: Device = "CPU",
     threads: Threads = 0,
     max_bytes: MaxBytes = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Do finished cases again.")] = False,
-    csv: Annotated[Path | None, typer.Option(help="Table of times to write.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Segment finished cases again.")] = False,
+    csv: Annotated[Path | None, typer.Option(help="CSV file to write, with the times of each case.")] = None,
     modality: Annotated[
         str | None,
         typer.Option(
-            help="CT, MR, PET, US, XRay, ... of every case whose row has none; else what its file or name tells."
+            help="CT, MR, PET, US, XRay, ..., for cases whose row has none; by default, that of the file or its name."
         ),
     ] = None,
     cache_dir: Annotated[
-        Path | None, typer.Option(help='Compiled models; "none" = keep none; else the user\'s cache folder.')
+        Path | None,
+        typer.Option(help='Folder for compiled models, or "none"; by default the user\'s cache folder.'),
     ] = None,
     times: Annotated[bool, typer.Option("--times", help="Print how long each phase of the start took.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
@@ -210,7 +218,7 @@ def run_cases(
 ) -> None:
     """Segment the files of a table, or every NPZ case of a folder: medsam-engine run cases.csv answers.
 
-    A finished case is skipped; a broken one is reported, the rest go on, and the exit status is 1.
+    Finished cases are skipped. A case that fails is reported, the others are processed, and the exit status is 1.
     """
     source, target = _places(cases, cases_option, input_folder, answers, output_folder)
     screen = RunScreen(quiet)
@@ -257,7 +265,7 @@ def run_cases(
 def _places(
     cases: Path | None, cases_option: Path | None, folder: Path | None, answers: Path | None, output: Path | None
 ) -> tuple[Path, Path]:
-    """The cases and the folder of the answers, from the arguments or the options that say the same."""
+    """The cases and the folder for the answers, from the arguments or from the options that replace them."""
     if answers is None and cases is not None and (cases_option or folder) and output is None:
         cases, answers = None, cases  # run --cases cases.csv ANSWERS
     given = [path for path in (cases, cases_option, folder) if path is not None]

@@ -12,7 +12,7 @@ from medsam_engine.printable import printable
 
 
 class EndedCase(Protocol):
-    """What the screen looks at of a case that has ended, be it a folder's (CaseReport) or a table's."""
+    """What the screen reads from a finished case, whether of a folder (CaseReport) or of a table."""
 
     @property
     def name(self) -> str:
@@ -24,31 +24,31 @@ class EndedCase(Protocol):
 
     @property
     def message(self) -> str:
-        """Of a failed case: why."""
+        """The reason why a case failed."""
 
     @property
     def objects(self) -> int:
-        """Boxes of the case."""
+        """Number of boxes of the case."""
 
     @property
     def empty_objects(self) -> int:
-        """Those of them in which nothing was found."""
+        """Number of boxes in which nothing was found."""
 
     @property
     def read_s(self) -> float:
-        """Seconds of reading."""
+        """Time of reading, seconds."""
 
     @property
     def segment_s(self) -> float:
-        """Seconds of segmenting."""
+        """Time of segmenting, seconds."""
 
     @property
     def write_s(self) -> float:
-        """Seconds of writing."""
+        """Time of writing, seconds."""
 
 
 class RunScreen:
-    """A bar where standard error is a terminal, a line for each failure, a summary; only failures when quiet."""
+    """Shows a bar if standard error is a terminal, a line per failure and a summary; when quiet, only the failures."""
 
     def __init__(self, quiet: bool) -> None:
         self._console = Console(stderr=True)
@@ -70,21 +70,21 @@ class RunScreen:
         log_to(self._console)
 
     def note(self, text: str) -> None:
-        """A line, unless quiet."""
+        """Prints a line unless quiet."""
         if not self._quiet:
             self.complain(text)
 
     def complain(self, text: str) -> None:
-        """A line, quiet or not."""
+        """Prints a line, quiet or not."""
         say(self._console, text)
 
     def progress(self, index: int, count: int, name: str, step: int, steps: int) -> None:
-        """A case is at a step of so many (0 of 0: it begins)."""
+        """Shows how many steps of a case are done, of how many (0 of 0 when it begins)."""
         within = step / steps if steps else 0.0
         self.bar.update(self._task, description=printable(name), completed=index + within, total=count)
 
     def finished(self, report: EndedCase) -> None:
-        """A case has ended: a line if it failed or found nothing."""
+        """Counts a case that has ended, and prints a line if it failed or nothing was found."""
         self.ended.append(report)
         self._counts[report.status] += 1
         if report.status == "failed":
@@ -93,7 +93,7 @@ class RunScreen:
             self.note(f"{report.name}: nothing found in {report.empty_objects} of {report.objects} boxes")
 
     def summary(self) -> None:
-        """The last line: how many cases ended how."""
+        """Prints the last line: how many cases were done, skipped and failed."""
         done, skipped, failed = self._counts.values()
         seconds = time.perf_counter() - self._started
         self.note(f"{done} case{'s' * (done != 1)} done, {skipped} skipped, {failed} failed in {seconds:.2f} s")

@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""`medsam-engine segment`: boxes or points on one image or volume, a label map out."""
+"""`medsam-engine segment`: segments objects of one image or volume from boxes or points and writes a label map."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -66,7 +66,7 @@ medsam-engine segment scan.nrrd --boxes-from labels.nrrd -o again.nrrd
 def segment(
     image: Annotated[
         Path,
-        typer.Argument(help="PNG, JPEG, TIFF, NIfTI, NRRD, MHA, DICOM (a file or a series' folder) or NPZ."),
+        typer.Argument(help="PNG, JPEG, TIFF, NIfTI, NRRD, MHA, DICOM (a file or the folder of a series) or NPZ."),
     ],
     output: Annotated[
         Path,
@@ -74,7 +74,7 @@ def segment(
             "--output",
             "-o",
             help="Label map to write: .png, .nii.gz, .nii, .nrrd, .mha, .npz or .dcm (DICOM SEG). "
-            "0 background, k the k-th box, counted from 1.",
+            "The background is 0, and the object of the k-th box is k, counted from 1.",
             rich_help_panel=_OUTPUT,
         ),
     ],
@@ -82,8 +82,8 @@ def segment(
         list[str] | None,
         typer.Option(
             metavar="X0,Y0[,Z0],X1,Y1[,Z1]",
-            help="One object: corner pixels, in a volume corner voxels, counted from 0, ends inclusive. "
-            "No spaces between the numbers. Repeat for more objects.",
+            help="Box of one object: two opposite corners in pixels (in voxels for a volume), counted from 0, both "
+            "inclusive. No spaces between the numbers. Repeat for more objects.",
             rich_help_panel=_PROMPTS,
         ),
     ] = None,
@@ -91,49 +91,49 @@ def segment(
         list[str] | None,
         typer.Option(
             metavar="X0,Y0,Z0,X1,Y1,Z1",
-            help="One object: opposite corners in mm, LPS as in DICOM and SimpleITK (NIfTI's RAS negates x and y). "
-            "Four numbers for an image without position, from its first pixel.",
+            help="Box of one object: opposite corners in mm, LPS as in DICOM and SimpleITK (for RAS as in NIfTI, "
+            "negate x and y). Give four numbers, measured from the first pixel, for an image that has no position.",
             rich_help_panel=_PROMPTS,
         ),
     ] = None,
     boxes_from: Annotated[
         Path | None,
         typer.Option(
-            help="Label map or DICOM SEG on the same grid, or RTSTRUCT: one box per label, segment or ROI, which keeps "
-            "its number and name; or a 3D Slicer ROI, .mrk.json.",
+            help="Label map or DICOM SEG on the same grid, RTSTRUCT, or 3D Slicer ROI (.mrk.json): one box per label, "
+            "segment or ROI. Each object keeps its number and name.",
             rich_help_panel=_PROMPTS,
         ),
     ] = None,
     name: Annotated[
         list[str] | None,
         typer.Option(
-            help="Name of an object in DICOM SEG, NRRD and JSON. Repeat for each object, in the order of the boxes or "
-            "labels.",
+            help="Name of an object, written to DICOM SEG, NRRD and JSON. Repeat for each object, in the order of the "
+            "boxes or labels.",
             rich_help_panel=_PROMPTS,
         ),
     ] = None,
     names_from: Annotated[
         Path | None,
         typer.Option(
-            help="Names by label: .csv with rows label,name, ITK-SNAP's label descriptions .txt, .seg.nrrd, DICOM SEG "
-            "or RTSTRUCT.",
+            help="File that names the labels: .csv with rows label,name, label descriptions of ITK-SNAP (.txt), "
+            ".seg.nrrd, DICOM SEG or RTSTRUCT.",
             rich_help_panel=_PROMPTS,
         ),
     ] = None,
     jitter: Annotated[
         int,
         typer.Option(
-            help="Pixels by which sides of --boxes-from boxes move outwards at most, at random.",
+            help="Move each side of the boxes from --boxes-from outwards by a random number of pixels up to this one.",
             rich_help_panel=_PROMPTS,
         ),
     ] = 0,
-    seed: Annotated[int, typer.Option(help="Of --jitter.", rich_help_panel=_PROMPTS)] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the random numbers for --jitter.", rich_help_panel=_PROMPTS)] = 0,
     point: Annotated[
         list[str] | None,
         typer.Option(
             metavar="X,Y,LABEL",
-            help="1 in the object, 0 outside. All points, and at most one box, are one object. "
-            "Only for weights that were trained with points (see `info`), and not in volumes of several slices.",
+            help="Point with label 1 inside the object or 0 outside it. All points, with at most one box, describe one "
+            "object. Only for weights trained with points (see `info`), and not in volumes of several slices.",
             rich_help_panel=_PROMPTS,
         ),
     ] = None,
@@ -141,37 +141,40 @@ def segment(
         bool,
         typer.Option(
             "--allow-untrained",
-            help="Answer prompts that the weights were not trained with (see `info`). For research: "
-            "their masks are usually wrong.",
+            help="Accept prompts that the weights were not trained with (see `info`). For research: "
+            "the masks are usually wrong.",
             rich_help_panel=_PROMPTS,
         ),
     ] = False,
     window: Annotated[
         str | None,
         typer.Option(
-            help="abdomen, lung, brain, mediastinum, bone, WIDTH,LEVEL, percentile, full or none; "
-            "else by modality: CT abdomen, MR and PET percentile, others full, colour and 8-bit none.",
+            help="abdomen, lung, brain, mediastinum, bone, WIDTH,LEVEL, percentile, full or none. The default depends "
+            "on the modality: abdomen for CT, percentile for MR and PET, full for others, none for color and 8-bit.",
             rich_help_panel=_IMAGE,
         ),
     ] = None,
     modality: Annotated[
         str | None,
         typer.Option(
-            help="CT, MR, PET, US, XRay, ..., for the window and for models that ask; else what the file says.",
+            help="CT, MR, PET, US, XRay, ..., for the window and for models that need it; by default, the file's own.",
             rich_help_panel=_IMAGE,
         ),
     ] = None,
     volume: Annotated[
-        int | None, typer.Option(help="Which volume of a 4D file, from 0.", rich_help_panel=_IMAGE)
+        int | None, typer.Option(help="Index of the volume in a 4D file, counted from 0.", rich_help_panel=_IMAGE)
     ] = None,
     series: Annotated[
-        str | None, typer.Option(help="SeriesInstanceUID, where a folder holds several.", rich_help_panel=_IMAGE)
+        str | None,
+        typer.Option(
+            help="SeriesInstanceUID of the series to read, if the folder holds several.", rich_help_panel=_IMAGE
+        ),
     ] = None,
     skip_unreadable: Annotated[
         bool,
         typer.Option(
             "--skip-unreadable",
-            help="Leave out slices of a folder that cannot be read, and say which.",
+            help="Skip slices of a folder that cannot be read, and list them.",
             rich_help_panel=_IMAGE,
         ),
     ] = False,
@@ -181,7 +184,7 @@ def segment(
         typer.Option(
             "--preview",
             "--overlay",
-            help="Picture of the result to write, PNG: for a volume, its slices.",
+            help="PNG picture of the result to write; for a volume, a sheet of its slices.",
             rich_help_panel=_OUTPUT,
         ),
     ] = None,

@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""What `medsam-engine segment` says of each object when it has written the label map: as lines, and for --json."""
+"""What `medsam-engine segment` reports about each object after writing the label map: as lines, and for --json."""
 
 import math
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ class ReportedObject:
     in_volume: bool
 
     def line(self) -> str:
-        """As a line for a person."""
+        """The object as one line of text."""
         parts = [f"label {self.label:<5} {self.count:>10} {'voxels' if self.in_volume else 'pixels'}"]
         if self.size is not None:
             parts.append(f"{self.size / 1000:10.3f} ml" if self.in_volume else f"{self.size:10.1f} mm2")
@@ -51,7 +51,7 @@ class ReportedObject:
         return "  ".join(parts)
 
     def content(self) -> dict[str, Any]:
-        """As an object for --json."""
+        """The object for --json."""
         unit, measure = ("voxels", "volume_mm3") if self.in_volume else ("pixels", "area_mm2")
         return {
             "label": self.label,
@@ -103,7 +103,7 @@ def report_objects(steps: Steps, objects: Sequence[ReportedObject], written: str
         steps.say(found.line())
     if len(objects) > _MOST_LINES:
         empty = sum(found.count == 0 for found in objects)
-        steps.say(f"... {len(objects)} labels in all, {empty} of them empty")
+        steps.say(f"... {len(objects)} labels in total, {empty} of them empty")
     steps.say(f"wrote {written}")
 
 

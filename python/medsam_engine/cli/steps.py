@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""The steps of a command on standard error: what is being done, and how long it took."""
+"""Shows the steps of a command on standard error, and how long each took."""
 
 import time
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from medsam_engine.cli.terminal import say
 
 
 class Steps:
-    """Shows what is being done, and how long it took.
+    """Shows the current step, and how long each step took.
 
     Attributes:
         seconds: of each step that was finished, by its name.
@@ -31,17 +31,17 @@ class Steps:
 
     @contextmanager
     def timed(self, what: str) -> Iterator[None]:
-        """The same for a block that shows itself how far it is."""
+        """Likewise, for a block that shows its own progress."""
         started = time.perf_counter()
         yield
         self.seconds[what] = time.perf_counter() - started
         self.say(f"{what:<24} {self.seconds[what] * 1000:8.1f} ms")
 
     def note(self, text: str) -> None:
-        """A line that the user should know, kept for --json."""
+        """Prints a note for the user and keeps it for --json."""
         self.notes.append(text)
         self.say(text)
 
     def say(self, text: str) -> None:
-        """A line of its own."""
+        """Prints one line."""
         say(self._console, text)

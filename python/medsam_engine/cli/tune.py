@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""`medsam-engine tune`: measure what is fastest on this machine, and let `--precision auto` use it."""
+"""`medsam-engine tune`: measures what is fastest on this machine, for `--precision auto` to use."""
 
 import os
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from medsam_engine.errors import InvalidArgument
 
 
 def in_words(info: EngineInfo) -> str:
-    """What precision auto does, of an engine that was made with it."""
+    """What precision auto chose for an engine that was made with it."""
     source = "tuned on this machine" if info.tuned else "not tuned here, see `medsam-engine tune`"
     threads = f"{info.threads} threads" if info.threads else "all threads"
     return f"encoder {info.encoder_precision}, decoder {info.decoder_precision}, {threads}; {source}"
@@ -38,10 +38,10 @@ def _table(title: str, measured: Sequence[tuning.Measured], choice: tuning.Measu
 
 
 def _result(row: tuning.Measured, choice: tuning.Measured) -> str:
-    """Why a row was taken or not, so that the fastest one that was passed over does not look like an error."""
+    """Why a row was chosen or not, so that a faster row that was not chosen does not look like an error."""
     if row is choice:
         return "chosen"
-    if row.total_ms < choice.total_ms:  # no gain beyond noise over one that comes before it
+    if row.total_ms < choice.total_ms:  # the gain over an earlier row is within the noise
         return f"faster by less than {tuning.MARGIN:.0%}, so the earlier row is kept"
     return ""
 
@@ -56,15 +56,17 @@ medsam-engine tune my_bundle --show
 
 def tune(
     bundle: Annotated[
-        Path | None, typer.Argument(help="Model folder; else $MEDSAM_ENGINE_BUNDLE, else the one that was fetched.")
+        Path | None, typer.Argument(help="Model folder; by default $MEDSAM_ENGINE_BUNDLE, or else the fetched one.")
     ] = None,
-    repeats: Annotated[int, typer.Option(min=1, help="Calls of each stage, after one that warms up.")] = 15,
-    size: Annotated[int, typer.Option(min=64, max=8192, help="Side of the image, pixels.")] = 1024,
-    show: Annotated[bool, typer.Option("--show", help="Only say what is stored.")] = False,
-    clear: Annotated[bool, typer.Option("--clear", help="Only remove what is stored.")] = False,
+    repeats: Annotated[
+        int, typer.Option(min=1, help="Number of timed calls of each stage, after one warm-up call.")
+    ] = 15,
+    size: Annotated[int, typer.Option(min=64, max=8192, help="Side length of the image in pixels.")] = 1024,
+    show: Annotated[bool, typer.Option("--show", help="Only show the stored choice.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Only remove the stored choice.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Find the fastest certified precision and number of threads here; `--precision auto` then uses them."""
+    """Find the fastest certified precision and number of threads on this machine, for `--precision auto` to use."""
     if show and clear:
         raise InvalidArgument("tune: got --show and --clear, expected one of them")
     folder = find_bundle(bundle)
@@ -97,7 +99,7 @@ def _measured(folder: Path, size: int, repeats: int) -> tuning.Tuned:
     notes = Console(stderr=True)
     cores = len(os.sched_getaffinity(0))
     if os.getloadavg()[0] > cores / 2:
-        notes.print(f"this machine is busy (load {os.getloadavg()[0]:.1f} on {cores} cores): rough times")
+        notes.print(f"this machine is busy (load {os.getloadavg()[0]:.1f} on {cores} cores), so the times are rough")
     with notes.status("load") as status:
         return tuning.tune(folder, size, repeats, progress=status.update)
 

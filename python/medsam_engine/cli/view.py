@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""`medsam-engine view`: slices with axes in voxels and in mm, to find the numbers of a box or to check one."""
+"""`medsam-engine view`: shows slices with axes in voxels and in mm, to find the coordinates of a box or check one."""
 
 from pathlib import Path
 from typing import Annotated
@@ -35,7 +35,7 @@ _MOST_SLICES = 100  # of --slice: what one picture can show
 def view(
     scan: Annotated[
         Path,
-        typer.Argument(help="PNG, JPEG, TIFF, NIfTI, NRRD, MHA, DICOM (a file or a series' folder) or NPZ."),
+        typer.Argument(help="PNG, JPEG, TIFF, NIfTI, NRRD, MHA, DICOM (a file or the folder of a series) or NPZ."),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Picture to write, .png.")],
     slices: Annotated[
@@ -43,47 +43,50 @@ def view(
         typer.Option(
             "--slice",
             metavar="N",
-            help="Slice to show, from 0, in large. Repeat for more; else up to 20 slices, evenly spread.",
+            help="Slice to show large, counted from 0. Repeat for more. By default up to 20 evenly spread slices.",
         ),
     ] = None,
     window: Annotated[
         str | None,
         typer.Option(
-            help="abdomen, lung, brain, mediastinum, bone, WIDTH,LEVEL, percentile, full or none; else as `segment`."
+            help="abdomen, lung, brain, mediastinum, bone, WIDTH,LEVEL, percentile, full or none; by default as for "
+            "`segment`.",
         ),
     ] = None,
     modality: Annotated[
-        str | None, typer.Option(help="CT, MR, PET, ..., for the window; else what the file states.")
+        str | None, typer.Option(help="CT, MR, PET, ..., for the window; by default, the file's own.")
     ] = None,
     labels: Annotated[
         Path | None,
-        typer.Option(help="Label map on the same grid, to be drawn over the slices; of a DICOM SEG, --boxes-from."),
+        typer.Option(help="Label map on the same grid to draw over the slices; for a DICOM SEG, use --boxes-from."),
     ] = None,
     box: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="X0,Y0[,Z0],X1,Y1[,Z1]", help="Box to draw, as for `segment`, to check it. Repeat for more."
+            metavar="X0,Y0[,Z0],X1,Y1[,Z1]", help="Box to draw, in the form of `segment --box`. Repeat for more."
         ),
     ] = None,
     box_mm: Annotated[
         list[str] | None,
-        typer.Option(metavar="X0,Y0,Z0,X1,Y1,Z1", help="The same in mm, LPS, as for `segment`."),
+        typer.Option(metavar="X0,Y0,Z0,X1,Y1,Z1", help="Box to draw, in the form of `segment --box-mm`: mm, LPS."),
     ] = None,
     boxes_from: Annotated[
         Path | None,
         typer.Option(
-            help="Label map, DICOM SEG, RTSTRUCT or 3D Slicer ROI (.mrk.json) whose boxes to draw, as for `segment`."
+            help="Label map, DICOM SEG, RTSTRUCT or 3D Slicer ROI (.mrk.json) whose boxes are drawn, as for `segment`."
         ),
     ] = None,
-    volume: Annotated[int | None, typer.Option(help="Which volume of a 4D file, from 0.")] = None,
-    series: Annotated[str | None, typer.Option(help="SeriesInstanceUID, where a folder holds several.")] = None,
+    volume: Annotated[int | None, typer.Option(help="Index of the volume in a 4D file, counted from 0.")] = None,
+    series: Annotated[
+        str | None, typer.Option(help="SeriesInstanceUID of the series to read, if the folder holds several.")
+    ] = None,
     skip_unreadable: Annotated[
         bool,
-        typer.Option("--skip-unreadable", help="Leave out slices of a folder that cannot be read, and list them."),
+        typer.Option("--skip-unreadable", help="Skip slices of a folder that cannot be read, and list them."),
     ] = False,
     max_bytes: MaxBytes = None,
 ) -> None:
-    """Show slices of a scan with axes in voxels and mm, to read the numbers of a box off them."""
+    """Show slices of a scan with axes in voxels and mm, from which to read the coordinates of a box."""
     options = BoxOptions(parse_boxes(box or []), parse_boxes(box_mm or [], "--box-mm"), boxes_from, 0, 0)
     options.check()
     check_window(window)
@@ -128,7 +131,7 @@ def view(
 
 
 def _chosen(asked: list[int] | None, source: MedicalImage, marks: Marks) -> list[int]:
-    """The slices to show. InvalidArgument: one that is not there, or --slice for an image."""
+    """The slices to show. InvalidArgument for one that does not exist, or for --slice with an image."""
     depth = source.grid[0] if source.is_volume else 1
     for z in asked or []:
         if not source.is_volume:
@@ -140,7 +143,7 @@ def _chosen(asked: list[int] | None, source: MedicalImage, marks: Marks) -> list
         raise InvalidArgument(f"--slice: got {len(chosen)} slices, expected at most {_MOST_SLICES}; make two pictures")
     if chosen:
         return chosen
-    # Around the boxes by one slice, so that their first and last slice can be seen to be that.
+    # One slice more on each side of the boxes shows that their first and last slices are the right ones.
     ends = marks.boxes[:, [2, 5]].ravel()
     first, last = (int(ends.min()) - 1, int(ends.max()) + 1) if len(ends) else (0, depth - 1)
     return spread_slices(max(first, 0), min(last, depth - 1))

@@ -29,12 +29,12 @@ def test_what_is_trained_and_what_the_graph_only_takes(
     monkeypatch.setenv("COLUMNS", "250")
     copy = Path(shutil.copytree(bundle, tmp_path / "copy"))
     manifest = json.loads((copy / "manifest.json").read_text())
-    untrained = "the graph takes them; the weights were not trained with them"
+    untrained = "the graph accepts them; the weights were not trained with them"
     for trained, words in (
         ([["box"]], f"boxes (trained); points, masks ({untrained})"),
         ([["box"], ["box", "points"]], f"boxes, boxes with points (trained); masks ({untrained})"),
         ([["points"], ["box", "points", "mask"]], "points, boxes with points and masks (trained) "),
-        (None, "trained with: export it again); points, masks (the graph takes them)"),
+        (None, "trained with: export it again); points, masks (the graph accepts them)"),
     ):
         manifest.pop("trained_prompts", None)
         if trained is not None:
