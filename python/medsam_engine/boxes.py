@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""Boxes from millimetres and from label maps, in the engine's form: voxel indices, ends inclusive. Needs NumPy only."""
+"""Makes boxes from millimeters and from label maps, as voxel indices with inclusive ends. Needs NumPy only."""
 
 from collections.abc import Callable
 
@@ -11,23 +11,24 @@ from medsam_engine.io.medical_image import MedicalImage
 
 
 def boxes_from_mm(boxes_mm: ArrayLike, image: MedicalImage) -> NDArray[np.int64]:
-    """Boxes in millimetres as voxel indices.
+    """Converts boxes from millimeters to voxel indices.
 
-    A volume, and a slice that lies in space, takes two opposite corners x0, y0, z0, x1, y1, z1 in LPS (x to the
-    patient's left, y to the back, z to the head), as SimpleITK and DICOM have it; NIfTI viewers that show RAS negate x
-    and y. The corners may come in any order. Where the grid is oblique to these axes, the index box that holds all
-    eight corners is taken. An image that does not lie in space takes x0, y0, x1, y1 from the centre of its first pixel,
-    along its rows and columns. A coordinate belongs to the voxel whose centre is nearest.
+    For a volume, or a slice with a known position, a box is given as two opposite corners x0, y0, z0, x1, y1, z1 in LPS
+    (x to the patient's left, y to the back, z to the head), as in SimpleITK and DICOM. For coordinates in RAS, as some
+    NIfTI viewers show them, negate x and y. The corners may be in any order. If the grid is oblique to these axes, the
+    result is the index box that contains all eight corners. For an image without a position, a box is x0, y0, x1, y1,
+    measured from the center of the first pixel along rows and columns. A coordinate belongs to the voxel with the
+    nearest center.
 
     Args:
-        boxes_mm: (N, 6) or (N, 4).
-        image: for its grid.
+        boxes_mm: (N, 6) or (N, 4), in mm.
+        image: image whose grid is used.
 
     Returns:
         (N, 6) for a volume, (N, 4) for an image: x0, y0[, z0], x1, y1[, z1], ends inclusive.
 
     Raises:
-        InvalidArgument: a wrong count of numbers, an image of unknown spacing, a corner outside the image.
+        InvalidArgument: the number of columns is wrong, the spacing is unknown, or a corner is outside the image.
     """
     count = 6 if image.is_volume or image.positioned else 4
     boxes = np.asarray(boxes_mm, dtype=np.float64).reshape(-1, np.shape(boxes_mm)[-1])
@@ -72,20 +73,20 @@ def _box_from_mm(
 def check_boxes(
     boxes: NDArray[np.float64], grid: tuple[int, ...], names: Callable[[int], str] = "boxes[{}]".format
 ) -> list[str]:
-    """Refuses before a model is loaded what the engine would refuse: boxes outside the grid, reversed or not finite.
+    """Checks boxes as the engine does, without a model: they must be finite, ordered and inside the grid.
 
-    As the engine, it takes an end of x, y or z that is the side itself for the last pixel, and says so.
+    As in the engine, an end in x, y or z that equals the side counts as the last pixel; the result has a note on it.
 
     Args:
-        boxes: (N, 6) of a volume or (N, 4) of an image: x0, y0[, z0], x1, y1[, z1], ends inclusive.
+        boxes: (N, 6) for a volume or (N, 4) for an image: x0, y0[, z0], x1, y1[, z1], ends inclusive.
         grid: (D, H, W) or (H, W).
-        names: what the user calls the box of an index from 0.
+        names: returns the user's name of a box, given its index from 0.
 
     Returns:
-        a note for each end that lies beyond the last pixel: "box 1: x1 512 lies outside ...".
+        One note per end that lies beyond the last pixel: "box 1: x1 512 lies outside ...".
 
     Raises:
-        InvalidArgument: naming the first such box and the axis.
+        InvalidArgument: a box is not valid; the message names the first one and the axis.
     """
     sizes = grid[::-1]
     axes = len(sizes)
@@ -113,7 +114,7 @@ def check_boxes(
 
 
 def check_points(points: ArrayLike, grid: tuple[int, ...]) -> None:
-    """Likewise for points (P, 2), x, y, of an image (H, W) or a volume of one slice, named from 1. InvalidArgument."""
+    """As `check_boxes`, for points (P, 2) x, y in an image (H, W) or a volume of one slice; messages count from 1."""
     height, width = grid[-2:]
     for k, (x, y) in enumerate(np.asarray(points, dtype=np.float64).reshape(-1, 2)):
         if not (0 <= x < width and 0 <= y < height):  # false for NaN
@@ -124,13 +125,13 @@ def check_points(points: ArrayLike, grid: tuple[int, ...]) -> None:
 
 
 def boxes_from_labels(labels: NDArray[np.generic]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The tight box of each label that occurs, ascending.
+    """The tight box of each label that occurs, in ascending order of the labels.
 
     Args:
         labels: unsigned integers (D, H, W) or (H, W), 0 = background.
 
     Returns:
-        boxes (N, 6) or (N, 4), x first, ends inclusive, and their labels (N,).
+        Boxes (N, 6) or (N, 4), x first, ends inclusive, and their labels (N,).
     """
     places = np.nonzero(labels)
     values, index = np.unique(np.asarray(labels[places]), return_inverse=True)
@@ -148,11 +149,11 @@ def boxes_from_labels(labels: NDArray[np.generic]) -> tuple[NDArray[np.int64], N
 def jittered(boxes: NDArray[np.int64], amount: int, grid: tuple[int, ...], seed: int = 0) -> NDArray[np.int64]:
     """Moves each side outwards in x and y by 0 to `amount` pixels, at random, within the grid.
 
-    As MedSAM's training does it (bowang-lab/MedSAM, train_one_gpu.py, bbox_shift), for boxes looser than a person's.
+    MedSAM's training loosens boxes in this way (bowang-lab/MedSAM, train_one_gpu.py, bbox_shift).
 
     Args:
         boxes: (N, 6) or (N, 4), ends inclusive.
-        amount: 0 or more.
+        amount: largest shift in pixels, 0 or more.
         grid: (D, H, W) or (H, W).
         seed: the same seed gives the same boxes.
     """

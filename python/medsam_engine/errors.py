@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""The one family of errors. Every message is one line: what, got, expected, remedy."""
+"""The exceptions of the package. Every message is one line: the subject, what was given and expected, the remedy."""
 
 from medsam_engine._core import (
     BackendError,

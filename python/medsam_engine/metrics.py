@@ -1,16 +1,16 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""DSC and NSD, as the MedSAM-on-laptop challenge computes them. NSD needs the extra [eval].
+"""Computes DSC and NSD as the MedSAM-on-laptop challenge does. NSD needs the extra [eval].
 
-Rules of bowang-lab/MedSAM, branch LiteMedSAM, evaluation/compute_metrics.py, kept where they surprise, because
-scores are compared with published ones:
+The rules are those of bowang-lab/MedSAM, branch LiteMedSAM, evaluation/compute_metrics.py. They are kept even where
+they are surprising, because scores are compared with published ones:
 
 - a case's score is the plain mean over the labels 1 to the highest of the ground truth; higher labels of the prediction
   do not count;
-- a label that neither has makes DSC, and so the case's mean, NaN;
-- NSD is computed only where the case's DSC is above 0.2, else it is 0, also for NaN;
+- a label that is in neither makes its DSC, and therefore the mean of the case, NaN;
+- NSD is computed only if the DSC of the case is above 0.2; otherwise, and if DSC is NaN, it is 0;
 - the tolerance is 2: mm in a volume, pixels in an image;
 - the volume's spacing is passed in the order of the file, x, y, z, to masks in the order z, y, x
-  (`spacing_order="corrected"` puts it right);
+  (`spacing_order="corrected"` reverses it);
 - scores are rounded to 4 digits.
 """
 
@@ -41,7 +41,7 @@ _SUFFIXES = (".npz", ".nii.gz", ".nii", ".nrrd", ".mha", ".png")
 
 @dataclass(frozen=True)
 class CaseScore:
-    """One file: its mean DSC and NSD over objects, 0 to 1, rounded to 4 digits; NaN where the challenge has NaN."""
+    """The mean DSC and NSD over the objects of a file, 0 to 1, rounded to 4 digits; NaN where the challenge has NaN."""
 
     case: str
     modality: str
@@ -52,7 +52,7 @@ class CaseScore:
 
 @dataclass(frozen=True)
 class GroupScore:
-    """Plain means over the cases of a modality, or over all. Cases whose score is NaN are counted, not averaged."""
+    """Plain means over the cases of a modality or over all. Cases with a score of NaN are counted but not averaged."""
 
     name: str
     cases: int
@@ -63,18 +63,18 @@ class GroupScore:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores by case, sorted by name, and what could not be scored: (case, reason)."""
+    """Scores of the cases, sorted by name, and the cases that could not be scored: (case, reason)."""
 
     cases: tuple[CaseScore, ...]
     problems: tuple[tuple[str, str], ...] = field(default_factory=tuple)
 
     def by_modality(self) -> list[GroupScore]:
-        """One row for each modality that occurs, by name."""
+        """One row per modality that occurs, sorted by name."""
         names = sorted({score.modality for score in self.cases})
         return [_group(name, [score for score in self.cases if score.modality == name]) for name in names]
 
     def mean(self) -> GroupScore:
-        """Over all cases."""
+        """The means over all cases."""
         return _group("mean", self.cases)
 
 
@@ -94,16 +94,16 @@ def dice(truth: NDArray[np.bool_], prediction: NDArray[np.bool_]) -> float:
 def surface_dice(
     truth: NDArray[np.bool_], prediction: NDArray[np.bool_], spacing: Sequence[float], tolerance: float = TOLERANCE
 ) -> float:
-    """The share of both surfaces that lies within `tolerance` of the other one.
+    """The fraction of both surfaces that lies within `tolerance` of the other surface.
 
     Args:
         truth: bool, 2 or 3 axes.
         prediction: bool, the same shape.
-        spacing: of the axes, in their order.
-        tolerance: in the unit of `spacing`.
+        spacing: spacing of each axis, in the order of the axes.
+        tolerance: distance in the unit of `spacing`.
 
     Returns:
-        0 to 1; 0 when one mask is empty, NaN when both are.
+        A value from 0 to 1; 0 if one mask is empty, NaN if both are.
     """
     # Settled here: the library's 0.1 uses numpy.Inf for an empty mask, which NumPy 2 no longer has.
     if not truth.any() or not prediction.any():
@@ -161,11 +161,11 @@ def score_case(
     Args:
         prediction: labels (D, H, W) or (H, W), integers.
         truth: labels, the same shape.
-        spacing: x, y, z in mm, needed for a volume; an image has pixels.
-        spacing_order: "challenge" passes it as it is to masks in the order z, y, x; "corrected" turns it round.
+        spacing: x, y, z in mm, required for a volume; images are measured in pixels.
+        spacing_order: "challenge" applies x, y, z to the axes z, y, x, as the script does; "corrected" reverses it.
 
     Raises:
-        InvalidArgument: shapes that differ, fractions, a volume without spacing.
+        InvalidArgument: the shapes differ, labels are not integers, or a volume has no spacing.
         Unsupported: NSD is needed and the packages of the extra `eval` are not installed.
     """
     for name, labels in (("prediction", prediction), ("ground truth", truth)):
@@ -205,12 +205,12 @@ def evaluate_folder(
     Args:
         segs: folder of predictions: NPZ with `segs`, or label maps as NIfTI, NRRD, MHA or PNG.
         gts: folder of ground truth: NPZ with `gts` (3D also `spacing`), or label maps.
-        spacing_order: as score_case.
-        progress: called before each case with its number from 0, their count and its name.
-        max_bytes: as io.read, of each file.
+        spacing_order: as in `score_case`.
+        progress: called before each case with its index from 0, the number of cases and its name.
+        max_bytes: as in `io.read`, for each file.
 
     Raises:
-        InvalidArgument: a folder is missing, or `gts` has no case. A single bad or missing file does not stop the rest.
+        InvalidArgument: a folder is missing, or `gts` has no case. A bad or missing file does not stop the others.
     """
     limit = ByteLimit.of(max_bytes)
     for folder in (segs, gts):

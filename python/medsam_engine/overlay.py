@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""A label map drawn over its image, for people to check. Needs NumPy only."""
+"""Draws a label map over its image, for visual checks. Needs NumPy only."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,14 +14,14 @@ _IN_OBJECT, _OUTSIDE, _BORDER = (0, 230, 0), (255, 40, 40), (0, 0, 0)  # of poin
 
 
 def label_colours(count: int) -> NDArray[np.uint8]:
-    """The colours (count, 3) RGB uint8 of the labels 1 to `count`."""
+    """The colors of the labels 1 to `count`: (count, 3) RGB uint8."""
     return colours_of(np.arange(1, count + 1))
 
 
 def colours_of(labels: ArrayLike) -> NDArray[np.uint8]:
-    """A saturated colour for each label (N,) of 1 or more, (N, 3) RGB uint8; always the same one for the same label.
+    """One saturated color per label: (N, 3) RGB uint8 for labels (N,) of 1 or more. A label always has the same color.
 
-    Hues step by the golden ratio, so that neighbours in number differ.
+    Hues advance by the golden ratio, so that consecutive labels differ.
     """
     order = np.asarray(labels, dtype=np.int64) - 1
     hue = (order * _GOLDEN_RATIO) % 1.0 * 6.0
@@ -33,7 +33,7 @@ def colours_of(labels: ArrayLike) -> NDArray[np.uint8]:
 
 
 def displayed(image: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """An image (H, W) or (H, W, 1 or 3) as a new RGB uint8 (H, W, 3): uint8 as it is, else stretched min to max."""
+    """An image (H, W) or (H, W, 1 or 3) as a new RGB uint8 (H, W, 3); other types are stretched to 0..255."""
     pixels = np.asarray(image)
     if pixels.ndim == 2:
         pixels = pixels[..., np.newaxis]
@@ -47,7 +47,7 @@ def displayed(image: NDArray[np.generic]) -> NDArray[np.uint8]:
 
 
 def outlines(labels: NDArray[np.generic], width: int = 1) -> NDArray[np.bool_]:
-    """Where a labelled pixel has a 4-neighbour of another label, or the image's edge, within `width` pixels."""
+    """Labeled pixels within `width` pixels of another label (4-neighbors) or of the image's edge."""
     edge: NDArray[np.bool_] = np.zeros(labels.shape, dtype=np.bool_)
     for distance in range(1, width + 1):
         padded = np.pad(labels, distance, constant_values=0)
@@ -69,22 +69,22 @@ def draw_overlay(
     box_labels: ArrayLike | None = None,
     box_width: int = 1,
 ) -> NDArray[np.uint8]:
-    """Translucent fill and solid outline of every label; boxes as thin frames.
+    """Draws each label with a translucent fill and a solid outline, and boxes as thin frames.
 
     Args:
         image: (H, W) or (H, W, 3), any dtype; anything but uint8 is stretched from its minimum to its maximum.
-        labels: (H, W) unsigned integers, 0 = background; each label has its colour of `colours_of`.
+        labels: (H, W) unsigned integers, 0 = background; colors are those of `colours_of`.
         boxes: (N, 4) x0, y0, x1, y1, ends inclusive; None = not drawn.
-        opacity: of the fill, 0 to 1.
-        width: of the outline in pixels; None = about 1/400 of the longer side.
-        box_labels: (N,) the label whose color each box gets; None = 1 to N.
-        box_width: of the frames in pixels, measured inwards from the box's first and last pixel.
+        opacity: opacity of the fill, 0 to 1.
+        width: width of the outline in pixels; None = about 1/400 of the longer side.
+        box_labels: (N,) labels whose colors the boxes get; None = 1 to N.
+        box_width: width of the frames in pixels, measured inwards from the first and last pixel of the box.
 
     Returns:
         RGB uint8 (H, W, 3), a new array.
 
     Raises:
-        InvalidArgument: shapes that differ, or an opacity outside 0 to 1.
+        InvalidArgument: the shapes differ, or the opacity is outside 0 to 1.
     """
     canvas = displayed(image)
     if labels.shape != canvas.shape[:2]:
@@ -127,9 +127,9 @@ def draw_points(canvas: NDArray[np.uint8], points: ArrayLike, point_labels: Arra
 
     Args:
         canvas: the picture.
-        points: (P, 2) x, y in the picture's pixels; parts outside the picture are left out.
-        point_labels: (P,) 1 = in the object, green; 0 = outside, red.
-        arm: length of the cross's four arms in pixels.
+        points: (P, 2) x, y in pixels of the picture; crosses are clipped to the picture.
+        point_labels: (P,) 1 = inside the object (green), 0 = outside (red).
+        arm: length of each of the four arms in pixels.
     """
     height, width = canvas.shape[:2]
     for (x, y), label in zip(np.asarray(points).reshape(-1, 2), np.asarray(point_labels).ravel(), strict=True):

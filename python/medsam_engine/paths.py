@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""Where bundles live when the caller does not say."""
+"""Finds bundles when the caller does not name a folder."""
 
 import os
 from pathlib import Path
@@ -11,9 +11,9 @@ BUNDLE_VARIABLE = "MEDSAM_ENGINE_BUNDLE"
 
 
 def xdg_folder(variable: str, default: str) -> Path:
-    """medsam-engine's folder under an XDG base directory, `default` under the home where the variable says none.
+    """The folder of medsam-engine in an XDG base directory; if the variable is not set, `default` in the home folder.
 
-    A relative value is ignored, as the XDG specification asks: it would mean another folder in each working directory.
+    A relative value is ignored, as the XDG specification requires: its meaning would depend on the working directory.
     """
     base = os.environ.get(variable, "")
     return (Path(base) if os.path.isabs(base) else Path.home() / default) / "medsam-engine"
@@ -25,13 +25,13 @@ def bundles_folder() -> Path:
 
 
 def find_bundle(bundle: str | os.PathLike[str] | None = None) -> Path:
-    """The bundle to use: `bundle`, else $MEDSAM_ENGINE_BUNDLE, else the one in the user's data folder.
+    """The bundle to use: `bundle`, or else $MEDSAM_ENGINE_BUNDLE, or else the one in the user's data folder.
 
-    Of several bundles in the data folder, "litemedsam" is taken. Only the choice is made here; Engine checks the
-    folder.
+    If the data folder has several bundles, "litemedsam" is chosen. This function does not check the folder; Engine
+    does.
 
     Raises:
-        ModelError: nothing was named and none is installed, or several are and none is the default.
+        ModelError: no bundle was named, and none is installed, or several are and none of them is the default.
     """
     if bundle is not None:
         return Path(bundle)

@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""A volume and its labels on one sheet, for people to check. Needs Pillow."""
+"""Draws a volume and its labels on one sheet, for visual checks. Needs Pillow."""
 
 import math
 from collections.abc import Sequence
@@ -31,10 +31,10 @@ class Marks:
     """Prompts to draw.
 
     Attributes:
-        boxes: (N, 6) x0, y0, z0, x1, y1, z1, ends inclusive, in voxels; drawn on each slice that they reach.
-        labels: (N,) the label whose color each box gets.
+        boxes: (N, 6) x0, y0, z0, x1, y1, z1, ends inclusive, in voxels; drawn on each slice that they contain.
+        labels: (N,) labels whose colors the boxes get.
         points: (P, 2) x, y in pixels; drawn on every slice.
-        point_labels: (P,) 1 in the object, 0 outside.
+        point_labels: (P,) 1 = inside the object, 0 = outside.
     """
 
     boxes: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 6)))
@@ -43,7 +43,7 @@ class Marks:
     point_labels: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
     def on_slice(self, z: int, shape: tuple[int, int], drawn: tuple[int, int]) -> "Marks":
-        """Those of slice `z` (H, W) in the pixels of its picture, `drawn` (rows, columns); boxes are (N, 4)."""
+        """The prompts of slice `z` (H, W) in pixels of its picture, `drawn` (rows, columns); boxes are (N, 4)."""
         here = (self.boxes[:, 2] <= z) & (z <= self.boxes[:, 5])
         frames = []
         for x0, y0, _, x1, y1, _ in self.boxes[here]:
@@ -71,7 +71,7 @@ def spread_slices(first: int, last: int, most: int = _MOST) -> list[int]:
 def chosen_slices(
     labels: NDArray[np.generic], most: int = _MOST, boxes: NDArray[np.float64] | None = None
 ) -> list[int]:
-    """At most `most` slices, evenly spread from the first to the last with a label or a box (N, 6); else over all."""
+    """At most `most` slices, evenly spread between the first and last with a label or a box (N, 6), or over all."""
     used = [int(z) for z, part in enumerate(labels) if part.any()]
     if boxes is not None:
         used += [int(z) for z in np.clip(boxes[:, [2, 5]], 0, len(labels) - 1).ravel()]
@@ -90,25 +90,25 @@ def contact_sheet(
     marks: Marks | None = None,
     axes: SliceAxes | None = None,
 ) -> NDArray[np.uint8]:
-    """A grid of slices in order, each with the outlines of its labels, its boxes and its number.
+    """Draws slices in a grid, each with the outlines of its labels, its boxes and its number.
 
     Args:
-        volume: (D, H, W) or (D, H, W, 3); anything but uint8 is stretched over the whole volume. Of uint8 only the
-            slices that are shown are looked at.
+        volume: (D, H, W) or (D, H, W, 3); types other than uint8 are stretched over the whole volume. With uint8,
+            only the slices that are shown are read.
         labels: (D, H, W) unsigned integers.
-        spacing: x, y, z in mm: pixels that are not square are drawn in their true proportion. `axes` go before it.
-        most: slices to show, where `slices` does not name them.
-        tile: longer side of a slice on the sheet, pixels; None = the fewer slices, the larger.
-        opacity: of the fill inside the outlines.
-        slices: which to show; None = those of `chosen_slices`.
+        spacing: x, y, z in mm; pixels that are not square are drawn in proportion. Ignored if `axes` are given.
+        most: largest number of slices to show if `slices` is None.
+        tile: longer side of a slice on the sheet in pixels; None = larger for fewer slices.
+        opacity: opacity of the fill inside the outlines.
+        slices: indices of the slices to show; None = those of `chosen_slices`.
         marks: boxes and points to draw.
-        axes: ticks and numbers around each slice; None = its number alone.
+        axes: ticks and numbers around each slice; None = only the number of the slice.
 
     Returns:
         RGB uint8 (rows, columns, 3).
 
     Raises:
-        InvalidArgument: shapes that differ, no slice, or one that is not there.
+        InvalidArgument: the shapes differ, or there is no slice to show, or one does not exist.
     """
     if volume.shape[:3] != labels.shape or not labels.size or volume.ndim not in (3, 4):
         raise InvalidArgument(
@@ -171,7 +171,7 @@ def _grey_levels(pixels: NDArray[np.generic], limits: tuple[float, float]) -> ND
 def _tile(
     pixels: NDArray[np.generic], labels: NDArray[np.generic], shape: tuple[int, int], opacity: float, marks: Marks
 ) -> NDArray[np.uint8]:
-    """One slice in the size `shape`, with its labels and with marks that are already in the picture's pixels."""
+    """One slice at the size `shape`, with its labels, and with marks that are already in pixels of the picture."""
     from PIL import Image
 
     image = Image.fromarray(displayed(pixels)).resize(shape[::-1], Image.Resampling.BILINEAR)

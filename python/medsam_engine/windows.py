@@ -1,9 +1,9 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""Scanner values to the 0 to 255 that the published models were trained on. Needs NumPy only.
+"""Maps scanner values to 0 to 255, the range that the published models were trained on. Needs NumPy only.
 
 The rules are those with which the MedSAM-on-laptop challenge prepared its data (bowang-lab/MedSAM, branch LiteMedSAM,
-pre_CT_MR.py): clip, stretch what is left from its minimum to its maximum. The published script cuts off the fraction
-where this rounds, which is at most one of 255 steps.
+pre_CT_MR.py): clip the values, then stretch the range from the minimum to the maximum that remain. The published script
+truncates where this module rounds; the results differ by at most one of 255 steps.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -30,33 +30,34 @@ _NAMES = f"{', '.join(CT_PRESETS)}, percentile, full, none or WIDTH,LEVEL"
 
 
 def ct_window(values: NDArray[np.generic], width: float, level: float, padding: Padding = ()) -> NDArray[np.uint8]:
-    """Values clipped to level - width / 2 .. level + width / 2; the minimum left becomes 0 and the maximum 255.
+    """Clips values to level - width / 2 .. level + width / 2; the remaining minimum becomes 0, the maximum 255.
 
     Args:
-        values: any shape, Hounsfield units.
-        width: of the window, above 0.
-        level: its centre.
+        values: any shape, in Hounsfield units.
+        width: width of the window in Hounsfield units, above 0.
+        level: center of the window in Hounsfield units.
         padding: as in `apply_window`.
     """
     return _whole(values, _ct_stretch(values, width, level, padding), padding)
 
 
 def percentile_window(values: NDArray[np.generic], padding: Padding = ()) -> NDArray[np.uint8]:
-    """Values clipped to the 0.5 and 99.5 percentile of those above 0, stretched; voxels that were 0 stay 0.
+    """Clips values to the 0.5 and 99.5 percentiles of those above 0 and stretches them; voxels that were 0 stay 0.
 
-    The percentiles are of the whole array: give the volume, not a slice. Padding (as in `apply_window`) has no part.
+    The percentiles are those of the whole array, so pass the volume and not a slice. Padding (as in `apply_window`) is
+    not counted.
     """
     return _whole(values, _percentile_stretch(values, padding), padding)
 
 
 def full_window(values: NDArray[np.generic], padding: Padding = ()) -> NDArray[np.uint8]:
-    """The minimum of the array becomes 0, the maximum 255. Padding (as in `apply_window`) has no part in either."""
+    """Maps the minimum of the array to 0 and the maximum to 255. Padding (as in `apply_window`) is not counted."""
     return _whole(values, _stretch(values, -np.inf, np.inf, padding), padding)
 
 
 @dataclass(frozen=True)
 class _Stretch:
-    """Clips to low .. high, then maps darkest .. brightest to 0 .. 255; all is 0 where these two are one."""
+    """Clips to low .. high, then maps darkest .. brightest to 0 .. 255; everything is 0 if these two are equal."""
 
     low: float
     high: float
@@ -79,7 +80,7 @@ _NOTHING = _Stretch(0.0, 0.0, 0.0, 0.0)
 
 
 def _stretch(values: NDArray[np.generic], low: float, high: float, padding: Padding) -> _Stretch:
-    """From the smallest to the largest of the values that low .. high leaves."""
+    """Stretches from the smallest to the largest value after clipping to low .. high."""
     ends = [(float(part.min()), float(part.max())) for part in _measured(values, padding) if part.size]
     if not ends:
         return _NOTHING
@@ -103,12 +104,12 @@ def _percentile_stretch(values: NDArray[np.generic], padding: Padding) -> _Stret
 
 
 def _interval(values: NDArray[np.generic], padding: Padding, k: int) -> tuple[float, float] | None:
-    """The padding of values[k]: of a slice, or of a row of a flat image, which has one for all rows."""
+    """The padding of values[k], a slice or a row of a flat image; all rows of an image share one padding."""
     return padding[0 if values.ndim == 2 else k] if padding else None
 
 
 def _measured(values: NDArray[np.generic], padding: Padding) -> Iterator[NDArray[np.generic]]:
-    """The values that are no padding, slice by slice (of a flat image, row by row)."""
+    """The values other than padding, slice by slice (row by row for a flat image)."""
     if values.ndim == 1 and not any(padding):
         yield values
         return
@@ -126,13 +127,13 @@ def _whole(values: NDArray[np.generic], stretch: _Stretch, padding: Padding) -> 
 
 
 class Windowed:
-    """An image or volume as a window shows it, made slice by slice: a slice never asked for takes no memory.
+    """An image or volume after windowing, computed slice by slice; slices that are never asked for take no memory.
 
-    The window itself is of the whole volume: a slice is the same whichever others are asked for.
+    The window is computed from the whole volume, so a slice does not depend on which others are asked for.
     """
 
     def __init__(self, values: NDArray[np.generic], stretch: _Stretch | None, padding: Padding = ()) -> None:
-        """For `windowed`. Without `stretch` values stay, but padding becomes 0."""
+        """For `windowed`. Without `stretch`, values stay as they are, but padding becomes 0."""
         self.unchanged = stretch is None and not any(padding)
         self._values, self._stretch, self._padding = values, stretch, padding
         # Zeros that the system gives when they are first looked at: memory follows the slices that are made.
@@ -140,9 +141,9 @@ class Windowed:
         self._made = np.full(len(values), self.unchanged)
 
     def slices(self, numbers: Iterable[int]) -> NDArray[np.generic]:
-        """An array of the shape of the values, in which at least these slices are made; others may still be 0.
+        """An array of the shape of the values in which at least these slices are computed; others may still be 0.
 
-        It is the same array at each call, and the values themselves where the window leaves them as they are.
+        Every call returns the same array. If the window changes nothing, it is the array of the values itself.
         """
         for k in numbers:
             if not self._made[k]:
@@ -157,9 +158,9 @@ class Windowed:
 
 
 def default_window(modality: str, hounsfield: bool = True) -> str:
-    """The name of the challenge's rule for a modality (DICOM's words): CT abdomen, MR and PT percentile, else full.
+    """The challenge's window for a modality (DICOM's code): abdomen for CT, percentile for MR and PT, otherwise full.
 
-    A CT whose values are not Hounsfield units takes percentile.
+    For a CT whose values are not Hounsfield units, it is percentile.
     """
     rules = {"CT": "abdomen", "MR": "percentile", "MRI": "percentile", "PT": "percentile", "PET": "percentile"}
     name = rules.get(modality.upper(), "full")
@@ -175,24 +176,24 @@ def apply_window(
     padding: Padding = (),
     hounsfield: bool = True,
 ) -> NDArray[np.generic]:
-    """Makes an image or volume ready for a model.
+    """Prepares an image or volume for a model.
 
     Args:
-        values: any shape; the whole volume at once.
-        window: abdomen, lung, brain, mediastinum, bone, percentile, full, "WIDTH,LEVEL", or none (values as they are).
-            None chooses by `modality`, and leaves uint8 as it is: it has been prepared, or never needed to be.
-        modality: DICOM's word, for the default.
-        colour: RGB values are never windowed by default; asking for a window is an error.
-        padding: MedicalImage.padding: for each slice (one pair for a flat image) the lowest and highest value, ends
-            inclusive, of voxels that hold no measurement, or None. They have no part in the window and become 0.
-        hounsfield: MedicalImage.hounsfield: False when a CT's values are no Hounsfield units.
+        values: any shape; for a volume, all slices at once.
+        window: abdomen, lung, brain, mediastinum, bone, percentile, full, "WIDTH,LEVEL", or none (values unchanged).
+            With None, `modality` decides; uint8 values stay as they are, because they need no further preparation.
+        modality: DICOM's code, for the default window.
+        colour: whether the values are RGB. They are not windowed by default, and asking for a window is an error.
+        padding: MedicalImage.padding: per slice (one entry for a flat image), the lowest and the highest value, both
+            inclusive, of voxels that hold no measurement, or None. These voxels do not affect the window and become 0.
+        hounsfield: MedicalImage.hounsfield: False if the values of a CT are not Hounsfield units.
 
     Returns:
-        uint8 of the same shape; with "none", `values`.
+        uint8 array of the same shape; with "none", `values` itself.
 
     Raises:
-        InvalidArgument: an unknown name, a width that is not positive, a window for a colour image, a CT window by name
-            for values that are no Hounsfield units, padding for another number of slices.
+        InvalidArgument: the name is unknown, the width is not positive, the image is in color, a CT window is named for
+            values that are not Hounsfield units, or the padding is for another number of slices.
     """
     return windowed(values, window, modality, colour, padding=padding, hounsfield=hounsfield).slices(range(len(values)))
 
@@ -206,9 +207,10 @@ def windowed(
     padding: Padding = (),
     hounsfield: bool = True,
 ) -> Windowed:
-    """What `apply_window` gives, slice by slice: the window is of the whole volume, its pixels are made when asked for.
+    """As `apply_window`, but slices are computed on demand, with the window of the whole volume.
 
-    Takes and raises what `apply_window` does. Do not change `values` meanwhile. Not for several threads at once.
+    Arguments and errors are those of `apply_window`. Do not change `values` while the result is in use. It is not
+    thread-safe.
     """
     if padding and len(padding) != (1 if values.ndim == 2 else len(values)):
         raise InvalidArgument(
@@ -244,6 +246,6 @@ def _width_level(text: str) -> tuple[float, float]:
 
 
 def check_window(window: str | None) -> None:
-    """Says before an image is read that `window` is not one. InvalidArgument."""
+    """Raises InvalidArgument if `window` is not a window. Needs no image."""
     if window is not None and window != "none":
         apply_window(np.zeros(1, np.int16), window)

@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""read_boxes: the objects of a label map, a DICOM SEG or an RTSTRUCT as boxes on an image's grid."""
+"""Reads the objects of a label map, a DICOM SEG or an RTSTRUCT as boxes on the grid of an image."""
 
 import os
 from pathlib import Path
@@ -29,17 +29,18 @@ from medsam_engine.printable import one_line
 def read_boxes(path: str | os.PathLike[str], image: MedicalImage, *, max_bytes: int | None = None) -> NamedBoxes:
     """The tight box of each object in a label map, a DICOM SEG or an RTSTRUCT, with its number and name.
 
-    Nothing is resampled: a label map and the frames of a SEG must lie on the image's voxels, to a tenth of a voxel;
-    contours of an RTSTRUCT must lie in the planes of its slices.
+    Nothing is resampled. The voxels of a label map or a SEG must lie on those of the image to a tenth of a voxel, and
+    the contours of an RTSTRUCT must lie in the planes of the slices.
 
     Args:
-        path: NIfTI, NRRD, MetaImage, PNG, TIFF or NPZ as `read_labels`, or a DICOM file: SEG (binary, fractional or
+        path: NIfTI, NRRD, MetaImage, PNG, TIFF or NPZ as for `read_labels`, or a DICOM file: SEG (binary, fractional or
             label map) or RTSTRUCT.
-        image: from `read`; of a DICOM image the files must still be there.
-        max_bytes: as `read`.
+        image: image from `read`. The files of a DICOM image must still exist.
+        max_bytes: as for `read`.
 
     Raises:
-        InvalidArgument: as read; another grid or frame of reference; whole-slide segmentations; no object at all.
+        InvalidArgument: as for `read`; also if the grid or frame of reference is another, if it is a whole-slide
+            segmentation, or if there is no object.
         Unsupported: an optional library or decoder is not installed.
     """
     where, limit = Path(path), ByteLimit.of(max_bytes)
@@ -62,10 +63,10 @@ def read_names(path: str | os.PathLike[str], *, max_bytes: int | None = None) ->
 
     Args:
         path: .csv with rows label,name; .txt as ITK-SNAP exports it; .nrrd with 3D Slicer's fields; a DICOM file.
-        max_bytes: as `read`.
+        max_bytes: as for `read`.
 
     Raises:
-        InvalidArgument: missing, damaged, of another kind, or without a name.
+        InvalidArgument: the file is missing, damaged, of another kind, or has no names.
         Unsupported: pydicom is not installed.
     """
     where = Path(path)
@@ -116,7 +117,7 @@ def _on_grid(path: Path, image: MedicalImage, layer: int | None, max_bytes: int 
 
 
 def _of_layers(path: Path, segments: list[NrrdSegment], image: MedicalImage, max_bytes: int | None) -> NamedBoxes:
-    """Segments that overlap: 3D Slicer keeps them as the components of a voxel, each with values of its own."""
+    """Reads overlapping segments, which 3D Slicer stores as components of a voxel, each with its own values."""
     values = [segment.value for segment in segments]
     unique = len(set(values)) == len(values)
     notes = (

@@ -37,24 +37,25 @@ def read(
 ) -> MedicalImage:
     """Reads NIfTI, NRRD, MetaImage, DICOM (a file or a series' folder), PNG, JPEG, TIFF or the challenge's NPZ.
 
-    Voxels stay in the file's order: nothing is resampled or turned. The format follows from the name, for files without
-    a known ending from the content.
+    Voxels stay in the file's order; nothing is resampled or reoriented. The format is determined by the name, or by the
+    content if the name has no known ending.
 
     Args:
         path: a file, or a folder of DICOM files.
-        volume: which volume of a 4D NIfTI, NRRD or MetaImage file, from 0.
-        series: SeriesInstanceUID, where a folder holds several.
-        max_bytes: most bytes that the voxels may have in the file's own type, checked before memory is asked for; None
-            = a quarter of the memory that this process may use.
-        skip_unreadable: of a folder: leave out what looks like a slice and cannot be read, with a note that says what
-            is missing where, instead of refusing the series.
-        memory_map: of an uncompressed NIfTI file: map it into memory instead of reading it, where the file system can.
-            Writing to the array does not change the file. For files that nobody rewrites while the array is in use: it
-            would change with them, and the system kills a process that looks at what has been cut off (SIGBUS).
+        volume: index from 0 of the volume in a 4D NIfTI, NRRD or MetaImage file.
+        series: SeriesInstanceUID of the series to read, if the folder holds several.
+        max_bytes: limit on the size of the voxels in the file's own type, in bytes, checked before memory is allocated;
+            None = a quarter of the memory that this process may use.
+        skip_unreadable: for a folder, skip files that look like slices but cannot be read, with a note on what is
+            missing and where, instead of refusing the series.
+        memory_map: map an uncompressed NIfTI file into memory instead of reading it, if the file system supports it.
+            Writing to the array does not change the file. Use this only if nobody rewrites the file while the array is
+            in use: the array would change with the file, and if the file is truncated, the system kills a process that
+            reads the missing part (SIGBUS).
 
     Raises:
-        InvalidArgument: missing, no regular file, damaged, larger than max_bytes, ambiguous (4D, two series) or without
-            a sound geometry (singular or sheared axes, missing slices, NaN).
+        InvalidArgument: the file is missing, not a regular file, damaged, larger than max_bytes, ambiguous (4D, two
+            series), or its geometry is not valid (singular or sheared axes, missing slices, NaN).
         OutOfMemory: an allocation failed.
         Unsupported: an optional library or decoder is not installed.
     """
@@ -110,12 +111,17 @@ def _read_picture(path: Path, limit: ByteLimit) -> MedicalImage:
 def read_labels(
     path: str | os.PathLike[str], *, volume: int | None = None, max_bytes: int | None = None
 ) -> tuple[NDArray[np.generic], MedicalImage]:
-    """A label map, unsigned integers (D, H, W) or (H, W), and the image it was read as, for its grid.
+    """Reads a label map: unsigned integers (D, H, W) or (H, W), and the MedicalImage with its grid.
 
-    Of an NPZ file `segs` is taken, else `gts`.
+    From an NPZ file, `segs` is read, or `gts` if there is no `segs`.
+
+    Args:
+        path: a file, or a folder of DICOM files.
+        volume: as for `read`.
+        max_bytes: as for `read`.
 
     Raises:
-        InvalidArgument: as read; values that are no whole numbers of 0 or more; colour.
+        InvalidArgument: as for `read`; also if the values are not whole numbers of 0 or more, or the image is in color.
     """
     where, limit = Path(path), ByteLimit.of(max_bytes)
     with reading(where, "labels"):
@@ -165,9 +171,9 @@ def check_output(
     *,
     names: Mapping[int, str] | None = None,
 ) -> None:
-    """Says before the work is done that a mask of `reference` cannot be written. InvalidArgument, Unsupported.
+    """Checks, before the work is done, that a mask of `reference` can be written. InvalidArgument, Unsupported if not.
 
-    For a DICOM SEG this reads the headers of the series, and makes one.
+    For a DICOM SEG, this reads the headers of the series and creates a SEG in memory.
 
     Args:
         path: as for `write`.
@@ -221,24 +227,24 @@ def write(
     *,
     names: Mapping[int, str] | None = None,
 ) -> str:
-    """Writes a label map on the grid of `reference`, whole or not at all; the format follows from the name.
+    """Writes a label map on the grid of `reference`, atomically; the format is determined by the name.
 
-    .nii[.gz], .nrrd and .mha carry the reference's geometry; .dcm is a DICOM SEG with references to its files; .png and
-    .npz (key `segs`) carry none. Labels are stored as uint8 up to 255, else uint16, else uint32.
+    .nii[.gz], .nrrd and .mha have the geometry of the reference, .dcm is a DICOM SEG that refers to its files, and
+    .png and .npz (key `segs`) have no geometry. Labels are stored as uint8 up to 255, else uint16, else uint32.
 
     Args:
-        path: ends in .nii.gz, .nii, .nrrd, .mha, .png, .npz or .dcm.
+        path: name that ends in .nii.gz, .nii, .nrrd, .mha, .png, .npz or .dcm.
         labels: unsigned integers of shape `reference.grid`, 0 = background.
-        reference: what was segmented, from `read`.
-        names: of labels, for formats that hold names: DICOM SEG (SegmentLabel, at most 64 characters) and NRRD (the
-            fields of 3D Slicer, which a .seg.nrrd has without names, too). Labels without one are "label 3".
+        reference: the image that was segmented, from `read`.
+        names: names by label, for formats that hold names: DICOM SEG (SegmentLabel, at most 64 characters) and NRRD (the
+            fields of 3D Slicer, which a .seg.nrrd has even without names). The default name is "label 3" for label 3.
 
     Returns:
-        What was written, in words for people.
+        A description of what was written, for people.
 
     Raises:
-        InvalidArgument: another shape or type, a label too large or a name unfit for the format, a place that cannot
-            be written.
+        InvalidArgument: the shape or type is another, a label is too large or a name is unfit for the format, or the
+            file cannot be written.
         Unsupported: an optional library is not installed.
     """
     where = Path(path)

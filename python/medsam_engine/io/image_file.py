@@ -1,10 +1,10 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""PNG, JPEG and TIFF as arrays the engine takes, at the depth the file has.
+"""Reads PNG, JPEG and TIFF as arrays for the engine, at the bit depth of the file.
 
-Pillow reads PNG and JPEG; tifffile reads TIFF (`tiff_file`). Pillow changes some files silently: 16-bit colour comes
-back as 8-bit, 2 and 4 bits are stretched, a palette comes as indices, alpha as a fourth channel, a transparent colour
-not at all. Here every change is either refused or written down in `ImageFile.notes`. The stored pixel grid is kept: an
-EXIF orientation is noted, not applied, because the caller's coordinates refer to the grid.
+Pillow reads PNG and JPEG; tifffile reads TIFF (`tiff_file`). Pillow changes some files silently: 16-bit color
+becomes 8-bit, 2 and 4 bits are stretched, a palette becomes indices, alpha becomes a fourth channel, and a transparent
+color is lost. Here every such change is either refused or recorded in `ImageFile.notes`. The stored pixel grid is kept:
+an EXIF orientation is noted but not applied, because the caller's coordinates refer to the grid.
 """
 
 import os
@@ -32,7 +32,7 @@ _ACCEPTED = "expected a PNG, JPEG or TIFF image, grey or RGB"
 
 @dataclass(frozen=True)
 class ImageFile:
-    """Pixels (H, W) or (H, W, 3), uint8, uint16, int16 or float32, and what a reader should know about them."""
+    """Pixels (H, W) or (H, W, 3) of uint8, uint16, int16 or float32, and notes on how they were read."""
 
     pixels: NDArray[np.generic]
     notes: list[str] = field(default_factory=list)
@@ -43,12 +43,12 @@ def read_image(path: str | os.PathLike[str], *, max_bytes: int | None = None) ->
 
     Args:
         path: the file.
-        max_bytes: most bytes that its samples may have, checked before memory is asked for; None = a quarter of the
-            memory that this process may use.
+        max_bytes: limit on the size of its samples in bytes, checked before memory is allocated; None = a quarter of
+            the memory that this process may use.
 
     Raises:
-        InvalidArgument: the file is missing, not such an image, damaged, larger than max_bytes, or holds what this
-            cannot keep unchanged.
+        InvalidArgument: the file is missing, damaged, not such an image, larger than max_bytes, or has content that
+            cannot be kept unchanged.
         Unsupported: a TIFF file, and tifffile or the codec for its compression is not installed.
     """
     name, limit = os.fspath(path), ByteLimit.of(max_bytes)
@@ -66,7 +66,7 @@ def read_image(path: str | os.PathLike[str], *, max_bytes: int | None = None) ->
 
 
 def _opened(file: BinaryIO, name: str) -> "ImageFilePlugin.ImageFile":
-    """As Image.open, without its fixed limit of pixels: the limit here is that of bytes, of the caller."""
+    """As Image.open, but with the caller's limit of bytes instead of a fixed limit of pixels."""
     from PIL import Image, JpegImagePlugin, PngImagePlugin
 
     file.seek(0)
@@ -148,7 +148,7 @@ def _read_pillow_mode(image: "Image.Image", name: str, notes: list[str]) -> NDAr
 
 
 def _rawmode(image: "Image.Image") -> str:
-    """How Pillow will unpack the samples, e.g. "RGB;16B"; "" when there is nothing to unpack."""
+    """How Pillow will unpack the samples, for example "RGB;16B"; "" if there is nothing to unpack."""
     tile = getattr(image, "tile", None)
     if not tile:
         return ""

@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""An image or volume in memory, with what is needed to write a mask onto the very same grid."""
+"""An image or volume in memory, with the data needed to write a mask on the same grid."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,14 +24,14 @@ _FARTHEST = 1e6
 
 @dataclass(frozen=True)
 class NiftiSource:
-    """The header of a NIfTI file, to be written back byte for byte where it says where the grid lies."""
+    """The header of a NIfTI file; the fields on the position of the grid are written back byte for byte."""
 
     header: bytes
 
 
 @dataclass(frozen=True)
 class ItkSource:
-    """A NRRD or MetaImage file. `dimension`: 2 for a flat image, 3 for a volume (of a file that may have had more)."""
+    """A NRRD or MetaImage file. `dimension`: 2 for a flat image, 3 for a volume (the file may have had more)."""
 
     dimension: int
 
@@ -49,21 +49,21 @@ class MedicalImage:
     """Values, the grid they lie on, and where both came from.
 
     Attributes:
-        array: (D, H, W) or (H, W), and a last axis of 3 when `colour`; uint8, uint16, int16 or finite float32. CT in
-            Hounsfield units, and otherwise in the units that the file's rescale rule gives.
-        spacing: mm between voxel centres along x, y, z: the LAST array axis first, as SimpleITK has it.
-        origin: of voxel (0, 0, 0), mm, LPS (x to the patient's left, y to the back, z to the head).
+        array: (D, H, W) or (H, W), with a last axis of 3 if `colour`; uint8, uint16, int16 or finite float32. CT is in
+            Hounsfield units, other images in the units after the file's rescaling.
+        spacing: mm between voxel centers along x, y, z: the LAST array axis first, as in SimpleITK.
+        origin: position of voxel (0, 0, 0) in mm, LPS (x to the patient's left, y to the back, z to the head).
         direction: (3, 3) float64; column k is the direction of index axis k (x, y, z) in LPS. Orthonormal.
-        modality: DICOM's words (CT, MR, PT, US, CR, ...), "" when the file does not say.
-        path: what was read.
+        modality: DICOM's code (CT, MR, PT, US, CR, ...), "" if the file does not state it.
+        path: the file or folder that was read.
         colour: whether the last axis of `array` holds RGB.
-        spaced: whether `spacing` is known; else it is 1.
-        positioned: whether `origin` and `direction` are known; else they are 0 and the identity.
-        source: what the writer needs of the file, by format; None when nothing.
-        padding: for each slice (one for a flat image), the values of voxels that hold no measurement, None where there
-            are none; or empty. Windows leave such voxels out and show them as black.
-        hounsfield: False when the file is a CT whose values cannot be Hounsfield units.
-        notes: what a reader should know: values converted, files left out.
+        spaced: whether `spacing` is known; if not, it is 1.
+        positioned: whether `origin` and `direction` are known; if not, they are 0 and the identity.
+        source: the data of the file that a writer needs, by format; None if it needs none.
+        padding: per slice (one entry for a flat image), the lowest and highest value of voxels without a measurement,
+            or None; or empty. Windows ignore such voxels and show them as black.
+        hounsfield: False if the file is a CT whose values cannot be Hounsfield units.
+        notes: what the reader of the image should know, such as converted values and skipped files.
     """
 
     array: NDArray[np.generic]
@@ -87,7 +87,7 @@ class MedicalImage:
 
     @property
     def grid(self) -> tuple[int, ...]:
-        """(D, H, W) or (H, W): the shape that a label map of this image has."""
+        """(D, H, W) or (H, W): the shape of a label map of this image."""
         return self.array.shape[:-1] if self.colour else self.array.shape
 
     @property
@@ -97,23 +97,23 @@ class MedicalImage:
 
     @property
     def affine(self) -> NDArray[np.float64]:
-        """(4, 4): index (x, y, z, 1) to LPS mm."""
+        """(4, 4) matrix from index (x, y, z, 1) to mm in LPS."""
         affine = np.eye(4)
         affine[:3, :3] = self.direction * np.asarray(self.spacing)
         affine[:3, 3] = self.origin
         return affine
 
     def index_from_mm(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """LPS points (N, 3) in mm as continuous indices (N, 3) x, y, z; voxel centres have whole numbers."""
+        """Converts points (N, 3) in mm, LPS, to continuous indices (N, 3) x, y, z; voxel centers are whole numbers."""
         return np.asarray(np.linalg.solve(self.affine[:3, :3], (points - np.asarray(self.origin)).T).T)
 
 
 def check_grid(path: Path, spacing: Vector, origin: Vector, direction: NDArray[np.float64]) -> None:
-    """Refuses grids that are no grids, or that not every format can hold.
+    """Refuses geometry that is not a grid, or that not every format can hold.
 
     Raises:
-        InvalidArgument: spacing that is not positive, below 1e-7 mm or above 1e6 mm; an origin that is farther than
-            1e6 mm away; axes that are singular or not at right angles.
+        InvalidArgument: the spacing is not positive, below 1e-7 mm or above 1e6 mm; the origin is more than 1e6 mm
+            away; or the axes are singular or not at right angles.
     """
     if not np.isfinite(spacing).all() or min(spacing) <= 0:
         raise InvalidArgument(
@@ -142,9 +142,9 @@ def check_grid(path: Path, spacing: Vector, origin: Vector, direction: NDArray[n
 
 
 def check_same_grid(image: MedicalImage, other: MedicalImage) -> None:
-    """Refuses a label map that does not lie on the image's grid. InvalidArgument: another shape, or another place.
+    """Refuses a label map that does not lie on the image's grid. InvalidArgument if the shape or position differs.
 
-    Places are compared where both files tell them, to a tenth of a voxel at the corners.
+    Positions are compared if both files state them, to a tenth of a voxel at the corners.
     """
     if tuple(n for n in image.grid if n != 1) != tuple(n for n in other.grid if n != 1):
         raise InvalidArgument(
@@ -164,7 +164,7 @@ def check_same_grid(image: MedicalImage, other: MedicalImage) -> None:
 
 
 def chosen_volume(count: int, volume: int | None, path: Path) -> int:
-    """Which of `count` volumes of a 4D file to take. InvalidArgument: not said, or not there."""
+    """The index of the volume to read of `count` in a 4D file. InvalidArgument if it is not given or does not exist."""
     if volume is None:
         if count == 1:
             return 0

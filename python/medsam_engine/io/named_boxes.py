@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""Boxes of the objects that a file holds, with their numbers and names."""
+"""The boxes of the objects in a file, with their numbers and names."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from medsam_engine.io.medical_image import MedicalImage
 
 
 def default_name(label: int) -> str:
-    """What an object is called that nobody has named."""
+    """The name of an object that has none."""
     return f"label {label}"
 
 
@@ -21,10 +21,10 @@ class NamedBoxes:
     """The objects of a label map, a DICOM SEG or an RTSTRUCT on the grid of an image, ascending by label.
 
     Attributes:
-        boxes: (N, 6) of a volume, (N, 4) of an image: x0, y0[, z0], x1, y1[, z1], voxel indices, ends inclusive.
-        labels: (N,) the number that each has in the file.
+        boxes: (N, 6) for a volume, (N, 4) for an image: x0, y0[, z0], x1, y1[, z1], voxel indices, ends inclusive.
+        labels: (N,) the number of each object in the file.
         names: of each; "label 3" where the file has none for 3.
-        notes: what was left out, thresholded or could not be compared.
+        notes: what was skipped, thresholded or could not be compared.
     """
 
     boxes: NDArray[np.int64]
@@ -34,14 +34,14 @@ class NamedBoxes:
 
 
 class Extents:
-    """The extents of objects, gathered slice by slice."""
+    """Collects the extents of objects slice by slice."""
 
     def __init__(self) -> None:
         self._low: dict[int, NDArray[np.int64]] = {}
         self._high: dict[int, NDArray[np.int64]] = {}
 
     def add(self, label: int, low: tuple[int, int, int], high: tuple[int, int, int]) -> None:
-        """Voxels from `low` to `high` (x, y, z), ends inclusive."""
+        """Adds the voxels from `low` to `high` (x, y, z), ends inclusive, to an object."""
         if label in self._low:
             np.minimum(self._low[label], low, out=self._low[label])
             np.maximum(self._high[label], high, out=self._high[label])
@@ -49,7 +49,7 @@ class Extents:
             self._low[label], self._high[label] = np.array(low, np.int64), np.array(high, np.int64)
 
     def boxes(self, names: dict[int, str], notes: list[str], image: MedicalImage, path: Path) -> NamedBoxes:
-        """The boxes; named objects without a voxel are noted. InvalidArgument: there is none at all."""
+        """The boxes, with a note on named objects without a voxel. InvalidArgument if there is no box."""
         # Writers that count segments without a gap, as ours, describe labels that nobody has used by default names.
         empty = sorted(label for label in set(names) - set(self._low) if names[label] != default_name(label))
         if not self._low:

@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""PNG files out: whole or not at all, so that nobody reads half a mask."""
+"""Writes PNG files atomically, so that nobody can read half a mask."""
 
 import io
 import os
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """Says before the work is done that `path` cannot become a PNG file. InvalidArgument."""
+    """Raises InvalidArgument if `path` cannot become a PNG file. Call it before the work."""
     target = Path(path)
     if target.suffix.lower() != ".png":
         raise InvalidArgument(f"output: got {target}, expected a name ending in .png; masks and overlays are PNG files")
@@ -25,10 +25,10 @@ def check_writable(path: str | os.PathLike[str]) -> None:
 
 
 def write_label_map(path: str | os.PathLike[str], labels: NDArray[np.generic]) -> int:
-    """Writes labels (H, W), an unsigned integer type, as grey PNG; returns its bits: 8 up to label 255, else 16.
+    """Writes labels (H, W) of an unsigned integer type as a gray PNG; returns its bits: 8 up to label 255, else 16.
 
     Raises:
-        InvalidArgument: a label above 65535, another type or shape, or a file that cannot be written.
+        InvalidArgument: a label is above 65535, the type or shape is another, or the file cannot be written.
     """
     from PIL import Image
 
@@ -45,7 +45,7 @@ def write_label_map(path: str | os.PathLike[str], labels: NDArray[np.generic]) -
 
 
 def write_rgb(path: str | os.PathLike[str], pixels: NDArray[np.uint8]) -> None:
-    """Writes pixels (H, W, 3) uint8. InvalidArgument when the file cannot be written."""
+    """Writes pixels (H, W, 3) uint8 as a PNG. InvalidArgument if the file cannot be written."""
     from PIL import Image
 
     _write(path, Image.fromarray(pixels))
