@@ -236,7 +236,7 @@ def write(
         path: name that ends in .nii.gz, .nii, .nrrd, .mha, .png, .npz or .dcm.
         labels: unsigned integers of shape `reference.grid`, 0 = background.
         reference: the image that was segmented, from `read`.
-        names: names by label, for formats that hold names: DICOM SEG (SegmentLabel, at most 64 characters) and NRRD (the
+        names: names by label, for formats that hold names: DICOM SEG (SegmentLabel, up to 64 characters) and NRRD (the
             fields of 3D Slicer, which a .seg.nrrd has even without names). The default name is "label 3" for label 3.
 
     Returns:
