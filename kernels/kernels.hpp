@@ -1,5 +1,5 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// The pixel kernels' only interface. Depends on nothing but the standard library.
+// The interface of the pixel kernels. It depends on the standard library alone.
 //
 // Every kernel has a scalar version (kernels/scalar/, the oracle) and a SIMD one (kernels/simd/, Highway, all targets
 // from one source); table() picks the best target the CPU has, once. Kernels are noexcept, allocate nothing (the caller

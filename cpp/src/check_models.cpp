@@ -53,7 +53,7 @@ void expect_names(const ModelFile& model, const char* side, const std::vector<Te
   std::set<std::string> seen;
   for (const TensorSpec& tensor : tensors) {
     if (!seen.insert(tensor.name).second) {
-      throw ModelError(place(model, side, tensor) + " is there twice; export the bundle again");
+      throw ModelError(place(model, side, tensor) + " occurs twice; export the bundle again");
     }
   }
 }

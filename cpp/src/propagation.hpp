@@ -1,6 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// How an object goes from slice to slice: the rules of a profile (docs/behaviours of the published scripts are cited at
-// each setting in docs/profiles.md), as pure functions.
+// The rules by which a profile propagates an object from slice to slice, as pure functions. docs/profiles.md cites the
+// published script for each setting.
 #pragma once
 
 #include <cstdint>

@@ -37,17 +37,17 @@ std::string tuning_entry(const TuningKey& key);
 /// A stored choice.
 struct Tuning {
   std::string encoder, decoder;  // precisions
-  int threads = 0;               // 0 = as the backend likes
+  int threads = 0;               // 0 = the backend's default
 };
 
 /// The stored choice; nothing when there is none. One that cannot be used is reported to `log` and not used.
 std::optional<Tuning> read_tuning(const CacheFolder& cache, const TuningKey& key, const CacheFolder::Log& log);
 
-/// What an engine runs in, and what a choice to be stored needs to say.
+/// The precisions and threads that an engine uses, and the data that a stored choice needs.
 struct RunChoice {
   StagePrecisions precision;
   int threads = 0;
-  bool tuned = false;                  // whether a stored choice had a say
+  bool tuned = false;                  // whether a stored choice was used
   std::vector<std::string> certified;  // certified_pairs
   std::string machine;                 // of the key
   std::string file;                    // where a choice for this key is stored; "" without a cache folder

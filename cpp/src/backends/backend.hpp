@@ -116,8 +116,8 @@ class Backend {
   [[nodiscard]] virtual std::string name() const = 0;
   /// The device's own name, e.g. "Intel(R) Xeon(R) Processor".
   [[nodiscard]] virtual std::string device() const = 0;
-  /// Which device it is in the words of EngineOptions::device, "CPU", "GPU", "cuda:0": what "AUTO" came to. What was
-  /// measured names it, so that nothing measured holds for a backend that does not say.
+  /// The device under its name in EngineOptions::device, for example "CPU", "GPU" or "cuda:0"; with "AUTO", the one
+  /// that was chosen. Measurements record this name, so that none is valid for a backend that returns "".
   [[nodiscard]] virtual std::string place() const { return ""; }
   /// Whether the device computes in "f32", "bf16" or "f16" by instructions of its own.
   [[nodiscard]] virtual bool native(const std::string& precision) const = 0;
