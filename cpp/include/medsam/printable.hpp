@@ -12,8 +12,8 @@ namespace medsam {
 
 /// Returns `text` as one line of printable UTF-8 of at most `most_bytes` bytes. Control characters (C0, DEL, C1), line
 /// and paragraph separators, and characters that are invisible or reorder their neighbors become \n, \r, \t, \xNN or
-/// \u{NNNN}; bytes that are not UTF-8 become \xNN. If the result would be longer, its middle is replaced with " [...]
-/// ". Printable text is returned unchanged (including backslashes), so that applying this twice has no further effect.
+/// \u{NNNN}; bytes that are not UTF-8 become \xNN. If the result would be too long, " [...] " replaces its middle.
+/// Printable text is returned unchanged (including backslashes), so that applying this twice has no further effect.
 ///
 /// The messages of errors and of EngineOptions::log, and the cells of FolderOptions::csv, are already printable. A host
 /// needs this function for other text that it shows, such as CaseReport::name, which is the unchanged name of a file.
