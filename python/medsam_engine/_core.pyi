@@ -180,7 +180,7 @@ class ImageEmbedding:
         """The embedding as bytes, portable between machines and guarded by a digest."""
     @staticmethod
     def from_bytes(data: bytes) -> ImageEmbedding:
-        """The opposite of to_bytes. ModelError when the bytes are not what that wrote."""
+        """Restores an embedding from to_bytes. ModelError if the bytes were not written by it."""
     def __getstate__(self) -> bytes: ...
     def __setstate__(self, state: bytes, /) -> None: ...
     def __copy__(self, *args: object) -> ImageEmbedding: ...
@@ -191,13 +191,13 @@ class CacheStats:
 
     @property
     def hits(self) -> int:
-        """Images whose embedding was there, or being made by another thread."""
+        """Images whose embedding was cached, or being computed by another thread."""
     @property
     def misses(self) -> int:
         """Images encoded, or read from the store."""
     @property
     def store_hits(self) -> int:
-        """Of the misses, those read from the store."""
+        """Number of misses that were read from the store."""
     @property
     def evictions(self) -> int:
         """Embeddings dropped to stay within the budget."""
@@ -206,7 +206,7 @@ class CacheStats:
         """Embeddings held now."""
     @property
     def bytes(self) -> int:
-        """Bytes they hold."""
+        """Bytes of the embeddings held now."""
     @property
     def budget(self) -> int:
         """`cache_bytes` of the engine."""
@@ -288,23 +288,23 @@ class Engine:
     def take_messages(self) -> list[tuple[bool, str]]: ...
 
 class CaseReport:
-    """What became of one case; times in seconds."""
+    """The outcome of one case; times in seconds."""
 
     @property
     def name(self) -> str:
         """File name, e.g. "2DBox_US_busi_1.npz"."""
     @property
     def status(self) -> Literal["done", "skipped", "failed"]:
-        """What became of it: "done", "skipped" (its answer was there) or "failed"."""
+        """The outcome: "done", "skipped" (its answer existed) or "failed"."""
     @property
     def message(self) -> str:
-        """One line when failed, else empty."""
+        """The reason in one line if the case failed, else empty."""
     @property
     def objects(self) -> int:
-        """Boxes."""
+        """Number of boxes."""
     @property
     def empty_objects(self) -> int:
-        """Of these, how many got no pixel."""
+        """Number of boxes in which nothing was found."""
     @property
     def slices(self) -> int:
         """D of a volume, 1 for an image, 0 when skipped or unreadable."""
@@ -319,26 +319,26 @@ class CaseReport:
         """Writing the answer, seconds."""
 
 class FolderReport:
-    """What became of all cases of a folder."""
+    """The outcome of all cases of a folder."""
 
     @property
     def cases(self) -> list[CaseReport]:
-        """Sorted by name. Those that a cancelled run did not come to are absent."""
+        """The cases, sorted by name. Cases that a cancelled run did not reach are absent."""
     @property
     def done(self) -> int:
-        """Cases segmented and written."""
+        """Number of cases that were segmented and written."""
     @property
     def skipped(self) -> int:
-        """Cases whose answer was there already."""
+        """Number of cases whose answer existed already."""
     @property
     def failed(self) -> int:
-        """Cases with a fault."""
+        """Number of cases that failed."""
     @property
     def wall_s(self) -> float:
         """The whole run, seconds."""
     @property
     def csv_fault(self) -> str:
-        """Why the table of times is not complete; "" when it is."""
+        """The reason why the table of times is incomplete; "" if it is complete."""
 
 class FolderRun:
     def __init__(
@@ -370,11 +370,11 @@ def profile_names() -> list[str]:
     """Names of the built-in profiles, sorted."""
 
 def modality_names() -> list[str]:
-    """The modalities the engine knows, sorted."""
+    """The modalities that the engine knows, sorted."""
 
 def canonical_modality(word: str) -> str | None: ...
 def simd_target() -> str:
-    """The instruction set the pixel kernels run on in this process."""
+    """The instruction set that the pixel kernels use in this process."""
 
 def version() -> str:
     """The library's version."""
