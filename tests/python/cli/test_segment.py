@@ -106,7 +106,7 @@ def test_16_bit_grey_and_notes(
     ("arguments", "words"),
     [
         (["missing.png", "--box", BOX_TEXT], "no such file"),
-        (["IMAGE"], "--box or --point"),
+        (["IMAGE"], "--boxes-from or --point"),
         (["IMAGE", "--box", "30,20,90"], "x0,y0,x1,y1"),
         (["IMAGE", "--box", "30 20 90 70"], "x0,y0,x1,y1"),
         (["IMAGE", "--box", "a,b,c,d"], "x0,y0,x1,y1"),
