@@ -46,6 +46,7 @@ enum class PromptKinds : std::uint8_t {
 
 /// Both combinations together.
 constexpr PromptKinds operator|(PromptKinds a, PromptKinds b) {
+  // NOLINTNEXTLINE(clang-analyzer-optin.core.EnumCastOutOfRange): flags, whose combinations are values, too
   return static_cast<PromptKinds>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
 }
 /// What both combinations have.
