@@ -1,7 +1,7 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""The part of Engine that tells of each object: its labels come with sizes and the model's own estimates."""
+"""The methods of Engine that describe each object: its size, its box and the model's own estimate of its IoU."""
 
-from __future__ import annotations  # help(Engine) says ArrayLike, not the twenty lines that it stands for
+from __future__ import annotations  # so that help(Engine) shows ArrayLike and not the twenty lines behind it
 
 from collections.abc import Callable
 
@@ -28,19 +28,20 @@ class ObjectSegmentation:
         modality: str | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> Segmentation:
-        """The labels of segment, and for each box its mask's size and box, and the model's own estimate of its IoU.
+        """Segments one object per box, like segment, and describes each mask.
 
         Args:
-            image: as segment, and so are the others.
-            boxes: (N, 4).
-            modality: as encode.
-            cancelled: asked between batches.
+            image: an image as for encode, or an embedding.
+            boxes: (N, 4): x0, y0, x1, y1 in pixels, ends inclusive; N may be 0.
+            modality: as in encode; an embedding already carries the modality of its image.
+            cancelled: called between batches; returning True ends the call with Cancelled.
 
         Returns:
-            labels (H, W), the same as segment's, and one entry per box, in the order of the boxes.
+            labels (H, W) uint16 or uint32, equal to those of segment, and one entry per box, in the order of the boxes:
+            the size of its mask in pixels, the box of the mask, and the model's own estimate of its IoU.
 
         Raises:
-            Error: as segment.
+            Error: the errors of segment.
         """
         labels, stats = self._core.segment(image, box_array(boxes), modality=modality or "", cancelled=cancelled)
         forward_messages(self._core)
@@ -56,24 +57,23 @@ class ObjectSegmentation:
         cancelled: Callable[[], bool] | None = None,
         modality: str | None = None,
     ) -> Segmentation:
-        """The labels of segment_volume, and for each box its object's size, box and estimated IoU.
-
-        The estimate of an object is the mean of those of its slices' masks, each weighted with the voxels it
-        contributes; NaN when no voxel was found.
+        """Segments one object per 3D box, like segment_volume, and describes each object.
 
         Args:
-            volume: as segment_volume, and so are the others.
-            boxes: (N, 6).
-            profile: for this call.
-            progress: called after each step.
-            cancelled: asked before each step.
-            modality: the volume's.
+            volume: (D, H, W) gray or (D, H, W, 3) RGB, with dtypes and strides as for encode.
+            boxes: (N, 6): x0, y0, z0, x1, y1, z1 in voxels, ends inclusive; N may be 0.
+            profile: a name of profile_names() for this call; None = the profile of the engine.
+            progress: called after each step as progress(done, total).
+            cancelled: called before each step; returning True ends the call with Cancelled.
+            modality: the modality of the volume, as in encode.
 
         Returns:
-            labels (D, H, W), the same as segment_volume's, and one entry per box, in the order of the boxes.
+            labels (D, H, W) uint16 or uint32, equal to those of segment_volume, and one entry per box, in the order of
+            the boxes: the size of the object in voxels, its box, and the model's own estimate of its IoU, which is the
+            mean over its slices, weighted by their voxels; NaN if no voxel was found.
 
         Raises:
-            Error, Exception: as segment_volume.
+            Error, Exception: the errors of segment_volume.
         """
         labels, stats = self._core.segment_volume(
             volume,

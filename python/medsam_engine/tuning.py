@@ -46,7 +46,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Tuned:
-    """What was measured in two rounds, and what came of each; the second measures the first one's best again."""
+    """The measurements of both rounds and their results; the second round repeats the best candidate of the first."""
 
     by_precision: list[Measured]
     best_precision: Measured

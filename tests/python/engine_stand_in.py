@@ -32,10 +32,10 @@ class EngineStandIn:
         pass
 
     def segment_objects(self, image: Any, boxes: Any, **options: Any) -> Segmentation:
-        return self._objects(self.segment(image, boxes, **options), boxes)  # type: ignore[attr-defined]
+        return self._objects(self.segment(image, boxes, **options), boxes)  # type: ignore[attr-defined]  # of the derived class
 
     def segment_volume_objects(self, volume: Any, boxes: Any, **options: Any) -> Segmentation:
-        return self._objects(self.segment_volume(volume, boxes, **options), boxes)  # type: ignore[attr-defined]
+        return self._objects(self.segment_volume(volume, boxes, **options), boxes)  # type: ignore[attr-defined]  # of the derived class
 
     @staticmethod
     def _objects(labels: Any, boxes: Any) -> Segmentation:

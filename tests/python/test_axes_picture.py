@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-pytest.importorskip("PIL", reason="Pillow comes with the extra [cli]")
+pytest.importorskip("PIL", reason="Pillow is not in a thin installation")
 
 from medsam_engine.axes_picture import AxesPicture, drawn_range, image_tile, reduced_labels, tile_shape
 from medsam_engine.overlay import colours_of

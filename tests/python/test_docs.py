@@ -19,10 +19,10 @@ import yaml
 
 import medsam_engine
 
-pytest.importorskip("typer", reason="typer comes with the extra [cli]")
-pytest.importorskip("PIL.Image", reason="Pillow comes with the extra [cli]")
-pytest.importorskip("SimpleITK", reason="SimpleITK comes with the extra [medical]")
-pytest.importorskip("highdicom", reason="highdicom comes with the extra [medical]")
+pytest.importorskip("typer", reason="typer is not in a thin installation")
+pytest.importorskip("PIL.Image", reason="Pillow is not in a thin installation")
+pytest.importorskip("SimpleITK", reason="SimpleITK is not in a thin installation")
+pytest.importorskip("highdicom", reason="highdicom is not in a thin installation")
 
 from medsam_engine.cli.app import run
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("PIL", reason="Pillow comes with the extra [cli]")
-pytest.importorskip("typer", reason="typer comes with the extra [cli]")
-sitk = pytest.importorskip("SimpleITK", reason="SimpleITK comes with the extra [medical]")
+pytest.importorskip("PIL", reason="Pillow is not in a thin installation")
+pytest.importorskip("typer", reason="typer is not in a thin installation")
+sitk = pytest.importorskip("SimpleITK", reason="SimpleITK is not in a thin installation")
 
 from medsam_engine import io
 from medsam_engine.boxes import boxes_from_mm

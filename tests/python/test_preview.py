@@ -7,7 +7,7 @@ import pytest
 from medsam_engine import InvalidArgument
 from medsam_engine.preview import chosen_slices, contact_sheet
 
-pytest.importorskip("PIL", reason="Pillow comes with the extra [cli]")
+pytest.importorskip("PIL", reason="Pillow is not in a thin installation")
 
 
 def test_slices_spread_over_the_labels() -> None:

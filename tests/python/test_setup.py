@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("PIL", reason="Pillow comes with the extra [cli]")
-pytest.importorskip("pydicom", reason="pydicom comes with the extra [medical]")
+pytest.importorskip("PIL", reason="Pillow is not in a thin installation")
+pytest.importorskip("pydicom", reason="pydicom is not in a thin installation")
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))

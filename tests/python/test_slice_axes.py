@@ -23,7 +23,7 @@ def image(direction: object = None, **changes: object) -> MedicalImage:
         "modality": "",
         "path": Path("scan"),
     }
-    return MedicalImage(**{**known, **changes})  # type: ignore[arg-type]
+    return MedicalImage(**{**known, **changes})  # type: ignore[arg-type]  # fields of several types
 
 
 TURNS = {
@@ -83,7 +83,7 @@ def test_oblique_and_unknown_grids_have_voxels_only() -> None:
 )
 @pytest.mark.parametrize("flat", [False, True])
 def test_implausible_places_have_voxels_only_and_can_be_drawn(changes: dict[str, Any], flat: bool) -> None:
-    pytest.importorskip("PIL", reason="Pillow comes with the extra [cli]")
+    pytest.importorskip("PIL", reason="Pillow is not in a thin installation")
     from medsam_engine.axes_picture import image_tile
     from medsam_engine.preview import contact_sheet
 

@@ -129,8 +129,8 @@ def test_raw_files_become_the_prepared_ones(raw: str, case: str, modality: str) 
     data = Path(__file__).resolve().parents[3] / "shared" / "data"
     if not data.is_dir():
         pytest.skip("needs ../shared/data, which has the originals")
-    pytest.importorskip("SimpleITK", reason="SimpleITK comes with the extra [medical]")
-    pytest.importorskip("openjpeg", reason="pylibjpeg-openjpeg comes with the extra [medical]")
+    pytest.importorskip("SimpleITK", reason="SimpleITK is not in a thin installation")
+    pytest.importorskip("openjpeg", reason="pylibjpeg-openjpeg is not in a thin installation")
     image, expected = io.read(data / "raw" / raw), io.read(data / "open" / f"{case}.npz")
     made = apply_window(image.array, None, modality)
     # The prepared volumes are in LPS order; a file may store an axis the other way round.

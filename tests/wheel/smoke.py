@@ -49,7 +49,7 @@ def check_command(bundle: str) -> None:
 
 
 def check_thin(bundle: str) -> None:
-    """What is absent is said with the command that installs it."""
+    """An error that names an absent package names the command that installs it, too."""
     from medsam_engine import io
 
     for absent in ("typer", "PIL", "SimpleITK", "pydicom"):

@@ -11,7 +11,16 @@ from rich.console import Console
 
 from medsam_engine import Engine, find_bundle, io
 from medsam_engine.boxes import check_points
-from medsam_engine.cli.input_options import MaxBytes
+from medsam_engine.cli.input_options import (
+    MaxBytes,
+    Modality,
+    ReadOptions,
+    Series,
+    SkipUnreadable,
+    Volume,
+    Window,
+    read_scan,
+)
 from medsam_engine.cli.json_output import Json, engine_object, print_json
 from medsam_engine.cli.model_options import (
     Bundle,
@@ -50,7 +59,7 @@ def _check_outputs(output: Path, preview: Path | None, inputs: Iterable[Path | N
     check_outputs({"--output": output, "--preview": preview}, inputs)
 
 
-_PROMPTS, _IMAGE, _OUTPUT = "Prompts", "Image", "Output"
+_PROMPTS, _OUTPUT = "Prompts", "Output"
 EXAMPLES = """Examples:
 
 medsam-engine segment scan.nii.gz --box 120,80,10,190,160,40 -o liver.nii.gz --preview sheet.png
@@ -146,38 +155,11 @@ def segment(
             rich_help_panel=_PROMPTS,
         ),
     ] = False,
-    window: Annotated[
-        str | None,
-        typer.Option(
-            help="abdomen, lung, brain, mediastinum, bone, WIDTH,LEVEL, percentile, full or none. The default depends "
-            "on the modality: abdomen for CT, percentile for MR and PET, full for others, none for color and 8-bit.",
-            rich_help_panel=_IMAGE,
-        ),
-    ] = None,
-    modality: Annotated[
-        str | None,
-        typer.Option(
-            help="CT, MR, PET, US, XRay, ..., for the window and for models that need it; by default, the file's own.",
-            rich_help_panel=_IMAGE,
-        ),
-    ] = None,
-    volume: Annotated[
-        int | None, typer.Option(help="Index of the volume in a 4D file, counted from 0.", rich_help_panel=_IMAGE)
-    ] = None,
-    series: Annotated[
-        str | None,
-        typer.Option(
-            help="SeriesInstanceUID of the series to read, if the folder holds several.", rich_help_panel=_IMAGE
-        ),
-    ] = None,
-    skip_unreadable: Annotated[
-        bool,
-        typer.Option(
-            "--skip-unreadable",
-            help="Skip slices of a folder that cannot be read, and list them.",
-            rich_help_panel=_IMAGE,
-        ),
-    ] = False,
+    window: Window = None,
+    modality: Modality = None,
+    volume: Volume = None,
+    series: Series = None,
+    skip_unreadable: SkipUnreadable = False,
     max_bytes: MaxBytes = None,
     preview: Annotated[
         Path | None,
@@ -205,24 +187,15 @@ def segment(
     check_window(window)
     model = find_bundle(bundle)
     given = [path for path in (boxes_from, names_from) if path is not None]
-    read = [*source_files(image), *(file for path in given for file in source_files(path)), model]
+    files = list(source_files(image))
+    read = [*files, *(file for path in given for file in source_files(path)), model]
     _check_outputs(output, preview, read)
 
     console = Console(stderr=True)
     log_to(console)
     steps = Steps(console)
-    unchanged = Unchanged(image)
-    with steps.step("read image"):
-        source = io.read(
-            image,
-            volume=volume,
-            series=series,
-            max_bytes=max_bytes,
-            skip_unreadable=skip_unreadable,
-            memory_map=True,
-        )
-    for note in source.notes:
-        steps.note(f"note: {note}")
+    unchanged = Unchanged(files)
+    source = read_scan(image, ReadOptions(volume, series, max_bytes, skip_unreadable), steps)
     if points[0] and source.is_volume and source.grid[0] != 1:
         raise InvalidArgument(f"prompt: got points for a volume {source.grid}, expected boxes; use --box")
     prompts = with_names(resolve_boxes(options, source, max_bytes), naming, max_bytes)
@@ -247,12 +220,13 @@ def segment(
         )
     steps.note(precision_note(engine.info, asked_precision))
     found = find_objects(engine, pixels, source, Prompts(prompts, points, allow_untrained), console, steps)
-    unchanged.check()
     labels = found.labels
+    picture = None if preview is None else result_picture(shown, labels, source, prompts, points)
+    unchanged.check()  # when nothing more is taken from the file
     with steps.step("write"):
         written = io.write(output, labels, source, names=prompts.written_names)
-        if preview is not None:
-            write_rgb(preview, result_picture(shown, labels, source, prompts, points))
+        if preview is not None and picture is not None:
+            write_rgb(preview, picture)
     numbers = prompts.labels if len(prompts.labels) else np.array([1])  # points are one object
     objects = reported_objects(found, numbers, prompts.names if prompts.named else (), source)
     report_objects(steps, objects, f"{output} ({written}, {'x'.join(str(n) for n in labels.shape[::-1])})")

@@ -9,8 +9,16 @@ import typer
 from numpy.typing import NDArray
 from rich.console import Console
 
-from medsam_engine import io
-from medsam_engine.cli.input_options import MaxBytes
+from medsam_engine.cli.input_options import (
+    MaxBytes,
+    Modality,
+    ReadOptions,
+    Series,
+    SkipUnreadable,
+    Volume,
+    Window,
+    read_scan,
+)
 from medsam_engine.cli.prepared_image import prepared_image
 from medsam_engine.cli.prompt_options import parse_boxes
 from medsam_engine.cli.segment_picture import image_picture, marks_of
@@ -46,16 +54,8 @@ def view(
             help="Slice to show large, counted from 0. Repeat for more. By default up to 20 evenly spread slices.",
         ),
     ] = None,
-    window: Annotated[
-        str | None,
-        typer.Option(
-            help="abdomen, lung, brain, mediastinum, bone, WIDTH,LEVEL, percentile, full or none; by default as for "
-            "`segment`.",
-        ),
-    ] = None,
-    modality: Annotated[
-        str | None, typer.Option(help="CT, MR, PET, ..., for the window; by default, the file's own.")
-    ] = None,
+    window: Window = None,
+    modality: Modality = None,
     labels: Annotated[
         Path | None,
         typer.Option(help="Label map on the same grid to draw over the slices; for a DICOM SEG, use --boxes-from."),
@@ -76,14 +76,9 @@ def view(
             help="Label map, DICOM SEG, RTSTRUCT or 3D Slicer ROI (.mrk.json) whose boxes are drawn, as for `segment`."
         ),
     ] = None,
-    volume: Annotated[int | None, typer.Option(help="Index of the volume in a 4D file, counted from 0.")] = None,
-    series: Annotated[
-        str | None, typer.Option(help="SeriesInstanceUID of the series to read, if the folder holds several.")
-    ] = None,
-    skip_unreadable: Annotated[
-        bool,
-        typer.Option("--skip-unreadable", help="Skip slices of a folder that cannot be read, and list them."),
-    ] = False,
+    volume: Volume = None,
+    series: Series = None,
+    skip_unreadable: SkipUnreadable = False,
     max_bytes: MaxBytes = None,
 ) -> None:
     """Show slices of a scan with axes in voxels and mm, from which to read the coordinates of a box."""
@@ -98,18 +93,8 @@ def view(
     console = Console(stderr=True)
     log_to(console)
     steps = Steps(console)
-    unchanged = Unchanged(scan)
-    with steps.step("read image"):
-        source = io.read(
-            scan,
-            volume=volume,
-            series=series,
-            max_bytes=max_bytes,
-            skip_unreadable=skip_unreadable,
-            memory_map=True,
-        )
-    for note in source.notes:
-        steps.note(f"note: {note}")
+    unchanged = Unchanged(read)
+    source = read_scan(scan, ReadOptions(volume, series, max_bytes, skip_unreadable), steps)
     marks = marks_of(resolve_boxes(options, source, max_bytes), ([], []))
     chosen = _chosen(slices, source, marks)
     axes = slice_axes(source)

@@ -3,6 +3,7 @@
 
 import os
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -80,24 +81,33 @@ def size_of(file: BinaryIO) -> int:
 
 
 class Unchanged:
-    """That a file is the one it was, for as long as it is mapped: its voxels would change with it."""
+    """That files are those that they were, for as long as something made of them is to be believed.
 
-    def __init__(self, path: Path) -> None:
-        """Remembers the state of `path`. Of a folder there is nothing to remember: its files are read once."""
-        self._path, self._state = path, self._now(path)
+    A mapped file's voxels change with it, and a mask of a file that was exchanged belongs to neither.
+    """
+
+    def __init__(self, files: Iterable[Path]) -> None:
+        """Remembers the state of `files`; a folder has none, and neither has a file that is not there."""
+        self._states = {path: self._now(path) for path in files}
 
     @staticmethod
     def _now(path: Path) -> tuple[int, ...] | None:
         try:
             found = path.stat()
         except (OSError, ValueError):
-            return None  # said by whoever opens it
+            return None  # reported by whatever opens it
         return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
 
+    @property
+    def total_bytes(self) -> int:
+        """The sizes of the files together, as they were."""
+        return sum(state[2] for state in self._states.values() if state is not None)
+
     def check(self) -> None:
-        """InvalidArgument: the file was written to or exchanged meanwhile."""
-        if self._now(self._path) != self._state:
-            raise InvalidArgument(
-                f"image: got {self._path}, expected a file that stays as it is; it changed while it was segmented, and "
-                "nothing was written: run again"
-            )
+        """InvalidArgument: a file was written to or exchanged meanwhile."""
+        for path, state in self._states.items():
+            if self._now(path) != state:
+                raise InvalidArgument(
+                    f"image: got {path}, expected a file that stays as it is; it changed while it was segmented, and "
+                    "nothing was written: run again"
+                )

@@ -238,7 +238,7 @@ def read_nifti(path: Path, volume: int | None, limit: ByteLimit, memory_map: boo
 
 def _in_64_bits(values: NDArray[np.generic], slope: float, inter: float) -> bool:
     """Whether every value of this type, rescaled, is a 64-bit integer; NumPy's would wrap."""
-    bounds = np.iinfo(values.dtype)  # type: ignore[type-var]
+    bounds = np.iinfo(values.dtype)  # type: ignore[type-var]  # of integers only, as the caller has seen
     return max(-int(bounds.min), int(bounds.max)) * abs(int(slope)) + abs(int(inter)) < 1 << 63
 
 

@@ -40,7 +40,8 @@ def polygon_extent(rings: Sequence[NDArray[np.float64]], size: tuple[int, int]) 
     if not extent:
         return None
     found = np.array(extent)
-    return (*(int(n) for n in found[:, :2].min(axis=0)), *(int(n) for n in found[:, 2:].max(axis=0)))  # type: ignore[return-value]
+    (x0, y0), (x1, y1) = found[:, :2].min(axis=0), found[:, 2:].max(axis=0)
+    return int(x0), int(y0), int(x1), int(y1)
 
 
 _Spans = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]  # row, leftmost and rightmost x

@@ -13,7 +13,7 @@ from medsam_engine import errors
 
 FAMILY = [getattr(errors, name) for name in errors.__all__]
 
-pytest.importorskip("typer", reason="typer comes with the extra [cli]")
+pytest.importorskip("typer", reason="typer is not in a thin installation")
 
 from medsam_engine.cli import app
 from medsam_engine.packages import pip_install

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("typer", reason="typer comes with the extra [cli]")
+pytest.importorskip("typer", reason="typer is not in a thin installation")
 
 from medsam_engine import Engine
 from medsam_engine.bench import BATCH, BATCHED, ENCODE, MASK, PROMPT, available_engines, measure

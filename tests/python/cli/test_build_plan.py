@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("typer", reason="the command line needs the extra [cli]")
+pytest.importorskip("typer", reason="typer is not in a thin installation")
 
 from medsam_engine.cli.app import run
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-Image = pytest.importorskip("PIL.Image", reason="Pillow comes with the extra [cli]")
-pytest.importorskip("typer", reason="typer comes with the extra [cli]")
+Image = pytest.importorskip("PIL.Image", reason="Pillow is not in a thin installation")
+pytest.importorskip("typer", reason="typer is not in a thin installation")
 pytest.importorskip("surface_distance", reason="surface-distance comes with the extra [eval]")
 pytest.importorskip("matplotlib", reason="matplotlib comes with the extra [eval]")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-typer = pytest.importorskip("typer", reason="typer comes with the extra [cli]")
+typer = pytest.importorskip("typer", reason="typer is not in a thin installation")
 
 from medsam_engine.cli import app
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("typer", reason="typer comes with the extra [cli]")
+pytest.importorskip("typer", reason="typer is not in a thin installation")
 
 from medsam_engine.cli.app import run
 

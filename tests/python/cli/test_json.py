@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 import medsam_engine
 from medsam_engine import Engine
 
-Image = pytest.importorskip("PIL.Image", reason="Pillow comes with the extra [cli]")
-pytest.importorskip("typer", reason="typer comes with the extra [cli]")
+Image = pytest.importorskip("PIL.Image", reason="Pillow is not in a thin installation")
+pytest.importorskip("typer", reason="typer is not in a thin installation")
 
 from medsam_engine.cli.app import run
 from medsam_engine.cli.json_output import json_text, plain_values
@@ -76,7 +76,7 @@ def test_segment_of_an_image(
 def test_segment_of_a_volume_and_of_one_slice_with_a_spacing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sitk = pytest.importorskip("SimpleITK", reason="SimpleITK comes with the extra [medical]")
+    sitk = pytest.importorskip("SimpleITK", reason="SimpleITK is not in a thin installation")
     values = np.random.default_rng(0).integers(0, 255, (4, 48, 64)).astype(np.uint8)
     for name, part in (("v.nii.gz", values), ("s.nii.gz", values[:1])):
         made = sitk.GetImageFromArray(part)
@@ -99,7 +99,7 @@ def test_segment_of_a_volume_and_of_one_slice_with_a_spacing(
 
 
 def test_the_lines_for_people_have_the_same_facts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    sitk = pytest.importorskip("SimpleITK", reason="SimpleITK comes with the extra [medical]")
+    sitk = pytest.importorskip("SimpleITK", reason="SimpleITK is not in a thin installation")
     made = sitk.GetImageFromArray(np.random.default_rng(0).integers(0, 255, (4, 48, 64)).astype(np.uint8))
     made.SetSpacing((0.5, 0.75, 4.0))
     sitk.WriteImage(made, str(tmp_path / "v.nii.gz"))

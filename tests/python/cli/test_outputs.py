@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from medsam_engine import Engine, InvalidArgument, io
 from medsam_engine.output_check import check_output_folder, check_outputs
 
-Image = pytest.importorskip("PIL.Image", reason="Pillow comes with the extra [cli]")
-pytest.importorskip("typer", reason="typer comes with the extra [cli]")
-sitk = pytest.importorskip("SimpleITK", reason="SimpleITK comes with the extra [medical]")
+Image = pytest.importorskip("PIL.Image", reason="Pillow is not in a thin installation")
+pytest.importorskip("typer", reason="typer is not in a thin installation")
+sitk = pytest.importorskip("SimpleITK", reason="SimpleITK is not in a thin installation")
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "io"))
 from dicom_builder import straight, write_series

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from medsam_engine import Engine, io
 
-Image = pytest.importorskip("PIL.Image", reason="Pillow comes with the extra [cli]")
-pytest.importorskip("typer", reason="typer comes with the extra [cli]")
+Image = pytest.importorskip("PIL.Image", reason="Pillow is not in a thin installation")
+pytest.importorskip("typer", reason="typer is not in a thin installation")
 nib = pytest.importorskip("nibabel", reason="nibabel is a test dependency")
 
 from medsam_engine.cli.app import run

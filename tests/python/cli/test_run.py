@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 import medsam_engine
 from medsam_engine import Engine
 
-pytest.importorskip("rich", reason="rich comes with the extra [cli]")
-pytest.importorskip("typer", reason="typer comes with the extra [cli]")
+pytest.importorskip("rich", reason="rich is not in a thin installation")
+pytest.importorskip("typer", reason="typer is not in a thin installation")
 
 TINY = Path(__file__).resolve().parents[2] / "data" / "tiny_bundle"
 PATIENCE_S = 120  # a bound for a hung process, not a measure of speed

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from medsam_engine import Engine, io
 
-pytest.importorskip("PIL", reason="Pillow comes with the extra [cli]")
-pytest.importorskip("typer", reason="typer comes with the extra [cli]")
-pytest.importorskip("pydicom", reason="pydicom comes with the extra [medical]")
-sitk = pytest.importorskip("SimpleITK", reason="SimpleITK comes with the extra [medical]")
+pytest.importorskip("PIL", reason="Pillow is not in a thin installation")
+pytest.importorskip("typer", reason="typer is not in a thin installation")
+pytest.importorskip("pydicom", reason="pydicom is not in a thin installation")
+sitk = pytest.importorskip("SimpleITK", reason="SimpleITK is not in a thin installation")
 
 from case_scans import HEADER, ROWS, labels_of, noise, snapshot, table_of, write_volume
 
@@ -110,7 +110,7 @@ def test_formats(scans: Path, tmp_path: Path, tiny: Engine, ending: str) -> None
 
 
 def test_dicom_seg_and_a_file_that_can_have_none(scans: Path, tmp_path: Path, only_error: Callable[[], str]) -> None:
-    pytest.importorskip("highdicom", reason="highdicom comes with the extra [medical]")
+    pytest.importorskip("highdicom", reason="highdicom is not in a thin installation")
     out = tmp_path / "out"
     assert run(["run", str(table_of(scans, ROWS[0], ROWS[2])), str(out), "--format", "dcm", "-q"]) == 1
     line = only_error()
@@ -169,7 +169,7 @@ def test_an_unexpected_exception_is_of_one_case(
     def read(path: Path, **options: object) -> io.MedicalImage:
         if path.name == "ct":
             raise ZeroDivisionError("in a library")
-        return original(path, **options)  # type: ignore[arg-type]
+        return original(path, **options)  # type: ignore[arg-type]  # passes on what it was given
 
     monkeypatch.setattr(io, "read", read)
     assert run(["run", str(table_of(scans)), str(tmp_path / "out"), "-q"]) == 1

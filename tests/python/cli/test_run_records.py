@@ -11,10 +11,10 @@ import pytest
 
 from medsam_engine import Engine, Segmentation
 
-pytest.importorskip("PIL", reason="Pillow comes with the extra [cli]")
-pytest.importorskip("typer", reason="typer comes with the extra [cli]")
-pytest.importorskip("pydicom", reason="pydicom comes with the extra [medical]")
-pytest.importorskip("SimpleITK", reason="SimpleITK comes with the extra [medical]")
+pytest.importorskip("PIL", reason="Pillow is not in a thin installation")
+pytest.importorskip("typer", reason="typer is not in a thin installation")
+pytest.importorskip("pydicom", reason="pydicom is not in a thin installation")
+pytest.importorskip("SimpleITK", reason="SimpleITK is not in a thin installation")
 
 from case_scans import ROWS, noise, snapshot, table_of, write_volume
 
@@ -152,7 +152,7 @@ def test_a_file_that_changes_meanwhile_gets_no_answer(
 
     def segment_volume_objects(self: Engine, *arguments: object, **options: object) -> Segmentation:
         write_volume(scans / "mr.nii.gz", seed=6)
-        return original(self, *arguments, **options)  # type: ignore[arg-type]
+        return original(self, *arguments, **options)  # type: ignore[arg-type]  # passes on what it was given
 
     monkeypatch.setattr(Engine, "segment_volume_objects", segment_volume_objects)
     assert run(["run", str(table_of(scans, ROWS[0])), str(tmp_path / "out"), "-q"]) == 1

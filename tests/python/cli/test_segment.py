@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from medsam_engine import Engine, Segmentation, SegmentedObject
 
-Image = pytest.importorskip("PIL.Image", reason="Pillow comes with the extra [cli]")
-pytest.importorskip("typer", reason="typer comes with the extra [cli]")
+Image = pytest.importorskip("PIL.Image", reason="Pillow is not in a thin installation")
+pytest.importorskip("typer", reason="typer is not in a thin installation")
 
 from medsam_engine.cli.app import run
 from medsam_engine.overlay import colours_of

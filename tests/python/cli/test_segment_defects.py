@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from medsam_engine import io
 
-pydicom = pytest.importorskip("pydicom", reason="pydicom comes with the extra [medical]")
-tifffile = pytest.importorskip("tifffile", reason="tifffile comes with the extra [cli]")
-pytest.importorskip("typer", reason="typer comes with the extra [cli]")
-pytest.importorskip("highdicom", reason="the compressions are made with what [medical] brings")
+pydicom = pytest.importorskip("pydicom", reason="pydicom is not in a thin installation")
+tifffile = pytest.importorskip("tifffile", reason="tifffile is not in a thin installation")
+pytest.importorskip("typer", reason="typer is not in a thin installation")
+pytest.importorskip("highdicom", reason="highdicom is not in a thin installation")
 
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless, generate_uid

@@ -19,9 +19,9 @@ from medsam_engine.preview import Marks, contact_sheet
 from medsam_engine.slice_axes import slice_axes
 from medsam_engine.windows import apply_window
 
-Image = pytest.importorskip("PIL.Image", reason="Pillow comes with the extra [cli]")
-pytest.importorskip("typer", reason="typer comes with the extra [cli]")
-sitk = pytest.importorskip("SimpleITK", reason="SimpleITK comes with the extra [medical]")
+Image = pytest.importorskip("PIL.Image", reason="Pillow is not in a thin installation")
+pytest.importorskip("typer", reason="typer is not in a thin installation")
+sitk = pytest.importorskip("SimpleITK", reason="SimpleITK is not in a thin installation")
 
 from medsam_engine.cli.app import run
 
@@ -243,8 +243,8 @@ def test_points_on_one_slice(tmp_path: Path, bundle: Path, monkeypatch: pytest.M
 
 
 def test_a_dicom_series_becomes_a_seg(tmp_path: Path, filler: Any) -> None:
-    pydicom = pytest.importorskip("pydicom", reason="pydicom comes with the extra [medical]")
-    highdicom = pytest.importorskip("highdicom", reason="highdicom comes with the extra [medical]")
+    pydicom = pytest.importorskip("pydicom", reason="pydicom is not in a thin installation")
+    highdicom = pytest.importorskip("highdicom", reason="highdicom is not in a thin installation")
     from pydicom.data import get_testdata_file
 
     (tmp_path / "s").mkdir()

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from medsam_engine import InvalidArgument, io
 from medsam_engine.io.input_file import Unchanged
 
-pytest.importorskip("PIL", reason="Pillow comes with the extra [cli]")
-pytest.importorskip("typer", reason="typer comes with the extra [cli]")
-pydicom = pytest.importorskip("pydicom", reason="pydicom comes with the extra [medical]")
+pytest.importorskip("PIL", reason="Pillow is not in a thin installation")
+pytest.importorskip("typer", reason="typer is not in a thin installation")
+pydicom = pytest.importorskip("pydicom", reason="pydicom is not in a thin installation")
 pytest.importorskip("nibabel", reason="nibabel is a test dependency")
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "io"))
@@ -129,9 +129,14 @@ def test_a_mapped_file_is_read_the_same_and_never_changed(tmp_path: Path) -> Non
 
 def test_a_file_that_changes_while_it_is_segmented_is_refused(tmp_path: Path) -> None:
     path = save(tmp_path / "a.nii", voxels((3, 6, 7)).T, np.eye(4))
-    unchanged = Unchanged(path)
+    unchanged, unchanged_of_absent = Unchanged([path]), Unchanged([tmp_path / "absent"])
+    assert unchanged.total_bytes == path.stat().st_size
+    unchanged_of_absent.check()
     unchanged.check()
     path.write_bytes(path.read_bytes() + b"\0")
     with pytest.raises(InvalidArgument, match=r"a\.nii.*changed"):
         unchanged.check()
-    Unchanged(tmp_path).check()
+    Unchanged([tmp_path]).check()
+    (tmp_path / "absent").touch()
+    with pytest.raises(InvalidArgument, match=r"absent.*changed"):
+        unchanged_of_absent.check()

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from rich.console import Console
 
-pytest.importorskip("PIL", reason="Pillow comes with the extra [cli]")
+pytest.importorskip("PIL", reason="Pillow is not in a thin installation")
 
 from medsam_engine.cli.segment_picture import marks_of, note_black_png, result_picture
 from medsam_engine.cli.segment_prompts import BoxOptions, resolve_boxes

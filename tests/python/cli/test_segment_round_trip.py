@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from medsam_engine import io
 
-pydicom = pytest.importorskip("pydicom", reason="pydicom comes with the extra [medical]")
-pytest.importorskip("highdicom", reason="highdicom comes with the extra [medical]")
-pytest.importorskip("SimpleITK", reason="SimpleITK comes with the extra [medical]")
-pytest.importorskip("typer", reason="typer comes with the extra [cli]")
+pydicom = pytest.importorskip("pydicom", reason="pydicom is not in a thin installation")
+pytest.importorskip("highdicom", reason="highdicom is not in a thin installation")
+pytest.importorskip("SimpleITK", reason="SimpleITK is not in a thin installation")
+pytest.importorskip("typer", reason="typer is not in a thin installation")
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "io"))
 from dicom_builder import straight, write_series

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("typer", reason="typer comes with the extra [cli]")
+pytest.importorskip("typer", reason="typer is not in a thin installation")
 
 from medsam_engine import Engine, tuning
 from medsam_engine.cli.app import run

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-Image = pytest.importorskip("PIL.Image", reason="Pillow comes with the extra [cli]")
-sitk = pytest.importorskip("SimpleITK", reason="SimpleITK comes with the extra [medical]")
-pytest.importorskip("typer", reason="typer comes with the extra [cli]")
+Image = pytest.importorskip("PIL.Image", reason="Pillow is not in a thin installation")
+sitk = pytest.importorskip("SimpleITK", reason="SimpleITK is not in a thin installation")
+pytest.importorskip("typer", reason="typer is not in a thin installation")
 
 from medsam_engine import io
 from medsam_engine.cli.app import run
@@ -79,9 +79,9 @@ def test_only_the_slices_that_are_shown_are_windowed(
 
     def mapped(*arguments: object, **options: object) -> io.MedicalImage:
         maps.append(options["memory_map"])
-        return read(*arguments, **options)  # type: ignore[arg-type]
+        return read(*arguments, **options)  # type: ignore[arg-type]  # passes on what it was given
 
-    monkeypatch.setattr("medsam_engine.cli.view.io.read", mapped)
+    monkeypatch.setattr("medsam_engine.cli.input_options.io.read", mapped)
     assert run(["view", str(volume), "--slice", "9", "--window", "lung", "-o", str(tmp_path / "s.png")]) == 0
     assert made == [9]
     assert maps == [True]

@@ -100,7 +100,7 @@ def nifti_header(content: bytes) -> Strategy:
         for version, size in ((1, 348), (2, 540))
         if struct.unpack(order + "i", content[:4])[0] == size
     )
-    dtype = DTYPES[version].newbyteorder(order)  # type: ignore[arg-type]
+    dtype = DTYPES[version].newbyteorder(order)  # type: ignore[arg-type]  # "<" or ">"
     known = [
         "dim",
         "datatype",

@@ -31,7 +31,7 @@ def _file(uid: str, modality: str) -> Any:
 
 def headers(image: io.MedicalImage) -> list[Any]:
     """The files of a series, in the order of its slices."""
-    return [pydicom.dcmread(path, stop_before_pixels=True) for path in image.source.files]  # type: ignore[union-attr]
+    return [pydicom.dcmread(path, stop_before_pixels=True) for path in image.source.files]  # type: ignore[union-attr]  # a DICOM image has one
 
 
 def frames_of(labels: NDArray[Any]) -> list[Frame]:

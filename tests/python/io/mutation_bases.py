@@ -41,7 +41,7 @@ def _made_nifti(dtype: Any = np.int16, shear: float = 0.0) -> bytes:
 
 
 def _itk(suffix: str, packed: bool = False, dtype: Any = np.int16, colour: bool = False) -> bytes:
-    sitk = pytest.importorskip("SimpleITK", reason="SimpleITK comes with the extra [medical]")
+    sitk = pytest.importorskip("SimpleITK", reason="SimpleITK is not in a thin installation")
     import tempfile
 
     values = (VOXELS % 200).astype(dtype)
@@ -56,7 +56,7 @@ def _itk(suffix: str, packed: bool = False, dtype: Any = np.int16, colour: bool 
 
 
 def _tiff(**options: Any) -> bytes:
-    tifffile = pytest.importorskip("tifffile", reason="tifffile comes with the extra [cli]")
+    tifffile = pytest.importorskip("tifffile", reason="tifffile is not in a thin installation")
     values = options.pop("values", VOXELS[0])
     written = io.BytesIO()
     tifffile.imwrite(written, values, **options)

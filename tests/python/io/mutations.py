@@ -45,7 +45,7 @@ def drawn(strategy: Strategy, name: str) -> Iterator[tuple[int, Changed]]:
 
     for number in [int(_ONLY)] if _ONLY else range(CHOSEN or _FEW):
         made.clear()
-        keep.hypothesis.fuzz_one_input(  # type: ignore[attr-defined]
+        keep.hypothesis.fuzz_one_input(  # type: ignore[attr-defined]  # set by @given
             random.Random(f"{SEED} {name} {number}").randbytes(_CHOICES)
         )
         for changed in made:

@@ -21,10 +21,10 @@ from medsam_engine.io.codestream import FrameSize, claimed_size
 from medsam_engine.io.nifti_header import DTYPES
 from medsam_engine.metrics import score_case
 
-pydicom = pytest.importorskip("pydicom", reason="pydicom comes with the extra [medical]")
+pydicom = pytest.importorskip("pydicom", reason="pydicom is not in a thin installation")
 from dicom_builder import slice_dataset, write_series
 
-sitk = pytest.importorskip("SimpleITK", reason="SimpleITK comes with the extra [medical]")
+sitk = pytest.importorskip("SimpleITK", reason="SimpleITK is not in a thin installation")
 
 FLAT = (np.arange(64 * 48) % 251).astype(np.uint8).reshape(48, 64)
 CUBE = (np.arange(8 * 16 * 24) % 251).astype(np.int16).reshape(8, 16, 24)
@@ -240,7 +240,7 @@ def test_a_label_asks_for_no_memory() -> None:
 
 def test_directories_of_a_tiff_are_not_counted_to_the_end(tmp_path: Path) -> None:
     """Each further one takes longer to look up."""
-    tifffile = pytest.importorskip("tifffile", reason="tifffile comes with the extra [cli]")
+    tifffile = pytest.importorskip("tifffile", reason="tifffile is not in a thin installation")
     with tifffile.TiffWriter(tmp_path / "a.tif") as file:
         for _ in range(1002):
             file.write(np.zeros((1, 1), np.uint8), contiguous=False)

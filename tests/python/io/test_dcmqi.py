@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from medsam_engine import InvalidArgument, io
 
 dcmqi = pytest.importorskip("dcmqi", reason="pip install dcmqi")
-sitk = pytest.importorskip("SimpleITK", reason="SimpleITK comes with the extra [medical]")
-pytest.importorskip("highdicom", reason="highdicom comes with the extra [medical]")
+sitk = pytest.importorskip("SimpleITK", reason="SimpleITK is not in a thin installation")
+pytest.importorskip("highdicom", reason="highdicom is not in a thin installation")
 from dicom_builder import straight, write_series
 
 PROGRAMS = Path(dcmqi.__file__).parent / "bin"

@@ -10,8 +10,8 @@ import pytest
 from medsam_engine import InvalidArgument, io
 from medsam_engine.io.codestream import claimed_size
 
-pydicom = pytest.importorskip("pydicom", reason="pydicom comes with the extra [medical]")
-pytest.importorskip("highdicom", reason="the compressions are made with what [medical] brings")
+pydicom = pytest.importorskip("pydicom", reason="pydicom is not in a thin installation")
+pytest.importorskip("highdicom", reason="highdicom is not in a thin installation")
 from dicom_builder import slice_dataset
 from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate, generate_frames

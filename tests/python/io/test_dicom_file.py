@@ -10,7 +10,7 @@ import pytest
 
 from medsam_engine import InvalidArgument, Unsupported, io
 
-pydicom = pytest.importorskip("pydicom", reason="pydicom comes with the extra [medical]")
+pydicom = pytest.importorskip("pydicom", reason="pydicom is not in a thin installation")
 from dicom_builder import slice_dataset
 from pydicom.data import get_testdata_file
 
@@ -31,7 +31,7 @@ def sample(name: str) -> Path:
 )
 def test_lossless_compressions_give_the_same_values(name: str, module: str) -> None:
     if importlib.util.find_spec(module) is None:
-        pytest.skip(f"{module} comes with the extra [medical]")
+        pytest.skip(f"{module} is not in a thin installation")
     expected = io.read(sample("MR_small.dcm"))
     image = io.read(sample(name))
     np.testing.assert_array_equal(image.array, expected.array)

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from medsam_engine import InvalidArgument, io
 
-pydicom = pytest.importorskip("pydicom", reason="pydicom comes with the extra [medical]")
-pytest.importorskip("typer", reason="typer comes with the extra [cli]")
+pydicom = pytest.importorskip("pydicom", reason="pydicom is not in a thin installation")
+pytest.importorskip("typer", reason="typer is not in a thin installation")
 
 from dicom_builder import slice_dataset, straight, write_series
 

@@ -14,8 +14,8 @@ from medsam_engine.boxes import boxes_from_labels
 from medsam_engine.io.byte_limit import ByteLimit
 from medsam_engine.io.dicom_decoding import decoded_frames
 
-pydicom = pytest.importorskip("pydicom", reason="pydicom comes with the extra [medical]")
-hd = pytest.importorskip("highdicom", reason="highdicom comes with the extra [medical]")
+pydicom = pytest.importorskip("pydicom", reason="pydicom is not in a thin installation")
+hd = pytest.importorskip("highdicom", reason="highdicom is not in a thin installation")
 from dicom_builder import item, slice_dataset, straight, write_series
 from label_objects import frames_of, headers, saved, seg_dataset
 from pydicom.sr.codedict import codes
@@ -183,7 +183,7 @@ def test_the_background_of_a_label_map(
 
 def test_rows_and_columns_of_a_nifti_image(tmp_path: Path, series: io.MedicalImage, labels: NDArray[np.uint8]) -> None:
     """Converters to NIfTI turn rows over and slices around: the same places, other indices."""
-    sitk = pytest.importorskip("SimpleITK", reason="SimpleITK comes with the extra [medical]")
+    sitk = pytest.importorskip("SimpleITK", reason="SimpleITK is not in a thin installation")
     image = sitk.GetImageFromArray(labels)
     image.SetSpacing(series.spacing)
     image.SetOrigin(series.origin)

@@ -9,8 +9,8 @@ import pytest
 
 from medsam_engine import Unsupported, io
 
-pydicom = pytest.importorskip("pydicom", reason="pydicom comes with the extra [medical]")
-hd = pytest.importorskip("highdicom", reason="highdicom comes with the extra [medical]")
+pydicom = pytest.importorskip("pydicom", reason="pydicom is not in a thin installation")
+hd = pytest.importorskip("highdicom", reason="highdicom is not in a thin installation")
 from dicom_builder import slice_dataset, straight, write_series
 from pydicom.dataelem import RawDataElement
 from pydicom.uid import ComputedRadiographyImageStorage, UltrasoundImageStorage

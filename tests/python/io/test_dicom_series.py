@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from medsam_engine import InvalidArgument, io
 
-pytest.importorskip("pydicom", reason="pydicom comes with the extra [medical]")
-sitk = pytest.importorskip("SimpleITK", reason="SimpleITK comes with the extra [medical]")
+pytest.importorskip("pydicom", reason="pydicom is not in a thin installation")
+sitk = pytest.importorskip("SimpleITK", reason="SimpleITK is not in a thin installation")
 
 from dicom_builder import AXIAL, slice_dataset, straight, write_series
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from medsam_engine import InvalidArgument, io
 
-pydicom = pytest.importorskip("pydicom", reason="pydicom comes with the extra [medical]")
-pytest.importorskip("highdicom", reason="the compressions are made with what [medical] brings")
+pydicom = pytest.importorskip("pydicom", reason="pydicom is not in a thin installation")
+pytest.importorskip("highdicom", reason="highdicom is not in a thin installation")
 from dicom_builder import item, read, save, slice_dataset, stored
 from pydicom.dataelem import RawDataElement
 from pydicom.uid import RLELossless

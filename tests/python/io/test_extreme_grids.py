@@ -10,7 +10,7 @@ import pytest
 from medsam_engine import InvalidArgument, io
 
 nib = pytest.importorskip("nibabel", reason="nibabel is a test dependency")
-pytest.importorskip("SimpleITK", reason="SimpleITK comes with the extra [medical]")
+pytest.importorskip("SimpleITK", reason="SimpleITK is not in a thin installation")
 from dicom_builder import save, slice_dataset, write_series
 
 VOXELS = np.random.default_rng(3).integers(0, 200, (3, 5, 6)).astype(np.uint8)

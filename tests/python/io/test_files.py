@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from medsam_engine import InvalidArgument, Unsupported, io
 from medsam_engine.io.medical_image import DicomSource
 
-hd = pytest.importorskip("highdicom", reason="highdicom comes with the extra [medical]")
-pydicom = pytest.importorskip("pydicom", reason="pydicom comes with the extra [medical]")
-Image = pytest.importorskip("PIL.Image", reason="Pillow comes with the extra [cli]")
+hd = pytest.importorskip("highdicom", reason="highdicom is not in a thin installation")
+pydicom = pytest.importorskip("pydicom", reason="pydicom is not in a thin installation")
+Image = pytest.importorskip("PIL.Image", reason="Pillow is not in a thin installation")
 from dicom_builder import straight, write_series
 
 OBLIQUE = (0.936, 0.352, 0.0, -0.352, 0.936, 0.0)

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from medsam_engine import Engine, io
 from medsam_engine.metrics import evaluate_folder
 
-sitk = pytest.importorskip("SimpleITK", reason="SimpleITK comes with the extra [medical]")
-pydicom = pytest.importorskip("pydicom", reason="pydicom comes with the extra [medical]")
-Image = pytest.importorskip("PIL.Image", reason="Pillow comes with the extra [cli]")
+sitk = pytest.importorskip("SimpleITK", reason="SimpleITK is not in a thin installation")
+pydicom = pytest.importorskip("pydicom", reason="pydicom is not in a thin installation")
+Image = pytest.importorskip("PIL.Image", reason="Pillow is not in a thin installation")
 
 from comma_locale import comma_locale, printed
 from dicom_builder import write_series
@@ -71,7 +71,7 @@ def test_dicom_npz_and_pictures_are_read_as_in_c(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", ["nrrd", "mha", "nii", "nii.gz", "npz", "png", "dcm"])
 def test_masks_are_written_as_in_c(tmp_path: Path, suffix: str) -> None:
     if suffix == "dcm":
-        pytest.importorskip("highdicom", reason="highdicom comes with the extra [medical]")
+        pytest.importorskip("highdicom", reason="highdicom is not in a thin installation")
         positions = np.array([[0.25, -1.5, 2.5 * k] for k in range(3)])
         write_series(tmp_path / "s", VALUES, positions, PixelSpacing=[0.85, 0.75])
     reference = io.read(tmp_path / "s") if suffix == "dcm" else grid(VALUES[:1] if suffix == "png" else VALUES)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from medsam_engine import InvalidArgument
 from medsam_engine.io import read_image
 
-Image = pytest.importorskip("PIL.Image", reason="Pillow comes with the extra [cli]")
+Image = pytest.importorskip("PIL.Image", reason="Pillow is not in a thin installation")
 RNG = np.random.default_rng(3)
 
 

@@ -18,8 +18,8 @@ from medsam_engine.io.edge import reading
 from medsam_engine.io.input_file import open_input
 from medsam_engine.io.npz_file import load_arrays
 
-pydicom = pytest.importorskip("pydicom", reason="pydicom comes with the extra [medical]")
-pytest.importorskip("SimpleITK", reason="SimpleITK comes with the extra [medical]")
+pydicom = pytest.importorskip("pydicom", reason="pydicom is not in a thin installation")
+pytest.importorskip("SimpleITK", reason="SimpleITK is not in a thin installation")
 from dicom_builder import slice_dataset, write_series
 
 SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm", ".ima", ".png", ".jpg", ".tif", ".npz", "")

@@ -9,7 +9,7 @@ import pytest
 
 from medsam_engine import InvalidArgument, io
 
-sitk = pytest.importorskip("SimpleITK", reason="SimpleITK comes with the extra [medical]")
+sitk = pytest.importorskip("SimpleITK", reason="SimpleITK is not in a thin installation")
 RNG = np.random.default_rng(2)
 
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from medsam_engine import InvalidArgument, io
 from medsam_engine.io.lossless_jpeg import holds
 
-pydicom = pytest.importorskip("pydicom", reason="pydicom comes with the extra [medical]")
-imagecodecs = pytest.importorskip("imagecodecs", reason="imagecodecs comes with the extra [medical]")
+pydicom = pytest.importorskip("pydicom", reason="pydicom is not in a thin installation")
+imagecodecs = pytest.importorskip("imagecodecs", reason="imagecodecs is not in a thin installation")
 from dicom_builder import slice_dataset
 from pydicom.encaps import encapsulate
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from medsam_engine import InvalidArgument, io
 from medsam_engine.io.label_names import check_names
 
-sitk = pytest.importorskip("SimpleITK", reason="SimpleITK comes with the extra [medical]")
+sitk = pytest.importorskip("SimpleITK", reason="SimpleITK is not in a thin installation")
 
 SNAP = """################################################
 # ITK-SnAP Label Description File

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest.importorskip("highdicom", reason="the decoders come with the extra [medical]")
-pytest.importorskip("typer", reason="typer comes with the extra [cli]")
+pytest.importorskip("highdicom", reason="the decoders are not in a thin installation")
+pytest.importorskip("typer", reason="typer is not in a thin installation")
 
 from mutation_dicom_bases import DICOM, SERIES_SLICE, series
 from mutation_runs import Runs, worker

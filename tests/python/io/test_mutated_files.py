@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest.importorskip("SimpleITK", reason="SimpleITK comes with the extra [medical]")
-pytest.importorskip("typer", reason="typer comes with the extra [cli]")
+pytest.importorskip("SimpleITK", reason="SimpleITK is not in a thin installation")
+pytest.importorskip("typer", reason="typer is not in a thin installation")
 
 from mutation_bases import BASES
 from mutation_runs import Runs, worker

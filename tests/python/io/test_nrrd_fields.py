@@ -10,7 +10,7 @@ import pytest
 
 from medsam_engine import InvalidArgument, io
 
-pytest.importorskip("SimpleITK", reason="SimpleITK is in the extra [medical]")
+pytest.importorskip("SimpleITK", reason="SimpleITK is not in a thin installation")
 
 HEADER = "NRRD0005\ntype: {kind}\ndimension: 3\nsizes: 4 3 2\nendian: little\nencoding: {encoding}\n{more}\n"
 VALUES = np.arange(24).reshape(2, 3, 4)

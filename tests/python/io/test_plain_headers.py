@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from medsam_engine import InvalidArgument, io
 
-sitk = pytest.importorskip("SimpleITK", reason="SimpleITK comes with the extra [medical]")
+sitk = pytest.importorskip("SimpleITK", reason="SimpleITK is not in a thin installation")
 
 VOXELS = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
 NRRD = "NRRD0004\ntype: int16\ndimension: 3\nsizes: 4 3 2\nendian: little\nencoding: {encoding}\n{more}"

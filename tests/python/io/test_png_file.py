@@ -11,7 +11,7 @@ import pytest
 from medsam_engine import InvalidArgument
 from medsam_engine.io import read_labels, write_label_map, write_rgb
 
-Image = pytest.importorskip("PIL.Image", reason="Pillow comes with the extra [cli]")
+Image = pytest.importorskip("PIL.Image", reason="Pillow is not in a thin installation")
 
 
 @pytest.mark.parametrize(("highest", "bits"), [(0, 8), (255, 8), (256, 16), (65535, 16)])

@@ -12,8 +12,8 @@ import pytest
 from medsam_engine import io
 from medsam_engine.io.quiet_dicom import quiet_dicom
 
-pydicom = pytest.importorskip("pydicom", reason="pydicom comes with the extra [medical]")
-pytest.importorskip("highdicom", reason="highdicom comes with the extra [medical]")
+pydicom = pytest.importorskip("pydicom", reason="pydicom is not in a thin installation")
+pytest.importorskip("highdicom", reason="highdicom is not in a thin installation")
 from dicom_builder import straight, write_series
 
 

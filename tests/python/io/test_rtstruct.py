@@ -10,7 +10,7 @@ import pytest
 
 from medsam_engine import InvalidArgument, io
 
-pydicom = pytest.importorskip("pydicom", reason="pydicom comes with the extra [medical]")
+pydicom = pytest.importorskip("pydicom", reason="pydicom is not in a thin installation")
 from dicom_builder import item, slice_dataset, straight, write_series
 from label_objects import contour, headers, in_mm, rtstruct_dataset, saved
 

@@ -16,7 +16,7 @@ from medsam_engine import InvalidArgument
 from medsam_engine.io import MedicalImage
 from medsam_engine.io.slicer_markups import is_markups, markups_boxes, read_markups
 
-sitk = pytest.importorskip("SimpleITK", reason="SimpleITK comes with the extra [medical]")
+sitk = pytest.importorskip("SimpleITK", reason="SimpleITK is not in a thin installation")
 
 GRID = (12, 30, 40)
 TURNS = [

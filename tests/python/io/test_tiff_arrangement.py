@@ -10,7 +10,7 @@ import pytest
 from medsam_engine import InvalidArgument
 from medsam_engine.io import read_image
 
-tifffile = pytest.importorskip("tifffile", reason="tifffile comes with the extra [cli]")
+tifffile = pytest.importorskip("tifffile", reason="tifffile is not in a thin installation")
 
 
 @pytest.mark.parametrize("number", [0, 3, 15])

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from medsam_engine import InvalidArgument
 from medsam_engine.io import read_image
 
-tifffile = pytest.importorskip("tifffile", reason="tifffile comes with the extra [cli]")
-pytest.importorskip("imagecodecs", reason="imagecodecs comes with the extra [cli]")
-Image = pytest.importorskip("PIL.Image", reason="Pillow comes with the extra [cli]")
+tifffile = pytest.importorskip("tifffile", reason="tifffile is not in a thin installation")
+pytest.importorskip("imagecodecs", reason="imagecodecs is not in a thin installation")
+Image = pytest.importorskip("PIL.Image", reason="Pillow is not in a thin installation")
 RNG = np.random.default_rng(5)
 H, W = 37, 50
 Tag = tuple[int, int, int, Any]  # number, type, count, value or bytes that lie elsewhere

@@ -41,7 +41,7 @@ class Measured:
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes, hex. InvalidArgument: it cannot be read."""
+    """The SHA-256 of a file in hexadecimal digits. InvalidArgument: the file cannot be read."""
     digest = hashlib.sha256()
     with open_input(path) as file:
         while part := file.read(_PART):

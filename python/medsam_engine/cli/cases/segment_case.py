@@ -20,8 +20,10 @@ from medsam_engine.cli.prepared_image import engine_modality, prepared_image
 from medsam_engine.cli.segment_objects import FoundObjects, relabelled
 from medsam_engine.cli.segment_picture import result_picture
 from medsam_engine.cli.segment_prompts import BoxOptions, LabelledBoxes, resolve_boxes
+from medsam_engine.cli.segment_report import reported_objects
 from medsam_engine.errors import Error, InvalidArgument
 from medsam_engine.io.formats import input_format
+from medsam_engine.io.input_file import Unchanged
 from medsam_engine.io.named_boxes import default_name
 from medsam_engine.io.png_file import write_rgb
 from medsam_engine.io.source_files import source_files
@@ -73,7 +75,7 @@ class ReadCase:
         content: a digest of the input; "" where `finished`.
         finished: the objects of the answer that is there; None where it is to be made.
         source, prompts, shown: None where it is not.
-        state: of the files behind `source`, to see that they stay.
+        unchanged: whether the files behind `source` are still those that were read.
         seconds: that it took.
         notes: to be said.
     """
@@ -84,7 +86,7 @@ class ReadCase:
     source: io.MedicalImage | None
     prompts: LabelledBoxes | None
     shown: Windowed | None
-    state: dict[str, tuple[int, ...]]
+    unchanged: Unchanged
     seconds: float
     notes: list[str]
 
@@ -104,11 +106,11 @@ def read_case(case: Case, answer: Path, options: RunOptions, max_bytes: int | No
     started = time.perf_counter()
     input_format(case.path)  # says of a file that is missing, or none, that it is
     files = sorted(source_files(case.path))
-    state = _state(files)
+    unchanged = Unchanged(files)
     window, modality = case.options.window or options.window, case.options.modality or options.modality
     made_of = {
         **options.model,
-        "input_bytes": sum(kept[2] for kept in state.values()),
+        "input_bytes": unchanged.total_bytes,
         "objects": [[row.label, row.name, row.in_mm, *row.box] for row in case.objects],
         "window": window,
         "modality": modality,
@@ -119,7 +121,7 @@ def read_case(case: Case, answer: Path, options: RunOptions, max_bytes: int | No
     if not options.overwrite:
         finished = answer_record.finished_objects(answer, made_of, lambda: _digest(case.path, files))
         if finished is not None:
-            return ReadCase(made_of, "", finished, None, None, None, state, time.perf_counter() - started, [])
+            return ReadCase(made_of, "", finished, None, None, None, unchanged, time.perf_counter() - started, [])
     source = io.read(
         case.path,
         volume=case.options.volume,
@@ -133,8 +135,10 @@ def read_case(case: Case, answer: Path, options: RunOptions, max_bytes: int | No
     check_outputs({"the answer": answer, "its record": record_path(answer)}, files)
     io.check_output(answer, source, prompts.highest, names=prompts.written_names)
     shown = prepared_image(source, window, modality, notes)
-    content = _digest(case.path, files)  # after reading, which refuses what is too large; `state` tells of changes
-    return ReadCase(made_of, content, None, source, prompts, shown, state, time.perf_counter() - started, notes.lines)
+    content = _digest(case.path, files)  # after reading, which refuses what is too large; `unchanged` tells of changes
+    return ReadCase(
+        made_of, content, None, source, prompts, shown, unchanged, time.perf_counter() - started, notes.lines
+    )
 
 
 def boxes_of(case: Case, image: io.MedicalImage, table: str) -> LabelledBoxes:
@@ -177,11 +181,7 @@ def write_case(
     assert read.source is not None
     assert read.prompts is not None
     assert read.shown is not None
-    if _state(sorted(source_files(case.path))) != read.state:
-        raise InvalidArgument(
-            f"image: got {case.path}, expected a file that stays as it is; it changed while it was segmented, and "
-            "nothing was written: run again"
-        )
+    read.unchanged.check()
     labels = found.labels
     objects = _measured(found, case, read.source)
     answer_record.begin(answer, read.made_of)
@@ -197,22 +197,22 @@ def write_case(
 
 
 def _measured(found: FoundObjects, case: Case, source: io.MedicalImage) -> list[Measured]:
-    counts: dict[int, int] = {}
-    labels = found.labels
-    for part in labels if labels.ndim == 3 else [labels]:  # slice by slice: a volume's labels are large
-        for value, count in zip(*np.unique(part, return_counts=True), strict=True):
-            counts[int(value)] = counts.get(int(value), 0) + int(count)
-    each = float(np.prod(source.spacing)) / 1000 if source.is_volume and source.grid[0] > 1 and source.spaced else None
-    objects = []
-    for row, iou in zip(case.objects, found.iou, strict=True):
-        count = counts.get(row.label, 0)
-        ml = None if each is None else count * each
-        objects.append(Measured(row.label, row.name, count, ml, None if math.isnan(iou) else float(iou)))
-    return objects
+    numbers = np.array([row.label for row in case.objects], np.int64)
+    reported = reported_objects(found, numbers, [row.name for row in case.objects], source)
+    return [
+        Measured(
+            shown.label,
+            shown.name,
+            shown.count,
+            shown.size / 1000 if shown.in_volume and shown.size is not None else None,
+            None if math.isnan(shown.iou) else shown.iou,
+        )
+        for shown in reported
+    ]
 
 
 def _digest(path: Path, files: Sequence[Path]) -> str:
-    """SHA-256 of a file, or of the names and digests of the files of a folder or behind a header."""
+    """The SHA-256 of a file; for a folder or a header with data files, that of the names and digests of the files."""
     if list(files) == [path]:
         return file_digest(path)
     lines = []
@@ -222,14 +222,3 @@ def _digest(path: Path, files: Sequence[Path]) -> str:
         except Error:
             lines.append(f"unreadable {file.name}")  # io.read has allowed that
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def _state(files: Sequence[Path]) -> dict[str, tuple[int, ...]]:
-    found: dict[str, tuple[int, ...]] = {}
-    for path in files:
-        try:
-            status = path.stat()
-        except OSError:
-            continue  # a link to what is not fetched yet: said by whoever opens it
-        found[path.name] = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-    return found
