@@ -73,8 +73,9 @@ test-cpp: | setup
 stubs: | setup build
 	@$(PYTHON) -m mypy.stubtest --allowlist scripts/stubtest_allowlist.txt medsam_engine._core
 
+# A file belongs to one worker, so that what it exports is exported once.
 test-python: | setup build bundle
-	@$(PYTHON) -m pytest
+	@$(PYTHON) -m pytest -n $(JOBS) --dist loadfile
 
 parity: | setup build bundle  ## the published script's volumes, object by object, and their peak memory
 	@$(PYTHON) -m pytest -m slow tests/python/parity
