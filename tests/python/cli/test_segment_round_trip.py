@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -181,6 +182,7 @@ import sys, warnings
 sys.path[:0] = [{str(Path(__file__).parents[1] / "io")!r}, {str(Path(__file__).parents[1])!r}]
 import numpy as np
 from pathlib import Path
+from typing import Any
 from dicom_builder import straight, write_series
 folder = Path({str(tmp_path)!r})
 with warnings.catch_warnings():
@@ -205,3 +207,19 @@ print(first, second)
     assert "Warning" not in said
     assert "length" not in said
     assert said.count("wrote") == 2
+
+
+def test_a_slice_that_is_exchanged_meanwhile(
+    tmp_path: Path, series: io.MedicalImage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    original = Filler.segment_volume
+    last = series.source.files[-1]  # type: ignore[union-attr]  # a DICOM image has one
+
+    def exchanging(self: Filler, *arguments: Any, **options: Any) -> NDArray[np.uint16]:
+        last.write_bytes(last.read_bytes() + b"\0\0")
+        return original(self, *arguments, **options)
+
+    monkeypatch.setattr(Filler, "segment_volume", exchanging)
+    assert segment(tmp_path, "--box", "3,4,1,10,9,2", "-o", tmp_path / "m.nii.gz") == 2
+    assert f"{last.name}, expected a file that stays as it is" in capsys.readouterr().err
+    assert not (tmp_path / "m.nii.gz").exists()
