@@ -45,18 +45,18 @@ add_library(medsam_engine_tensorrt MODULE
   src/backends/tensorrt/device_tensor.cpp
   src/backends/tensorrt/kept_kernels.cpp
   src/backends/tensorrt/library.cpp
-  src/backends/tensorrt/plan.cpp
   src/backends/tensorrt/pixels.cpp
+  src/backends/tensorrt/plan.cpp
   src/backends/tensorrt/plan_file.cpp
   src/backends/tensorrt/request.cpp
   src/backends/tensorrt/rtx.cpp
-  src/bundle_file.cpp
-  src/cache_folder.cpp
-  src/model_file.cpp
-  src/onnx_scan.cpp
-  src/own_files.cpp
-  src/sha256.cpp
-  src/verified_model.cpp)
+  src/base/cache_folder.cpp
+  src/base/own_files.cpp
+  src/base/sha256.cpp
+  src/bundle/bundle_file.cpp
+  src/bundle/model_file.cpp
+  src/bundle/onnx_scan.cpp
+  src/bundle/verified_model.cpp)
 target_include_directories(medsam_engine_tensorrt PRIVATE src)
 target_include_directories(medsam_engine_tensorrt SYSTEM PRIVATE "${TensorRT_INCLUDE_DIR}")
 target_link_libraries(medsam_engine_tensorrt PRIVATE

@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "finding.hpp"
-#include "kernels/crop_resize.hpp"
-#include "kernels/kernels.hpp"
-#include "kernels/test_image.hpp"
+#include "kernels/pixels/pixel_kernels.hpp"
+#include "kernels/pixels/single/crop_resize.hpp"
+#include "kernels/support/test_image.hpp"
 
 namespace {
 

@@ -7,11 +7,11 @@
 #include <string>
 #include <string_view>
 
-#include "bundle.hpp"
-#include "certificate.hpp"
+#include "bundle/bundle.hpp"
+#include "bundle/certificate.hpp"
 #include "finding.hpp"
 #include "medsam/error.hpp"
-#include "tiny_bundle.hpp"
+#include "support/tiny_bundle.hpp"
 
 namespace {
 

@@ -7,12 +7,12 @@
 #include <string>
 
 #include "finding.hpp"
-#include "geometry.hpp"
+#include "image/geometry.hpp"
 #include "medsam/error.hpp"
 #include "npz/case.hpp"
 #include "npz/segs_file.hpp"
-#include "npz_maker.hpp"
-#include "tiny_bundle.hpp"
+#include "support/npz_maker.hpp"
+#include "support/tiny_bundle.hpp"
 
 namespace {
 

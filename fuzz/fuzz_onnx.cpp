@@ -5,9 +5,9 @@
 #include <string>
 #include <string_view>
 
+#include "bundle/onnx_scan.hpp"
 #include "finding.hpp"
 #include "medsam/error.hpp"
-#include "onnx_scan.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view graph(reinterpret_cast<const char*>(data), size);

@@ -12,7 +12,7 @@
 
 #include "finding.hpp"
 #include "medsam/engine.hpp"
-#include "tiny_bundle.hpp"
+#include "support/tiny_bundle.hpp"
 
 namespace {
 

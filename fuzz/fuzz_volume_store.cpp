@@ -10,11 +10,11 @@
 #include <string>
 #include <vector>
 
+#include "embedding/image_key.hpp"
 #include "finding.hpp"
-#include "image_key.hpp"
 #include "medsam/engine.hpp"
 #include "medsam/volume.hpp"
-#include "tiny_bundle.hpp"
+#include "support/tiny_bundle.hpp"
 
 namespace {
 

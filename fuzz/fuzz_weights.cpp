@@ -10,8 +10,8 @@
 
 #include "finding.hpp"
 #include "medsam/error.hpp"
-#include "tiny_bundle.hpp"
-#include "tiny_vit_file.hpp"
+#include "support/tiny_bundle.hpp"
+#include "support/tiny_vit_file.hpp"
 
 namespace {
 

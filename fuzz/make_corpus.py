@@ -86,7 +86,7 @@ def cases() -> None:
 
 
 def embeddings() -> None:
-    """What write_embedding writes for the tiny model, without the digest (cpp/src/embedding_file.hpp)."""
+    """What write_embedding writes for the tiny model, without the digest (cpp/src/embedding/embedding_file.hpp)."""
     for storage, dtype in ((0, np.float32), (1, np.float16)):
         head = b"MEDSAMEB" + struct.pack("<II", 2, storage) + struct.pack("<5q", 48, 64, 32, 24, 32)
         head += struct.pack("<4d", 32, 0.5, 0.5, 0.5) + b"0" * 64 + struct.pack("<i", -1) + struct.pack("<I", 0)
@@ -96,7 +96,7 @@ def embeddings() -> None:
 
 
 def network() -> dict[str, list[int]]:
-    """The tensors of the smallest TinyViT, by name; the sizes of tests/cpp/tiny_vit_file.hpp."""
+    """The tensors of the smallest TinyViT, by name; the sizes of tests/cpp/support/tiny_vit_file.hpp."""
     shapes: dict[str, list[int]] = {}
     block = "stages.1.blocks.0"
     layers = [("patch_embed.0", 3, 32), ("patch_embed.1", 32, 32)]

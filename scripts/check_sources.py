@@ -62,6 +62,23 @@ INCLUDE_RULES = (
     ),
 )
 
+# The rooms of cpp/src from the lowest to the highest (cpp/src/README.md says what each is for). A file includes headers
+# of its own room and of lower ones only; rooms on one line do not know each other.
+ROOMS = (
+    ("base",),
+    ("bundle",),
+    ("image",),
+    ("backends",),
+    ("precision",),
+    ("embedding",),
+    ("prompt",),
+    ("model",),
+    ("volume",),
+    ("engine",),
+    ("npz", "c_api"),
+)
+LEVELS = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
+
 # A library neither prints nor ends the process.
 FORBIDDEN_CALLS = re.compile(
     r"\b(?:std::)?(?:cout|cerr|clog)\b|\b(?:std::)?(?:printf|fprintf|puts|perror|abort|exit|_exit|quick_exit|terminate)\s*\("
@@ -96,16 +113,33 @@ def c_header(name: str) -> bool:
     return name.startswith("cpp/include/") and name.endswith(".h")
 
 
+def room_errors(name: str, number: int, header: str) -> Iterator[str]:
+    """Yields what is wrong with one include of a file below cpp/src as regards the order of the rooms."""
+    room = PurePosixPath(name).parts[2]
+    if len(PurePosixPath(name).parts) == 3 or room not in LEVELS:
+        yield f"{name}:{number}: a source lies in one of the rooms of cpp/src, {', '.join(LEVELS)}"
+        return
+    included = header.strip('"').split("/")[0]
+    if included in LEVELS and included != room and LEVELS[included] >= LEVELS[room]:
+        yield f"{name}:{number}: {room} includes only lower rooms (ROOMS in scripts/check_sources.py), got {header}"
+    elif (
+        header.startswith('"') and included not in (*LEVELS, "medsam", "kernels") and not header.startswith('"builtin_')
+    ):
+        yield f'{name}:{number}: an include names its room, as in "base/sha256.hpp", got {header}'
+
+
 def include_errors(name: str, number: int, header: str) -> Iterator[str]:
     """Yields what is wrong with one include of a C++ file."""
     where = PurePosixPath(name)
     in_backends = name.startswith("cpp/src/backends/")
     # The engine includes these two of a backend's headers (below), so no vendor's type may be in them.
     may_see_vendor = (in_backends and where.name not in ("backend.hpp", "registry.hpp")) or name.startswith(
-        ("kernels/cuda/", "tests/", "benchmarks/baselines/")
+        ("kernels/pixels/cuda/", "tests/", "benchmarks/baselines/")
     )
     if VENDOR.match(header) and not may_see_vendor:
         yield f"{name}:{number}: only a backend's own files include a vendor's header, got {header}"
+    if name.startswith("cpp/src/"):
+        yield from room_errors(name, number, header)
     neutral = re.search(r"backends/(backend|registry)\.hpp", header)
     if name.startswith("cpp/src/") and not in_backends and "backends/" in header and not neutral:
         yield f"{name}:{number}: the engine sees backend.hpp and registry.hpp only, got {header}"

@@ -49,7 +49,7 @@ def faults(library: str) -> Iterator[str]:
     symbols = exported(library)
     c_symbols = {name for name in symbols if name.startswith("medsam_")}
     declared = set(re.findall(r"MEDSAM_API [^;]*?\b(medsam_\w+)\(", (HEADERS / "medsam.h").read_text()))
-    tests = "".join(path.read_text() for path in sorted((ROOT / "tests" / "cpp").glob("*c_api*")))
+    tests = "".join(path.read_text() for path in sorted((ROOT / "tests" / "cpp").rglob("*c_api*.*")))
     for name in sorted(set(wanted) | c_symbols | declared):
         if name not in wanted:
             yield f"{name}: not in {LIST.name}; a new function is added there, too"

@@ -34,7 +34,7 @@ ALLOWED: dict[str, str] = {
     "used in a child process after fork": "tests/python/test_engine.py",
     "output: got a label volume of": "needs 4 GiB of labels in one file",
     "expected at most the machine's": "needs a machine of less memory than the 8 GiB that a case may have",
-    "got another size than prompt 0's": "tests/cpp/test_c_api_structs.cpp does not reach it yet",
+    "got another size than prompt 0's": "tests/cpp/c_api/test_c_api_structs.cpp does not reach it yet",
 }
 
 

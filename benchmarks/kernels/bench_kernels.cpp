@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/kernels.hpp"
+#include "kernels/pixels/pixel_kernels.hpp"
 #ifdef MEDSAM_BENCH_OPENCV
 #include <opencv2/core.hpp>
 #include <opencv2/imgproc.hpp>

@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""The test-only kernel probe (tests/cpp/kernels/probe.cpp) through ctypes."""
+"""The test-only kernel probe (tests/cpp/kernels/pixels/probe.cpp) through ctypes."""
 
 from __future__ import annotations
 

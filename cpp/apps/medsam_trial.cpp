@@ -1,6 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // medsam-trial BUNDLE DEVICE PRECISION THREADS: loads a bundle and runs each of its models once, to see whether the
-// process lives. The library starts it (cpp/src/trial.hpp); the answer is a line on the standard output.
+// process lives. The library starts it (cpp/src/precision/trial.hpp); the answer is a line on the standard output.
 #include <sys/resource.h>
 
 #include <cstdint>

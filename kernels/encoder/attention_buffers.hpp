@@ -2,8 +2,8 @@
 // What attention carves out of its scratch memory.
 #pragma once
 
+#include "kernels/base/carver.hpp"
 #include "kernels/encoder/encoder_kernels.hpp"
-#include "kernels/scratch.hpp"
 
 namespace medsam::kernels {
 

@@ -6,7 +6,7 @@
 
 #include "kernels/encoder/attention_buffers.hpp"
 #include "kernels/encoder/encoder_kernels.hpp"
-#include "kernels/kernels.hpp"
+#include "kernels/pixels/pixel_kernels.hpp"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/encoder/table.cpp"

@@ -1,7 +1,7 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """Which certified precision and how many threads are fastest here; `medsam-engine tune` keeps the answer for "auto".
 
-The engine decides what may run (`EngineInfo.certified`) and reads the stored choice (cpp/src/tuning.cpp), checking its
+The engine decides what may run (`EngineInfo.certified`) and reads the stored choice (cpp/src/precision/tuning.cpp), checking its
 certificate again; here it is only measured and written.
 """
 
@@ -138,7 +138,7 @@ def stored_file(info: _core.EngineInfo) -> Path:
 def store(
     target: Path, info: _core.EngineInfo, choice: Measured, measured: Sequence[Measured] = (), size: int = 0
 ) -> None:
-    """Writes a choice as cpp/src/tuning.cpp reads it. InvalidArgument when it cannot be written."""
+    """Writes a choice as cpp/src/precision/tuning.cpp reads it. InvalidArgument when it cannot be written."""
     rows = [
         {"candidate": str(row), "encode_ms": round(row.encode_ms, 2), "prompt_ms": round(row.prompt_ms, 2)}
         for row in measured

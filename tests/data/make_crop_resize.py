@@ -2,7 +2,7 @@
 """Writes tests/data/crop_resize.bin: what torch's antialiased bilinear makes of crops of many shapes.
 
 Little-endian; for each case height, width, channels, side as int32, then (3, side, side) float32. The crops themselves
-are `pixels`, which tests/cpp/kernels/test_crop_resize.cpp repeats. Run this again only to change the cases:
+are `pixels`, which tests/cpp/kernels/pixels/test_crop_resize.cpp repeats. Run this again only to change the cases:
     python tests/data/make_crop_resize.py
 """
 

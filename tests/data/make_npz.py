@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""Writes tests/data/npz: small cases as NumPy itself saves them, for tests/cpp/test_npz_case.cpp.
+"""Writes tests/data/npz: small cases as NumPy itself saves them, for tests/cpp/npz/test_npz_case.cpp.
 
 Value i of imgs, in C order, is i * 7 % 251. Run this again only to change them:
     python tests/data/make_npz.py

@@ -6,7 +6,7 @@ decoder: a mask is +1 inside the rectangle of the box corners (labels 2 and 3; t
 pixels of any point of label 1, -1 elsewhere, plus mask token / 100; iou = 0.5 + mask token / 10 + embedding[0, 0, 0].
 decoder_mask: the same logits plus mask_input.
 
-tests/cpp/fake_backend.cpp computes the same without a runtime. Run this again only to change the bundle:
+tests/cpp/support/fake_backend.cpp computes the same without a runtime. Run this again only to change the bundle:
     python tests/data/make_tiny_bundle.py
 """
 

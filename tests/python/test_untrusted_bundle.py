@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""Attacks on a bundle's files, with the real backend; tests/cpp/test_verified_model.cpp has more."""
+"""Attacks on a bundle's files, with the real backend; tests/cpp/bundle/test_verified_model.cpp has more."""
 
 import json
 import mmap

@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""What names a model by its content: the twin of ModelFile::content_hash() in cpp/src/model_file.cpp."""
+"""What names a model by its content: the twin of ModelFile::content_hash() in cpp/src/bundle/model_file.cpp."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from medsam_engine_tools.nn.layers import ConvBN, LayerNorm2d, fold_norm
 from medsam_engine_tools.nn.tiny_vit import ConvStage, MBConv, PatchMerging, TinyVit, TinyVitBlock, TransformerStage
 
-FORMAT = "medsam-engine fused 1"  # cpp/src/backends/fused/weights.cpp reads it
+FORMAT = "medsam-engine fused 1"  # cpp/src/backends/native/weights.cpp reads it
 
 Named = Iterator[tuple[str, Tensor]]
 

@@ -31,7 +31,7 @@ ANYWHERE = {"backend": "the graph's types", "device": "any"}
 
 
 def half_hash(content: Mapping[str, Any]) -> str:
-    """The hash over a manifest's f16 graphs, as cpp/src/bundle.cpp makes it."""
+    """The hash over a manifest's f16 graphs, as cpp/src/bundle/bundle.cpp makes it."""
     names = sorted(content["models"])
     lines = [f"{name}:{content_hash(content['f16'][name])}\n" for name in names]
     return hashlib.sha256("".join(lines).encode()).hexdigest()

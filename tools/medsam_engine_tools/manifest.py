@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""Writes a bundle's manifest.json, schema 1 of docs/bundle.md; cpp/src/bundle.cpp reads it."""
+"""Writes a bundle's manifest.json, schema 1 of docs/bundle.md; cpp/src/bundle/bundle.cpp reads it."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def _main(model: str, precision: str, source: str, target: str) -> None:
     core = openvino.Core()
     graph = core.read_model(model)
     graph.reshape([1, *inputs.shape[1:]])
-    # As cpp/src/backends/openvino.cpp compiles: a graph that survives here survives there.
+    # As cpp/src/backends/openvino/backend.cpp compiles: a graph that survives here survives there.
     options = {
         "INFERENCE_PRECISION_HINT": precision,
         "EXECUTION_MODE_HINT": "ACCURACY",

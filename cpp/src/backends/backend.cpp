@@ -1,9 +1,9 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-#include "backend.hpp"
+#include "backends/backend.hpp"
 
 #include <limits>
 
-#include "../finite.hpp"
+#include "base/finite.hpp"
 #include "medsam/error.hpp"
 
 namespace medsam::backends {

@@ -11,10 +11,10 @@
 #include <string>
 #include <vector>
 
-#include "../bundle.hpp"
-#include "../cache_folder.hpp"
-#include "../verified_model.hpp"
-#include "kernels/kernels.hpp"
+#include "base/cache_folder.hpp"
+#include "bundle/bundle.hpp"
+#include "bundle/verified_model.hpp"
+#include "kernels/pixels/pixel_kernels.hpp"
 
 namespace medsam::backends {
 
@@ -133,10 +133,6 @@ class Backend {
 
 /// The backend that serves `device`. Unsupported, naming what there is, when none does.
 std::unique_ptr<Backend> create_backend(const std::string& device);
-
-/// The stage precisions of a fused encoder: products on bf16 operands, or on f32.
-inline constexpr const char *kBf16Fused = "bf16_fused", *kF32Fused = "f32_fused";
-inline bool is_fused(const std::string& precision) { return precision == kBf16Fused || precision == kF32Fused; }
 
 /// The backend that runs fused encoders (docs/bundle.md, "The fused encoder") beside the one of `device`; nothing where
 /// this processor is not fast at them.

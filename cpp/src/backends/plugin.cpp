@@ -1,5 +1,5 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-#include "plugin.hpp"
+#include "backends/plugin.hpp"
 
 #include <dlfcn.h>
 
@@ -7,9 +7,9 @@
 #include <filesystem>
 #include <stdexcept>
 
+#include "backends/registry.hpp"
 #include "medsam/error.hpp"
 #include "medsam/version.hpp"
-#include "registry.hpp"
 
 namespace medsam::backends {
 

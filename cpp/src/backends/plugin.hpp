@@ -6,7 +6,7 @@
 #include <memory>
 #include <string>
 
-#include "backend.hpp"
+#include "backends/backend.hpp"
 
 namespace medsam::backends {
 

@@ -1,5 +1,5 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-#include "registry.hpp"
+#include "backends/registry.hpp"
 
 #include "medsam/error.hpp"
 

@@ -5,7 +5,7 @@
 #include <memory>
 #include <string>
 
-#include "backend.hpp"
+#include "backends/backend.hpp"
 
 namespace medsam::backends {
 

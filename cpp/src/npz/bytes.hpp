@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string>
 
-#include "scratch.hpp"
+#include "base/scratch.hpp"
 
 namespace medsam::npz {
 

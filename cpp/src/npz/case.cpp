@@ -5,8 +5,8 @@
 #include <filesystem>
 #include <utility>
 
+#include "bundle/modality.hpp"
 #include "medsam/error.hpp"
-#include "modality.hpp"
 #include "npz/zip_reader.hpp"
 
 namespace medsam::npz {

@@ -13,7 +13,7 @@
 #include <optional>
 #include <utility>
 
-#include "edge.hpp"
+#include "base/edge.hpp"
 #include "npz/case.hpp"
 #include "npz/case_list.hpp"
 #include "npz/segs_file.hpp"

@@ -16,8 +16,8 @@
 #include <sys/vfs.h>
 #endif
 
+#include "base/random_name.hpp"
 #include "npz/output_file.hpp"
-#include "random_name.hpp"
 
 namespace medsam::npz {
 

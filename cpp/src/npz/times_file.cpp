@@ -8,9 +8,9 @@
 #include <string_view>
 #include <system_error>
 
+#include "base/number_text.hpp"
 #include "medsam/error.hpp"
 #include "medsam/printable.hpp"
-#include "number_text.hpp"
 
 namespace medsam::npz {
 

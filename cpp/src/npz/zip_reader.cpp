@@ -8,8 +8,8 @@
 #include <new>
 #include <optional>
 
+#include "base/memory_limit.hpp"
 #include "medsam/error.hpp"
-#include "memory_limit.hpp"
 
 namespace medsam::npz {
 

@@ -9,11 +9,11 @@
 #include <thread>
 
 #include "backends/backend.hpp"
-#include "built_plugin.hpp"
-#include "bundle.hpp"
+#include "base/sha256.hpp"
+#include "bundle/bundle.hpp"
 #include "medsam/error.hpp"
-#include "sha256.hpp"
-#include "tiny_bundle.hpp"
+#include "support/built_plugin.hpp"
+#include "support/tiny_bundle.hpp"
 
 namespace medsam::backends {
 namespace {

@@ -3,11 +3,11 @@
 #include <gtest/gtest.h>
 
 #include "backends/plugin.hpp"
-#include "built_plugin.hpp"
-#include "bundle.hpp"
+#include "bundle/bundle.hpp"
 #include "medsam/engine.hpp"
 #include "medsam/error.hpp"
-#include "tiny_bundle.hpp"
+#include "support/built_plugin.hpp"
+#include "support/tiny_bundle.hpp"
 
 namespace medsam::backends {
 namespace {

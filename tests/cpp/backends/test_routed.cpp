@@ -7,7 +7,7 @@
 #include <memory>
 
 #include "medsam/engine.hpp"
-#include "tiny_bundle.hpp"
+#include "support/tiny_bundle.hpp"
 
 namespace medsam {
 namespace {

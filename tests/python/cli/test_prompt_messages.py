@@ -132,7 +132,7 @@ def test_the_precision_is_auto_in_clinical_and_f32_in_parity(
 
 
 def test_the_bundles_own_word_is_not_taken_by_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    # tests/cpp/test_certificate_origin.cpp has the rules; here that the command's default keeps to them.
+    # tests/cpp/precision/test_certificate_origin.cpp has the rules; here that the command's default keeps to them.
     Image.fromarray(np.zeros((48, 64), np.uint8)).save(tmp_path / "i.png")
     err = said(tmp_path / "i.png", ["--box", "5,5,20,30"], 0, capsys)
     assert "precision: f32, the reference; nothing faster is certified for this bundle on this machine" in err

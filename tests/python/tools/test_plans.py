@@ -1,7 +1,7 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """Plans built ahead of time: their fingerprints, which the CUDA plugin must compute alike, and their files.
 
-The texts here are those of tests/cpp/backends/test_plan.cpp.
+The texts here are those of tests/cpp/backends/tensorrt/test_plan.cpp.
 """
 
 import hashlib

@@ -1,16 +1,16 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // The CUDA plugin: TensorRT for RTX or TensorRT behind backend.hpp. The only library of the project that is linked
 // against CUDA; the core opens it when a CUDA device is asked for (plugin.hpp).
-#include "../backend.hpp"
+#include "backends/backend.hpp"
 
-#include "../plugin.hpp"
-#include "cuda_memory.hpp"
-#include "library.hpp"
+#include "backends/plugin.hpp"
+#include "backends/tensorrt/cuda_memory.hpp"
+#include "backends/tensorrt/library.hpp"
+#include "backends/tensorrt/plan.hpp"
+#include "backends/tensorrt/request.hpp"
 #include "medsam/error.hpp"
 #include "medsam/export.hpp"
 #include "medsam/version.hpp"
-#include "plan.hpp"
-#include "request.hpp"
 
 namespace medsam::backends::tensorrt {
 

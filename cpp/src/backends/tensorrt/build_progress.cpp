@@ -1,5 +1,5 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-#include "build_progress.hpp"
+#include "backends/tensorrt/build_progress.hpp"
 
 #include <algorithm>
 #include <utility>

@@ -1,5 +1,5 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-#include "cuda_memory.hpp"
+#include "backends/tensorrt/cuda_memory.hpp"
 
 #include <cstdint>
 #include <map>

@@ -1,5 +1,5 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-#include "device_tensor.hpp"
+#include "backends/tensorrt/device_tensor.hpp"
 
 #include <cstring>
 #include <utility>

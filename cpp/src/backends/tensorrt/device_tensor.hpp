@@ -5,9 +5,9 @@
 #include <memory>
 #include <mutex>
 
-#include "../backend.hpp"
-#include "cuda_memory.hpp"
-#include "pixels.hpp"
+#include "backends/backend.hpp"
+#include "backends/tensorrt/cuda_memory.hpp"
+#include "backends/tensorrt/pixels.hpp"
 
 namespace medsam::backends::tensorrt {
 

@@ -1,10 +1,10 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-#include "kept_kernels.hpp"
+#include "backends/tensorrt/kept_kernels.hpp"
 
 #include <exception>
 #include <utility>
 
-#include "plan.hpp"
+#include "backends/tensorrt/plan.hpp"
 
 namespace medsam::backends::tensorrt {
 

@@ -6,9 +6,9 @@
 #include <memory>
 #include <string>
 
-#include "../../cache_folder.hpp"
-#include "cuda_memory.hpp"
-#include "rtx.hpp"
+#include "backends/tensorrt/cuda_memory.hpp"
+#include "backends/tensorrt/rtx.hpp"
+#include "base/cache_folder.hpp"
 
 namespace medsam::backends::tensorrt {
 

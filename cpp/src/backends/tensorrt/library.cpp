@@ -1,5 +1,5 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-#include "library.hpp"
+#include "backends/tensorrt/library.hpp"
 
 #include <dlfcn.h>
 

@@ -1,10 +1,10 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-#include "pixels.hpp"
+#include "backends/tensorrt/pixels.hpp"
 
 #include <algorithm>
 #include <cstring>
 
-#include "kernels/resize_plan.hpp"
+#include "kernels/pixels/math/resize_plan.hpp"
 #include "medsam/error.hpp"
 
 namespace medsam::backends::tensorrt {

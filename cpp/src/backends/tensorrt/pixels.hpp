@@ -8,9 +8,9 @@
 #include <mutex>
 #include <vector>
 
-#include "../backend.hpp"
-#include "cuda_memory.hpp"
-#include "kernels/cuda/cuda_kernels.hpp"
+#include "backends/backend.hpp"
+#include "backends/tensorrt/cuda_memory.hpp"
+#include "kernels/pixels/cuda/cuda_kernels.hpp"
 
 namespace medsam::backends::tensorrt {
 

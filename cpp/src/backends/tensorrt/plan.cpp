@@ -1,12 +1,12 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-#include "plan.hpp"
+#include "backends/tensorrt/plan.hpp"
 
 #include <algorithm>
 #include <memory>
 
-#include "build_progress.hpp"
+#include "backends/tensorrt/build_progress.hpp"
+#include "backends/tensorrt/rtx.hpp"
 #include "medsam/error.hpp"
-#include "rtx.hpp"
 
 namespace medsam::backends::tensorrt {
 

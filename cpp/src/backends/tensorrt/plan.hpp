@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "../backend.hpp"
-#include "library.hpp"
+#include "backends/backend.hpp"
+#include "backends/tensorrt/library.hpp"
 
 namespace medsam::backends::tensorrt {
 

@@ -5,8 +5,8 @@
 #include <optional>
 #include <sstream>
 
-#include "../../sha256.hpp"
-#include "plan.hpp"
+#include "backends/tensorrt/plan.hpp"
+#include "base/sha256.hpp"
 
 namespace medsam::backends::tensorrt {
 

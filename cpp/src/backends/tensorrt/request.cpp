@@ -1,5 +1,5 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-#include "request.hpp"
+#include "backends/tensorrt/request.hpp"
 
 #include <algorithm>
 #include <cstring>

@@ -7,11 +7,11 @@
 #include <string>
 #include <vector>
 
-#include "../backend.hpp"
-#include "cuda_memory.hpp"
-#include "device_tensor.hpp"
-#include "kept_kernels.hpp"
-#include "library.hpp"
+#include "backends/backend.hpp"
+#include "backends/tensorrt/cuda_memory.hpp"
+#include "backends/tensorrt/device_tensor.hpp"
+#include "backends/tensorrt/kept_kernels.hpp"
+#include "backends/tensorrt/library.hpp"
 
 namespace medsam::backends::tensorrt {
 

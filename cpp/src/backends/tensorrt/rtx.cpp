@@ -1,5 +1,5 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-#include "rtx.hpp"
+#include "backends/tensorrt/rtx.hpp"
 
 #include <charconv>
 

@@ -1,0 +1,144 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// Encoders on this library's own kernels: the weights are the bundle's, the network is code.
+#include <cstring>
+
+#include "backends/backend.hpp"
+#include "backends/native/tiny_vit.hpp"
+#include "backends/openvino/cached_blob.hpp"
+#include "base/sha256.hpp"
+#include "medsam/error.hpp"
+
+namespace medsam::backends {
+
+namespace fused {
+namespace {
+
+// To be raised when the same weights give another embedding, but for rounding noise: certificates name it.
+constexpr const char* kName = "fused 2";
+
+// A merge between two stages has no residual beside it, so what it rounds is lost (docs/precision.md).
+constexpr Precision kRounded = {.patch_embed = Operand::f32,
+                                .bottleneck = Operand::bf16,
+                                .merge_expand = Operand::bf16,
+                                .merge_project = Operand::f32,
+                                .attention = Operand::bf16,
+                                .perceptron = Operand::bf16,
+                                .neck = Operand::bf16};
+
+constexpr Precision kExact = {Operand::f32, Operand::f32, Operand::f32, Operand::f32,
+                              Operand::f32, Operand::f32, Operand::f32};
+
+/// What a model and its requests share.
+struct Loaded {
+  TinyVitModel model;
+  std::unique_ptr<ThreadPool> threads;
+  Machine machine;
+};
+
+class FusedRequest final : public Request {
+ public:
+  explicit FusedRequest(std::shared_ptr<const Loaded> loaded)
+      : loaded_(std::move(loaded)), workspace_(loaded_->model, loaded_->threads->size()) {}
+
+  void* input(std::size_t index, const Shape& shape) override {
+    const std::int64_t side = loaded_->model.input_size;
+    if (index != 0 || shape != Shape{1, 3, side, side}) {
+      throw BackendError("fused encoder: got an input of another shape than (1, 3, " + std::to_string(side) + ", " +
+                         std::to_string(side) + ")");
+    }
+    image_.resize(static_cast<std::size_t>(3 * side * side));
+    return image_.data();
+  }
+
+  void bind(std::size_t, const TensorPtr&) override { throw BackendError("fused encoder: takes no embedding"); }
+
+  std::vector<TensorPtr> run() override {
+    auto embedding = std::make_shared<HostTensor>(loaded_->model.output_shape());
+    run_tiny_vit(loaded_->model, loaded_->machine, image_.data(), workspace_, embedding->mutable_host());
+    return {embedding};
+  }
+
+ private:
+  std::shared_ptr<const Loaded> loaded_;
+  Workspace workspace_;
+  std::vector<float> image_;
+};
+
+class FusedModel final : public CompiledModel {
+ public:
+  explicit FusedModel(std::shared_ptr<const Loaded> loaded) : loaded_(std::move(loaded)) {}
+  std::unique_ptr<Request> create_request() const override { return std::make_unique<FusedRequest>(loaded_); }
+
+ private:
+  std::shared_ptr<const Loaded> loaded_;
+};
+
+class FusedBackend final : public Backend {
+ public:
+  std::string name() const override { return kName; }
+  std::string device() const override {
+    const kernels::EncoderTarget target = kernels::encoder_target();
+    return target.fast_bf16 ? target.product->name : target.kernels->name;
+  }
+  bool native(const std::string& precision) const override {
+    const kernels::EncoderTarget target = kernels::encoder_target();
+    return precision == kBf16Fused ? target.fast_bf16 : precision == kF32Fused && target.kernels->fused_multiply_add;
+  }
+
+  std::shared_ptr<const CompiledModel> compile(const ModelSource& source, const CompileOptions& options,
+                                               const CacheFolder& cache) const override {
+    const ModelFile& file = source.file();
+    if (!native(options.precision)) {
+      throw Unsupported("precision: got \"" + options.precision +
+                        "\", expected bf16_fused or f32_fused of a fused encoder");
+    }
+    // There is nothing to compile, so what the cache keeps are the verified bytes: a start reads and checks them at the
+    // speed of memory, where SHA-256 of the bundle's file would take as long as the rest of it.
+    const std::string entry = "weights/" + sha256_hex("weights 1\n" + file.content_hash()) + ".safetensors";
+    if (const auto kept = CachedBlob::read(cache, entry)) {
+      auto model = load(file, kept->bytes(), options);
+      kept->release_pages();
+      return model;
+    }
+    const auto verified = source.read();
+    auto model = load(file, verified->bytes(), options);
+    CachedBlob::write(cache, entry, [&](std::ostream& out) { out << verified->bytes(); });
+    return model;
+  }
+
+ private:
+  static std::shared_ptr<const CompiledModel> load(const ModelFile& file, std::string_view bytes,
+                                                   const CompileOptions& options) {
+    const Weights weights(file.path, bytes);
+    if (weights.architecture() != "tiny_vit") {
+      weights.refuse("holds the architecture \"" + weights.architecture().substr(0, 40) + "\", expected tiny_vit");
+    }
+    auto loaded = std::make_shared<Loaded>();
+    loaded->model = load_tiny_vit(weights, options.precision == kBf16Fused ? kRounded : kExact);
+    const Shape& image = file.inputs.at(0).shape;
+    if (image.size() != 4 || image[2] != loaded->model.input_size || image[3] != loaded->model.input_size) {
+      weights.refuse("takes images of " + std::to_string(loaded->model.input_size) +
+                     " pixels a side, not the encoder's");
+    }
+    Shape expected = file.outputs.at(0).shape;
+    expected[0] = 1;
+    if (loaded->model.output_shape() != expected || file.outputs.size() != 1) {
+      weights.refuse("makes another embedding than the encoder");
+    }
+    loaded->threads = std::make_unique<ThreadPool>(options.threads);
+    const kernels::EncoderTarget target = kernels::encoder_target();
+    loaded->machine = {target.kernels, target.product, loaded->threads.get()};
+    return std::make_shared<FusedModel>(loaded);
+  }
+};
+
+}  // namespace
+}  // namespace fused
+
+std::unique_ptr<Backend> create_fused(const std::string& device) {
+  if (device != "CPU") return nullptr;
+  auto backend = std::make_unique<fused::FusedBackend>();
+  return backend->native(kBf16Fused) || backend->native(kF32Fused) ? std::move(backend) : nullptr;
+}
+
+}  // namespace medsam::backends

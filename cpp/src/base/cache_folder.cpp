@@ -1,0 +1,114 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+#include "base/cache_folder.hpp"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <stdexcept>
+#include <system_error>
+
+namespace medsam {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+std::string resolve(const std::string& wanted) {
+  if (!wanted.empty()) return wanted;
+  if (const std::string set = environment("MEDSAM_ENGINE_CACHE"); !set.empty()) return set;
+  // A relative path there is invalid and to be ignored (XDG Base Directory Specification 0.8, "Basics").
+  if (const std::string xdg = environment("XDG_CACHE_HOME"); fs::path(xdg).is_absolute()) return xdg + "/medsam-engine";
+  if (const std::string home = environment("HOME"); !home.empty()) return home + "/.cache/medsam-engine";
+  return "none";
+}
+
+struct Temporary {
+  Descriptor file;
+  std::string path;
+};
+
+// A name that a killed process, or somebody else, left behind is passed over.
+Temporary create_beside(const std::string& target) {
+  static std::atomic<unsigned> counter{0};
+  constexpr int kAttempts = 100;
+  for (int i = 0; i < kAttempts; ++i) {
+    std::string path = target + ".tmp-" + std::to_string(::getpid()) + "-" + std::to_string(counter.fetch_add(1));
+    if (Descriptor file = create_own_file(path)) return {std::move(file), std::move(path)};
+    if (errno != EEXIST) break;
+  }
+  throw std::runtime_error(std::generic_category().message(errno));
+}
+
+}  // namespace
+
+CacheFolder::CacheFolder(const std::string& wanted, Log log) : root_(resolve(wanted)), log_(std::move(log)) {
+  if (root_ == "none") {
+    root_.clear();
+    return;
+  }
+  while (root_.size() > 1 && root_.back() == '/') root_.pop_back();
+  const std::string fault = fault_of_own_folder(root_);
+  if (fault.empty()) return;
+  if (log_) log_("cache folder " + root_ + " " + fault + "; nothing is kept in it between runs");
+  root_.clear();
+}
+
+std::string CacheFolder::path(const std::string& entry) const { return usable() ? root_ + "/" + entry : ""; }
+
+OwnFile CacheFolder::open(const std::string& entry, std::uint64_t limit) const {
+  if (!usable()) return {};
+  OwnFile file = open_own_file(path(entry), limit);
+  if (!file.fault.empty() && log_) log_("cache entry " + path(entry) + " is not used: " + file.fault + "; remove it");
+  return file;
+}
+
+std::optional<std::string> CacheFolder::read(const std::string& entry, std::uint64_t limit) const {
+  const OwnFile file = open(entry, limit);
+  std::string content;
+  if (!file.descriptor || !read_own_file(file, content)) return std::nullopt;
+  return content;
+}
+
+void CacheFolder::write(const std::string& entry,
+                        const std::function<void(const Descriptor&, const std::string&)>& fill) const {
+  if (!usable()) return;
+  const std::string target = path(entry);
+  Temporary temporary;
+  try {
+    if (const fs::path below = fs::path(entry).parent_path(); !below.empty()) {
+      if (const std::string fault = fault_of_own_folder(path(below.string())); !fault.empty()) {
+        throw std::runtime_error("its folder " + fault);
+      }
+    }
+    temporary = create_beside(target);
+    fill(temporary.file, temporary.path);
+    temporary.file.close();
+    fs::rename(temporary.path, target);
+  } catch (const std::exception& e) {
+    std::error_code error;
+    if (!temporary.path.empty()) fs::remove(temporary.path, error);
+    if (log_) log_("cache entry " + target + " could not be written (" + e.what() + "); going on without it");
+  }
+}
+
+void CacheFolder::write(const std::string& entry, const std::function<void(const std::string&)>& fill) const {
+  write(entry, [&](const Descriptor&, const std::string& path) { fill(path); });
+}
+
+void CacheFolder::write(const std::string& entry, const std::string& content) const {
+  write(entry, [&](const Descriptor& file, const std::string&) {
+    if (!write_all(file, content.data(), content.size())) {
+      throw std::runtime_error(std::generic_category().message(errno));
+    }
+  });
+}
+
+}  // namespace medsam

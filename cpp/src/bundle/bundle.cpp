@@ -1,0 +1,313 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+#include "bundle/bundle.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+#include "base/json_reader.hpp"
+#include "base/sha256.hpp"
+#include "bundle/bundle_file.hpp"
+#include "medsam/error.hpp"
+
+namespace medsam {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::int64_t kSchemaVersion = 1;
+constexpr std::uint64_t kMaxManifestBytes = 1u << 20;
+// Of a model, graph and data files together: ViT-H in f32 has 2.5 GB. Each byte is read, hashed and kept at a load.
+constexpr std::int64_t kMaxModelBytes = std::int64_t{4} << 30;
+constexpr std::int64_t kMaxInputSize = 4096;
+constexpr std::int64_t kMaxDimension = 1 << 24;
+
+std::string read_manifest(const std::string& folder) {
+  const fs::path path = fs::path(folder) / "manifest.json";
+  std::error_code error;
+  if (!fs::is_directory(folder, error)) {
+    throw ModelError(folder + ": no such bundle folder; `medsam-engine fetch` or `export` makes one");
+  }
+  if (!fs::exists(fs::symlink_status(path, error))) {
+    throw ModelError(path.string() + ": missing; expected a bundle folder made by `medsam-engine export`");
+  }
+  const BundleFile file(path.string());
+  if (file.size() > kMaxManifestBytes) {
+    throw ModelError(path.string() + ": got " + std::to_string(file.size()) +
+                     " bytes, expected a manifest of at most 1 MiB");
+  }
+  std::string content;
+  content.reserve(static_cast<std::size_t>(file.size()));
+  file.read(file.size(), [&](const char* data, std::size_t size) { content.append(data, size); });
+  return content;
+}
+
+void check_list(const ObjectReader& reader, const char* field, const Json& list, std::size_t least = 0) {
+  constexpr std::size_t kMost = 64;
+  const std::string expected = "a list of " + std::to_string(least) + " to " + std::to_string(kMost);
+  if (!list.is_array()) reader.fail(field, list.type_name(), expected);
+  if (list.size() < least || list.size() > kMost) {
+    reader.fail(field, "a list of " + std::to_string(list.size()), expected);
+  }
+}
+
+std::vector<TensorSpec> parse_tensors(ObjectReader& model, const char* field) {
+  std::vector<TensorSpec> tensors;
+  const Json& list = model.get(field);
+  check_list(model, field, list, 1);
+  for (const Json& item : list) {
+    ObjectReader reader(item, model.where() + ": " + field + "[" + std::to_string(tensors.size()) + "]");
+    TensorSpec tensor;
+    tensor.name = reader.string("name");
+    tensor.dtype = reader.choice<DType>("dtype", {{"f32", DType::f32}, {"i32", DType::i32}});
+    tensor.shape = reader.integers("shape", -1, kMaxDimension);
+    reader.finish();
+    tensors.push_back(std::move(tensor));
+  }
+  return tensors;
+}
+
+std::string file_name(ObjectReader& reader) {
+  std::string name = reader.string("file");
+  const auto control = [](char c) { return (c >= 0 && c < ' ') || c == '\x7f'; };
+  const bool plain = !name.empty() && name.size() <= 255 && name.find_first_of("/\\") == std::string::npos &&
+                     name[0] != '.' && std::none_of(name.begin(), name.end(), control);
+  if (!plain) reader.fail("file", shown(name), "a plain file name inside the bundle");
+  return name;
+}
+
+// Path, size and hash of a file, of which the size is checked here.
+DataFile parse_file(ObjectReader& reader, const fs::path& folder) {
+  DataFile file;
+  file.path = (folder / file_name(reader)).string();
+  file.bytes = static_cast<std::uint64_t>(reader.integer("bytes", 1, kMaxModelBytes));
+  file.sha256 = reader.string("sha256");
+  if (file.sha256.size() != 64 || file.sha256.find_first_not_of("0123456789abcdef") != std::string::npos) {
+    reader.fail("sha256", "\"" + file.sha256.substr(0, 70) + "\"", "64 lower-case hex digits");
+  }
+  const std::uint64_t size = BundleFile(file.path).size();
+  if (size != file.bytes) {
+    throw ModelError(file.path + ": got " + std::to_string(size) + " bytes, expected " + std::to_string(file.bytes) +
+                     "; the file is damaged, export or fetch the bundle again");
+  }
+  return file;
+}
+
+void check_files(const ModelFile& model) {
+  std::set<std::string> paths{model.path};
+  std::uint64_t bytes = model.bytes;
+  for (const DataFile& file : model.data) {
+    if (!paths.insert(file.path).second) {
+      throw ModelError(file.path + ": the manifest lists it twice for one model; export the bundle again");
+    }
+    bytes += file.bytes;
+  }
+  if (bytes > static_cast<std::uint64_t>(kMaxModelBytes)) {
+    throw ModelError(model.path + ": got " + std::to_string(bytes) +
+                     " bytes with its data files, expected at most 4 GiB; export a smaller model");
+  }
+}
+
+ModelFile parse_model(ObjectReader reader, const fs::path& folder) {
+  ModelFile model;
+  const DataFile graph = parse_file(reader, folder);
+  model.path = graph.path;
+  model.bytes = graph.bytes;
+  model.sha256 = graph.sha256;
+  model.inputs = parse_tensors(reader, "inputs");
+  model.outputs = parse_tensors(reader, "outputs");
+  if (reader.has("data")) {
+    const Json& list = reader.get("data");
+    check_list(reader, "data", list, 1);
+    for (const Json& item : list) {
+      ObjectReader file(item, reader.where() + ": data[" + std::to_string(model.data.size()) + "]");
+      model.data.push_back(parse_file(file, folder));
+      file.finish();
+    }
+  }
+  check_files(model);
+  reader.finish();
+  return model;
+}
+
+// The encoder once more, in another form: `section` of the manifest, of which `encoder` is the entry.
+ModelFile parse_second_encoder(ObjectReader encoder, const char* section, const Bundle& bundle) {
+  ModelFile model = parse_model(std::move(encoder), bundle.folder);
+  model.role = "encoder";
+  const std::string where = std::string("manifest.json: ") + section;
+  // With experts there would be one an expert, which no tool makes yet.
+  const auto set = bundle.experts.find("");
+  if (set == bundle.experts.end()) {
+    throw ModelError(where + " and experts: this version understands one of them at a time");
+  }
+  const auto exact = set->second.find("encoder");
+  if (exact == set->second.end() || model.inputs != exact->second.inputs || model.outputs != exact->second.outputs) {
+    throw ModelError(where + ": encoder: its inputs and outputs are not the encoder's; make it again");
+  }
+  return model;
+}
+
+std::optional<QuantizedEncoder> parse_quantized(ObjectReader& manifest, const Bundle& bundle) {
+  if (!manifest.has("quantized")) return std::nullopt;
+  ObjectReader quantized = manifest.object("quantized");
+  ObjectReader encoder = quantized.object("encoder");
+  quantized.finish();
+  QuantizedEncoder parsed;
+  parsed.rest = encoder.string("rest");
+  if (parsed.rest != "f32" && parsed.rest != "bf16") {
+    encoder.fail("rest", "\"" + parsed.rest.substr(0, 20) + "\"", "f32 | bf16");
+  }
+  parsed.model = parse_second_encoder(std::move(encoder), "quantized", bundle);
+  return parsed;
+}
+
+std::optional<ModelFile> parse_fused(ObjectReader& manifest, const Bundle& bundle) {
+  if (!manifest.has("fused")) return std::nullopt;
+  ObjectReader fused = manifest.object("fused");
+  ModelFile model = parse_second_encoder(fused.object("encoder"), "fused", bundle);
+  fused.finish();
+  model.onnx = false;
+  return model;
+}
+
+// Every model once more in f16; returns the hash over them.
+std::string parse_half(ObjectReader& manifest, std::map<std::string, ModelFile>& models, const fs::path& folder) {
+  if (!manifest.has("f16")) return "";
+  ObjectReader half = manifest.object("f16");
+  std::string hashes;
+  for (auto& [name, model] : models) {
+    ModelFile parsed = parse_model(half.object(name.c_str()), folder);
+    parsed.precision = "f16";
+    if (parsed.inputs != model.inputs || parsed.outputs != model.outputs) {
+      throw ModelError("manifest.json: f16: " + name.substr(0, 60) +
+                       ": its inputs and outputs are not the model's; run `medsam-engine half` again");
+    }
+    hashes += name + ":" + parsed.content_hash() + "\n";
+    model.half = std::make_shared<const ModelFile>(std::move(parsed));
+  }
+  half.finish();
+  return sha256_hex(hashes);
+}
+
+std::string known_modality(const ObjectReader& reader, const std::string& name) {
+  const auto canonical = canonical_modality(name);
+  if (!canonical || *canonical != name) {
+    throw ModelError(reader.where() + ": \"" + name.substr(0, 60) + "\" is no modality of this version");
+  }
+  return name;
+}
+
+ModalityRules parse_modality(ObjectReader modality) {
+  ModalityRules rules;
+  if (modality.has("index")) {
+    ObjectReader index = modality.object("index");
+    for (const auto& [name, value] : modality.get("index").items()) {
+      rules.index[known_modality(index, name)] = static_cast<std::int32_t>(index.integer(name.c_str(), 0, 4096));
+    }
+    index.finish();
+  }
+  if (modality.has("experts")) {
+    ObjectReader experts = modality.object("experts");
+    for (const auto& [name, value] : modality.get("experts").items()) {
+      rules.experts[known_modality(experts, name)] = experts.string(name.c_str());
+    }
+    experts.finish();
+  }
+  if (modality.has("fallback")) rules.fallback = modality.string("fallback");
+  modality.finish();
+  return rules;
+}
+
+// Who plays which role. Without "experts" the names of the models are the roles.
+std::map<std::string, ModelSet> parse_experts(ObjectReader& manifest, const std::map<std::string, ModelFile>& models) {
+  std::map<std::string, ModelSet> experts;
+  const auto play = [&](const std::string& expert, const std::string& role, const std::string& name) {
+    const auto it = models.find(name);
+    if (it == models.end()) {
+      throw ModelError("manifest.json: experts: " + expert + ": no model \"" + name.substr(0, 60) + "\"");
+    }
+    ModelFile& model = experts[expert][role] = it->second;
+    model.role = role;
+  };
+  if (!manifest.has("experts")) {
+    for (const auto& [name, model] : models) play("", name, name);
+    return experts;
+  }
+  ObjectReader reader = manifest.object("experts");
+  for (const auto& [expert, value] : manifest.get("experts").items()) {
+    if (expert.empty()) throw ModelError("manifest.json: experts: got an expert without a name");
+    ObjectReader roles = reader.object(expert.c_str());
+    for (const auto& [role, name] : reader.get(expert.c_str()).items()) play(expert, role, roles.string(role.c_str()));
+    roles.finish();
+  }
+  reader.finish();
+  return experts;
+}
+
+}  // namespace
+
+bool Bundle::needs_crops() const {
+  return std::any_of(experts.begin(), experts.end(), [](const auto& expert) {
+    return std::any_of(expert.second.begin(), expert.second.end(),
+                       [](const auto& model) { return model.second.input_index("crop") >= 0; });
+  });
+}
+
+const ModelFile& Bundle::model(const std::string& role, const std::string& expert) const {
+  const auto set = experts.find(expert);
+  const bool known = set != experts.end() && set->second.count(role) != 0;
+  if (!known) {
+    throw ModelError(folder + ": manifest.json has no model \"" + role + "\"" +
+                     (expert.empty() ? "" : " for the expert \"" + expert + "\"") + "; export it again");
+  }
+  return set->second.at(role);
+}
+
+Bundle read_bundle(const std::string& folder) {
+  const Json json = parse_json(read_manifest(folder), (fs::path(folder) / "manifest.json").string());
+  ObjectReader reader(json, "manifest.json");
+  const std::int64_t version = reader.integer("schema_version", 0, 1 << 30);
+  if (version != kSchemaVersion) {
+    throw ModelError("manifest.json: got schema_version " + std::to_string(version) + ", this version understands " +
+                     std::to_string(kSchemaVersion) + "; export the bundle again or use a newer medsam-engine");
+  }
+  Bundle bundle;
+  bundle.folder = folder;
+  bundle.family = reader.string("family");
+  bundle.profile = parse_profile(reader.get("profile"), "manifest.json: profile");
+  if (!bundle.profile.image) throw ModelError("manifest.json: profile: field \"image\" is missing; export it again");
+
+  ObjectReader image = reader.object("image");
+  bundle.input_size = static_cast<int>(image.integer("input_size", 1, kMaxInputSize));
+  image.finish();
+  bundle.prompt = parse_prompt(reader.object("prompt"), kMaxInputSize);
+  if (reader.has("trained_prompts")) bundle.trained = parse_trained_prompts(reader, bundle.prompt);
+  if (reader.has("modality")) bundle.modality = parse_modality(reader.object("modality"));
+
+  ObjectReader list = reader.object("models");
+  std::map<std::string, ModelFile> models;
+  std::string hashes;
+  for (const auto& [name, value] : reader.get("models").items()) {
+    const ModelFile& model = models[name] = parse_model(list.object(name.c_str()), folder);
+    hashes += name + ":" + model.content_hash() + "\n";
+  }
+  bundle.half_hash = parse_half(reader, models, folder);
+  bundle.experts = parse_experts(reader, models);
+  bundle.model_hash = sha256_hex(hashes);
+  bundle.quantized = parse_quantized(reader, bundle);
+  bundle.fused = parse_fused(reader, bundle);
+  // Read by people and by tools/, not by the runtime.
+  for (const char* field : {"provenance", "parity"}) reader.skip(field);
+  const Json& certificates = reader.get("certificates");
+  check_list(reader, "certificates", certificates);
+  for (const Json& item : certificates) {
+    const std::string where = "manifest.json: certificates[" + std::to_string(bundle.certificates.size()) + "]";
+    bundle.certificates.push_back(parse_certificate(item, where));
+  }
+  reader.finish();
+  check_models(bundle);
+  return bundle;
+}
+
+}  // namespace medsam

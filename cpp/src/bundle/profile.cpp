@@ -1,0 +1,149 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+#include "bundle/profile.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/number_text.hpp"
+#include "builtin_profiles.hpp"
+#include "medsam/engine.hpp"
+
+namespace medsam {
+
+namespace {
+
+template <class E>
+using Names = std::initializer_list<std::pair<const char*, E>>;
+
+constexpr Names<Fit> kFits = {{"longest_side", Fit::longest_side}, {"stretch", Fit::stretch}};
+constexpr Names<Interpolation> kInterpolations = {{"area", Interpolation::area},
+                                                  {"linear", Interpolation::linear},
+                                                  {"cubic", Interpolation::cubic},
+                                                  {"spline", Interpolation::spline},
+                                                  {"antialiased", Interpolation::antialiased}};
+constexpr Names<NormalizeKind> kNormalizeKinds = {{"min_max", NormalizeKind::min_max},
+                                                  {"min_max_padded", NormalizeKind::min_max_padded},
+                                                  {"mean_std", NormalizeKind::mean_std}};
+
+template <class E>
+const char* name_of(const Names<E>& names, E value) {
+  return std::find_if(names.begin(), names.end(), [&](const auto& name) { return name.second == value; })->first;
+}
+
+ImageRules parse_image(ObjectReader reader) {
+  ImageRules rules;
+  rules.fit = reader.choice("fit", kFits);
+  rules.interpolation = reader.choice("interpolation", kInterpolations);
+  ObjectReader normalize = reader.object("normalize");
+  rules.normalize = normalize.choice("kind", kNormalizeKinds);
+  if (rules.normalize == NormalizeKind::mean_std) {
+    rules.mean = normalize.numbers("mean");
+    rules.std = normalize.numbers("std");
+    if (rules.mean.size() != 3) normalize.fail("mean", std::to_string(rules.mean.size()) + " numbers", "3");
+    // The kernels compute with them in f32, where a number too small is 0 and one too large infinite.
+    const auto sane = [](double v) { return v >= 1e-30 && v <= 1e30; };
+    const auto zero_or_sane = [&](double v) { return v == 0 || sane(std::abs(v)); };
+    if (!std::all_of(rules.mean.begin(), rules.mean.end(), zero_or_sane)) {
+      normalize.fail("mean", "a number beyond f32", "numbers of at most 1e30");
+    }
+    const bool usable = rules.std.size() == 3 && std::all_of(rules.std.begin(), rules.std.end(), sane);
+    if (!usable) normalize.fail("std", "a list", "3 numbers from 1e-30 to 1e30");
+  } else {
+    rules.min_range = normalize.number("min_range");
+    if (!(rules.min_range > 0)) normalize.fail("min_range", number_text(rules.min_range), "a number above 0");
+  }
+  normalize.finish();
+  reader.finish();
+  return rules;
+}
+
+BoxRounding parse_rounding(ObjectReader& reader, const char* field) {
+  return reader.choice<BoxRounding>(field, {{"none", BoxRounding::none},
+                                            {"truncate", BoxRounding::truncate},
+                                            {"containing_pixel", BoxRounding::containing_pixel}});
+}
+
+PromptRules parse_prompt(ObjectReader reader) {
+  PromptRules rules;
+  rules.box_rounding = parse_rounding(reader, "box_rounding");
+  reader.finish();
+  return rules;
+}
+
+VolumeRules parse_volume(ObjectReader reader) {
+  VolumeRules rules;
+  rules.z_range = reader.choice<ZRange>(
+      "z_range", {{"closed", ZRange::closed}, {"half_open", ZRange::half_open}, {"open", ZRange::open}});
+  rules.next_box = reader.choice<NextBox>("next_box", {{"label_map", NextBox::label_map},
+                                                       {"mask", NextBox::mask},
+                                                       {"nearest", NextBox::nearest},
+                                                       {"user", NextBox::user}});
+  if (rules.next_box == NextBox::label_map) {
+    rules.label_type = reader.choice<LabelType>("label_type", {{"u8", LabelType::u8}, {"u16", LabelType::u16}});
+  }
+  rules.box_shift = reader.number("box_shift");
+  if (rules.box_shift < 0 || rules.box_shift > 4096) {
+    reader.fail("box_shift", number_text(rules.box_shift), "a number from 0 to 4096");
+  }
+  rules.within_user_box = reader.boolean("within_user_box");
+  rules.down_fallback_rounding = parse_rounding(reader, "down_fallback_rounding");
+  rules.choice =
+      reader.choice<MaskChoice>("choice", {{"propagated", MaskChoice::propagated}, {"best_iou", MaskChoice::best_iou}});
+  reader.finish();
+  return rules;
+}
+
+MaskRules parse_mask(ObjectReader reader) {
+  MaskRules rules;
+  rules.upsample =
+      reader.choice<MaskUpsample>("upsample", {{"logits", MaskUpsample::logits},
+                                               {"logits_at_input_size", MaskUpsample::logits_at_input_size},
+                                               {"logits_at_prompt_frame", MaskUpsample::logits_at_prompt_frame},
+                                               {"probabilities", MaskUpsample::probabilities}});
+  rules.labels =
+      reader.choice<LabelRule>("labels", {{"count", LabelRule::count}, {"modulo_256", LabelRule::modulo_256}});
+  rules.overlap = reader.choice<Overlap>("overlap", {{"later", Overlap::later}, {"smaller_box", Overlap::smaller_box}});
+  reader.finish();
+  return rules;
+}
+
+}  // namespace
+
+Profile parse_profile(const Json& json, const std::string& where) {
+  ObjectReader reader(json, where);
+  Profile profile;
+  profile.name = reader.string("name");
+  if (reader.has("image")) profile.image = parse_image(reader.object("image"));
+  profile.prompt = parse_prompt(reader.object("prompt"));
+  profile.mask = parse_mask(reader.object("mask"));
+  profile.volume = parse_volume(reader.object("volume"));
+  reader.finish();
+  return profile;
+}
+
+Profile builtin_profile(const std::string& name) {
+  for (const auto& [known, text] : kBuiltinProfiles) {
+    if (name == known) return parse_profile(parse_json(text, "profile " + name), "profile " + name);
+  }
+  std::string names;
+  for (const std::string& known : profile_names()) names += (names.empty() ? "" : ", ") + known;
+  throw InvalidArgument("profile: got \"" + name + "\", expected one of " + names + ", or \"\" for the bundle's own");
+}
+
+std::vector<std::string> profile_names() {
+  std::vector<std::string> names;
+  for (const auto& entry : kBuiltinProfiles) names.emplace_back(entry.first);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+Json named(const ImageRules& rules) {
+  return {{"fit", name_of(kFits, rules.fit)},
+          {"interpolation", name_of(kInterpolations, rules.interpolation)},
+          {"normalize", name_of(kNormalizeKinds, rules.normalize)},
+          {"min_range", rules.min_range},
+          {"mean", rules.mean},
+          {"std", rules.std}};
+}
+
+}  // namespace medsam

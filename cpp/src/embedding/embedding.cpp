@@ -1,0 +1,82 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+#include "medsam/embedding.hpp"
+
+#include "base/edge.hpp"
+#include "base/finite.hpp"
+#include "embedding/embedding_data.hpp"
+#include "embedding/embedding_file.hpp"
+#include "kernels/pixels/pixel_kernels.hpp"
+#include "medsam/error.hpp"
+
+namespace medsam {
+
+using backends::HostTensor;
+
+namespace {
+
+const detail::EmbeddingData& checked(const std::shared_ptr<const detail::EmbeddingData>& data) {
+  if (!data) throw InvalidArgument("embedding: got an empty ImageEmbedding, expected one made by Engine::encode");
+  return *data;
+}
+
+}  // namespace
+
+ImageEmbedding::ImageEmbedding(std::shared_ptr<const detail::EmbeddingData> data) : data_(std::move(data)) {}
+
+std::int64_t ImageEmbedding::height() const { return checked(data_).geometry.height; }
+std::int64_t ImageEmbedding::width() const { return checked(data_).geometry.width; }
+std::vector<std::int64_t> ImageEmbedding::shape() const { return checked(data_).outputs.at(0)->shape(); }
+const float* ImageEmbedding::data() const { return checked(data_).outputs.at(0)->host(); }
+const std::string& ImageEmbedding::fingerprint() const { return checked(data_).fingerprint; }
+
+std::uint64_t ImageEmbedding::bytes() const {
+  std::uint64_t bytes = 0;
+  for (const auto& output : checked(data_).outputs) bytes += output->bytes();
+  if (data_->pixels) bytes += data_->pixels->values.size();
+  return bytes;
+}
+
+std::string ImageEmbedding::serialize() const {
+  return at_edge("serialize", [&] {
+    checked(data_);
+    return write_embedding(*this);
+  });
+}
+
+ImageEmbedding ImageEmbedding::deserialize(const void* data, std::size_t size) {
+  return at_edge("deserialize", [&] { return expanded(read_embedding(data, size)); });
+}
+
+HalfTensor::HalfTensor(backends::Shape shape) : Tensor(std::move(shape)) {
+  values_.resize(static_cast<std::size_t>(backends::element_count(this->shape())));
+}
+
+const float* HalfTensor::host() const { throw BackendError("embedding: a half-precision tensor was used unexpanded"); }
+
+ImageEmbedding compacted(const ImageEmbedding& embedding) {
+  auto data = std::make_shared<detail::EmbeddingData>(*embedding.impl());
+  for (auto& output : data->outputs) {
+    auto half = std::make_shared<HalfTensor>(output->shape());
+    const std::int64_t count = backends::element_count(output->shape());
+    if (!kernels::table().to_half(output->host(), half->mutable_values().data(), count)) {
+      throw BackendError("embedding: a value is beyond f16's range of 65504; use embedding storage f32");
+    }
+    output = std::move(half);
+  }
+  return ImageEmbedding(std::move(data));
+}
+
+ImageEmbedding expanded(const ImageEmbedding& embedding) {
+  if (dynamic_cast<const HalfTensor*>(embedding.impl()->outputs.at(0).get()) == nullptr) return embedding;
+  auto data = std::make_shared<detail::EmbeddingData>(*embedding.impl());
+  for (auto& output : data->outputs) {
+    const auto& half = dynamic_cast<const HalfTensor&>(*output);
+    auto full = std::make_shared<HostTensor>(half.shape());
+    kernels::table().from_half(half.values().data(), full->mutable_host(),
+                               static_cast<std::int64_t>(half.values().size()));
+    output = std::move(full);
+  }
+  return ImageEmbedding(std::move(data));
+}
+
+}  // namespace medsam

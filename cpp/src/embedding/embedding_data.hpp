@@ -1,0 +1,56 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// What an ImageEmbedding holds.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backends/backend.hpp"
+#include "image/geometry.hpp"
+#include "medsam/embedding.hpp"
+
+namespace medsam {
+
+/// A tensor kept in half precision. Every value is exactly what its f32 form holds.
+class HalfTensor final : public backends::Tensor {
+ public:
+  explicit HalfTensor(backends::Shape shape);
+  /// Not for use: expand() makes the f32 tensor. BackendError.
+  [[nodiscard]] const float* host() const override;
+  [[nodiscard]] std::uint64_t bytes() const override { return values_.size() * sizeof(std::uint16_t); }
+  [[nodiscard]] const std::vector<std::uint16_t>& values() const { return values_; }
+  [[nodiscard]] std::vector<std::uint16_t>& mutable_values() { return values_; }
+
+ private:
+  std::vector<std::uint16_t> values_;
+};
+
+namespace detail {
+
+/// A u8 image, rows dense, channels interleaved.
+struct Pixels {
+  std::int64_t height = 0, width = 0;
+  int channels = 1;
+  std::vector<std::uint8_t> values;
+};
+
+struct EmbeddingData {
+  ImageGeometry geometry;
+  std::vector<backends::TensorPtr> outputs;  // the encoder's, in the manifest's order; [0] is the image embedding
+  std::shared_ptr<const Pixels> pixels;      // where a decoder looks at crops, else nullptr
+  std::int32_t modality = -1;                // the decoder's index of the image's modality; -1 where it does not ask
+  std::string fingerprint;
+  EmbeddingStorage storage = EmbeddingStorage::f32;
+};
+
+}  // namespace detail
+
+/// The embedding with its tensors in half precision. BackendError when a value does not fit (|x| > 65504).
+ImageEmbedding compacted(const ImageEmbedding& embedding);
+
+/// The embedding with its tensors in f32; itself when they are.
+ImageEmbedding expanded(const ImageEmbedding& embedding);
+
+}  // namespace medsam

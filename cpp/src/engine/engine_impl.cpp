@@ -1,0 +1,262 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+#include "engine/engine_impl.hpp"
+
+#include <algorithm>
+#include <set>
+#include <stdexcept>
+
+#include "base/sha256.hpp"
+#include "embedding/embedding_fingerprint.hpp"
+#include "kernels/pixels/pixel_kernels.hpp"
+#include "medsam/error.hpp"
+#include "model/prediction.hpp"
+#include "precision/trial.hpp"
+#include "volume/volume.hpp"
+
+namespace medsam {
+
+using backends::Shape;
+
+namespace {
+
+CacheFolder::Log warnings(const EngineOptions& options) {
+  return [log = options.log](const std::string& text) {
+    if (log) log(LogLevel::warning, text);
+  };
+}
+
+// What is worth knowing while a model is compiled.
+std::function<void(const std::string&)> news(const EngineOptions& options) {
+  if (!options.log) return nullptr;
+  return [log = options.log](const std::string& text) { log(LogLevel::info, text); };
+}
+
+Profile choose_profile(const std::string& name, const Bundle& bundle) {
+  return name.empty() || name == bundle.profile.name ? bundle.profile : builtin_profile(name);
+}
+
+const ModelFile& half_of(const ModelFile& model) {
+  if (model.half) return *model.half;
+  throw Unsupported(
+      "precision: got \"f16\", but this bundle has no f16 graphs; use f32, or add them with "
+      "`medsam-engine half`");
+}
+
+}  // namespace
+
+Engine::Impl::Impl(const std::string& folder, EngineOptions opts)
+    : options(std::move(opts)),
+      cache(options.cache_dir, warnings(options)),
+      bundle(read_bundle(folder)),
+      profile(choose_profile(options.profile, bundle)),
+      embeddings(options.cache_bytes),
+      store(options.embedding_store, options.embedding_store_bytes, warnings(options)) {
+  if (options.threads < 0 || options.threads > 4096) {
+    throw InvalidArgument("threads: got " + std::to_string(options.threads) + ", expected 0 (all cores) to 4096");
+  }
+  if (options.expert_limit < 1) throw InvalidArgument("expert_limit: got 0, expected at least 1");
+  try {
+    static_cast<void>(kernels::table());
+  } catch (const std::invalid_argument& e) {
+    throw Unsupported(e.what());
+  }
+  backend = backends::create_backend(options.device);
+  if (bundle.fused) fused = backends::create_fused(backend->place());
+  RunChoice run = choose_run(options, bundle, *backend, fused.get(), cache, warnings(options));
+  precision = run.precision;
+  options.threads = run.threads;
+  const bool own = is_fused(precision.encoder);
+  std::string computed = (own ? fused->name() + " " : "") + precision.encoder;
+  if (precision.encoder == "int8") computed += " rest " + bundle.quantized.value().rest;
+  for (const auto& [name, models] : bundle.experts) {
+    fingerprints_[name] =
+        embedding_fingerprint(bundle, run_file(models.at("encoder")), computed, options.embedding_storage);
+  }
+  experts_ =
+      std::make_unique<ExpertPool>(options.expert_limit, [this](const std::string& name) { return load_expert(name); });
+  if (!options.modality.empty()) static_cast<void>(route_of(options.modality));
+  if (bundle.experts.size() == 1) {
+    static_cast<void>(experts_->get(bundle.experts.begin()->first));
+  } else if (!options.modality.empty()) {
+    static_cast<void>(experts_->get(route_of(options.modality).expert));
+  }
+  describe(std::move(run));
+}
+
+std::shared_ptr<Expert> Engine::Impl::load_expert(const std::string& name) const {
+  return std::make_shared<Expert>(
+      bundle, name, fingerprints_.at(name),
+      [this](const ModelFile& model, std::vector<Shape> shapes) { return compile(model, std::move(shapes)); });
+}
+
+const ModelFile& Engine::Impl::run_file(const ModelFile& model) const {
+  const std::string& type = model.role == "encoder" ? precision.encoder : precision.decoder;
+  if (type == "int8") return bundle.quantized.value().model;
+  if (is_fused(type)) return bundle.fused.value();
+  // NOLINTNEXTLINE(bugprone-return-const-ref-from-parameter): the bundle's own, which lives as long as the engine
+  return type == "f16" && backend->runs_half_graphs() ? half_of(model) : model;
+}
+
+std::shared_ptr<const backends::CompiledModel> Engine::Impl::compile(const ModelFile& model,
+                                                                     std::vector<Shape> shapes) const {
+  return compiled_.get(model.role + " " + model.content_hash(), [&] { return compile_anew(model, std::move(shapes)); });
+}
+
+std::shared_ptr<const backends::CompiledModel> Engine::Impl::compile_anew(const ModelFile& model,
+                                                                          std::vector<Shape> shapes) const {
+  std::string type = model.role == "encoder" ? precision.encoder : precision.decoder;
+  const ModelFile& file = run_file(model);
+  const backends::Backend& runs = is_fused(type) ? *fused : *backend;
+  const bool int8 = type == "int8";
+  if (int8) type = bundle.quantized->rest;
+  const ModelSource source(file, [&](const VerifiedModel& verified) {
+    verified.remember(cache);
+    if (int8 || verified.quantized()) try_apart({bundle, precision, options, *backend}, file, type, cache);
+  });
+  auto compiled = runs.compile(source, {type, options.threads, std::move(shapes), news(options)}, cache);
+  if (!source.was_read()) verify_model(file, cache, options.verify);
+  return compiled;
+}
+
+void Engine::Impl::describe(RunChoice run) {
+  const ModelSet& models = bundle.first();
+  info.family = bundle.family;
+  info.profile = profile.name;
+  info.device = backend->device();
+  info.precision = precision.name;
+  info.encoder_precision = precision.encoder;
+  info.decoder_precision = precision.decoder;
+  info.backend = backend->name();
+  info.encoder_backend = (is_fused(precision.encoder) ? *fused : *backend).name();
+  info.model_hash = bundle.model_hash;
+  std::string all;
+  for (const auto& [name, fingerprint] : fingerprints_) all.append(name).append(" ").append(fingerprint).append("\n");
+  info.fingerprint = fingerprints_.size() == 1 ? fingerprints_.begin()->second : sha256_hex(all);
+  info.threads = options.threads;
+  info.tuned = run.tuned;
+  info.certified = std::move(run.certified);
+  info.certificates = std::move(run.certificates);
+  info.certificates_file = std::move(run.certificates_file);
+  info.machine = std::move(run.machine);
+  info.tuning_file = std::move(run.file);
+  info.input_size = bundle.input_size;
+  info.embedding_shape = models.at("encoder").outputs[0].shape;
+  info.embedding_shape[0] = 1;
+  const std::vector<std::int64_t>& logits = models.at("decoder").outputs[0].shape;
+  info.mask_shape = {logits[2], logits[3]};
+  info.accepts_points = bundle.prompt.points;
+  info.accepts_mask = bundle.prompt.mask_input != MaskInput::none;
+  info.accepts_scribble = bundle.prompt.mask_input == MaskInput::scribble;
+  info.trained_prompts = bundle.trained.combinations;
+  info.trained_prompts_stated = bundle.trained.stated;
+  std::set<std::string> modalities;
+  for (const auto& [modality, index] : bundle.modality.index) modalities.insert(modality);
+  for (const auto& [modality, expert] : bundle.modality.experts) modalities.insert(modality);
+  info.modalities.assign(modalities.begin(), modalities.end());
+  info.needs_modality =
+      !bundle.modality.index.empty() || (!bundle.modality.experts.empty() && !bundle.modality.fallback);
+  for (const auto& [name, models_of] : bundle.experts) {
+    if (!name.empty()) info.experts.push_back(name);
+  }
+}
+
+Route Engine::Impl::route_of(const std::string& modality) const {
+  return route(bundle.modality, modality.empty() ? options.modality : modality);
+}
+
+void Engine::Impl::check_process() const {
+  if (::getpid() != pid) {
+    throw Unsupported(
+        "engine: used in a child process after fork, where its threads do not exist; start processes with the spawn "
+        "method, and create the Engine in them");
+  }
+}
+
+void Engine::Impl::check_prompt(PromptKinds kinds, bool allow_untrained, const std::string& name) const {
+  check_accepted(kinds, bundle.prompt, name);
+  if (!allow_untrained) check_trained(kinds, bundle.trained, bundle.family, name);
+}
+
+Prediction Engine::Impl::predict(const ImageEmbedding& embedding, const std::vector<Prompt>& prompts,
+                                 const PredictOptions& predict_options) const {
+  check_process();
+  const auto [data, expert] = checked(embedding);
+  Decoder& decoder = expert->decoder();
+  const PromptContext context = expert->context(data, profile.prompt);
+  // SAM's mask tokens: 0 is the single mask, 1 to 3 the alternatives (mask_decoder.py forward).
+  const std::vector<std::int32_t> index =
+      predict_options.multimask_output ? std::vector<std::int32_t>{1, 2, 3} : std::vector<std::int32_t>{0};
+  std::vector<PromptTokens> tokens;
+  tokens.reserve(prompts.size());
+  for (const Prompt& prompt : prompts) {
+    const std::string name = "prompt " + std::to_string(tokens.size());
+    tokens.push_back(prompt_tokens(prompt, context, static_cast<std::int64_t>(tokens.size())));
+    check_prompt(kinds_of(prompt, bundle.prompt), predict_options.allow_untrained, name);
+  }
+  auto answer = std::make_shared<Prediction::Impl>();
+  answer->geometry = data.geometry;
+  answer->rules = profile.mask;
+  answer->prompts = static_cast<std::int64_t>(prompts.size());
+  answer->masks = static_cast<std::int64_t>(index.size());
+  answer->low_height = decoder.low_height();
+  answer->low_width = decoder.low_width();
+  answer->iou.resize(prompts.size() * index.size());
+  decoder.decode(data, tokens, index, predict_options.cancelled,
+                 [&](std::size_t n, const Decoder::Answer& from) { answer->take(n, from); });
+  return Prediction(std::move(answer));
+}
+
+std::vector<MaskStats> Engine::Impl::segment(const ImageEmbedding& embedding, const std::vector<Box>& boxes,
+                                             const LabelView& out, const SegmentOptions& segment_options) const {
+  check_process();
+  if (!boxes.empty()) check_prompt(PromptKinds::box, false, "boxes");
+  const auto [data, expert] = checked(embedding);
+  Decoder& decoder = expert->decoder();
+  const PromptContext context = expert->context(data, profile.prompt);
+  check_labels(out, data.geometry.height, data.geometry.width, boxes.size());
+  std::vector<double> areas;
+  areas.reserve(boxes.size());
+  for (const Box& box : boxes) areas.push_back((box.x1 - box.x0 + 1) * (box.y1 - box.y0 + 1));
+  const std::vector<std::size_t> order = paint_order(areas, profile.mask.overlap);
+  std::vector<PromptTokens> tokens;
+  tokens.reserve(boxes.size());
+  for (const std::size_t i : order) {
+    Prompt prompt;
+    prompt.box = boxes[i];
+    tokens.push_back(prompt_tokens(prompt, context, static_cast<std::int64_t>(i)));
+  }
+  clear_labels(out);
+  std::vector<MaskStats> stats(boxes.size());
+  // All prompts are of one kind, so the decoder answers in order and what is painted last wins.
+  decoder.decode(data, tokens, {0}, segment_options.cancelled, [&](std::size_t n, const Decoder::Answer& answer) {
+    const auto count = static_cast<std::uint32_t>(order[n] + 1);
+    const std::uint32_t label = profile.mask.labels == LabelRule::modulo_256 ? count % 256 : count;
+    const LogitMap logits{answer.logits, answer.row, decoder.low_height(), decoder.low_width()};
+    stats[order[n]] = write_label(logits, data.geometry, profile.mask, out, label);
+    stats[order[n]].iou = answer.iou[0];
+  });
+  return stats;
+}
+
+std::vector<VolumeStats> Engine::Impl::segment_volume(const VolumeView& volume, const std::vector<Box3D>& boxes,
+                                                      const LabelVolumeView& out,
+                                                      const VolumeOptions& volume_options) const {
+  check_process();
+  if (!boxes.empty()) check_prompt(PromptKinds::box, false, "boxes");
+  check_volume(volume);
+  check_label_volume(out, volume, boxes.size());
+  for (std::size_t i = 0; i < boxes.size(); ++i) {
+    static_cast<void>(checked_box3d(boxes[i], volume.depth, volume.height, volume.width, static_cast<std::int64_t>(i)));
+  }
+  const Route route = route_of(volume_options.modality);
+  const std::shared_ptr<Expert> expert = experts_->get(route.expert);
+  for (std::int64_t z = 0; z < out.depth; ++z) clear_labels(slice_of(out, z));
+  const EncodeSlice encode_slice = [&](std::int64_t z, bool again) {
+    return encode(slice_of(volume, z), route,
+                  again ? EmbeddingCache::Keep::evicting : EmbeddingCache::Keep::if_there_is_room);
+  };
+  const Profile& rules = volume_options.profile.empty() ? profile : choose_profile(volume_options.profile, bundle);
+  return propagate(volume, boxes, rules, encode_slice, *expert, out, volume_options);
+}
+
+}  // namespace medsam

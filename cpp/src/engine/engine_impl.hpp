@@ -1,0 +1,91 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// What an Engine holds: bundle -> backend -> experts (encoder and decoder) -> masks. Immutable but for pools and
+// caches, which lock themselves.
+#pragma once
+
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backends/backend.hpp"
+#include "base/cache_folder.hpp"
+#include "bundle/bundle.hpp"
+#include "embedding/embedding_cache.hpp"
+#include "embedding/embedding_data.hpp"
+#include "embedding/embedding_file.hpp"
+#include "medsam/engine.hpp"
+#include "model/compiled_models.hpp"
+#include "model/expert.hpp"
+#include "precision/tuning.hpp"
+
+namespace medsam {
+
+struct Engine::Impl {
+  Impl(const std::string& folder, EngineOptions opts);
+
+  ImageEmbedding encode(const ImageView& image, const std::string& modality) const;
+  std::vector<MaskStats> segment(const ImageEmbedding& embedding, const std::vector<Box>& boxes, const LabelView& out,
+                                 const SegmentOptions& options) const;
+  /// Whether prompts of these kinds are answered; `name` begins the message. Unsupported, InvalidArgument.
+  void check_prompt(PromptKinds kinds, bool allow_untrained, const std::string& name) const;
+  Prediction predict(const ImageEmbedding& embedding, const std::vector<Prompt>& prompts,
+                     const PredictOptions& options) const;
+  std::vector<VolumeStats> segment_volume(const VolumeView& volume, const std::vector<Box3D>& boxes,
+                                          const LabelVolumeView& out, const VolumeOptions& options) const;
+
+  /// Who answers for an image of this modality; "" = EngineOptions::modality.
+  [[nodiscard]] Route route_of(const std::string& modality) const;
+
+  EngineOptions options;
+  CacheFolder cache;
+  Bundle bundle;
+  Profile profile;
+  StagePrecisions precision;
+  std::unique_ptr<backends::Backend> backend;
+  std::unique_ptr<backends::Backend> fused;  // of fused encoders; null where this machine or bundle has none
+  mutable EmbeddingCache embeddings;         // locks itself
+  EmbeddingStore store;
+  mutable std::atomic<std::uint64_t> store_hits{0};
+  EngineInfo info;
+  /// Unsupported in a child process after fork.
+  void check_process() const;
+
+  pid_t pid = ::getpid();
+
+ private:
+  struct Checked {
+    const detail::EmbeddingData& data;
+    std::shared_ptr<Expert> expert;
+  };
+
+  /// Whether an embedding's geometry, shapes, pixels and modality are what this engine makes of an image of its size.
+  [[nodiscard]] bool plausible(const detail::EmbeddingData& data, const std::string& expert) const;
+  /// Whether it is one that this expert made of an image of this size and kind.
+  [[nodiscard]] bool made_of(const ImageEmbedding& embedding, const ImageView& image, const std::string& expert) const;
+  /// The bytes that an embedding of the image has at most, as a file.
+  [[nodiscard]] std::uint64_t largest_file(const ImageView& image, const std::string& expert) const;
+  /// An embedding that one of this engine's experts made, and that expert.
+  [[nodiscard]] Checked checked(const ImageEmbedding& embedding) const;
+  ImageEmbedding encode(const ImageView& image, const Route& route, EmbeddingCache::Keep keep) const;
+  /// Past all caches.
+  [[nodiscard]] ImageEmbedding encode_anew(const ImageView& image, const std::string& expert) const;
+  std::shared_ptr<Expert> load_expert(const std::string& name) const;
+  std::shared_ptr<const backends::CompiledModel> compile(const ModelFile& model,
+                                                         std::vector<backends::Shape> shapes) const;
+  std::shared_ptr<const backends::CompiledModel> compile_anew(const ModelFile& model,
+                                                              std::vector<backends::Shape> shapes) const;
+  /// The file that is run for a model, in the precision of its stage.
+  [[nodiscard]] const ModelFile& run_file(const ModelFile& model) const;
+  void describe(RunChoice run);
+
+  std::map<std::string, std::string> fingerprints_;  // expert -> what its embeddings carry
+  mutable CompiledModels compiled_;                  // locks itself
+  mutable std::unique_ptr<ExpertPool> experts_;      // locks itself; last, so that it goes before what experts use
+};
+
+}  // namespace medsam

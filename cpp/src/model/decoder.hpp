@@ -1,0 +1,62 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// Prompts' tokens to low-resolution logits: which graph, what goes into its inputs, batches, finiteness.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "bundle/bundle.hpp"
+#include "embedding/embedding_data.hpp"
+#include "model/request_pool.hpp"
+#include "prompt/prompt_tokens.hpp"
+
+namespace medsam {
+
+/// Thread-safe.
+class Decoder {
+ public:
+  using Compile = std::function<std::shared_ptr<const backends::CompiledModel>(const ModelFile& model)>;
+  /// The answer to one prompt: row `row` of logits (N, M, h, w), wherever the backend keeps them, and iou (M), which is
+  /// valid during the call.
+  struct Answer {
+    const backends::TensorPtr& logits;
+    std::int64_t row;
+    const float* iou;
+  };
+  using Sink = std::function<void(std::size_t n, const Answer& answer)>;
+
+  /// `models` must outlive the decoder. `compile` makes the graph that boxes need now, the others when first needed.
+  Decoder(const ModelSet& models, FromBox from_box, Compile compile);
+  ~Decoder();
+
+  [[nodiscard]] std::int64_t low_height() const { return low_height_; }
+  [[nodiscard]] std::int64_t low_width() const { return low_width_; }
+
+  /// Decodes all prompts of one image, which must be this expert's. Prompts with equally many tokens, all with a mask
+  /// or all without, share a batch; `sink` is called once a prompt, in an order of the decoder's choosing, but in order
+  /// among such prompts.
+  void decode(const detail::EmbeddingData& image, const std::vector<PromptTokens>& prompts,
+              const std::vector<std::int32_t>& mask_index, const std::function<bool()>& cancelled, const Sink& sink);
+
+ private:
+  struct Graph;
+  struct Call;
+
+  /// The graph of a role, compiled at its first use.
+  Graph& graph(const std::string& role);
+  void run_batch(Graph& graph, const Call& call, const std::vector<std::size_t>& batch, const Sink& sink);
+  std::vector<float> crop_features(const detail::EmbeddingData& image, const std::vector<PromptTokens>& prompts,
+                                   const std::function<bool()>& cancelled);
+
+  const ModelSet& models_;
+  Compile compile_;
+  std::int64_t low_height_, low_width_;
+  std::mutex mutex_;
+  std::map<std::string, std::unique_ptr<Graph>> graphs_;  // by role; guarded by mutex_
+};
+
+}  // namespace medsam

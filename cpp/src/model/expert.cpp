@@ -1,0 +1,101 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+#include "model/expert.hpp"
+
+#include <algorithm>
+
+#include "medsam/error.hpp"
+#include "model/crop.hpp"
+#include "model/preprocess.hpp"
+
+namespace medsam {
+
+using backends::Shape;
+
+ImageGeometry bundle_geometry(const Bundle& bundle, std::int64_t height, std::int64_t width) {
+  return image_geometry(height, width, bundle.input_size, bundle.prompt.frame, bundle.profile.image->fit,
+                        bundle.prompt.point_shift);
+}
+
+Expert::Expert(const Bundle& bundle, const std::string& name, std::string fingerprint, const Compile& compile)
+    : bundle_(bundle),
+      models_(bundle.experts.at(name)),
+      fingerprint_(std::move(fingerprint)),
+      crops_(bundle.needs_crops()) {
+  const Shape image{1, 3, bundle.input_size, bundle.input_size};
+  auto compiling = std::async(std::launch::async, [&] { return compile(models_.at("encoder"), {image}); });
+  decoder_ = std::make_unique<Decoder>(models_, bundle.prompt.from_box,
+                                       [compile](const ModelFile& model) { return compile(model, {}); });
+  encoder_ = std::make_unique<RequestPool>(compiling.get());
+}
+
+std::shared_ptr<detail::EmbeddingData> Expert::encode(const ImageView& image) {
+  auto data = std::make_shared<detail::EmbeddingData>();
+  data->geometry = bundle_geometry(bundle_, image.height, image.width);
+  if (crops_) data->pixels = keep_pixels(image);
+  {
+    const RequestPool::Lease request = encoder_->acquire();
+    preprocess(image, data->geometry, *bundle_.profile.image, *request.get());
+    data->outputs = request->run();
+  }
+  const std::vector<TensorSpec>& specs = models_.at("encoder").outputs;
+  for (std::size_t i = 0; i < specs.size(); ++i) {
+    Shape shape = specs[i].shape;
+    shape[0] = 1;
+    if (data->outputs.size() != specs.size() || data->outputs[i]->shape() != shape) {
+      throw ModelError("encoder: its output has another shape than the manifest says; export the bundle again");
+    }
+    if (!data->outputs[i]->finite()) {
+      throw BackendError(
+          "image encoder: got NaN or infinity in the embedding, expected finite values; use precision f32");
+    }
+  }
+  data->fingerprint = fingerprint_;
+  return data;
+}
+
+PromptContext Expert::context(const detail::EmbeddingData& image, const PromptRules& rules) const {
+  const std::ptrdiff_t drawn = models_.at("encoder").output_index("image_foreground");
+  const float* foreground = drawn < 0 ? nullptr : image.outputs.at(static_cast<std::size_t>(drawn))->host();
+  return {image.geometry, rules, bundle_.prompt, foreground, decoder_->low_height(), decoder_->low_width()};
+}
+
+std::shared_ptr<Expert> ExpertPool::get(const std::string& name) {
+  std::promise<std::shared_ptr<Expert>> promise;
+  std::unique_lock lock(mutex_);
+  const auto named = [&](const Entry& entry) { return entry.name == name; };
+  const auto found = std::find_if(entries_.begin(), entries_.end(), named);
+  if (found != entries_.end()) {
+    entries_.splice(entries_.begin(), entries_, found);
+    const auto expert = found->expert;
+    lock.unlock();
+    return expert.get();
+  }
+  // Those beyond the limit go before the new one comes, so that both are never held at once.
+  std::list<Entry> evicted;
+  while (entries_.size() >= std::max<std::size_t>(1, limit_)) {
+    evicted.splice(evicted.begin(), entries_, std::prev(entries_.end()));
+  }
+  const std::uint64_t id = next_id_++;
+  entries_.push_front({name, id, promise.get_future().share()});
+  lock.unlock();
+  evicted.clear();
+  try {
+    std::shared_ptr<Expert> expert = load_(name);
+    promise.set_value(expert);
+    return expert;
+  } catch (...) {
+    promise.set_exception(std::current_exception());
+    lock.lock();
+    entries_.remove_if([&](const Entry& entry) { return entry.id == id; });
+    throw;
+  }
+}
+
+std::vector<std::string> ExpertPool::loaded() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> names;
+  for (const Entry& entry : entries_) names.push_back(entry.name);
+  return names;
+}
+
+}  // namespace medsam

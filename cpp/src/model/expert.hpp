@@ -1,0 +1,76 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// One set of models ready to run, and the experts of a bundle that has several, loaded as they are asked for.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <future>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "backends/backend.hpp"
+#include "bundle/bundle.hpp"
+#include "embedding/embedding_data.hpp"
+#include "model/decoder.hpp"
+#include "model/request_pool.hpp"
+
+namespace medsam {
+
+/// Where an image of this size lies in the bundle's frames.
+ImageGeometry bundle_geometry(const Bundle& bundle, std::int64_t height, std::int64_t width);
+
+/// An image encoder and its decoder. Thread-safe.
+class Expert {
+ public:
+  /// Compiles a model, some inputs fixed to these shapes.
+  using Compile =
+      std::function<std::shared_ptr<const backends::CompiledModel>(const ModelFile&, std::vector<backends::Shape>)>;
+
+  /// `bundle` must outlive the expert. Compiles encoder and decoder side by side.
+  Expert(const Bundle& bundle, const std::string& name, std::string fingerprint, const Compile& compile);
+
+  /// A checked image's embedding, in f32. BackendError, ModelError, InvalidArgument (pixels).
+  [[nodiscard]] std::shared_ptr<detail::EmbeddingData> encode(const ImageView& image);
+  [[nodiscard]] Decoder& decoder() { return *decoder_; }
+  /// What prompts about an image of this expert are translated with; refers to the arguments.
+  [[nodiscard]] PromptContext context(const detail::EmbeddingData& image, const PromptRules& rules) const;
+
+ private:
+  const Bundle& bundle_;
+  const ModelSet& models_;
+  std::string fingerprint_;
+  bool crops_;
+  std::unique_ptr<Decoder> decoder_;
+  std::unique_ptr<RequestPool> encoder_;
+};
+
+/// At most `limit` experts, the least recently used out first; one still at work lives until its work ends.
+/// Thread-safe; two threads that ask for one expert load it once.
+class ExpertPool {
+ public:
+  using Load = std::function<std::shared_ptr<Expert>(const std::string& name)>;
+
+  ExpertPool(std::size_t limit, Load load) : limit_(limit), load_(std::move(load)) {}
+
+  /// The expert of that name; exceptions of `load` pass through to everyone waiting, and the next call tries again.
+  std::shared_ptr<Expert> get(const std::string& name);
+  /// Names of those held, most recently used first.
+  [[nodiscard]] std::vector<std::string> loaded() const;
+
+ private:
+  struct Entry {
+    std::string name;
+    std::uint64_t id = 0;  // so that a load that failed takes away its own entry, not a later one
+    std::shared_future<std::shared_ptr<Expert>> expert;
+  };
+  std::size_t limit_;
+  Load load_;
+  mutable std::mutex mutex_;
+  std::list<Entry> entries_;  // most recent first; guarded by mutex_
+  std::uint64_t next_id_ = 0;
+};
+
+}  // namespace medsam

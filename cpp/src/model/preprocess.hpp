@@ -1,0 +1,17 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// Pixels to the encoder's input tensor: the fused kernel, driven by a profile's image rules.
+#pragma once
+
+#include "backends/backend.hpp"
+#include "bundle/profile.hpp"
+#include "image/geometry.hpp"
+#include "medsam/image.hpp"
+
+namespace medsam {
+
+/// Resizes, normalises and pads a checked image into input 0 of an encoder's request, (1, 3, S, S): on its device where
+/// that has the kernel, else here. InvalidArgument when f32 pixels are not finite, now or in run().
+void preprocess(const ImageView& image, const ImageGeometry& geometry, const ImageRules& rules,
+                backends::Request& request);
+
+}  // namespace medsam

@@ -1,0 +1,109 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// An engine whose bundle has a fused encoder: who runs it, and who never does.
+#include <gtest/gtest.h>
+
+#include "base/sha256.hpp"
+#include "bundle/bundle.hpp"
+#include "bundle/certificate.hpp"
+#include "medsam/engine.hpp"
+#include "medsam/error.hpp"
+#include "support/engine_test.hpp"
+#include "support/fake_backend.hpp"
+#include "support/fake_device.hpp"
+
+namespace medsam {
+namespace {
+
+class FusedEncoder : public EngineTest {
+ protected:
+  void SetUp() override {
+    EngineTest::SetUp();
+    options_.trust_bundle_certificates = true;
+  }
+  void TearDown() override {
+    testing::fake_backend().fused = false;
+    testing::fake_backend().finds_gpu = false;
+    testing::fake_backend().device = nullptr;
+  }
+  /// The tiny bundle with a fused encoder, and with its certificates where devices are named.
+  void write(const std::vector<std::string>& certified_on = {}) {
+    testing::write_file(bundle_ + "/fused.safetensors", "weights");
+    nlohmann::json encoder = manifest_["models"]["encoder"];
+    encoder["file"] = "fused.safetensors";
+    encoder["bytes"] = 7;
+    encoder["sha256"] = sha256_hex("weights");
+    manifest_["fused"] = {{"encoder", encoder}};
+    for (const std::string& device : certified_on) {
+      manifest_["certificates"].push_back({{"precision", "bf16_fused"},
+                                           {"stages", {{"encoder", "bf16_fused"}, {"decoder", "f32"}}},
+                                           {"fused", {{"encoder", sha256_hex("weights")}, {"backend", "fake fused 1"}}},
+                                           {"model_hash", read_bundle(bundle_).model_hash},
+                                           {"backend", "fake 1"},
+                                           {"device", device},
+                                           {"measured",
+                                            {{"images", 40},
+                                             {"objects", 99},
+                                             {"agreement_mean", 0.995},
+                                             {"agreement_worst", 0.9},
+                                             {"truth_f32", nullptr},
+                                             {"truth", nullptr},
+                                             {"worst_loss", nullptr},
+                                             {"machine", "any"}}}});
+    }
+    testing::write_tiny_bundle(bundle_, manifest_);
+  }
+  nlohmann::json manifest_ = testing::tiny_manifest();
+};
+
+TEST_F(FusedEncoder, RunsOnItsOwnBackend) {
+  const std::string exact = Engine(bundle_, options_).info().fingerprint;
+  write();
+  options_.precision = "bf16_fused/f32";
+  options_.allow_uncertified = true;
+  EXPECT_THROW(Engine(bundle_, options_), Unsupported) << "nothing here runs it";
+
+  testing::fake_backend().fused = true;
+  testing::fake_backend().take_compiled();
+  const EngineInfo info = Engine(bundle_, options_).info();
+  EXPECT_EQ(info.encoder_precision, "bf16_fused");
+  EXPECT_EQ(info.encoder_backend, "fake fused 1");
+  EXPECT_EQ(info.backend, "fake 1");
+  EXPECT_NE(info.fingerprint, exact);
+  EXPECT_EQ(testing::fake_backend().take_compiled().count("fused.safetensors bf16_fused 0"), 1);
+  options_.precision = "f32_fused/f32";
+  EXPECT_NE(Engine(bundle_, options_).info().fingerprint, info.fingerprint) << "other arithmetic";
+
+  testing::write_file(bundle_ + "/fused.safetensors", "weightz");
+  EXPECT_THROW(Engine(bundle_, options_), ModelError) << "another file";
+  manifest_["fused"]["encoder"]["outputs"][0]["name"] = "other";
+  testing::write_tiny_bundle(bundle_, manifest_);
+  EXPECT_THROW(Engine(bundle_, options_), ModelError);
+}
+
+// It computes on the processor, and its embedding would have to cross the bus.
+TEST_F(FusedEncoder, IsNeverAGpus) {
+  write({"CPU", "GPU", "cuda:0"});
+  testing::fake_backend().fused = true;
+  testing::fake_backend().finds_gpu = true;
+  testing::fake_backend().device = testing::as_device;
+  options_.precision = "auto";
+  EXPECT_EQ(Engine(bundle_, options_).info().encoder_precision, "bf16_fused") << "or this test shows nothing";
+  for (const char* device : {"AUTO", "cuda:0"}) {
+    options_.device = device;
+    options_.precision = "auto";
+    options_.allow_uncertified = false;
+    testing::fake_backend().take_compiled();
+    const Engine engine(bundle_, options_);
+    EXPECT_EQ(engine.info().encoder_precision, "f32") << device;
+    EXPECT_EQ(engine.info().encoder_backend, "fake 1") << device;
+    EXPECT_EQ(engine.info().certified, std::vector<std::string>{"f32/f32"}) << device;
+    EXPECT_EQ(testing::fake_backend().take_compiled().count("encoder.onnx f32 0"), 1) << device;
+    EXPECT_TRUE(engine.encode(image()).valid()) << device;
+    options_.precision = "bf16_fused/f32";
+    options_.allow_uncertified = true;
+    EXPECT_THROW(Engine(bundle_, options_), Unsupported) << device;
+  }
+}
+
+}  // namespace
+}  // namespace medsam

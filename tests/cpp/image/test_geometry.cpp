@@ -1,0 +1,159 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+#include "image/geometry.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <random>
+
+#include "medsam/error.hpp"
+
+namespace medsam {
+namespace {
+
+TEST(ImageGeometry, RoundsSidesHalfUpAsThePublishedScript) {
+  // int(side * 256 / max + 0.5) worked out by hand.
+  const ImageGeometry mammogram = image_geometry(2600, 1700, 256, 256, Fit::longest_side);
+  EXPECT_EQ(mammogram.new_height, 256);
+  EXPECT_EQ(mammogram.new_width, 167);  // 167.38
+  const ImageGeometry half = image_geometry(512, 511, 256, 256, Fit::longest_side);
+  EXPECT_EQ(half.new_width, 256);  // 255.5 rounds up
+  const ImageGeometry up = image_geometry(27, 30, 256, 256, Fit::longest_side);
+  EXPECT_EQ(up.new_height, 230);  // 230.4
+  EXPECT_EQ(up.new_width, 256);
+}
+
+TEST(ImageGeometry, KeepsAtLeastOnePixelOfAThinImage) {
+  const ImageGeometry g = image_geometry(1, 5000, 256, 256, Fit::longest_side);
+  EXPECT_EQ(g.new_height, 1);
+  EXPECT_EQ(g.new_width, 256);
+}
+
+TEST(ImageGeometry, StretchScalesEachAxisByItself) {
+  const ImageGeometry g = image_geometry(100, 200, 1024, 1024, Fit::stretch);
+  EXPECT_EQ(g.new_height, 1024);
+  EXPECT_EQ(g.new_width, 1024);
+  float xy[2];
+  map_point(g, 50, 50, xy);
+  EXPECT_FLOAT_EQ(xy[0], 256);
+  EXPECT_FLOAT_EQ(xy[1], 512);
+}
+
+TEST(MapBox, TruncatesOnlyWhenTheProfileSaysSo) {
+  const ImageGeometry g = image_geometry(300, 512, 256, 256, Fit::longest_side);
+  float box[4];
+  map_box(g, {3, 5, 511, 299}, BoxRounding::truncate, box);
+  EXPECT_EQ(box[0], 1);
+  EXPECT_EQ(box[1], 2);
+  EXPECT_EQ(box[2], 255);
+  EXPECT_EQ(box[3], 149);
+  map_box(g, {3, 5, 511, 299}, BoxRounding::none, box);
+  EXPECT_FLOAT_EQ(box[0], 1.5f);
+  EXPECT_FLOAT_EQ(box[3], 149.5f);
+  const ImageGeometry third = image_geometry(768, 768, 256, 256, Fit::longest_side);
+  map_box(third, {2, 3, 4, 767}, BoxRounding::containing_pixel, box);
+  EXPECT_EQ(box[0], 0);  // pixels 0, 1, 2 make pixel 0
+  EXPECT_EQ(box[1], 1);
+  EXPECT_EQ(box[2], 1);
+  EXPECT_EQ(box[3], 255);
+  const ImageGeometry up = image_geometry(64, 64, 256, 256, Fit::longest_side);
+  map_box(up, {0, 1, 2, 63}, BoxRounding::containing_pixel, box);
+  EXPECT_EQ(box[0], 2);  // pixel 0 becomes pixels 0 to 3; its centre lies at 2.0
+  EXPECT_EQ(box[3], 254);
+}
+
+TEST(MapBox, StaysInTheFrameForEveryBoxInTheImage) {
+  std::mt19937 random(7);
+  for (int i = 0; i < 2000; ++i) {
+    const std::int64_t h = std::uniform_int_distribution<std::int64_t>(1, 3000)(random);
+    const std::int64_t w = std::uniform_int_distribution<std::int64_t>(1, 3000)(random);
+    const ImageGeometry g = image_geometry(h, w, 256, 1024, i % 2 == 0 ? Fit::longest_side : Fit::stretch);
+    ASSERT_LE(g.new_height, 256);
+    ASSERT_LE(g.new_width, 256);
+    float box[4];
+    map_box(g, {0, 0, static_cast<double>(w - 1), static_cast<double>(h - 1)}, BoxRounding::none, box);
+    ASSERT_LT(box[2], 1024);
+    ASSERT_LT(box[3], 1024);
+    const MaskCrop crop = mask_crop(g, 256, 256);
+    ASSERT_EQ(crop.height, g.new_height);
+    ASSERT_EQ(crop.width, g.new_width);
+  }
+}
+
+TEST(MaskCrop, ScalesWithTheMask) {
+  const ImageGeometry g = image_geometry(300, 512, 512, 512, Fit::longest_side);
+  const MaskCrop crop = mask_crop(g, 256, 256);
+  EXPECT_EQ(crop.height, 150);
+  EXPECT_EQ(crop.width, 256);
+}
+
+TEST(CheckedBox, ClampsAnEndEqualToTheSize) {
+  const Box box = checked_box({0, 0, 100, 50}, 50, 100, 0);
+  EXPECT_EQ(box.x1, 99);
+  EXPECT_EQ(box.y1, 49);
+  EXPECT_NO_THROW(checked_box({7, 7, 7, 7}, 50, 100, 0)) << "one pixel is a box: ends are inclusive";
+}
+
+TEST(CheckedBox, RefusesWhatIsNotABoxInTheImage) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const double inf = std::numeric_limits<double>::infinity();
+  for (const Box& box : {Box{nan, 0, 1, 1}, Box{0, 0, inf, 1}, Box{5, 0, 4, 1}, Box{0, 5, 1, 4}, Box{-1, 0, 1, 1},
+                         Box{0, 0, 100.5, 1}, Box{0, 0, 1, 51}, Box{99.5, 0, 100, 1}, Box{100, 0, 100, 1}}) {
+    EXPECT_THROW(checked_box(box, 50, 100, 0), InvalidArgument)
+        << box.x0 << " " << box.y0 << " " << box.x1 << " " << box.y1;
+  }
+}
+
+TEST(CheckedBox, NamesTheBoxAndTheRange) {
+  try {
+    checked_box({0, 0, 200, 10}, 50, 100, 3);
+    FAIL();
+  } catch (const InvalidArgument& e) {
+    const std::string text = e.what();
+    EXPECT_NE(text.find("boxes[3]: got (0, 0, 200, 10)"), std::string::npos) << text;
+    EXPECT_NE(text.find("0 <= x <= 99"), std::string::npos) << text;
+  }
+}
+
+TEST(CheckPoint, AcceptsPointsInsideAndPadding) {
+  EXPECT_NO_THROW(check_point({0, 0, 1}, 50, 100, 0, 0));
+  EXPECT_NO_THROW(check_point({99, 49, 0}, 50, 100, 0, 0));
+  EXPECT_NO_THROW(check_point({-5, std::nan(""), -1}, 50, 100, 0, 0));
+  EXPECT_THROW(check_point({0, 0, 2}, 50, 100, 0, 0), InvalidArgument);
+  EXPECT_THROW(check_point({-0.1, 0, 1}, 50, 100, 0, 0), InvalidArgument);
+  EXPECT_THROW(check_point({0, std::nan(""), 1}, 50, 100, 0, 0), InvalidArgument);
+  EXPECT_THROW(check_point({101, 0, 1}, 50, 100, 0, 0), InvalidArgument);
+}
+
+TEST(CheckImage, RefusesWhatIsNotAnImage) {
+  float pixels[12] = {};
+  const ImageView good{pixels, PixelType::f32, 2, 2, 3, 24};
+  EXPECT_NO_THROW(check_image(good));
+  const auto bad = [&](auto&& change) {
+    ImageView view = good;
+    change(view);
+    EXPECT_THROW(check_image(view), InvalidArgument);
+  };
+  bad([](ImageView& v) { v.data = nullptr; });
+  bad([](ImageView& v) { v.height = 0; });
+  bad([](ImageView& v) { v.width = -1; });
+  bad([](ImageView& v) { v.width = std::int64_t{1} << 40; });
+  bad([](ImageView& v) { v.channels = 4; });
+  bad([](ImageView& v) { v.row_stride = 20; });
+  bad([](ImageView& v) { v.row_stride = 26; });
+  bad([](ImageView& v) { v.data = static_cast<const char*>(v.data) + 1; });
+}
+
+TEST(CheckLabels, RefusesALabelThatDoesNotFit) {
+  std::uint32_t labels[4] = {};
+  EXPECT_NO_THROW(check_labels({labels, LabelType::u8, 2, 2, 2}, 2, 2, 255));
+  EXPECT_THROW(check_labels({labels, LabelType::u8, 2, 2, 2}, 2, 2, 256), InvalidArgument);
+  EXPECT_THROW(check_labels({labels, LabelType::u16, 2, 2, 4}, 2, 2, 65536), InvalidArgument);
+  EXPECT_NO_THROW(check_labels({labels, LabelType::u32, 2, 2, 8}, 2, 2, 65536));
+  EXPECT_THROW(check_labels({labels, LabelType::u32, 2, 2, 8}, 2, 3, 1), InvalidArgument);
+  EXPECT_THROW(check_labels({labels, LabelType::u32, 2, 2, 4}, 2, 2, 1), InvalidArgument);
+}
+
+}  // namespace
+}  // namespace medsam

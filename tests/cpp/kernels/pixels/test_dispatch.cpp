@@ -1,0 +1,57 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// MEDSAM_ENGINE_SIMD is read once a process, so each case runs the small program active_target.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <array>
+#include <cstdio>
+#include <string>
+
+#include "kernels/pixels/pixel_kernels.hpp"
+
+namespace medsam::kernels {
+namespace {
+
+struct Outcome {
+  int exit_code;
+  std::string output;
+};
+
+Outcome run_active_target(const std::string& environment) {
+  const std::string command = "env -u MEDSAM_ENGINE_SIMD " + environment + " '" MEDSAM_ACTIVE_TARGET "'";
+  FILE* pipe = popen(command.c_str(), "r");  // NOLINT(bugprone-command-processor): the text is our own
+  EXPECT_NE(pipe, nullptr);
+  std::string output;
+  std::array<char, 256> chunk{};
+  while (std::fgets(chunk.data(), chunk.size(), pipe) != nullptr) output += chunk.data();
+  const int status = pclose(pipe);
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, output};
+}
+
+TEST(Dispatch, BestTargetUnlessForced) {
+  const Outcome outcome = run_active_target("");
+  EXPECT_EQ(outcome.exit_code, 0);
+  EXPECT_EQ(outcome.output, available_tables().back()->name);
+}
+
+TEST(Dispatch, EveryAvailableTargetCanBeForced) {
+  for (const KernelTable* table : available_tables()) {
+    const Outcome outcome = run_active_target(std::string("MEDSAM_ENGINE_SIMD=") + table->name);
+    EXPECT_EQ(outcome.exit_code, 0);
+    EXPECT_EQ(outcome.output, table->name);
+  }
+}
+
+TEST(Dispatch, UnknownTargetIsAnErrorThatNamesTheAvailableOnes) {
+  const Outcome outcome = run_active_target("MEDSAM_ENGINE_SIMD=AVX99");
+  EXPECT_EQ(outcome.exit_code, 3);
+  EXPECT_NE(outcome.output.find("AVX99"), std::string::npos);
+  for (const KernelTable* table : available_tables()) {
+    EXPECT_NE(outcome.output.find(table->name), std::string::npos) << outcome.output;
+  }
+}
+
+TEST(Dispatch, ScalarComesFirst) { EXPECT_EQ(available_tables().front(), &scalar_table()); }
+
+}  // namespace
+}  // namespace medsam::kernels

@@ -1,0 +1,135 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+#include "prompt/prompt_tokens.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "medsam/error.hpp"
+
+namespace medsam {
+namespace {
+
+ImageGeometry square() { return image_geometry(64, 64, 32, 32, Fit::longest_side); }
+
+PromptTokens tokens_of(const Prompt& prompt, const PromptRules& rules = {}, const PromptEncoding& encoding = {}) {
+  const ImageGeometry geometry = square();
+  return prompt_tokens(prompt, {geometry, rules, encoding, nullptr, 16, 16}, 0);
+}
+
+PromptEncoding with_masks(MaskInput kind) {
+  PromptEncoding encoding;
+  encoding.mask_input = kind;
+  return encoding;
+}
+
+TEST(PromptTokens, ABoxIsItsTwoCorners) {
+  const PromptTokens tokens = tokens_of({Box{4, 6, 20, 30}, {}, nullptr, {}});
+  EXPECT_EQ(tokens.labels, (std::vector<std::int32_t>{2, 3}));
+  EXPECT_EQ(tokens.coords, (std::vector<float>{2, 3, 10, 15}));
+}
+
+TEST(PromptTokens, PointsWithoutABoxGetOneNotAPoint) {
+  const PromptTokens tokens = tokens_of({std::nullopt, {{8, 2, 1}, {4, 6, 0}}, nullptr, {}});
+  EXPECT_EQ(tokens.labels, (std::vector<std::int32_t>{1, 0, -1}));
+  EXPECT_EQ(tokens.coords, (std::vector<float>{4, 1, 2, 3, 0, 0}));
+}
+
+TEST(PromptTokens, PointsComeBeforeTheBoxAndNeedNoPadding) {
+  const PromptTokens tokens = tokens_of({Box{0, 0, 2, 2}, {{8, 2, 1}}, nullptr, {}});
+  EXPECT_EQ(tokens.labels, (std::vector<std::int32_t>{1, 2, 3}));
+}
+
+TEST(PromptTokens, PaddingPointsLeaveNoTrace) {
+  const Prompt plain{std::nullopt, {{8, 2, 1}}, nullptr, {}};
+  const Prompt padded{std::nullopt, {{0, 0, -1}, {8, 2, 1}, {std::nan(""), 0, -1}}, nullptr, {}};
+  EXPECT_EQ(tokens_of(plain).labels, tokens_of(padded).labels);
+  EXPECT_EQ(tokens_of(plain).coords, tokens_of(padded).coords);
+}
+
+// A box whose points are all padding is a box alone: it gets the points and the scribble that are drawn in it.
+TEST(PromptTokens, ABoxWithPaddingIsABoxAlone) {
+  PromptEncoding drawing = with_masks(MaskInput::scribble);
+  drawing.from_box = FromBox::points_and_scribble;
+  const ImageGeometry geometry = square();
+  const PromptRules rules;
+  const std::vector<float> foreground(32 * 32, 1.0f);
+  const PromptContext context{geometry, rules, drawing, foreground.data(), 32, 32};
+  const PromptTokens alone = prompt_tokens({Box{4, 6, 50, 60}, {}, nullptr, {}}, context, 0);
+  const PromptTokens padded = prompt_tokens({Box{4, 6, 50, 60}, {{0, 0, -1}}, nullptr, {}}, context, 0);
+  EXPECT_EQ(alone.labels, (std::vector<std::int32_t>{1, 1, 1, 1, 2, 3}));
+  EXPECT_EQ(padded.labels, alone.labels);
+  EXPECT_EQ(padded.coords, alone.coords);
+  EXPECT_EQ(padded.drawn, alone.drawn);
+}
+
+TEST(PromptTokens, NothingIsNoPrompt) {
+  EXPECT_THROW(tokens_of({}), InvalidArgument);
+  EXPECT_THROW(tokens_of({std::nullopt, {{0, 0, -1}}, nullptr, {}}), InvalidArgument);
+  const float mask[1] = {0};
+  EXPECT_NO_THROW(tokens_of({std::nullopt, {}, mask, {}}, {}, with_masks(MaskInput::logits)));
+}
+
+TEST(PromptTokens, TheBoxRoundingIsTheProfiles) {
+  PromptRules rules;
+  rules.box_rounding = BoxRounding::truncate;
+  const PromptTokens tokens = tokens_of({Box{3, 5, 21, 31}, {}, nullptr, {}}, rules);
+  EXPECT_EQ(tokens.coords, (std::vector<float>{1, 2, 10, 15}));
+}
+
+TEST(PromptTokens, TheCropIsWhatThePublishedSliceTakes) {
+  const PromptTokens tokens = tokens_of({Box{3.7, 5, 21.9, 31}, {}, nullptr, {}});
+  EXPECT_EQ(tokens.crop.x0, 3);
+  EXPECT_EQ(tokens.crop.y0, 5);
+  EXPECT_EQ(tokens.crop.x1, 21) << "the last column is left out";
+  EXPECT_EQ(tokens.crop.y1, 31);
+  const PromptTokens thin = tokens_of({Box{7, 63, 7, 63}, {}, nullptr, {}});
+  EXPECT_EQ(thin.crop.x1 - thin.crop.x0, 1);
+  EXPECT_EQ(thin.crop.y1, 64);
+}
+
+TEST(PromptTokens, WhatTheModelDoesNotTakeIsUnsupported) {
+  PromptEncoding boxes_only;
+  boxes_only.points = false;
+  EXPECT_NO_THROW(tokens_of({Box{4, 6, 20, 30}, {}, nullptr, {}}, {}, boxes_only));
+  EXPECT_THROW(tokens_of({Box{4, 6, 20, 30}, {{5, 7, 1}}, nullptr, {}}, {}, boxes_only), Unsupported);
+  EXPECT_THROW(tokens_of({std::nullopt, {{5, 7, 1}}, nullptr, {}}, {}, boxes_only), Unsupported);
+  const float mask[1] = {0};
+  EXPECT_THROW(tokens_of({Box{4, 6, 20, 30}, {}, mask, {}}), Unsupported);
+  const std::vector<std::uint8_t> strokes(64 * 64, 1);
+  EXPECT_THROW(tokens_of({Box{4, 6, 20, 30}, {}, nullptr, ScribbleView{strokes.data(), 64, 64, 64}}, {},
+                         with_masks(MaskInput::logits)),
+               Unsupported);
+}
+
+TEST(PromptTokens, AScribbleMarksTheCellsOfItsPixels) {
+  std::vector<std::uint8_t> strokes(64 * 70, 0);
+  strokes[0] = 1;
+  strokes[63 * 70 + 63] = 255;
+  strokes[8 * 70 + 21] = 1;
+  const PromptTokens tokens = tokens_of({Box{4, 6, 20, 30}, {}, nullptr, ScribbleView{strokes.data(), 64, 64, 70}}, {},
+                                        with_masks(MaskInput::scribble));
+  ASSERT_EQ(tokens.drawn.size(), 16u * 16u);
+  for (int i = 0; i < 16 * 16; ++i) {
+    const bool marked = i == 0 || i == 15 * 16 + 15 || i == 2 * 16 + 5;
+    EXPECT_EQ(tokens.drawn[static_cast<std::size_t>(i)], marked ? 1.0f : 0.0f) << i;
+  }
+  EXPECT_EQ(tokens.mask(), tokens.drawn.data());
+}
+
+TEST(PromptTokens, AScribbleMustBeOfTheImagesSizeAndNotEmpty) {
+  const std::vector<std::uint8_t> strokes(64 * 64, 0);
+  const auto draw = [&](std::int64_t height, std::int64_t width) {
+    return tokens_of({std::nullopt, {}, nullptr, ScribbleView{strokes.data(), height, width, width}}, {},
+                     with_masks(MaskInput::scribble));
+  };
+  EXPECT_THROW(draw(64, 64), InvalidArgument) << "nothing drawn";
+  EXPECT_THROW(draw(32, 64), InvalidArgument);
+  const float mask[1] = {0};
+  EXPECT_THROW(tokens_of({std::nullopt, {}, mask, ScribbleView{strokes.data(), 64, 64, 64}}, {},
+                         with_masks(MaskInput::scribble)),
+               InvalidArgument);
+}
+
+}  // namespace
+}  // namespace medsam

@@ -1,0 +1,157 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+#include "support/tiny_vit_file.hpp"
+
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <thread>
+
+#include "backends/native/tiny_vit.hpp"
+#include "medsam/error.hpp"
+
+namespace medsam::testing {
+
+namespace fused = medsam::backends::fused;
+using kernels::Operand;
+
+namespace {
+
+// One of each kind of layer, so that both kinds of products are reached.
+constexpr fused::Precision kPrecision = {.patch_embed = Operand::f32,
+                                         .bottleneck = Operand::bf16,
+                                         .merge_expand = Operand::bf16,
+                                         .merge_project = Operand::f32,
+                                         .attention = Operand::bf16,
+                                         .perceptron = Operand::f32,
+                                         .neck = Operand::bf16};
+
+std::string read(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+std::vector<float> image(std::int64_t side) {
+  std::vector<float> pixels(static_cast<std::size_t>(3 * side * side));
+  for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<float>(i % 251) / 251;
+  return pixels;
+}
+
+std::size_t bytes_of(const fused::Linear& linear) {
+  return linear.matrix.rounded.capacity() * sizeof(fused::Bf16) +
+         (linear.matrix.exact.capacity() + linear.bias.capacity()) * sizeof(float);
+}
+
+std::size_t bytes_of(const fused::Bottleneck& layer) {
+  return bytes_of(layer.expand) + bytes_of(layer.project) + layer.depthwise.weight.capacity() * sizeof(float);
+}
+
+std::size_t bytes_of(const fused::Block& block) {
+  std::size_t bytes = bytes_of(block.qkv) + bytes_of(block.proj) + bytes_of(block.fc1) + bytes_of(block.fc2);
+  for (const auto& kind : block.kinds) bytes += sizeof kind + kind.bias.capacity() * sizeof(float);
+  for (const auto& group : block.groups) bytes += sizeof group + group.capacity() * sizeof(fused::Window);
+  return bytes;
+}
+
+}  // namespace
+
+std::string safetensors(const std::string& header, std::size_t floats) {
+  std::string padded = header;
+  padded.resize((header.size() + 7) / 8 * 8, ' ');
+  const std::uint64_t length = padded.size();
+  std::vector<float> values(floats);
+  for (std::size_t i = 0; i < floats; ++i) values[i] = (static_cast<float>(i % 97) - 48) / 512;
+  std::string bytes(sizeof length, '\0');
+  std::memcpy(bytes.data(), &length, sizeof length);
+  bytes += padded;
+  bytes.append(reinterpret_cast<const char*>(values.data()), floats * sizeof(float));
+  return bytes;
+}
+
+std::string TinyVitFile::bytes() const {
+  nlohmann::json header = {{"__metadata__", {{"medsam_engine", about.dump()}}}};
+  std::size_t floats = 0;
+  for (const auto& [name, shape] : tensors) {
+    std::size_t count = 1;
+    for (const std::int64_t d : shape) count *= static_cast<std::size_t>(d);
+    const std::size_t begin = floats * sizeof(float);
+    floats += count;
+    header[name] = {{"dtype", "F32"}, {"shape", shape}, {"data_offsets", {begin, floats * sizeof(float)}}};
+  }
+  return safetensors(header.dump(), floats);
+}
+
+TinyVitFile tiny_vit_file(const TinyVitSizes& s) {
+  TinyVitFile file;
+  file.about = {{"format", "medsam-engine fused 1"},
+                {"architecture", "tiny_vit"},
+                {"input_size", {s.input}},
+                {"strides", {1, 1, s.stride}},
+                {"windows", {s.window}}};
+  const auto layer = [&](const std::string& name, std::int64_t in, std::int64_t out, bool bias = true) {
+    file.tensors[name + ".weight"] = {in, out};
+    if (bias) file.tensors[name + ".bias"] = {out};
+  };
+  const auto bottleneck = [&](const std::string& name, std::int64_t in, std::int64_t hidden, std::int64_t out) {
+    layer(name + ".expand", in, hidden);
+    layer(name + ".depthwise", 9, hidden);
+    layer(name + ".project", hidden, out);
+  };
+  layer("patch_embed.0", 3, s.planes);
+  layer("patch_embed.1", s.planes, s.channels);
+  bottleneck("stages.0.blocks.0", s.channels, s.hidden, s.channels);
+  bottleneck("stages.0.merge", s.channels, s.merged, s.merged);
+  const std::string block = "stages.1.blocks.0";
+  layer(block + ".qkv", s.merged, 3 * s.merged);
+  layer(block + ".proj", s.merged, s.merged);
+  layer(block + ".depthwise", 9, s.merged);
+  layer(block + ".fc1", s.merged, s.perceptron);
+  layer(block + ".fc2", s.perceptron, s.merged);
+  file.tensors[block + ".attention_biases"] = {s.merged / 32, s.window * s.window};
+  layer("neck.0", s.merged, s.neck, false);
+  layer("neck.1", 9 * s.neck, s.neck, false);
+  for (const char* norm : {"neck.0.norm", "neck.1.norm"}) {
+    file.tensors[std::string(norm) + ".weight"] = file.tensors[std::string(norm) + ".bias"] = {s.neck};
+  }
+  return file;
+}
+
+std::vector<float> encode(const std::string& path, int threads, int runs) {
+  const std::string file = read(path);
+  const fused::Weights weights(path, file);
+  const fused::TinyVitModel model = fused::load_tiny_vit(weights, kPrecision);
+  fused::ThreadPool pool(threads);
+  const fused::Machine machine = {kernels::available_encoder_kernels().back(), kernels::available_products().back(),
+                                  &pool};
+  const std::vector<float> pixels = image(model.input_size);
+  const auto size = static_cast<std::size_t>(model.neck.smooth.out * model.grid * model.grid);
+  std::vector<std::vector<float>> embeddings(static_cast<std::size_t>(runs), std::vector<float>(size));
+  std::vector<std::thread> callers;
+  for (std::vector<float>& embedding : embeddings) {
+    callers.emplace_back([&] {
+      fused::Workspace workspace(model, pool.size());
+      fused::run_tiny_vit(model, machine, pixels.data(), workspace, embedding.data());
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  for (const std::vector<float>& embedding : embeddings) {
+    if (std::memcmp(embedding.data(), embeddings[0].data(), size * sizeof(float)) != 0) {
+      throw BackendError(path + ": two runs of the same image differ");
+    }
+  }
+  return embeddings[0];
+}
+
+LoadedSize loaded_size(const std::string& path) {
+  const std::string file = read(path);
+  const fused::Weights weights(path, file);
+  const fused::TinyVitModel model = fused::load_tiny_vit(weights, kPrecision);
+  std::size_t bytes = bytes_of(model.patch_embed) + bytes_of(model.neck.reduce) + bytes_of(model.neck.smooth);
+  for (const fused::Stage& stage : model.stages) {
+    for (const auto& layer : stage.bottlenecks) bytes += bytes_of(layer);
+    for (const auto& block : stage.blocks) bytes += bytes_of(block);
+    for (const auto& layer : stage.merge) bytes += bytes_of(layer);
+  }
+  return {bytes, model.input_size};
+}
+
+}  // namespace medsam::testing
