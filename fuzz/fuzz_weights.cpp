@@ -1,5 +1,5 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// A fused encoder's weights file: loading raises ModelError, in one line, or gives a model in proportion to the file,
+// A native encoder's weights file: loading raises ModelError, in one line, or gives a model in proportion to the file,
 // which runs within its memory. The input is a file, a header whose tensors this target appends, or the sizes of a
 // network and changes to its header.
 #include <fuzzer/FuzzedDataProvider.h>

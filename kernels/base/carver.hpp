@@ -7,9 +7,9 @@
 
 namespace medsam::kernels {
 
-class Scratch {
+class Carver {
  public:
-  explicit Scratch(void* base) noexcept : base_(static_cast<std::byte*>(base)) {}
+  explicit Carver(void* base) noexcept : base_(static_cast<std::byte*>(base)) {}
 
   /// `count` elements at the next 64-byte boundary, plus 64 bytes so that a whole vector may be read or written past
   /// the end.

@@ -131,8 +131,8 @@ template <class Kind>
 HWY_INLINE void attend(const Kind& kind, const AttentionParams<typename Kind::T>& p) {
   using T = Kind::T;
   static constexpr T kZeros[kBlock] = {};
-  Scratch scratch(p.scratch);
-  const AttentionBuffers<T> buffers = take_attention_buffers<T>(p.key_stride, scratch);
+  Carver carver(p.scratch);
+  const AttentionBuffers<T> buffers = take_attention_buffers<T>(p.key_stride, carver);
   for (std::int64_t i = 0; i < p.key_stride / kBlock; ++i) buffers.chunks[i] = i * kBlock;
   for (std::int64_t head = 0; head < p.heads; ++head) {
     for (std::int64_t key = 0; key < p.key_stride; ++key) {

@@ -16,14 +16,14 @@ struct AttentionBuffers {
 };
 
 template <class T>
-AttentionBuffers<T> take_attention_buffers(std::int64_t key_stride, Scratch& scratch) noexcept {
+AttentionBuffers<T> take_attention_buffers(std::int64_t key_stride, Carver& carver) noexcept {
   const auto keys = static_cast<std::size_t>(key_stride), block = static_cast<std::size_t>(kBlock);
   AttentionBuffers<T> buffers{};
-  buffers.keys = scratch.take<T>(keys * block);
-  buffers.values = scratch.take<T>(keys * block);
-  buffers.blocks = scratch.take<float>(keys * block);
-  buffers.weights = scratch.take<T>(keys * block);
-  buffers.chunks = scratch.take<std::int64_t>(keys / block);
+  buffers.keys = carver.take<T>(keys * block);
+  buffers.values = carver.take<T>(keys * block);
+  buffers.blocks = carver.take<float>(keys * block);
+  buffers.weights = carver.take<T>(keys * block);
+  buffers.chunks = carver.take<std::int64_t>(keys / block);
   return buffers;
 }
 

@@ -73,9 +73,9 @@ bool rounds_natively() {
 }  // namespace
 
 std::size_t attention_scratch(std::int64_t key_stride) noexcept {
-  Scratch scratch(nullptr);
-  take_attention_buffers<float>(key_stride, scratch);
-  return scratch.used();
+  Carver carver(nullptr);
+  take_attention_buffers<float>(key_stride, carver);
+  return carver.used();
 }
 
 std::vector<const EncoderKernels*> available_encoder_kernels() {

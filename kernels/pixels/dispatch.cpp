@@ -34,7 +34,7 @@ std::vector<const KernelTable*> available_tables() {
   // Asked of the processor once: CPUID traps in a virtual machine and costs tens of microseconds.
   static const std::vector<const KernelTable*> kTables = [] {
     std::vector<const KernelTable*> tables = simd_tables();
-    tables.insert(tables.begin(), &scalar_table());
+    tables.insert(tables.begin(), &reference_table());
     return tables;
   }();
   return kTables;

@@ -106,7 +106,7 @@ struct KernelTable {
 /// lacks.
 const KernelTable& table();
 /// The oracle.
-const KernelTable& scalar_table() noexcept;
+const KernelTable& reference_table() noexcept;
 /// Every table this CPU can run, scalar first, best last.
 std::vector<const KernelTable*> available_tables();
 

@@ -113,12 +113,12 @@ class Backend {
  public:
   virtual ~Backend();
   /// e.g. "OpenVINO 2026.4.1".
-  [[nodiscard]] virtual std::string name() const = 0;
+  [[nodiscard]] virtual std::string library() const = 0;
   /// The device's own name, e.g. "Intel(R) Xeon(R) Processor".
-  [[nodiscard]] virtual std::string device() const = 0;
+  [[nodiscard]] virtual std::string device_name() const = 0;
   /// The device under its name in EngineOptions::device, for example "CPU", "GPU" or "cuda:0"; with "AUTO", the one
-  /// that was chosen. Measurements record this name, so that none is valid for a backend that returns "".
-  [[nodiscard]] virtual std::string place() const { return ""; }
+  /// that was chosen. Measurements are valid for the backend of this name.
+  [[nodiscard]] virtual std::string device_id() const = 0;
   /// Whether the device computes in "f32", "bf16" or "f16" by instructions of its own.
   [[nodiscard]] virtual bool native(const std::string& precision) const = 0;
   /// Whether f16 is a matter of the graph's types, so that f16 runs the bundle's f16 graphs.
@@ -134,8 +134,8 @@ class Backend {
 /// The backend that serves `device`. Unsupported, naming what there is, when none does.
 std::unique_ptr<Backend> create_backend(const std::string& device);
 
-/// The backend that runs fused encoders (docs/bundle.md, "The fused encoder") beside the one of `device`; nothing where
-/// this processor is not fast at them.
-std::unique_ptr<Backend> create_fused(const std::string& device);
+/// The backend that runs native encoders (docs/bundle.md, "The fused encoder") beside the one of `device`; nothing
+/// where this processor is not fast at them.
+std::unique_ptr<Backend> create_native(const std::string& device);
 
 }  // namespace medsam::backends

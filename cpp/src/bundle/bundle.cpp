@@ -137,8 +137,8 @@ ModelFile parse_second_encoder(ObjectReader encoder, const char* section, const 
   model.role = "encoder";
   const std::string where = std::string("manifest.json: ") + section;
   // With experts there would be one an expert, which no tool makes yet.
-  const auto set = bundle.experts.find("");
-  if (set == bundle.experts.end()) {
+  const auto set = bundle.models.find("");
+  if (set == bundle.models.end()) {
     throw ModelError(where + " and experts: this version understands one of them at a time");
   }
   const auto exact = set->second.find("encoder");
@@ -248,15 +248,15 @@ std::map<std::string, ModelSet> parse_experts(ObjectReader& manifest, const std:
 }  // namespace
 
 bool Bundle::needs_crops() const {
-  return std::any_of(experts.begin(), experts.end(), [](const auto& expert) {
+  return std::any_of(models.begin(), models.end(), [](const auto& expert) {
     return std::any_of(expert.second.begin(), expert.second.end(),
                        [](const auto& model) { return model.second.input_index("crop") >= 0; });
   });
 }
 
 const ModelFile& Bundle::model(const std::string& role, const std::string& expert) const {
-  const auto set = experts.find(expert);
-  const bool known = set != experts.end() && set->second.count(role) != 0;
+  const auto set = models.find(expert);
+  const bool known = set != models.end() && set->second.count(role) != 0;
   if (!known) {
     throw ModelError(folder + ": manifest.json has no model \"" + role + "\"" +
                      (expert.empty() ? "" : " for the expert \"" + expert + "\"") + "; export it again");
@@ -293,7 +293,7 @@ Bundle read_bundle(const std::string& folder) {
     hashes += name + ":" + model.content_hash() + "\n";
   }
   bundle.half_hash = parse_half(reader, models, folder);
-  bundle.experts = parse_experts(reader, models);
+  bundle.models = parse_experts(reader, models);
   bundle.model_hash = sha256_hex(hashes);
   bundle.quantized = parse_quantized(reader, bundle);
   bundle.fused = parse_fused(reader, bundle);

@@ -70,8 +70,8 @@ struct Bundle {
   PromptEncoding prompt;
   TrainedPrompts trained;
   ModalityRules modality;
-  std::map<std::string, ModelSet> experts;  // by name; a bundle without experts has one, ""
-  std::string model_hash;                   // over all models' hashes
+  std::map<std::string, ModelSet> models;  // by expert; one, "", in a bundle without experts
+  std::string model_hash;                  // over all models' hashes
   std::vector<Certificate> certificates;
   std::optional<QuantizedEncoder> quantized;
   std::optional<ModelFile> fused;  // the encoder's weights for this library's own kernels ("The fused encoder")
@@ -80,7 +80,7 @@ struct Bundle {
   /// ModelError when the expert has no model of that role.
   [[nodiscard]] const ModelFile& model(const std::string& role, const std::string& expert = "") const;
   /// Any expert's: what docs/bundle.md demands to be the same for all.
-  [[nodiscard]] const ModelSet& first() const { return experts.begin()->second; }
+  [[nodiscard]] const ModelSet& first() const { return models.begin()->second; }
   /// Whether a decoder looks at the pixels inside a box, which must then stay with the embedding.
   [[nodiscard]] bool needs_crops() const;
 };

@@ -13,7 +13,7 @@
 
 namespace medsam {
 
-/// The stage precisions of a fused encoder: products on bf16 operands, or on f32.
+/// The stage precisions of a native encoder: products on bf16 operands, or on f32.
 inline constexpr const char *kBf16Fused = "bf16_fused", *kF32Fused = "f32_fused";
 inline bool is_fused(const std::string& precision) { return precision == kBf16Fused || precision == kF32Fused; }
 
@@ -35,14 +35,14 @@ struct Certificate {
   std::optional<double> truth_f32, truth;  // mean DSC with the ground truth, where there is one
   std::optional<double> worst_loss;        // of truth DSC, over large objects that f32 gets right
   std::string quantized_encoder;           // hash of the int8 encoder that was measured; "" where there is none
-  std::string fused_encoder;               // hash and backend of the fused encoder that was measured; "" likewise
+  std::string fused_encoder;               // hash and backend of the native encoder that was measured; "" likewise
   std::string half_graphs;                 // hash of the f16 graphs that were measured; "" where there are none
   std::optional<double> largest;           // magnitude in those graphs
   std::string text;                        // all of it as JSON, by which it is known again
   CertificateOrigin origin = CertificateOrigin::bundle;
 };
 
-/// What a certificate and a bundle name a fused encoder by: its file's hash and the backend that computes it.
+/// What a certificate and a bundle name a native encoder by: its file's hash and the backend that computes it.
 std::string fused_identity(const std::string& hash, const std::string& backend);
 
 /// Reads one entry of the manifest's list. ModelError.

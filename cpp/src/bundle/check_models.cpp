@@ -206,8 +206,8 @@ void check_set(const Bundle& bundle, const std::string& expert, const ModelSet& 
 }  // namespace
 
 void check_models(const Bundle& bundle) {
-  if (bundle.experts.empty()) throw ModelError("manifest.json: models: got none; export the bundle again");
-  for (const auto& [name, set] : bundle.experts) {
+  if (bundle.models.empty()) throw ModelError("manifest.json: models: got none; export the bundle again");
+  for (const auto& [name, set] : bundle.models) {
     check_set(bundle, name, set);
     const auto shape = [](const ModelSet& s, const char* role) { return s.at(role).outputs.at(0).shape; };
     for (const char* role : {"encoder", "decoder"}) {
@@ -219,12 +219,12 @@ void check_models(const Bundle& bundle) {
   std::set<std::string> named;
   for (const auto& [modality, expert] : bundle.modality.experts) named.insert(expert);
   if (bundle.modality.fallback) named.insert(*bundle.modality.fallback);
-  const bool routed = bundle.experts.count("") == 0;
+  const bool routed = bundle.models.count("") == 0;
   if (routed != !named.empty()) {
     throw ModelError("manifest.json: experts and modality's experts must both be there or neither");
   }
   for (const std::string& expert : named) {
-    if (bundle.experts.count(expert) == 0) {
+    if (bundle.models.count(expert) == 0) {
       throw ModelError("manifest.json: modality: no expert \"" + expert.substr(0, 60) + "\"; export the bundle again");
     }
   }

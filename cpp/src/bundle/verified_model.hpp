@@ -17,7 +17,7 @@ namespace medsam {
 
 /// A model's files as they were when their SHA-256 was found to be the manifest's.
 ///
-/// The graph (or a fused encoder's weights) lies in a sealed memfd: memory of this process that cannot be written any
+/// The graph (or a native encoder's weights) lies in a sealed memfd: memory of this process that cannot be written any
 /// more, and that runtimes open by a path like any file. A mapping of the bundle's own file would not do: pages that
 /// were not touched yet change with the file. Weights beside a graph are copied into files of a private folder (0700)
 /// in the temporary folder, and the graph beside them: OpenVINO 2026.4.1 and TensorRT find such weights by the graph's
@@ -33,7 +33,7 @@ class VerifiedModel {
   VerifiedModel(const VerifiedModel&) = delete;
   VerifiedModel& operator=(const VerifiedModel&) = delete;
 
-  /// Of the graph, or of a fused encoder's weights. Lives with this object.
+  /// Of the graph, or of a native encoder's weights. Lives with this object.
   [[nodiscard]] std::string_view bytes() const { return {data_, size_}; }
   /// Where a runtime that opens files finds these very bytes, weights beside the graph included; as long as this lives.
   [[nodiscard]] const std::string& path() const { return path_; }

@@ -74,7 +74,7 @@ Engine::Impl::Checked Engine::Impl::checked(const ImageEmbedding& embedding) con
   if (!known || !plausible(data, maker->first)) {
     throw ModelError("embedding: its geometry or shape is not this model's; encode the image again");
   }
-  return {data, experts_->get(maker->first)};
+  return {data, models_->get(maker->first)};
 }
 
 ImageEmbedding Engine::Impl::encode(const ImageView& image, const std::string& modality) const {
@@ -84,7 +84,7 @@ ImageEmbedding Engine::Impl::encode(const ImageView& image, const std::string& m
 }
 
 ImageEmbedding Engine::Impl::encode_anew(const ImageView& image, const std::string& expert) const {
-  const std::shared_ptr<detail::EmbeddingData> data = experts_->get(expert)->encode(image);
+  const std::shared_ptr<detail::EmbeddingData> data = models_->get(expert)->encode(image);
   data->storage = options.embedding_storage;
   const ImageEmbedding embedding(data);
   return options.embedding_storage == EmbeddingStorage::f16 ? compacted(embedding) : embedding;

@@ -61,30 +61,30 @@ Engine::Impl::Impl(const std::string& folder, EngineOptions opts)
     throw Unsupported(e.what());
   }
   backend = backends::create_backend(options.device);
-  if (bundle.fused) fused = backends::create_fused(backend->place());
+  if (bundle.fused) fused = backends::create_native(backend->device_id());
   RunChoice run = choose_run(options, bundle, *backend, fused.get(), cache, warnings(options));
   precision = run.precision;
   options.threads = run.threads;
   const bool own = is_fused(precision.encoder);
-  std::string computed = (own ? fused->name() + " " : "") + precision.encoder;
+  std::string computed = (own ? fused->library() + " " : "") + precision.encoder;
   if (precision.encoder == "int8") computed += " rest " + bundle.quantized.value().rest;
-  for (const auto& [name, models] : bundle.experts) {
+  for (const auto& [name, models] : bundle.models) {
     fingerprints_[name] =
         embedding_fingerprint(bundle, run_file(models.at("encoder")), computed, options.embedding_storage);
   }
-  experts_ =
-      std::make_unique<ExpertPool>(options.expert_limit, [this](const std::string& name) { return load_expert(name); });
+  models_ =
+      std::make_unique<ModelPool>(options.expert_limit, [this](const std::string& name) { return load_model(name); });
   if (!options.modality.empty()) static_cast<void>(route_of(options.modality));
-  if (bundle.experts.size() == 1) {
-    static_cast<void>(experts_->get(bundle.experts.begin()->first));
+  if (bundle.models.size() == 1) {
+    static_cast<void>(models_->get(bundle.models.begin()->first));
   } else if (!options.modality.empty()) {
-    static_cast<void>(experts_->get(route_of(options.modality).expert));
+    static_cast<void>(models_->get(route_of(options.modality).expert));
   }
   describe(std::move(run));
 }
 
-std::shared_ptr<Expert> Engine::Impl::load_expert(const std::string& name) const {
-  return std::make_shared<Expert>(
+std::shared_ptr<Model> Engine::Impl::load_model(const std::string& name) const {
+  return std::make_shared<Model>(
       bundle, name, fingerprints_.at(name),
       [this](const ModelFile& model, std::vector<Shape> shapes) { return compile(model, std::move(shapes)); });
 }
@@ -122,12 +122,12 @@ void Engine::Impl::describe(RunChoice run) {
   const ModelSet& models = bundle.first();
   info.family = bundle.family;
   info.profile = profile.name;
-  info.device = backend->device();
+  info.device = backend->device_name();
   info.precision = precision.name;
   info.encoder_precision = precision.encoder;
   info.decoder_precision = precision.decoder;
-  info.backend = backend->name();
-  info.encoder_backend = (is_fused(precision.encoder) ? *fused : *backend).name();
+  info.backend = backend->library();
+  info.encoder_backend = (is_fused(precision.encoder) ? *fused : *backend).library();
   info.model_hash = bundle.model_hash;
   std::string all;
   for (const auto& [name, fingerprint] : fingerprints_) all.append(name).append(" ").append(fingerprint).append("\n");
@@ -155,7 +155,7 @@ void Engine::Impl::describe(RunChoice run) {
   info.modalities.assign(modalities.begin(), modalities.end());
   info.needs_modality =
       !bundle.modality.index.empty() || (!bundle.modality.experts.empty() && !bundle.modality.fallback);
-  for (const auto& [name, models_of] : bundle.experts) {
+  for (const auto& [name, models_of] : bundle.models) {
     if (!name.empty()) info.experts.push_back(name);
   }
 }
@@ -249,7 +249,7 @@ std::vector<VolumeStats> Engine::Impl::segment_volume(const VolumeView& volume, 
     static_cast<void>(checked_box3d(boxes[i], volume.depth, volume.height, volume.width, static_cast<std::int64_t>(i)));
   }
   const Route route = route_of(volume_options.modality);
-  const std::shared_ptr<Expert> expert = experts_->get(route.expert);
+  const std::shared_ptr<Model> expert = models_->get(route.expert);
   for (std::int64_t z = 0; z < out.depth; ++z) clear_labels(slice_of(out, z));
   const EncodeSlice encode_slice = [&](std::int64_t z, bool again) {
     return encode(slice_of(volume, z), route,

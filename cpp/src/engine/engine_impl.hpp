@@ -20,7 +20,7 @@
 #include "embedding/embedding_file.hpp"
 #include "medsam/engine.hpp"
 #include "model/compiled_models.hpp"
-#include "model/expert.hpp"
+#include "model/model.hpp"
 #include "precision/tuning.hpp"
 
 namespace medsam {
@@ -47,7 +47,7 @@ struct Engine::Impl {
   Profile profile;
   StagePrecisions precision;
   std::unique_ptr<backends::Backend> backend;
-  std::unique_ptr<backends::Backend> fused;  // of fused encoders; null where this machine or bundle has none
+  std::unique_ptr<backends::Backend> fused;  // of native encoders; null where this machine or bundle has none
   mutable EmbeddingCache embeddings;         // locks itself
   EmbeddingStore store;
   mutable std::atomic<std::uint64_t> store_hits{0};
@@ -60,7 +60,7 @@ struct Engine::Impl {
  private:
   struct Checked {
     const detail::EmbeddingData& data;
-    std::shared_ptr<Expert> expert;
+    std::shared_ptr<Model> expert;
   };
 
   /// Whether an embedding's geometry, shapes, pixels and modality are what this engine makes of an image of its size.
@@ -74,7 +74,7 @@ struct Engine::Impl {
   ImageEmbedding encode(const ImageView& image, const Route& route, EmbeddingCache::Keep keep) const;
   /// Past all caches.
   [[nodiscard]] ImageEmbedding encode_anew(const ImageView& image, const std::string& expert) const;
-  std::shared_ptr<Expert> load_expert(const std::string& name) const;
+  std::shared_ptr<Model> load_model(const std::string& name) const;
   std::shared_ptr<const backends::CompiledModel> compile(const ModelFile& model,
                                                          std::vector<backends::Shape> shapes) const;
   std::shared_ptr<const backends::CompiledModel> compile_anew(const ModelFile& model,
@@ -85,7 +85,7 @@ struct Engine::Impl {
 
   std::map<std::string, std::string> fingerprints_;  // expert -> what its embeddings carry
   mutable CompiledModels compiled_;                  // locks itself
-  mutable std::unique_ptr<ExpertPool> experts_;      // locks itself; last, so that it goes before what experts use
+  mutable std::unique_ptr<ModelPool> models_;        // locks itself; last, so that it goes before what experts use
 };
 
 }  // namespace medsam

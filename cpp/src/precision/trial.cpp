@@ -130,8 +130,8 @@ std::string listen(::pid_t pid, int descriptor, int& status) {
 
 std::string stamp_entry(const TrialOf& trial, const ModelFile& model, const std::string& precision) {
   return "tried/" +
-         sha256_hex("2\n" + std::string(version()) + "\n" + trial.backend.name() + "\n" + trial.backend.device() +
-                    "\n" + precision + "\n" + model.role + "\n" + model.content_hash());
+         sha256_hex("2\n" + std::string(version()) + "\n" + trial.backend.library() + "\n" +
+                    trial.backend.device_name() + "\n" + precision + "\n" + model.role + "\n" + model.content_hash());
 }
 
 }  // namespace
@@ -156,7 +156,7 @@ void try_apart(const TrialOf& trial, const ModelFile& model, const std::string& 
   if (said.find(kRefused) != std::string::npos) return;
   std::string end = "without an answer";
   if (WIFSIGNALED(status)) end = "by signal " + std::to_string(WTERMSIG(status));
-  throw BackendError(trial.backend.name() + ": " + model.path + ": the process that tried this graph ended " + end +
+  throw BackendError(trial.backend.library() + ": " + model.path + ": the process that tried this graph ended " + end +
                      ", as yours would have; use precision f32 where that is another graph, or quantize the bundle " +
                      "again with a smaller budget");
 }

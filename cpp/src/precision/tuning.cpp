@@ -64,7 +64,7 @@ void report(const CacheFolder& cache, const TuningKey& key, const CacheFolder::L
 std::string machine_digest() { return sha256_hex(machine_id()).substr(0, 12); }
 
 std::string machine_name(const backends::Backend& backend) {
-  std::string name = backend.device() + ", " + std::to_string(std::thread::hardware_concurrency()) + " cores, " +
+  std::string name = backend.device_name() + ", " + std::to_string(std::thread::hardware_concurrency()) + " cores, " +
                      kernels::table().name;
   for (const char* precision : {"bf16", "f16"}) {
     if (backend.native(precision)) name += std::string(", ") + precision;
@@ -100,13 +100,13 @@ RunChoice choose_run(const EngineOptions& options, const Bundle& bundle, const b
   };
   const std::string int8 = bundle.quantized ? bundle.quantized->model.content_hash() : "";
   const std::string own =
-      fused != nullptr && bundle.fused ? fused_identity(bundle.fused->content_hash(), fused->name()) : "";
+      fused != nullptr && bundle.fused ? fused_identity(bundle.fused->content_hash(), fused->library()) : "";
   const std::string half = backend.runs_half_graphs() ? bundle.half_hash : "";
   const std::vector<Certificate> certificates = with_origins(bundle.certificates, bundle.model_hash, cache, log);
   const PrecisionContext context{certificates,
                                  bundle.model_hash,
-                                 backend.name(),
-                                 backend.place(),
+                                 backend.library(),
+                                 backend.device_id(),
                                  native,
                                  int8,
                                  own,
@@ -120,7 +120,7 @@ RunChoice choose_run(const EngineOptions& options, const Bundle& bundle, const b
   choice.certificates_file = cache.path(certificates_entry(bundle.model_hash));
   choice.machine = machine_name(backend);
   choice.certified = certified_pairs(context);
-  const TuningKey key{bundle.model_hash, version(), backend.name(), backend.place(), choice.machine};
+  const TuningKey key{bundle.model_hash, version(), backend.library(), backend.device_id(), choice.machine};
   choice.file = cache.path(tuning_entry(key));
   choice.threads = options.threads;
   if (options.precision == "auto") {

@@ -57,7 +57,7 @@ struct RunChoice {
 
 /// What the caller says, else the stored choice, else choose_precision's. A stored choice is looked for only where
 /// `options.precision` is "auto", and taken only if the bundle holds a certificate for it now: who can write the cache
-/// cannot make an engine run an approximation that was not measured. `fused` runs fused encoders; null: nothing does.
+/// cannot make an engine run an approximation that was not measured. `fused` runs native encoders; null: nothing does.
 /// Errors of choose_precision.
 RunChoice choose_run(const EngineOptions& options, const Bundle& bundle, const backends::Backend& backend,
                      const backends::Backend* fused, const CacheFolder& cache, const CacheFolder::Log& log);

@@ -124,7 +124,7 @@ class SliceMask {
 /// One volume's run: the objects' states and the buffers that every slice reuses.
 class Propagation {
  public:
-  Propagation(const VolumeView& volume, const std::vector<Box3D>& boxes, const Profile& profile, Expert& expert,
+  Propagation(const VolumeView& volume, const std::vector<Box3D>& boxes, const Profile& profile, Model& expert,
               const LabelVolumeView& out)
       : profile_(profile),
         rules_(profile.volume),
@@ -255,7 +255,7 @@ class Propagation {
 
   const Profile& profile_;
   const VolumeRules& rules_;
-  Expert& expert_;
+  Model& expert_;
   Decoder& decoder_;
   const LabelVolumeView& out_;
   std::vector<Object> objects_;
@@ -268,7 +268,7 @@ class Propagation {
 }  // namespace
 
 std::vector<VolumeStats> propagate(const VolumeView& volume, const std::vector<Box3D>& boxes, const Profile& profile,
-                                   const EncodeSlice& encode, Expert& expert, const LabelVolumeView& out,
+                                   const EncodeSlice& encode, Model& expert, const LabelVolumeView& out,
                                    const VolumeOptions& options) {
   Propagation propagation(volume, boxes, profile, expert, out);
   const std::vector<Visit> visits = propagation.plan(volume.depth);

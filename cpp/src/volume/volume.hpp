@@ -12,7 +12,7 @@
 #include "bundle/profile.hpp"
 #include "medsam/embedding.hpp"
 #include "medsam/volume.hpp"
-#include "model/expert.hpp"
+#include "model/model.hpp"
 #include "volume/propagation.hpp"
 
 namespace medsam {
@@ -23,7 +23,7 @@ using EncodeSlice = std::function<ImageEmbedding(std::int64_t z, bool again)>;
 
 /// Segments checked boxes of a checked volume, whose slices `expert` encodes, into a checked, cleared label volume.
 std::vector<VolumeStats> propagate(const VolumeView& volume, const std::vector<Box3D>& boxes, const Profile& profile,
-                                   const EncodeSlice& encode, Expert& expert, const LabelVolumeView& out,
+                                   const EncodeSlice& encode, Model& expert, const LabelVolumeView& out,
                                    const VolumeOptions& options);
 
 }  // namespace medsam

@@ -28,14 +28,14 @@ struct ResizeLayout {
   std::byte* resized;  // dense, in the pixel type; null where the source or the planes take its place
 };
 
-inline ResizeLayout lay_out(const Pixels& image, const ResizeNormalizeParams& params, Scratch& scratch) noexcept {
+inline ResizeLayout lay_out(const Pixels& image, const ResizeNormalizeParams& params, Carver& carver) noexcept {
   ResizeLayout layout{};
-  layout.plan = lay_out_resize_plan(image, params, scratch);
+  layout.plan = lay_out_resize_plan(image, params, carver);
   if (!needs_range(params)) return layout;
-  layout.range = scratch.take<RangeState>(1);
+  layout.range = carver.take<RangeState>(1);
   if (layout.plan.path == ResizePath::copy) return layout;
   const auto samples = static_cast<std::size_t>(params.new_height * params.new_width * image.channels);
-  layout.resized = scratch.take<std::byte>(samples * pixel_bytes(image.type));
+  layout.resized = carver.take<std::byte>(samples * pixel_bytes(image.type));
   return layout;
 }
 
@@ -157,8 +157,8 @@ void launch_resize_normalize(Launcher& launcher, const Pixels& image, const Resi
 template <class Launcher>
 void queue_resize_normalize(Launcher& launcher, const Pixels& image, const ResizeNormalizeParams& params, float* out,
                             std::int32_t* finite, void* workspace) noexcept {
-  Scratch scratch(workspace);
-  const ResizeLayout layout = lay_out(image, params, scratch);
+  Carver carver(workspace);
+  const ResizeLayout layout = lay_out(image, params, carver);
   launcher.launch(PrepareResize{layout.plan, image.height, image.width, params.new_height, params.new_width,
                                 image.type == PixelType::u8, layout.range, finite},
                   {greater(params.new_height, params.new_width)});

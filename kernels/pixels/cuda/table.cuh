@@ -30,9 +30,9 @@ inline const char* resize_normalize_refusal(const Pixels& image, const ResizeNor
 }
 
 inline std::size_t resize_normalize_workspace(const Pixels& image, const ResizeNormalizeParams& params) noexcept {
-  Scratch scratch(nullptr);
-  lay_out(image, params, scratch);
-  return scratch.used();
+  Carver carver(nullptr);
+  lay_out(image, params, carver);
+  return carver.used();
 }
 
 template <class Launcher>
@@ -53,9 +53,9 @@ Status upsample_square(const float* in, std::int64_t height, std::int64_t width,
 }
 
 inline std::size_t upsample_threshold_workspace(const UpsampleThresholdParams& params) noexcept {
-  Scratch scratch(nullptr);
-  take_taps(params, scratch);
-  return scratch.used();
+  Carver carver(nullptr);
+  take_taps(params, carver);
+  return carver.used();
 }
 
 template <class Launcher>

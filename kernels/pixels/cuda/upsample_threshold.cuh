@@ -18,10 +18,10 @@ struct UpsampleTaps {
   BilinearTap *x, *y;  // (width), (height)
 };
 
-inline UpsampleTaps take_taps(const UpsampleThresholdParams& params, Scratch& scratch) noexcept {
+inline UpsampleTaps take_taps(const UpsampleThresholdParams& params, Carver& carver) noexcept {
   UpsampleTaps taps{};
-  taps.x = scratch.take<BilinearTap>(static_cast<std::size_t>(params.width));
-  taps.y = scratch.take<BilinearTap>(static_cast<std::size_t>(params.height));
+  taps.x = carver.take<BilinearTap>(static_cast<std::size_t>(params.width));
+  taps.y = carver.take<BilinearTap>(static_cast<std::size_t>(params.height));
   return taps;
 }
 
@@ -88,8 +88,8 @@ struct UpsampleSquare {
 template <class Launcher>
 void queue_upsample_threshold(Launcher& launcher, const UpsampleThresholdParams& params, MaskCounts* counts,
                               void* workspace) noexcept {
-  Scratch scratch(workspace);
-  const UpsampleTaps taps = take_taps(params, scratch);
+  Carver carver(workspace);
+  const UpsampleTaps taps = take_taps(params, carver);
   launcher.launch(PrepareUpsample{params, taps, counts}, {greater(params.width, params.height)});
   const Extent extent{params.width, params.height};
   switch (params.label_type) {

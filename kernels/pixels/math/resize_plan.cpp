@@ -14,13 +14,13 @@ bool is_whole(double scale) noexcept {
   return std::abs(scale - std::nearbyint(scale)) < std::numeric_limits<double>::epsilon();
 }
 
-AxisTaps take_taps(std::int64_t size, std::int32_t count, Scratch& scratch) noexcept {
+AxisTaps take_taps(std::int64_t size, std::int32_t count, Carver& carver) noexcept {
   const auto n = static_cast<std::size_t>(size * count);
   AxisTaps taps{};
   taps.count = count;
   taps.size = size;
-  taps.index = scratch.take<std::int32_t>(n);
-  taps.weight = scratch.take<float>(n);
+  taps.index = carver.take<std::int32_t>(n);
+  taps.weight = carver.take<float>(n);
   return taps;
 }
 
@@ -54,7 +54,7 @@ ResizePath resize_path(const Pixels& image, const ResizeNormalizeParams& params)
   return whole ? ResizePath::area_integer : ResizePath::area;
 }
 
-ResizePlan lay_out_resize_plan(const Pixels& image, const ResizeNormalizeParams& params, Scratch& scratch) noexcept {
+ResizePlan lay_out_resize_plan(const Pixels& image, const ResizeNormalizeParams& params, Carver& carver) noexcept {
   ResizePlan plan{};
   plan.path = resize_path(image, params);
   switch (plan.path) {
@@ -67,24 +67,24 @@ ResizePlan lay_out_resize_plan(const Pixels& image, const ResizeNormalizeParams&
       plan.factor_y = image.height / params.new_height;
       break;
     case ResizePath::area:
-      plan.cells_x = scratch.take<AreaCell>(static_cast<std::size_t>(params.new_width));
-      plan.cells_y = scratch.take<AreaCell>(static_cast<std::size_t>(params.new_height));
+      plan.cells_x = carver.take<AreaCell>(static_cast<std::size_t>(params.new_width));
+      plan.cells_y = carver.take<AreaCell>(static_cast<std::size_t>(params.new_height));
       break;
     case ResizePath::linear:
     case ResizePath::area_enlarged:
     case ResizePath::cubic: {
       const std::int32_t count = plan.path == ResizePath::cubic ? 4 : 2;
-      plan.taps_x = take_taps(params.new_width, count, scratch);
-      plan.taps_y = take_taps(params.new_height, count, scratch);
+      plan.taps_x = take_taps(params.new_width, count, carver);
+      plan.taps_y = take_taps(params.new_height, count, carver);
       break;
     }
   }
   return plan;
 }
 
-ResizePlan make_resize_plan(const Pixels& image, const ResizeNormalizeParams& params, Scratch& scratch) noexcept {
-  const ResizePlan plan = lay_out_resize_plan(image, params, scratch);
-  if (scratch.measuring()) return plan;
+ResizePlan make_resize_plan(const Pixels& image, const ResizeNormalizeParams& params, Carver& carver) noexcept {
+  const ResizePlan plan = lay_out_resize_plan(image, params, carver);
+  if (carver.measuring()) return plan;
   const bool fixed = image.type == PixelType::u8;
   for (std::int64_t x = 0; x < params.new_width; ++x) fill_axis(x, image.width, params.new_width, true, fixed, plan);
   for (std::int64_t y = 0; y < params.new_height; ++y) {

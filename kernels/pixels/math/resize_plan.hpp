@@ -51,8 +51,8 @@ std::size_t pixel_bytes(PixelType type) noexcept;
 ResizePath resize_path(const Pixels& image, const ResizeNormalizeParams& params) noexcept;
 
 /// Lays the plan out in `scratch`, which may be device memory, without writing to it: axis_weights.hpp fills it in.
-ResizePlan lay_out_resize_plan(const Pixels& image, const ResizeNormalizeParams& params, Scratch& scratch) noexcept;
+ResizePlan lay_out_resize_plan(const Pixels& image, const ResizeNormalizeParams& params, Carver& carver) noexcept;
 /// The same, filled in unless scratch only measures.
-ResizePlan make_resize_plan(const Pixels& image, const ResizeNormalizeParams& params, Scratch& scratch) noexcept;
+ResizePlan make_resize_plan(const Pixels& image, const ResizeNormalizeParams& params, Carver& carver) noexcept;
 
 }  // namespace medsam::kernels

@@ -3,7 +3,7 @@
 
 #include "kernels/pixels/reference/reference.hpp"
 
-namespace medsam::kernels::scalar {
+namespace medsam::kernels::reference {
 
 void block_sums(const BlockSumKey& key, const void* block, std::uint64_t sums[kBlockSums]) noexcept {
   const auto* bytes = static_cast<const char*>(block);
@@ -19,4 +19,4 @@ void block_sums(const BlockSumKey& key, const void* block, std::uint64_t sums[kB
   }
 }
 
-}  // namespace medsam::kernels::scalar
+}  // namespace medsam::kernels::reference

@@ -2,7 +2,7 @@
 // IEEE 754 binary16 <-> binary32. Embeddings are stored this way.
 #include "kernels/pixels/reference/reference.hpp"
 
-namespace medsam::kernels::scalar {
+namespace medsam::kernels::reference {
 
 bool to_half(const float* in, std::uint16_t* out, std::int64_t n) noexcept {
   bool fits = true;
@@ -17,4 +17,4 @@ void from_half(const std::uint16_t* in, float* out, std::int64_t n) noexcept {
   for (std::int64_t i = 0; i < n; ++i) out[i] = float_of_half(in[i]);
 }
 
-}  // namespace medsam::kernels::scalar
+}  // namespace medsam::kernels::reference

@@ -6,7 +6,7 @@
 #include "kernels/pixels/math/resized_sample.hpp"
 #include "kernels/pixels/reference/reference.hpp"
 
-namespace medsam::kernels::scalar {
+namespace medsam::kernels::reference {
 namespace {
 
 template <typename T>
@@ -68,4 +68,4 @@ bool normalize_pad(const Pixels& image, const ResizeNormalizeParams& params, flo
   return false;
 }
 
-}  // namespace medsam::kernels::scalar
+}  // namespace medsam::kernels::reference

@@ -6,7 +6,7 @@
 #include "kernels/pixels/math/resize_plan.hpp"
 #include "kernels/pixels/pixel_kernels.hpp"
 
-namespace medsam::kernels::scalar {
+namespace medsam::kernels::reference {
 
 /// The resized image before normalisation, dense, in the pixel type of the source.
 template <typename T>
@@ -25,4 +25,4 @@ bool to_half(const float* in, std::uint16_t* out, std::int64_t n) noexcept;
 void from_half(const std::uint16_t* in, float* out, std::int64_t n) noexcept;
 void block_sums(const BlockSumKey& key, const void* block, std::uint64_t sums[kBlockSums]) noexcept;
 
-}  // namespace medsam::kernels::scalar
+}  // namespace medsam::kernels::reference

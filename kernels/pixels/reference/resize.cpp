@@ -3,7 +3,7 @@
 #include "kernels/pixels/math/resized_sample.hpp"
 #include "kernels/pixels/reference/reference.hpp"
 
-namespace medsam::kernels::scalar {
+namespace medsam::kernels::reference {
 
 template <typename T>
 void resize(const Pixels& image, const ResizePlan& plan, std::int64_t height, std::int64_t width, T* out) noexcept {
@@ -19,4 +19,4 @@ template void resize(const Pixels&, const ResizePlan&, std::int64_t, std::int64_
 template void resize(const Pixels&, const ResizePlan&, std::int64_t, std::int64_t, std::int16_t*) noexcept;
 template void resize(const Pixels&, const ResizePlan&, std::int64_t, std::int64_t, float*) noexcept;
 
-}  // namespace medsam::kernels::scalar
+}  // namespace medsam::kernels::reference

@@ -5,40 +5,40 @@
 #include "kernels/pixels/single/spline_resize.hpp"
 
 namespace medsam::kernels {
-namespace scalar {
+namespace reference {
 namespace {
 
-std::byte* take_resized(const Pixels& image, const ResizeNormalizeParams& params, Scratch& scratch) noexcept {
+std::byte* take_resized(const Pixels& image, const ResizeNormalizeParams& params, Carver& carver) noexcept {
   const auto samples = static_cast<std::size_t>(params.new_height * params.new_width * image.channels);
-  return scratch.take<std::byte>(samples * pixel_bytes(image.type));
+  return carver.take<std::byte>(samples * pixel_bytes(image.type));
 }
 
 }  // namespace
 
 std::size_t resize_normalize_scratch(const Pixels& image, const ResizeNormalizeParams& params) noexcept {
-  Scratch scratch(nullptr);
-  const ResizePlan plan = make_resize_plan(image, params, scratch);
+  Carver carver(nullptr);
+  const ResizePlan plan = make_resize_plan(image, params, carver);
   if (plan.path == ResizePath::spline) {
-    spline_resized(image, params, scratch);
+    spline_resized(image, params, carver);
   } else if (plan.path == ResizePath::antialiased) {
-    antialiased_resized(image, params, scratch);
+    antialiased_resized(image, params, carver);
   } else if (plan.path != ResizePath::copy) {
-    take_resized(image, params, scratch);
+    take_resized(image, params, carver);
   }
-  return scratch.used();
+  return carver.used();
 }
 
 bool resize_normalize(const Pixels& image, const ResizeNormalizeParams& params, float* out,
                       void* scratch_memory) noexcept {
   if (!all_finite(image)) return false;
-  Scratch scratch(scratch_memory);
-  const ResizePlan plan = make_resize_plan(image, params, scratch);
+  Carver carver(scratch_memory);
+  const ResizePlan plan = make_resize_plan(image, params, carver);
   if (plan.path == ResizePath::copy) return normalize_pad(image, params, out);
-  if (plan.path == ResizePath::spline) return normalize_pad(spline_resized(image, params, scratch), params, out);
+  if (plan.path == ResizePath::spline) return normalize_pad(spline_resized(image, params, carver), params, out);
   if (plan.path == ResizePath::antialiased) {
-    return normalize_pad(antialiased_resized(image, params, scratch), params, out);
+    return normalize_pad(antialiased_resized(image, params, carver), params, out);
   }
-  std::byte* data = take_resized(image, params, scratch);
+  std::byte* data = take_resized(image, params, carver);
   switch (image.type) {
     case PixelType::u8:
       resize(image, plan, params.new_height, params.new_width, reinterpret_cast<std::uint8_t*>(data));
@@ -57,17 +57,17 @@ bool resize_normalize(const Pixels& image, const ResizeNormalizeParams& params, 
   return normalize_pad({data, image.type, params.new_height, params.new_width, image.channels, stride}, params, out);
 }
 
-}  // namespace scalar
+}  // namespace reference
 
-const KernelTable& scalar_table() noexcept {
+const KernelTable& reference_table() noexcept {
   static constexpr KernelTable kTable = {"SCALAR",
-                                         scalar::resize_normalize_scratch,
-                                         scalar::resize_normalize,
-                                         scalar::upsample_threshold_scratch,
-                                         scalar::upsample_threshold,
-                                         scalar::to_half,
-                                         scalar::from_half,
-                                         scalar::block_sums};
+                                         reference::resize_normalize_scratch,
+                                         reference::resize_normalize,
+                                         reference::upsample_threshold_scratch,
+                                         reference::upsample_threshold,
+                                         reference::to_half,
+                                         reference::from_half,
+                                         reference::block_sums};
   return kTable;
 }
 

@@ -6,7 +6,7 @@
 
 #include "kernels/pixels/reference/reference.hpp"
 
-namespace medsam::kernels::scalar {
+namespace medsam::kernels::reference {
 namespace {
 
 template <typename Label>
@@ -47,4 +47,4 @@ MaskStats upsample_threshold(const UpsampleThresholdParams& params, void*) noexc
   return MaskStats{0, 0, 0, -1, -1};
 }
 
-}  // namespace medsam::kernels::scalar
+}  // namespace medsam::kernels::reference

@@ -31,7 +31,7 @@ inline bool to_half(const float* in, std::uint16_t* out, std::int64_t n) noexcep
     fits = hn::And(fits, hn::Lt(hn::Abs(v), limit));  // false for NaN
     hn::StoreU(hn::DemoteTo(dh, v), dh, reinterpret_cast<hwy::float16_t*>(out + i));
   }
-  return scalar::to_half(in + i, out + i, n - i) && hn::AllTrue(d, fits);
+  return reference::to_half(in + i, out + i, n - i) && hn::AllTrue(d, fits);
 }
 
 inline void from_half(const std::uint16_t* in, float* out, std::int64_t n) noexcept {
@@ -42,15 +42,17 @@ inline void from_half(const std::uint16_t* in, float* out, std::int64_t n) noexc
   for (; i + lanes <= n; i += lanes) {
     hn::StoreU(hn::PromoteTo(d, hn::LoadU(dh, reinterpret_cast<const hwy::float16_t*>(in + i))), d, out + i);
   }
-  scalar::from_half(in + i, out + i, n - i);
+  reference::from_half(in + i, out + i, n - i);
 }
 
 #else
 
 inline bool to_half(const float* in, std::uint16_t* out, std::int64_t n) noexcept {
-  return scalar::to_half(in, out, n);
+  return reference::to_half(in, out, n);
 }
-inline void from_half(const std::uint16_t* in, float* out, std::int64_t n) noexcept { scalar::from_half(in, out, n); }
+inline void from_half(const std::uint16_t* in, float* out, std::int64_t n) noexcept {
+  reference::from_half(in, out, n);
+}
 
 #endif
 

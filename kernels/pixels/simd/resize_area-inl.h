@@ -38,18 +38,18 @@ struct AreaBuffers {
   float* total;      // (width * channels)
 };
 
-inline AreaBuffers take_area_buffers(const Pixels& image, std::int64_t width, Scratch& scratch) {
+inline AreaBuffers take_area_buffers(const Pixels& image, std::int64_t width, Carver& carver) {
   const bool quad = image.channels == 1;
   const std::int64_t step = quad ? kQuad : image.channels;
   const std::int64_t tile = (tile_columns(image.width, width) + 1) * (image.width / width + 1) + 4;
   const auto samples = static_cast<std::size_t>((tile + 16) * step);  // 16: a vector past the end
   const auto row = static_cast<std::size_t>(width * image.channels) + 16;
   AreaBuffers b{};
-  b.wide = scratch.take<float>(samples);
-  b.scaled = scratch.take<float>(samples);
-  b.quad_sums = scratch.take<float>(quad ? row * kQuad : 0);
-  b.row_sums = scratch.take<float>(quad ? row * kQuad : row);
-  b.total = scratch.take<float>(row);
+  b.wide = carver.take<float>(samples);
+  b.scaled = carver.take<float>(samples);
+  b.quad_sums = carver.take<float>(quad ? row * kQuad : 0);
+  b.row_sums = carver.take<float>(quad ? row * kQuad : row);
+  b.total = carver.take<float>(row);
   return b;
 }
 

@@ -23,11 +23,11 @@ struct BlockBuffers {
   float* total;    // (width * channels)
 };
 
-inline BlockBuffers take_block_buffers(const Pixels& image, std::int64_t width, Scratch& scratch) {
+inline BlockBuffers take_block_buffers(const Pixels& image, std::int64_t width, Carver& carver) {
   const auto channels = static_cast<std::size_t>(image.channels);
   BlockBuffers b{};
-  b.columns = scratch.take<float>(static_cast<std::size_t>(image.width) * channels);
-  b.total = scratch.take<float>(static_cast<std::size_t>(width) * channels);
+  b.columns = carver.take<float>(static_cast<std::size_t>(image.width) * channels);
+  b.total = carver.take<float>(static_cast<std::size_t>(width) * channels);
   return b;
 }
 
@@ -120,11 +120,11 @@ void resize_area_integer(const Pixels& image, const ResizePlan& plan, const Bloc
                          std::int64_t width, T* out) {
   const std::int64_t area = plan.factor_x * plan.factor_y;
   if constexpr (std::is_same_v<T, float>) {
-    scalar::resize<T>(image, plan, height, width, out);
+    reference::resize<T>(image, plan, height, width, out);
   } else {
     constexpr std::int64_t largest = std::numeric_limits<T>::max() + std::int64_t{1};  // covers -32768
     if (area * largest > (std::int64_t{1} << 24)) {
-      scalar::resize<T>(image, plan, height, width, out);
+      reference::resize<T>(image, plan, height, width, out);
       return;
     }
     const std::int64_t n = width * image.channels;

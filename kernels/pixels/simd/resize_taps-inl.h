@@ -21,11 +21,11 @@ struct TapBuffers {
   float* rows[4];  // horizontal sums of the source rows in use, (width * channels) each
 };
 
-inline TapBuffers take_tap_buffers(const Pixels& image, std::int64_t width, Scratch& scratch) {
+inline TapBuffers take_tap_buffers(const Pixels& image, std::int64_t width, Carver& carver) {
   const auto channels = static_cast<std::size_t>(image.channels);
   TapBuffers b{};
-  b.wide = scratch.take<float>(static_cast<std::size_t>(image.width) * channels);
-  for (float*& row : b.rows) row = scratch.take<float>(static_cast<std::size_t>(width) * channels);
+  b.wide = carver.take<float>(static_cast<std::size_t>(image.width) * channels);
+  for (float*& row : b.rows) row = carver.take<float>(static_cast<std::size_t>(width) * channels);
   return b;
 }
 

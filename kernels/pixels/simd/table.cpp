@@ -46,30 +46,30 @@ struct ResizeLayout {
   std::byte* resized;  // the resized image, in its pixel type
 };
 
-ResizeLayout lay_out(const Pixels& image, const ResizeNormalizeParams& params, Scratch& scratch) {
+ResizeLayout lay_out(const Pixels& image, const ResizeNormalizeParams& params, Carver& carver) {
   ResizeLayout layout{};
-  layout.plan = make_resize_plan(image, params, scratch);
+  layout.plan = make_resize_plan(image, params, carver);
   const auto samples = static_cast<std::size_t>(params.new_width * image.channels);
-  layout.row = scratch.take<float>(samples);
+  layout.row = carver.take<float>(samples);
   switch (layout.plan.path) {
     case ResizePath::copy:
     case ResizePath::spline:
     case ResizePath::antialiased:
       return layout;
     case ResizePath::area:
-      layout.area = take_area_buffers(image, params.new_width, scratch);
+      layout.area = take_area_buffers(image, params.new_width, carver);
       break;
     case ResizePath::area_integer:
-      layout.block = take_block_buffers(image, params.new_width, scratch);
+      layout.block = take_block_buffers(image, params.new_width, carver);
       break;
     case ResizePath::linear:
     case ResizePath::area_enlarged:
     case ResizePath::cubic:
-      layout.taps = take_tap_buffers(image, params.new_width, scratch);
+      layout.taps = take_tap_buffers(image, params.new_width, carver);
       break;
   }
   const auto rows = static_cast<std::size_t>(params.new_height);
-  layout.resized = scratch.take<std::byte>(rows * samples * pixel_bytes(image.type));
+  layout.resized = carver.take<std::byte>(rows * samples * pixel_bytes(image.type));
   return layout;
 }
 
@@ -102,24 +102,24 @@ bool resize_normalize_typed(const Pixels& image, const ResizeNormalizeParams& pa
 }
 
 /// What the rest starts from: the resized image where one implementation serves every table, else the image itself.
-Pixels resized_before(const Pixels& image, ResizePath path, const ResizeNormalizeParams& params, Scratch& scratch) {
-  if (path == ResizePath::spline) return spline_resized(image, params, scratch);
-  if (path == ResizePath::antialiased) return antialiased_resized(image, params, scratch);
+Pixels resized_before(const Pixels& image, ResizePath path, const ResizeNormalizeParams& params, Carver& carver) {
+  if (path == ResizePath::spline) return spline_resized(image, params, carver);
+  if (path == ResizePath::antialiased) return antialiased_resized(image, params, carver);
   return image;
 }
 
 std::size_t resize_normalize_scratch(const Pixels& image, const ResizeNormalizeParams& params) noexcept {
-  Scratch scratch(nullptr);
-  const ResizeLayout layout = lay_out(image, params, scratch);
-  resized_before(image, layout.plan.path, params, scratch);
-  return scratch.used();
+  Carver carver(nullptr);
+  const ResizeLayout layout = lay_out(image, params, carver);
+  resized_before(image, layout.plan.path, params, carver);
+  return carver.used();
 }
 
 bool resize_normalize(const Pixels& source, const ResizeNormalizeParams& params, float* out, void* memory) noexcept {
   if (!all_finite(source)) return false;
-  Scratch scratch(memory);
-  const ResizeLayout layout = lay_out(source, params, scratch);
-  const Pixels image = resized_before(source, layout.plan.path, params, scratch);
+  Carver carver(memory);
+  const ResizeLayout layout = lay_out(source, params, carver);
+  const Pixels image = resized_before(source, layout.plan.path, params, carver);
   switch (image.type) {
     case PixelType::u8:
       return resize_normalize_typed<std::uint8_t>(image, params, layout, out);
@@ -134,14 +134,14 @@ bool resize_normalize(const Pixels& source, const ResizeNormalizeParams& params,
 }
 
 std::size_t upsample_threshold_scratch(const UpsampleThresholdParams& params) noexcept {
-  Scratch scratch(nullptr);
-  take_upsample_buffers(params, scratch);
-  return scratch.used();
+  Carver carver(nullptr);
+  take_upsample_buffers(params, carver);
+  return carver.used();
 }
 
 MaskStats upsample_threshold(const UpsampleThresholdParams& params, void* memory) noexcept {
-  Scratch scratch(memory);
-  const UpsampleBuffers buffers = take_upsample_buffers(params, scratch);
+  Carver carver(memory);
+  const UpsampleBuffers buffers = take_upsample_buffers(params, carver);
   switch (params.label_type) {
     case LabelType::u8:
       return upsample_typed<std::uint8_t>(params, buffers);

@@ -40,21 +40,21 @@ struct UpsampleBuffers {
   float* rows[2];         // (width): upsampled logit rows, even and odd
 };
 
-inline UpsampleBuffers take_upsample_buffers(const UpsampleThresholdParams& p, Scratch& scratch) {
+inline UpsampleBuffers take_upsample_buffers(const UpsampleThresholdParams& p, Carver& carver) {
   // Columns are filled up to whole vectors.
   const auto width = static_cast<std::size_t>(p.width) + hn::Lanes(hn::ScalableTag<float>());
   const auto crop_width = static_cast<std::size_t>(p.crop_width);
   UpsampleBuffers b{};
-  b.i0 = scratch.take<std::int32_t>(width);
-  b.i1 = scratch.take<std::int32_t>(width);
-  b.w0 = scratch.take<float>(width);
-  b.w1 = scratch.take<float>(width);
-  b.r0 = scratch.take<std::int32_t>(width);
-  b.first = scratch.take<std::int32_t>(crop_width + 1);
-  b.active = scratch.take<Span>(static_cast<std::size_t>(p.crop_height));
-  b.tail = scratch.take<float>(2 * hn::Lanes(hn::ScalableTag<float>()) + 1);
-  b.rows[0] = scratch.take<float>(width);
-  b.rows[1] = scratch.take<float>(width);
+  b.i0 = carver.take<std::int32_t>(width);
+  b.i1 = carver.take<std::int32_t>(width);
+  b.w0 = carver.take<float>(width);
+  b.w1 = carver.take<float>(width);
+  b.r0 = carver.take<std::int32_t>(width);
+  b.first = carver.take<std::int32_t>(crop_width + 1);
+  b.active = carver.take<Span>(static_cast<std::size_t>(p.crop_height));
+  b.tail = carver.take<float>(2 * hn::Lanes(hn::ScalableTag<float>()) + 1);
+  b.rows[0] = carver.take<float>(width);
+  b.rows[1] = carver.take<float>(width);
   return b;
 }
 

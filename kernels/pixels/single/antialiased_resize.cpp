@@ -89,16 +89,16 @@ void fill_unchanged(Axis<Sum<Out>>& axis) noexcept {
 }
 
 template <typename Out>
-Axis<Sum<Out>> make_axis(std::int64_t in, std::int64_t out, Scratch& scratch) noexcept {
+Axis<Sum<Out>> make_axis(std::int64_t in, std::int64_t out, Carver& carver) noexcept {
   const double support = std::max(static_cast<double>(in) / static_cast<double>(out), 1.);
   Axis<Sum<Out>> axis{};
   axis.out = out;
   axis.max_taps = in == out ? 1 : static_cast<std::int64_t>(std::ceil(support)) * 2 + 1;
   const auto samples = static_cast<std::size_t>(out);
-  axis.begin = scratch.take<std::int64_t>(samples);
-  axis.count = scratch.take<std::int64_t>(samples);
-  axis.weight = scratch.take<Sum<Out>>(samples * static_cast<std::size_t>(axis.max_taps));
-  if (scratch.measuring()) return axis;
+  axis.begin = carver.take<std::int64_t>(samples);
+  axis.count = carver.take<std::int64_t>(samples);
+  axis.weight = carver.take<Sum<Out>>(samples * static_cast<std::size_t>(axis.max_taps));
+  if (carver.measuring()) return axis;
   if (in == out) {
     fill_unchanged<Out>(axis);
   } else {
@@ -135,14 +135,14 @@ struct Plan {
 };
 
 template <typename Out>
-Plan<Out> make_plan(const Pixels& image, const ResizeNormalizeParams& params, Scratch& scratch) noexcept {
+Plan<Out> make_plan(const Pixels& image, const ResizeNormalizeParams& params, Carver& carver) noexcept {
   Plan<Out> plan{};
-  plan.x = make_axis<Out>(image.width, params.new_width, scratch);
-  plan.y = make_axis<Out>(image.height, params.new_height, scratch);
+  plan.x = make_axis<Out>(image.width, params.new_width, carver);
+  plan.y = make_axis<Out>(image.height, params.new_height, carver);
   const auto samples = static_cast<std::size_t>(params.new_width * image.channels);
-  plan.ring = scratch.take<Out>(samples * static_cast<std::size_t>(plan.y.max_taps));
-  plan.sum = scratch.take<Sum<Out>>(samples);
-  plan.out = scratch.take<Out>(samples * static_cast<std::size_t>(params.new_height));
+  plan.ring = carver.take<Out>(samples * static_cast<std::size_t>(plan.y.max_taps));
+  plan.sum = carver.take<Sum<Out>>(samples);
+  plan.out = carver.take<Out>(samples * static_cast<std::size_t>(params.new_height));
   return plan;
 }
 
@@ -167,9 +167,9 @@ void resize(const Pixels& image, const Plan<Out>& plan) noexcept {
 }
 
 template <typename T, typename Out>
-Pixels resized(const Pixels& image, const ResizeNormalizeParams& params, Scratch& scratch) noexcept {
-  const Plan<Out> plan = make_plan<Out>(image, params, scratch);
-  if (!scratch.measuring()) {
+Pixels resized(const Pixels& image, const ResizeNormalizeParams& params, Carver& carver) noexcept {
+  const Plan<Out> plan = make_plan<Out>(image, params, carver);
+  if (!carver.measuring()) {
     image.channels == 1 ? resize<T, Out, 1>(image, plan) : resize<T, Out, 3>(image, plan);
   }
   constexpr PixelType kType = std::is_same_v<Out, std::uint8_t> ? PixelType::u8 : PixelType::f32;
@@ -179,18 +179,18 @@ Pixels resized(const Pixels& image, const ResizeNormalizeParams& params, Scratch
 
 }  // namespace
 
-Pixels antialiased_resized(const Pixels& image, const ResizeNormalizeParams& params, Scratch& scratch) noexcept {
+Pixels antialiased_resized(const Pixels& image, const ResizeNormalizeParams& params, Carver& carver) noexcept {
   switch (image.type) {
     case PixelType::u8:
-      return resized<std::uint8_t, std::uint8_t>(image, params, scratch);
+      return resized<std::uint8_t, std::uint8_t>(image, params, carver);
     case PixelType::u16:
-      return resized<std::uint16_t, float>(image, params, scratch);
+      return resized<std::uint16_t, float>(image, params, carver);
     case PixelType::i16:
-      return resized<std::int16_t, float>(image, params, scratch);
+      return resized<std::int16_t, float>(image, params, carver);
     case PixelType::f32:
       break;
   }
-  return resized<float, float>(image, params, scratch);
+  return resized<float, float>(image, params, carver);
 }
 
 }  // namespace medsam::kernels

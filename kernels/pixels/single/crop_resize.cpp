@@ -48,24 +48,24 @@ void fill_axis(std::int64_t in, std::int64_t out, Axis& axis) noexcept {
   }
 }
 
-Axis make_axis(std::int64_t in, std::int64_t out, Scratch& scratch) noexcept {
+Axis make_axis(std::int64_t in, std::int64_t out, Carver& carver) noexcept {
   const float support = std::max(static_cast<float>(in) / static_cast<float>(out), 1.F);
   Axis axis{};
   axis.max_taps = static_cast<std::int64_t>(std::ceil(support)) * 2 + 1;
   const auto samples = static_cast<std::size_t>(out);
-  axis.begin = scratch.take<std::int64_t>(samples);
-  axis.count = scratch.take<std::int64_t>(samples);
-  axis.weight = scratch.take<float>(samples * static_cast<std::size_t>(axis.max_taps));
-  if (!scratch.measuring()) fill_axis(in, out, axis);
+  axis.begin = carver.take<std::int64_t>(samples);
+  axis.count = carver.take<std::int64_t>(samples);
+  axis.weight = carver.take<float>(samples * static_cast<std::size_t>(axis.max_taps));
+  if (!carver.measuring()) fill_axis(in, out, axis);
   return axis;
 }
 
-Plan make_plan(const Pixels& crop, std::int64_t side, Scratch& scratch) noexcept {
+Plan make_plan(const Pixels& crop, std::int64_t side, Carver& carver) noexcept {
   Plan plan{};
-  plan.x = make_axis(crop.width, side, scratch);
-  plan.y = make_axis(crop.height, side, scratch);
-  plan.pixels = scratch.take<float>(static_cast<std::size_t>(crop.width) * kLanes);
-  plan.row = scratch.take<float>(static_cast<std::size_t>(side) * 3);
+  plan.x = make_axis(crop.width, side, carver);
+  plan.y = make_axis(crop.height, side, carver);
+  plan.pixels = carver.take<float>(static_cast<std::size_t>(crop.width) * kLanes);
+  plan.row = carver.take<float>(static_cast<std::size_t>(side) * 3);
   return plan;
 }
 
@@ -103,14 +103,14 @@ void add_row(float weight, const float* __restrict row, std::int64_t side, float
 }  // namespace
 
 std::size_t crop_resize_scratch(const Pixels& crop, std::int64_t side) noexcept {
-  Scratch scratch(nullptr);
-  make_plan(crop, side, scratch);
-  return scratch.used();
+  Carver carver(nullptr);
+  make_plan(crop, side, carver);
+  return carver.used();
 }
 
 void crop_resize(const Pixels& crop, std::int64_t side, float* out, void* scratch_memory) noexcept {
-  Scratch scratch(scratch_memory);
-  const Plan plan = make_plan(crop, side, scratch);
+  Carver carver(scratch_memory);
+  const Plan plan = make_plan(crop, side, carver);
   std::fill(out, out + 3 * side * side, 0.F);
   // The windows of the output rows begin and end in order, so each row of the crop is resized once and added to the few
   // it belongs to: no resized picture of the crop's full height is ever held.

@@ -75,16 +75,16 @@ void fill_samples(SplineAxis& axis) noexcept {
   }
 }
 
-SplineAxis make_axis(std::int64_t in, std::int64_t out, Scratch& scratch) noexcept {
+SplineAxis make_axis(std::int64_t in, std::int64_t out, Carver& carver) noexcept {
   SplineAxis axis{};
   axis.in = in;
   axis.out = out;
   axis.filtered = in != out && in > 1;
   axis.radius = gaussian_radius(in, out);
-  axis.gaussian = scratch.take<double>(static_cast<std::size_t>(axis.radius + 1));
-  axis.index = scratch.take<std::int32_t>(static_cast<std::size_t>(4 * out));
-  axis.weight = scratch.take<double>(static_cast<std::size_t>(4 * out));
-  if (!scratch.measuring()) {
+  axis.gaussian = carver.take<double>(static_cast<std::size_t>(axis.radius + 1));
+  axis.index = carver.take<std::int32_t>(static_cast<std::size_t>(4 * out));
+  axis.weight = carver.take<double>(static_cast<std::size_t>(4 * out));
+  if (!carver.measuring()) {
     fill_gaussian(axis);
     fill_samples(axis);
   }
@@ -255,16 +255,16 @@ void resize_typed(const Pixels& image, const SplinePlan& plan, Out* out) noexcep
 }  // namespace
 
 SplinePlan make_spline_plan(const Pixels& image, std::int64_t new_height, std::int64_t new_width,
-                            Scratch& scratch) noexcept {
+                            Carver& carver) noexcept {
   SplinePlan plan{};
-  plan.x = make_axis(image.width, new_width, scratch);
-  plan.y = make_axis(image.height, new_height, scratch);
+  plan.x = make_axis(image.width, new_width, carver);
+  plan.y = make_axis(image.height, new_height, carver);
   const auto strip = static_cast<std::size_t>(std::max(image.width, image.height) * kLanes);
-  plan.strip = scratch.take<double>(strip);
-  plan.smoothed = scratch.take<double>(strip);
+  plan.strip = carver.take<double>(strip);
+  plan.smoothed = carver.take<double>(strip);
   // Whole strips, and one cache line more: rows a power of two apart would share one set of the cache.
   plan.pitch = (new_height + kLanes - 1) / kLanes * kLanes + 8;
-  plan.columns = scratch.take<double>(static_cast<std::size_t>(image.width * plan.pitch));
+  plan.columns = carver.take<double>(static_cast<std::size_t>(image.width * plan.pitch));
   return plan;
 }
 
@@ -282,17 +282,17 @@ void spline_resize(const Pixels& image, const SplinePlan& plan, Out* out) noexce
   }
 }
 
-Pixels spline_resized(const Pixels& image, const ResizeNormalizeParams& params, Scratch& scratch) noexcept {
-  const SplinePlan plan = make_spline_plan(image, params.new_height, params.new_width, scratch);
+Pixels spline_resized(const Pixels& image, const ResizeNormalizeParams& params, Carver& carver) noexcept {
+  const SplinePlan plan = make_spline_plan(image, params.new_height, params.new_width, carver);
   const std::int64_t row = params.new_width * image.channels;
   const auto samples = static_cast<std::size_t>(params.new_height * row);
   if (image.type == PixelType::u8) {
-    auto* out = scratch.take<std::uint8_t>(samples);
-    if (!scratch.measuring()) spline_resize(image, plan, out);
+    auto* out = carver.take<std::uint8_t>(samples);
+    if (!carver.measuring()) spline_resize(image, plan, out);
     return {out, PixelType::u8, params.new_height, params.new_width, image.channels, row};
   }
-  auto* out = scratch.take<float>(samples);
-  if (!scratch.measuring()) spline_resize(image, plan, out);
+  auto* out = carver.take<float>(samples);
+  if (!carver.measuring()) spline_resize(image, plan, out);
   return {out, PixelType::f32, params.new_height, params.new_width, image.channels, row * 4};
 }
 

@@ -30,7 +30,7 @@ struct SplinePlan {
 
 /// Lays the plan out in `scratch` and, unless scratch only measures, fills it in. About 8 width new_height bytes.
 SplinePlan make_spline_plan(const Pixels& image, std::int64_t new_height, std::int64_t new_width,
-                            Scratch& scratch) noexcept;
+                            Carver& carver) noexcept;
 
 /// The resized image, (new_height, new_width, channels) dense, clipped to the range of `image` as skimage does. Out is
 /// u8 (only of a u8 image: the fraction is dropped, as astype(uint8) does), float, or double.
@@ -39,6 +39,6 @@ void spline_resize(const Pixels& image, const SplinePlan& plan, Out* out) noexce
 
 /// The resized image to normalise, with all its memory in `scratch`; its data is null if scratch only measures. A u8
 /// image stays u8, as published; others become f32, because the published cast to uint8 wraps them.
-Pixels spline_resized(const Pixels& image, const ResizeNormalizeParams& params, Scratch& scratch) noexcept;
+Pixels spline_resized(const Pixels& image, const ResizeNormalizeParams& params, Carver& carver) noexcept;
 
 }  // namespace medsam::kernels

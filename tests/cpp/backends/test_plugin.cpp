@@ -97,7 +97,7 @@ TEST_F(WithTensorRt, NamesItsLibrary) { expect_names(cuda_plugin().library(), "T
 TEST_F(WithTensorRt, WithoutADriverIsUnsupported) {
   try {
     const auto backend = create_backend("cuda:0");
-    GTEST_SKIP() << "this machine has a CUDA device: " << backend->device();
+    GTEST_SKIP() << "this machine has a CUDA device: " << backend->device_name();
   } catch (const Unsupported& e) {
     expect_names(e.what(), "cuda:0");
     expect_names(e.what(), "NVIDIA driver");

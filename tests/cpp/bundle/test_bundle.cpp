@@ -36,7 +36,7 @@ TEST(Bundle, ReadsWhatTheManifestSays) {
 TEST(Bundle, ReadsExpertsAndTheirRoutes) {
   const TemporaryFolder folder;
   const Bundle bundle = read_bundle(testing::copy_bundle("tiny_routed", folder.path("b")));
-  EXPECT_EQ(bundle.experts.size(), 2u);
+  EXPECT_EQ(bundle.models.size(), 2u);
   EXPECT_EQ(bundle.model("decoder", "a").sha256, bundle.model("decoder", "b").sha256);
   EXPECT_NE(bundle.model("encoder", "a").sha256, bundle.model("encoder", "b").sha256);
   EXPECT_EQ(bundle.modality.fallback, "a");

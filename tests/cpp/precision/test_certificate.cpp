@@ -272,7 +272,7 @@ TEST_F(ChoosePrecision, TheBundlesOwnWordCountsWhereItIsTrustedOnly) {
     EXPECT_EQ(choose("auto").encoder, "bf16");
     EXPECT_EQ(choose("bf16").encoder, "bf16");
   }
-  // A fused encoder in f32 is taken for f32 by a certificate, too.
+  // A native encoder in f32 is taken for f32 by a certificate, too.
   certificates_ = {good("f32_fused", "f32")};
   certificates_[0].agreement_mean = certificates_[0].agreement_worst = 1;
   certificates_[0].fused_encoder = fused_ = fused_identity("hash", "fused 1");

@@ -129,10 +129,10 @@ class FakeModel final : public CompiledModel {
 
 class FakeBackend final : public Backend {
  public:
-  explicit FakeBackend(std::string place) : place_(std::move(place)) {}
-  std::string name() const override { return "fake 1"; }
-  std::string device() const override { return "fake device"; }
-  std::string place() const override { return place_; }
+  explicit FakeBackend(std::string id) : device_id_(std::move(id)) {}
+  std::string library() const override { return "fake 1"; }
+  std::string device_name() const override { return "fake device"; }
+  std::string device_id() const override { return device_id_; }
   bool native(const std::string& precision) const override { return precision != "f16"; }
   std::shared_ptr<const CompiledModel> compile(const ModelSource& source, const CompileOptions& options,
                                                const CacheFolder&) const override {
@@ -149,14 +149,15 @@ class FakeBackend final : public Backend {
   }
 
  private:
-  std::string place_;
+  std::string device_id_;
 };
 
 /// The same arithmetic under another name.
-class FakeFused final : public Backend {
+class FakeNative final : public Backend {
  public:
-  std::string name() const override { return "fake fused 1"; }
-  std::string device() const override { return "fake device"; }
+  std::string library() const override { return "fake fused 1"; }
+  std::string device_name() const override { return "fake device"; }
+  std::string device_id() const override { return "CPU"; }
   bool native(const std::string& precision) const override { return is_fused(precision); }
   std::shared_ptr<const CompiledModel> compile(const ModelSource& model, const CompileOptions& options,
                                                const CacheFolder& cache) const override {
@@ -175,9 +176,9 @@ std::unique_ptr<Backend> create_backend(const std::string& device) {
   return std::make_unique<FakeBackend>(device);
 }
 
-std::unique_ptr<Backend> create_fused(const std::string& device) {
+std::unique_ptr<Backend> create_native(const std::string& device) {
   if (device != "CPU" || !fake_backend().fused) return nullptr;
-  return std::make_unique<FakeFused>();
+  return std::make_unique<FakeNative>();
 }
 
 }  // namespace medsam::backends

@@ -120,9 +120,9 @@ class Model final : public backends::CompiledModel {
 class Backend final : public backends::Backend {
  public:
   explicit Backend(std::unique_ptr<backends::Backend> inside) : inside_(std::move(inside)) {}
-  [[nodiscard]] std::string name() const override { return inside_->name(); }
-  [[nodiscard]] std::string device() const override { return inside_->device(); }
-  [[nodiscard]] std::string place() const override { return inside_->place(); }
+  [[nodiscard]] std::string library() const override { return inside_->library(); }
+  [[nodiscard]] std::string device_name() const override { return inside_->device_name(); }
+  [[nodiscard]] std::string device_id() const override { return inside_->device_id(); }
   [[nodiscard]] bool native(const std::string& precision) const override { return inside_->native(precision); }
   [[nodiscard]] std::shared_ptr<const backends::CompiledModel> compile(const ModelSource& model,
                                                                        const backends::CompileOptions& options,

@@ -10,7 +10,7 @@
 
 namespace medsam::backends {
 
-namespace fused {
+namespace native {
 namespace {
 
 // To be raised when the same weights give another embedding, but for rounding noise: certificates name it.
@@ -73,10 +73,11 @@ class FusedModel final : public CompiledModel {
   std::shared_ptr<const Loaded> loaded_;
 };
 
-class FusedBackend final : public Backend {
+class NativeBackend final : public Backend {
  public:
-  std::string name() const override { return kName; }
-  std::string device() const override {
+  std::string library() const override { return kName; }
+  std::string device_id() const override { return "CPU"; }
+  std::string device_name() const override {
     const kernels::EncoderTarget target = kernels::encoder_target();
     return target.fast_bf16 ? target.product->name : target.kernels->name;
   }
@@ -90,7 +91,7 @@ class FusedBackend final : public Backend {
     const ModelFile& file = source.file();
     if (!native(options.precision)) {
       throw Unsupported("precision: got \"" + options.precision +
-                        "\", expected bf16_fused or f32_fused of a fused encoder");
+                        "\", expected bf16_fused or f32_fused of a native encoder");
     }
     // There is nothing to compile, so what the cache keeps are the verified bytes: a start reads and checks them at the
     // speed of memory, where SHA-256 of the bundle's file would take as long as the rest of it.
@@ -133,11 +134,11 @@ class FusedBackend final : public Backend {
 };
 
 }  // namespace
-}  // namespace fused
+}  // namespace native
 
-std::unique_ptr<Backend> create_fused(const std::string& device) {
+std::unique_ptr<Backend> create_native(const std::string& device) {
   if (device != "CPU") return nullptr;
-  auto backend = std::make_unique<fused::FusedBackend>();
+  auto backend = std::make_unique<native::NativeBackend>();
   return backend->native(kBf16Fused) || backend->native(kF32Fused) ? std::move(backend) : nullptr;
 }
 

@@ -5,7 +5,7 @@
 
 #include "backends/native/passes.hpp"
 
-namespace medsam::backends::fused {
+namespace medsam::backends::native {
 
 namespace {
 
@@ -14,11 +14,11 @@ struct BottleneckBuffers {
   float* hidden[3];     // the last three rows after expand
 };
 
-BottleneckBuffers take(const Bottleneck& layer, std::int64_t width, Scratch& scratch) {
+BottleneckBuffers take(const Bottleneck& layer, std::int64_t width, Carver& carver) {
   BottleneckBuffers buffers{};
-  buffers.in = take_rows_for(layer.expand, width, scratch);
-  buffers.out = take_rows_for(layer.project, width, scratch);
-  for (float*& row : buffers.hidden) row = scratch.take<float>(size(width * layer.expand.out));
+  buffers.in = take_rows_for(layer.expand, width, carver);
+  buffers.out = take_rows_for(layer.project, width, carver);
+  for (float*& row : buffers.hidden) row = carver.take<float>(size(width * layer.expand.out));
   return buffers;
 }
 
@@ -34,8 +34,8 @@ void run_bottleneck(const Bottleneck& layer, const Machine& machine, std::int64_
   const std::int64_t in = layer.expand.in, hidden = layer.expand.out, out = layer.project.out;
   const std::int64_t out_width = width / layer.stride;
   const std::int64_t rows = band_rows(out_width, machine.threads->size());
-  for_pieces(machine, workspace, (out_width + rows - 1) / rows, [&](std::int64_t band, Scratch& scratch) {
-    const BottleneckBuffers buffers = take(layer, width, scratch);
+  for_pieces(machine, workspace, (out_width + rows - 1) / rows, [&](std::int64_t band, Carver& carver) {
+    const BottleneckBuffers buffers = take(layer, width, carver);
     std::int64_t expanded = std::max<std::int64_t>(0, band * rows * layer.stride - 1);
     for (std::int64_t y = band * rows; y < std::min(out_width, (band + 1) * rows); ++y) {
       const std::int64_t last = std::min(width - 1, y * layer.stride + 1);
@@ -73,9 +73,9 @@ void run_bottleneck(const Bottleneck& layer, const Machine& machine, std::int64_
 }
 
 std::size_t bottleneck_scratch(const Bottleneck& layer, std::int64_t width) {
-  Scratch scratch(nullptr);
-  take(layer, width, scratch);
-  return scratch.used();
+  Carver carver(nullptr);
+  take(layer, width, carver);
+  return carver.used();
 }
 
-}  // namespace medsam::backends::fused
+}  // namespace medsam::backends::native

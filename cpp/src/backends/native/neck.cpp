@@ -4,7 +4,7 @@
 
 #include "backends/native/passes.hpp"
 
-namespace medsam::backends::fused {
+namespace medsam::backends::native {
 
 namespace {
 
@@ -35,9 +35,9 @@ void run_neck(const TinyVitModel& model, const Machine& machine, Workspace& work
     norm.bias = neck.bias[i].data();
     return norm;
   };
-  for_pieces(machine, workspace, grid, [&](std::int64_t y, Scratch& scratch) {
-    OperandRows in = take_rows_for(neck.reduce, grid, scratch);
-    float* row = scratch.take<float>(size(grid * neck.reduce.out));
+  for_pieces(machine, workspace, grid, [&](std::int64_t y, Carver& carver) {
+    OperandRows in = take_rows_for(neck.reduce, grid, carver);
+    float* row = carver.take<float>(size(grid * neck.reduce.out));
     float* features = workspace.current + y * grid * neck.reduce.in;
     if (in.rounded != nullptr) {
       machine.kernels->round(features, in.rounded, grid * neck.reduce.in);
@@ -52,9 +52,9 @@ void run_neck(const TinyVitModel& model, const Machine& machine, Workspace& work
     write_to(padded.from((y + 1) * side + 1), norm);
     machine.kernels->normalize_rows(norm);
   });
-  for_pieces(machine, workspace, grid, [&](std::int64_t y, Scratch& scratch) {
+  for_pieces(machine, workspace, grid, [&](std::int64_t y, Carver& carver) {
     const std::int64_t channels = neck.smooth.out;
-    float* row = scratch.take<float>(size(grid * channels));
+    float* row = carver.take<float>(size(grid * channels));
     auto params = product_of(neck.smooth, padded.from(y * side), grid);
     params.out = row;
     params.out_stride = channels;
@@ -71,12 +71,12 @@ void run_neck(const TinyVitModel& model, const Machine& machine, Workspace& work
 
 std::size_t neck_scratch(const TinyVitModel& model) {
   const Neck& neck = model.neck;
-  Scratch scratch(nullptr);
-  take_rows_for(neck.reduce, model.grid, scratch);
-  scratch.take<float>(size(model.grid * std::max(neck.reduce.out, neck.smooth.out)));
-  return scratch.used();
+  Carver carver(nullptr);
+  take_rows_for(neck.reduce, model.grid, carver);
+  carver.take<float>(size(model.grid * std::max(neck.reduce.out, neck.smooth.out)));
+  return carver.used();
 }
 
 std::int64_t neck_floats(const TinyVitModel& model) { return padded_elements(model); }
 
-}  // namespace medsam::backends::fused
+}  // namespace medsam::backends::native

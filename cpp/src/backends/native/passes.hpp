@@ -9,10 +9,10 @@
 #include "backends/native/tiny_vit.hpp"
 #include "kernels/base/carver.hpp"
 
-namespace medsam::backends::fused {
+namespace medsam::backends::native {
 
+using kernels::Carver;
 using kernels::kBlock;
-using kernels::Scratch;
 
 inline std::size_t size(std::int64_t n) { return static_cast<std::size_t>(n); }
 inline std::int64_t rounded_up(std::int64_t n, std::int64_t step) { return (n + step - 1) / step * step; }
@@ -30,15 +30,15 @@ struct OperandRows {
   }
 };
 
-inline OperandRows take_rows(Operand operand, std::int64_t rows, std::int64_t channels, Scratch& scratch) {
+inline OperandRows take_rows(Operand operand, std::int64_t rows, std::int64_t channels, Carver& carver) {
   const std::size_t count = size(rounded_up(rows, kBlock) * channels);
-  return operand == Operand::bf16 ? OperandRows{scratch.take<Bf16>(count), nullptr, channels}
-                                  : OperandRows{nullptr, scratch.take<float>(count), channels};
+  return operand == Operand::bf16 ? OperandRows{carver.take<Bf16>(count), nullptr, channels}
+                                  : OperandRows{nullptr, carver.take<float>(count), channels};
 }
 
 /// Memory for the left operand of a layer.
-inline OperandRows take_rows_for(const Linear& layer, std::int64_t rows, Scratch& scratch) {
-  return take_rows(layer.matrix.operand, rows, layer.in, scratch);
+inline OperandRows take_rows_for(const Linear& layer, std::int64_t rows, Carver& carver) {
+  return take_rows(layer.matrix.operand, rows, layer.in, carver);
 }
 
 /// The product of the first `rows` rows of `a` with a layer's matrix, plus its bias; where it goes is left to the
@@ -77,8 +77,8 @@ inline kernels::DepthwiseParams depthwise_of(const Depthwise& layer, std::int64_
 template <class Body>
 void for_pieces(const Machine& machine, Workspace& workspace, std::int64_t pieces, const Body& body) {
   machine.threads->run(size(pieces), [&](std::size_t piece, std::size_t slot) {
-    Scratch scratch(workspace.scratch(slot));
-    body(static_cast<std::int64_t>(piece), scratch);
+    Carver carver(workspace.scratch(slot));
+    body(static_cast<std::int64_t>(piece), carver);
   });
 }
 
@@ -99,4 +99,4 @@ void run_neck(const TinyVitModel& model, const Machine& machine, Workspace& work
 std::size_t neck_scratch(const TinyVitModel& model);
 std::int64_t neck_floats(const TinyVitModel& model);
 
-}  // namespace medsam::backends::fused
+}  // namespace medsam::backends::native

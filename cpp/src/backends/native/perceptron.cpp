@@ -5,7 +5,7 @@
 
 #include "backends/native/passes.hpp"
 
-namespace medsam::backends::fused {
+namespace medsam::backends::native {
 
 namespace {
 
@@ -17,11 +17,11 @@ struct PerceptronBuffers {
   OperandRows normalised, hidden;
 };
 
-PerceptronBuffers take(const Block& block, std::int64_t tokens, Scratch& scratch) {
+PerceptronBuffers take(const Block& block, std::int64_t tokens, Carver& carver) {
   PerceptronBuffers buffers{};
-  buffers.tokens = scratch.take<float>(size(tokens * block.fc1.in));
-  buffers.normalised = take_rows_for(block.fc1, tokens, scratch);
-  buffers.hidden = take_rows_for(block.fc2, tokens, scratch);
+  buffers.tokens = carver.take<float>(size(tokens * block.fc1.in));
+  buffers.normalised = take_rows_for(block.fc1, tokens, carver);
+  buffers.hidden = take_rows_for(block.fc2, tokens, carver);
   return buffers;
 }
 
@@ -31,9 +31,9 @@ std::int64_t perceptron_rows(std::int64_t grid) { return std::max<std::int64_t>(
 
 void run_perceptron(const Block& block, const Machine& machine, std::int64_t grid, Workspace& workspace) {
   const std::int64_t channels = block.fc1.in, rows = perceptron_rows(grid);
-  for_pieces(machine, workspace, (grid + rows - 1) / rows, [&](std::int64_t piece, Scratch& scratch) {
+  for_pieces(machine, workspace, (grid + rows - 1) / rows, [&](std::int64_t piece, Carver& carver) {
     const std::int64_t first = piece * rows, last = std::min(grid, first + rows), tokens = (last - first) * grid;
-    const PerceptronBuffers buffers = take(block, rows * grid, scratch);
+    const PerceptronBuffers buffers = take(block, rows * grid, carver);
     for (std::int64_t y = first; y < last; ++y) {
       auto depthwise = depthwise_of(block.depthwise, grid);
       for (std::int64_t r = 0; r < 3; ++r) {
@@ -66,9 +66,9 @@ void run_perceptron(const Block& block, const Machine& machine, std::int64_t gri
 }
 
 std::size_t perceptron_scratch(const Block& block, std::int64_t grid) {
-  Scratch scratch(nullptr);
-  take(block, perceptron_rows(grid) * grid, scratch);
-  return scratch.used();
+  Carver carver(nullptr);
+  take(block, perceptron_rows(grid) * grid, carver);
+  return carver.used();
 }
 
-}  // namespace medsam::backends::fused
+}  // namespace medsam::backends::native

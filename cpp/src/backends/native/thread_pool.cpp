@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-namespace medsam::backends::fused {
+namespace medsam::backends::native {
 
 struct ThreadPool::Loop {
   std::size_t next = 0, count = 0;
@@ -79,4 +79,4 @@ void ThreadPool::run(std::size_t count, const std::function<void(std::size_t, st
   done_.wait(lock, [&] { return loop.running == 0; });
 }
 
-}  // namespace medsam::backends::fused
+}  // namespace medsam::backends::native

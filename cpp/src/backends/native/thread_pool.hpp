@@ -8,7 +8,7 @@
 #include <thread>
 #include <vector>
 
-namespace medsam::backends::fused {
+namespace medsam::backends::native {
 
 /// Threads that share loops. Several callers may run loops at once; a caller works on its own loop until it is done.
 class ThreadPool {
@@ -38,4 +38,4 @@ class ThreadPool {
   std::vector<std::thread> workers_;
 };
 
-}  // namespace medsam::backends::fused
+}  // namespace medsam::backends::native

@@ -11,7 +11,7 @@
 #include "backends/native/weights.hpp"
 #include "kernels/encoder/encoder_kernels.hpp"
 
-namespace medsam::backends::fused {
+namespace medsam::backends::native {
 
 using kernels::Bf16;
 using kernels::Operand;
@@ -117,4 +117,4 @@ class Workspace {
 void run_tiny_vit(const TinyVitModel& model, const Machine& machine, const float* image, Workspace& workspace,
                   float* embedding);
 
-}  // namespace medsam::backends::fused
+}  // namespace medsam::backends::native

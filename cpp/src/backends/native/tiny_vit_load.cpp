@@ -5,7 +5,7 @@
 
 #include "backends/native/tiny_vit.hpp"
 
-namespace medsam::backends::fused {
+namespace medsam::backends::native {
 
 namespace {
 
@@ -259,4 +259,4 @@ TinyVitModel load_tiny_vit(const Weights& weights, const Precision& precision) {
   return model;
 }
 
-}  // namespace medsam::backends::fused
+}  // namespace medsam::backends::native

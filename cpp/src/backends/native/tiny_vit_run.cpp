@@ -4,7 +4,7 @@
 
 #include "backends/native/passes.hpp"
 
-namespace medsam::backends::fused {
+namespace medsam::backends::native {
 
 namespace {
 
@@ -15,15 +15,15 @@ struct PatchBuffers {
   OperandRows operand;
 };
 
-PatchBuffers take(const Linear& layer, Scratch& scratch) {
-  return {scratch.take<float>(size(kPatchPixels * layer.in)), take_rows_for(layer, kPatchPixels, scratch)};
+PatchBuffers take(const Linear& layer, Carver& carver) {
+  return {carver.take<float>(size(kPatchPixels * layer.in)), take_rows_for(layer, kPatchPixels, carver)};
 }
 
 void patch_embed(const TinyVitModel& model, const Machine& machine, const float* image, Workspace& workspace) {
   const std::int64_t pixels = model.input_size * model.input_size;
   const Linear& linear = model.patch_embed;
-  for_pieces(machine, workspace, pixels / kPatchPixels, [&](std::int64_t piece, Scratch& scratch) {
-    const PatchBuffers buffers = take(linear, scratch);
+  for_pieces(machine, workspace, pixels / kPatchPixels, [&](std::int64_t piece, Carver& carver) {
+    const PatchBuffers buffers = take(linear, carver);
     const std::int64_t first = piece * kPatchPixels;
     const float* planes[3] = {image + first, image + pixels + first, image + 2 * pixels + first};
     machine.kernels->expand_planes(planes, 3, kPatchPixels, model.planes_weight.data(), model.planes_bias.data(),
@@ -42,9 +42,9 @@ void patch_embed(const TinyVitModel& model, const Machine& machine, const float*
 }
 
 std::size_t patch_scratch(const TinyVitModel& model) {
-  Scratch scratch(nullptr);
-  take(model.patch_embed, scratch);
-  return scratch.used();
+  Carver carver(nullptr);
+  take(model.patch_embed, carver);
+  return carver.used();
 }
 
 }  // namespace
@@ -97,4 +97,4 @@ void run_tiny_vit(const TinyVitModel& model, const Machine& machine, const float
   run_neck(model, machine, workspace, embedding);
 }
 
-}  // namespace medsam::backends::fused
+}  // namespace medsam::backends::native

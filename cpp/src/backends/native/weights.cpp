@@ -9,7 +9,7 @@
 
 #include "medsam/error.hpp"
 
-namespace medsam::backends::fused {
+namespace medsam::backends::native {
 
 namespace {
 
@@ -115,4 +115,4 @@ std::vector<std::int64_t> Weights::numbers(const std::string& name) const {
   return values;
 }
 
-}  // namespace medsam::backends::fused
+}  // namespace medsam::backends::native

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-namespace medsam::backends::fused {
+namespace medsam::backends::native {
 
 /// A file in memory, checked: every tensor is f32, inside the file, apart from the others, and what it is
 /// asked to be.
@@ -47,4 +47,4 @@ class Weights {
   std::map<std::string, Entry> tensors_;
 };
 
-}  // namespace medsam::backends::fused
+}  // namespace medsam::backends::native

@@ -4,7 +4,7 @@
 
 #include "backends/native/passes.hpp"
 
-namespace medsam::backends::fused {
+namespace medsam::backends::native {
 
 namespace {
 
@@ -16,16 +16,16 @@ struct AttentionPassBuffers {
   void* attention;
 };
 
-AttentionPassBuffers take(const Block& block, std::int64_t most_tokens, Scratch& scratch) {
+AttentionPassBuffers take(const Block& block, std::int64_t most_tokens, Carver& carver) {
   AttentionPassBuffers buffers{};
   const std::int64_t rows = rounded_up(most_tokens, kBlock) + kBlock;  // a window's last block may begin anywhere
-  buffers.added = scratch.take<float>(size(rows * block.proj.out));
-  buffers.normalised = take_rows_for(block.qkv, rows, scratch);
-  buffers.qkv = take_rows(block.qkv.matrix.operand, rows, block.qkv.out, scratch);
-  buffers.attended = take_rows_for(block.proj, rows, scratch);
+  buffers.added = carver.take<float>(size(rows * block.proj.out));
+  buffers.normalised = take_rows_for(block.qkv, rows, carver);
+  buffers.qkv = take_rows(block.qkv.matrix.operand, rows, block.qkv.out, carver);
+  buffers.attended = take_rows_for(block.proj, rows, carver);
   std::int64_t key_stride = 0;
   for (const WindowKind& kind : block.kinds) key_stride = std::max(key_stride, kind.key_stride);
-  buffers.attention = scratch.take<std::byte>(kernels::attention_scratch(key_stride));
+  buffers.attention = carver.take<std::byte>(kernels::attention_scratch(key_stride));
   return buffers;
 }
 
@@ -75,8 +75,8 @@ void attend(const Block& block, const WindowKind& kind, const Machine& machine, 
 void run_attention(const Block& block, const Machine& machine, std::int64_t grid, Workspace& workspace) {
   const std::int64_t channels = block.qkv.in, most = most_tokens(block);
   const auto pieces = static_cast<std::int64_t>(block.groups.size());
-  for_pieces(machine, workspace, pieces, [&](std::int64_t piece, Scratch& scratch) {
-    const AttentionPassBuffers buffers = take(block, most, scratch);
+  for_pieces(machine, workspace, pieces, [&](std::int64_t piece, Carver& carver) {
+    const AttentionPassBuffers buffers = take(block, most, carver);
     const std::vector<Window>& group = block.groups[size(piece)];
     const std::int64_t tokens = tokens_of(block, group);
     for_rows(block, group, grid, workspace.current, [&](const float* row, std::int64_t at, std::int64_t count) {
@@ -108,9 +108,9 @@ void run_attention(const Block& block, const Machine& machine, std::int64_t grid
 }
 
 std::size_t attention_pass_scratch(const Block& block) {
-  Scratch scratch(nullptr);
-  take(block, most_tokens(block), scratch);
-  return scratch.used();
+  Carver carver(nullptr);
+  take(block, most_tokens(block), carver);
+  return carver.used();
 }
 
-}  // namespace medsam::backends::fused
+}  // namespace medsam::backends::native

@@ -137,9 +137,9 @@ class OpenVinoBackend final : public Backend {
     build_ = ov::get_openvino_version().buildNumber;
   }
 
-  std::string name() const override { return "OpenVINO " + build_.substr(0, build_.find('-')); }
-  std::string device() const override { return device_name_; }
-  std::string place() const override { return device_; }
+  std::string library() const override { return "OpenVINO " + build_.substr(0, build_.find('-')); }
+  std::string device_name() const override { return device_name_; }
+  std::string device_id() const override { return device_; }
 
   bool native(const std::string& precision) const override {
     if (precision == "f32") return !device_.starts_with("NPU");       // an NPU computes in f16 and integers

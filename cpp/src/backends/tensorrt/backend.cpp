@@ -20,9 +20,9 @@ class TensorRtBackend final : public Backend {
  public:
   TensorRtBackend(const Library& library, Device device) : library_(library), device_(std::move(device)) {}
 
-  std::string name() const override { return library_.name; }
-  std::string device() const override { return device_.name; }
-  std::string place() const override { return "cuda:" + std::to_string(device_.index); }
+  std::string library() const override { return library_.name; }
+  std::string device_name() const override { return device_.name; }
+  std::string device_id() const override { return "cuda:" + std::to_string(device_.index); }
 
   bool native(const std::string& precision) const override {
     // Half-precision arithmetic came with compute capability 5.3; graphs in bf16 are not exported.

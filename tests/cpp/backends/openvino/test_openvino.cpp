@@ -128,7 +128,7 @@ TEST(OpenVinoDevices, AnAbsentOneIsUnsupportedInOneLineThatNamesThoseThatAreTher
   for (const char* device : {"GPU", "NPU", "GPU.7"}) {
     try {
       const auto backend = create_backend(device);
-      EXPECT_NE(backend->device(), "") << "this machine has " << device;
+      EXPECT_NE(backend->device_name(), "") << "this machine has " << device;
     } catch (const Unsupported& e) {
       const std::string text = e.what();
       EXPECT_NE(text.find(device), std::string::npos) << text;
@@ -140,10 +140,10 @@ TEST(OpenVinoDevices, AnAbsentOneIsUnsupportedInOneLineThatNamesThoseThatAreTher
 
 TEST(OpenVinoDevices, AutoIsOneDeviceForTheEnginesLife) {
   const auto backend = create_backend("AUTO");
-  EXPECT_TRUE(backend->place() == "CPU" || backend->place() == "GPU") << backend->place();
-  EXPECT_EQ(create_backend("CPU")->place(), "CPU");
+  EXPECT_TRUE(backend->device_id() == "CPU" || backend->device_id() == "GPU") << backend->device_id();
+  EXPECT_EQ(create_backend("CPU")->device_id(), "CPU");
   const auto cpu = create_backend("CPU");
-  EXPECT_EQ(backend->name(), cpu->name());
+  EXPECT_EQ(backend->library(), cpu->library());
   EXPECT_TRUE(backend->native("f32"));
   bool gpu = true;
   try {
@@ -151,7 +151,7 @@ TEST(OpenVinoDevices, AutoIsOneDeviceForTheEnginesLife) {
   } catch (const Unsupported&) {
     gpu = false;
   }
-  EXPECT_EQ(backend->device() == cpu->device(), !gpu);
+  EXPECT_EQ(backend->device_name() == cpu->device_name(), !gpu);
 }
 
 TEST(OpenVinoDevices, AnotherNameIsNotOpenVinos) {

@@ -117,8 +117,8 @@ TEST_F(CudaEngine, TakesBackASavedEmbedding) {
 }
 
 TEST_F(CudaEngine, IsTheFirstWhereNoneIsNamed) {
-  EXPECT_EQ(create_backend("cuda")->place(), "cuda:0");
-  EXPECT_EQ(create_backend("cuda:0")->place(), "cuda:0");
+  EXPECT_EQ(create_backend("cuda")->device_id(), "cuda:0");
+  EXPECT_EQ(create_backend("cuda:0")->device_id(), "cuda:0");
 }
 
 TEST_F(CudaEngine, MorePointsThanAPlanTakesIsUnsupportedAndTheNextCallWorks) {

@@ -131,7 +131,7 @@ TEST(Cuda, ThreadsSideBySideChangeNothing) {
       for (const Interpolation interpolation : {Interpolation::area, Interpolation::cubic}) {
         const TestImage image(type, 90, 131, 3, RowLayout::padded, 9);
         const auto params = resize_params(45, 66, interpolation, normalize, 5);
-        const auto expected = run_resize(scalar_table(), image.pixels(), params);
+        const auto expected = run_resize(reference_table(), image.pixels(), params);
         EXPECT_EQ(count_different(run_resize(concurrent_cuda_table(), image.pixels(), params), expected), 0U)
             << name_of(type) << " " << name_of(interpolation) << " " << static_cast<int>(normalize);
       }
@@ -155,7 +155,7 @@ TEST(Cuda, ImagesLargerThanTheGridAgree) {
   for (const Normalize normalize : kNormalizations) {
     const TestImage image(PixelType::u8, 700, 911, 3, RowLayout::bottom_up, 5);
     const auto params = resize_params(787, 1024, Interpolation::linear, normalize);
-    const auto expected = run_resize(scalar_table(), image.pixels(), params);
+    const auto expected = run_resize(reference_table(), image.pixels(), params);
     for (const KernelTable* table : all_orders()) {
       EXPECT_EQ(count_different(run_resize(*table, image.pixels(), params), expected), 0U) << table->name;
     }
@@ -169,7 +169,7 @@ TEST(Cuda, MasksLargerThanTheGridAgree) {
   for (float& v : logits) v = noise(random);
   std::vector<std::uint8_t> expected(std::size_t{1200} * 900, 7);
   UpsampleThresholdParams params{logits.data(), 256, 256, 200, 1200, 900, 0.F, expected.data(), LabelType::u8, 900, 66};
-  const MaskStats stats = run_upsample(scalar_table(), params);
+  const MaskStats stats = run_upsample(reference_table(), params);
   for (const KernelTable* table : all_orders()) {
     std::vector<std::uint8_t> out(expected.size(), 7);
     params.out = out.data();

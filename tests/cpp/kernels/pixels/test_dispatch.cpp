@@ -51,7 +51,7 @@ TEST(Dispatch, UnknownTargetIsAnErrorThatNamesTheAvailableOnes) {
   }
 }
 
-TEST(Dispatch, ScalarComesFirst) { EXPECT_EQ(available_tables().front(), &scalar_table()); }
+TEST(Dispatch, ScalarComesFirst) { EXPECT_EQ(available_tables().front(), &reference_table()); }
 
 }  // namespace
 }  // namespace medsam::kernels

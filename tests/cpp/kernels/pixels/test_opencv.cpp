@@ -33,7 +33,7 @@ cv::Mat resized_by_opencv(const Pixels& p, std::int64_t height, std::int64_t wid
 std::size_t differences(const Pixels& p, std::int64_t height, std::int64_t width, Interpolation interpolation) {
   const cv::Mat expected = resized_by_opencv(p, height, width, interpolation);
   const ResizeNormalizeParams params = raw_params(height, width, interpolation);
-  const std::vector<float> got = run_resize(scalar_table(), p, params);
+  const std::vector<float> got = run_resize(reference_table(), p, params);
   std::size_t count = 0;
   for (std::int64_t y = 0; y < height; ++y) {
     const auto* row = expected.ptr<float>(static_cast<int>(y));

@@ -67,12 +67,12 @@ TEST(SplineResize, EqualsSkimageInDouble) {
     for (const double v : c.expected) size = std::max(size, std::abs(v));
     for (const RowLayout layout : kLayouts) {
       const TestImage image = c.image(layout);
-      Scratch measured(nullptr);
+      Carver measured(nullptr);
       make_spline_plan(image.pixels(), c.new_height, c.new_width, measured);
       ScratchMemory memory(measured.used());
-      Scratch scratch(memory.data());
+      Carver carver(memory.data());
       std::vector<double> got(c.expected.size(), std::nan(""));
-      spline_resize(image.pixels(), make_spline_plan(image.pixels(), c.new_height, c.new_width, scratch), got.data());
+      spline_resize(image.pixels(), make_spline_plan(image.pixels(), c.new_height, c.new_width, carver), got.data());
       double worst = 0;
       for (std::size_t i = 0; i < got.size(); ++i) {
         ASSERT_TRUE(std::isfinite(got[i])) << c.name();

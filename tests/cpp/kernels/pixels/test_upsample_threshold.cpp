@@ -44,7 +44,7 @@ bool equal(const MaskStats& a, const MaskStats& b) {
 }
 
 void expect_tables_agree(const Case& c, LabelType type, bool bottom_up = false) {
-  const Painted expected = paint(scalar_table(), c, type, bottom_up);
+  const Painted expected = paint(reference_table(), c, type, bottom_up);
   for (const KernelTable* table : tables_under_test()) {
     const Painted got = paint(*table, c, type, bottom_up);
     EXPECT_EQ(count_different(got.memory, expected.memory), 0U)

@@ -23,14 +23,14 @@ namespace medsam {
 ImageGeometry bundle_geometry(const Bundle& bundle, std::int64_t height, std::int64_t width);
 
 /// An image encoder and its decoder. Thread-safe.
-class Expert {
+class Model {
  public:
   /// Compiles a model, some inputs fixed to these shapes.
   using Compile =
       std::function<std::shared_ptr<const backends::CompiledModel>(const ModelFile&, std::vector<backends::Shape>)>;
 
   /// `bundle` must outlive the expert. Compiles encoder and decoder side by side.
-  Expert(const Bundle& bundle, const std::string& name, std::string fingerprint, const Compile& compile);
+  Model(const Bundle& bundle, const std::string& name, std::string fingerprint, const Compile& compile);
 
   /// A checked image's embedding, in f32. BackendError, ModelError, InvalidArgument (pixels).
   [[nodiscard]] std::shared_ptr<detail::EmbeddingData> encode(const ImageView& image);
@@ -40,7 +40,7 @@ class Expert {
 
  private:
   const Bundle& bundle_;
-  const ModelSet& models_;
+  const ModelSet& files_;
   std::string fingerprint_;
   bool crops_;
   std::unique_ptr<Decoder> decoder_;
@@ -49,14 +49,14 @@ class Expert {
 
 /// At most `limit` experts, the least recently used out first; one still at work lives until its work ends.
 /// Thread-safe; two threads that ask for one expert load it once.
-class ExpertPool {
+class ModelPool {
  public:
-  using Load = std::function<std::shared_ptr<Expert>(const std::string& name)>;
+  using Load = std::function<std::shared_ptr<Model>(const std::string& name)>;
 
-  ExpertPool(std::size_t limit, Load load) : limit_(limit), load_(std::move(load)) {}
+  ModelPool(std::size_t limit, Load load) : limit_(limit), load_(std::move(load)) {}
 
   /// The expert of that name; exceptions of `load` pass through to everyone waiting, and the next call tries again.
-  std::shared_ptr<Expert> get(const std::string& name);
+  std::shared_ptr<Model> get(const std::string& name);
   /// Names of those held, most recently used first.
   [[nodiscard]] std::vector<std::string> loaded() const;
 
@@ -64,7 +64,7 @@ class ExpertPool {
   struct Entry {
     std::string name;
     std::uint64_t id = 0;  // so that a load that failed takes away its own entry, not a later one
-    std::shared_future<std::shared_ptr<Expert>> expert;
+    std::shared_future<std::shared_ptr<Model>> expert;
   };
   std::size_t limit_;
   Load load_;

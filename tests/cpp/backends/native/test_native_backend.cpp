@@ -1,5 +1,5 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// The fused encoder behind the interface of a backend: what it takes, what it gives, what it refuses.
+// The native encoder behind the interface of a backend: what it takes, what it gives, what it refuses.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -15,10 +15,10 @@
 namespace medsam::backends {
 namespace {
 
-class FusedBackend : public ::testing::Test {
+class NativeBackend : public ::testing::Test {
  protected:
   void SetUp() override {
-    backend_ = create_fused("CPU");
+    backend_ = create_native("CPU");
     if (backend_ == nullptr) GTEST_SKIP() << "no fast products on this processor";
     model_ = read_bundle(testing::write_tiny_bundle(folder_.path("bundle"))).model("encoder");
     model_.path = folder_.path("weights");
@@ -52,8 +52,8 @@ class FusedBackend : public ::testing::Test {
   ModelFile model_;
 };
 
-TEST_F(FusedBackend, EncodesAnImage) {
-  EXPECT_EQ(create_fused("GPU"), nullptr);
+TEST_F(NativeBackend, EncodesAnImage) {
+  EXPECT_EQ(create_native("GPU"), nullptr);
   EXPECT_TRUE(backend_->native(kF32Fused));
   EXPECT_FALSE(backend_->native("bf16"));
   for (const char* precision : {kF32Fused, kBf16Fused}) {
@@ -61,7 +61,7 @@ TEST_F(FusedBackend, EncodesAnImage) {
   }
 }
 
-void FusedBackend::encodes_an_image(const char* precision) {
+void NativeBackend::encodes_an_image(const char* precision) {
   const auto request = compile(testing::tiny_vit_file(), precision)->create_request();
   std::vector<TensorPtr> embeddings;
   for (const float value : {0.25F, 0.25F, 0.75F}) {
@@ -80,7 +80,7 @@ void FusedBackend::encodes_an_image(const char* precision) {
   EXPECT_FALSE(same(0, 2));
 }
 
-TEST_F(FusedBackend, TheSecondLoadTakesTheVerifiedBytesFromTheCache) {
+TEST_F(NativeBackend, TheSecondLoadTakesTheVerifiedBytesFromTheCache) {
   cache_ = CacheFolder(folder_.path("cache"), nullptr);
   const auto embedding = [](const CompiledModel& model) {
     const auto request = model.create_request();
@@ -99,11 +99,11 @@ TEST_F(FusedBackend, TheSecondLoadTakesTheVerifiedBytesFromTheCache) {
       << "a damaged entry is as none";
 }
 
-TEST_F(FusedBackend, RefusesAnotherPrecision) {
+TEST_F(NativeBackend, RefusesAnotherPrecision) {
   refuses<Unsupported>([&] { compile(testing::tiny_vit_file(), "bf16"); }, "got \"bf16\", expected bf16_fused");
 }
 
-TEST_F(FusedBackend, RefusesAnotherNetwork) {
+TEST_F(NativeBackend, RefusesAnotherNetwork) {
   testing::TinyVitFile file = testing::tiny_vit_file();
   file.about["architecture"] = "swin\n";
   refuses<ModelError>([&] { compile(file); }, R"(holds the architecture "swin\n", expected tiny_vit)");
@@ -112,7 +112,7 @@ TEST_F(FusedBackend, RefusesAnotherNetwork) {
   refuses<ModelError>([&] { compile(testing::tiny_vit_file()); }, "takes images of 32 pixels a side");
 }
 
-TEST_F(FusedBackend, RefusesAnotherInput) {
+TEST_F(NativeBackend, RefusesAnotherInput) {
   const auto request = compile(testing::tiny_vit_file())->create_request();
   const TensorPtr tensor = std::make_shared<HostTensor>(Shape{1});
   refuses<BackendError>([&] { request->input(0, {1, 3, 64, 64}); }, "another shape than (1, 3, 32, 32)");

@@ -1,5 +1,5 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// A fused encoder's weights file is not trusted: whatever its numbers say, loading ends with a ModelError or with a
+// A native encoder's weights file is not trusted: whatever its numbers say, loading ends with a ModelError or with a
 // model that runs within its memory (AddressSanitizer and ThreadSanitizer look on; fuzz/fuzz_weights.cpp has more).
 #include <gtest/gtest.h>
 

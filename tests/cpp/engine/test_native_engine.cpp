@@ -1,5 +1,5 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// An engine whose bundle has a fused encoder: who runs it, and who never does.
+// An engine whose bundle has a native encoder: who runs it, and who never does.
 #include <gtest/gtest.h>
 
 #include "base/sha256.hpp"
@@ -25,7 +25,7 @@ class FusedEncoder : public EngineTest {
     testing::fake_backend().finds_gpu = false;
     testing::fake_backend().device = nullptr;
   }
-  /// The tiny bundle with a fused encoder, and with its certificates where devices are named.
+  /// The tiny bundle with a native encoder, and with its certificates where devices are named.
   void write(const std::vector<std::string>& certified_on = {}) {
     testing::write_file(bundle_ + "/fused.safetensors", "weights");
     nlohmann::json encoder = manifest_["models"]["encoder"];

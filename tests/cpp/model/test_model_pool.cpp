@@ -1,5 +1,5 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-#include "model/expert.hpp"
+#include "model/model.hpp"
 
 #include <gtest/gtest.h>
 
@@ -17,20 +17,20 @@ namespace {
 
 using Names = std::vector<std::string>;
 
-class ExpertPoolTest : public ::testing::Test {
+class ModelPoolTest : public ::testing::Test {
  protected:
-  ExpertPoolTest() : bundle_(read_bundle(testing::write_tiny_bundle(folder_.path("b")))) {
+  ModelPoolTest() : bundle_(read_bundle(testing::write_tiny_bundle(folder_.path("b")))) {
     backend_ = backends::create_backend("CPU");
   }
 
-  ExpertPool pool(std::size_t limit) {
+  ModelPool pool(std::size_t limit) {
     return {limit, [this](const std::string& name) {
               ++loads_;
               if (name == "broken") throw ModelError("broken");
-              return std::make_shared<Expert>(bundle_, "", name,
-                                              [this](const ModelFile& model, std::vector<backends::Shape> shapes) {
-                                                return backend_->compile(model, {"f32", 0, std::move(shapes)}, cache_);
-                                              });
+              return std::make_shared<Model>(bundle_, "", name,
+                                             [this](const ModelFile& model, std::vector<backends::Shape> shapes) {
+                                               return backend_->compile(model, {"f32", 0, std::move(shapes)}, cache_);
+                                             });
             }};
   }
 
@@ -41,8 +41,8 @@ class ExpertPoolTest : public ::testing::Test {
   std::atomic<int> loads_{0};
 };
 
-TEST_F(ExpertPoolTest, KeepsTheMostRecentlyUsed) {
-  ExpertPool pool = this->pool(2);
+TEST_F(ModelPoolTest, KeepsTheMostRecentlyUsed) {
+  ModelPool pool = this->pool(2);
   const auto a = pool.get("a");
   EXPECT_EQ(pool.get("a"), a);
   static_cast<void>(pool.get("b"));
@@ -55,10 +55,10 @@ TEST_F(ExpertPoolTest, KeepsTheMostRecentlyUsed) {
   EXPECT_EQ(loads_, 4);
 }
 
-TEST_F(ExpertPoolTest, AnEvictedExpertLivesWhileItIsUsed) {
-  ExpertPool pool = this->pool(1);
-  const std::weak_ptr<Expert> idle = pool.get("a");
-  const std::shared_ptr<Expert> busy = pool.get("b");
+TEST_F(ModelPoolTest, AnEvictedExpertLivesWhileItIsUsed) {
+  ModelPool pool = this->pool(1);
+  const std::weak_ptr<Model> idle = pool.get("a");
+  const std::shared_ptr<Model> busy = pool.get("b");
   EXPECT_TRUE(idle.expired());
   static_cast<void>(pool.get("c"));
   EXPECT_EQ(pool.loaded(), Names{"c"});
@@ -66,11 +66,11 @@ TEST_F(ExpertPoolTest, AnEvictedExpertLivesWhileItIsUsed) {
 }
 
 // DAFT's ten, three held: whatever the order, no fourth lives, and one that was put out is loaded again.
-TEST_F(ExpertPoolTest, TenExpertsWithThreeHeld) {
+TEST_F(ModelPoolTest, TenExpertsWithThreeHeld) {
   const Names names{"3D",         "XRay",       "US",          "Fundus", "Endoscopy",
                     "Dermoscopy", "Microscopy", "Mammography", "OCT",    "general"};
-  ExpertPool pool = this->pool(3);
-  std::map<std::string, std::weak_ptr<Expert>> loaded;
+  ModelPool pool = this->pool(3);
+  std::map<std::string, std::weak_ptr<Model>> loaded;
   Names recent;  // most recent first
   std::mt19937 random(3);
   int expected_loads = 0;
@@ -91,16 +91,16 @@ TEST_F(ExpertPoolTest, TenExpertsWithThreeHeld) {
   EXPECT_GT(loads_, 30);  // every expert more than three times, on average
 }
 
-TEST_F(ExpertPoolTest, AFailedLoadIsTriedAgain) {
-  ExpertPool pool = this->pool(2);
+TEST_F(ModelPoolTest, AFailedLoadIsTriedAgain) {
+  ModelPool pool = this->pool(2);
   EXPECT_THROW(pool.get("broken"), ModelError);
   EXPECT_TRUE(pool.loaded().empty());
   EXPECT_THROW(pool.get("broken"), ModelError);
   EXPECT_EQ(loads_, 2);
 }
 
-TEST_F(ExpertPoolTest, ThreadsShareOneLoad) {
-  ExpertPool pool = this->pool(3);
+TEST_F(ModelPoolTest, ThreadsShareOneLoad) {
+  ModelPool pool = this->pool(3);
   std::vector<std::thread> threads;
   for (int t = 0; t < 8; ++t) {
     threads.emplace_back([&pool, t] { static_cast<void>(pool.get(t % 2 == 0 ? "a" : "b")); });

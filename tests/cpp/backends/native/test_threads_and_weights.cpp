@@ -1,6 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// The fused encoder's threads and its weights file; what it computes is tested on real weights from Python
-// (tests/python/tools/test_fused.py), its kernels in kernels/test_encoder_kernels.cpp.
+// The native encoder's threads and its weights file; what it computes is tested on real weights from Python
+// (tests/python/tools/test_native.py), its kernels in kernels/test_encoder_kernels.cpp.
 #include <gtest/gtest.h>
 
 #include <array>
@@ -16,7 +16,7 @@
 #include "medsam/error.hpp"
 #include "support/tiny_bundle.hpp"
 
-namespace medsam::backends::fused {
+namespace medsam::backends::native {
 namespace {
 
 TEST(ThreadPool, CallsEachIndexOnce) {
@@ -132,4 +132,4 @@ TEST_F(WeightsTest, RefusesAHeaderThatLies) {
 }
 
 }  // namespace
-}  // namespace medsam::backends::fused
+}  // namespace medsam::backends::native

@@ -1,5 +1,5 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-#include "model/expert.hpp"
+#include "model/model.hpp"
 
 #include <algorithm>
 
@@ -16,19 +16,19 @@ ImageGeometry bundle_geometry(const Bundle& bundle, std::int64_t height, std::in
                         bundle.prompt.point_shift);
 }
 
-Expert::Expert(const Bundle& bundle, const std::string& name, std::string fingerprint, const Compile& compile)
+Model::Model(const Bundle& bundle, const std::string& name, std::string fingerprint, const Compile& compile)
     : bundle_(bundle),
-      models_(bundle.experts.at(name)),
+      files_(bundle.models.at(name)),
       fingerprint_(std::move(fingerprint)),
       crops_(bundle.needs_crops()) {
   const Shape image{1, 3, bundle.input_size, bundle.input_size};
-  auto compiling = std::async(std::launch::async, [&] { return compile(models_.at("encoder"), {image}); });
-  decoder_ = std::make_unique<Decoder>(models_, bundle.prompt.from_box,
+  auto compiling = std::async(std::launch::async, [&] { return compile(files_.at("encoder"), {image}); });
+  decoder_ = std::make_unique<Decoder>(files_, bundle.prompt.from_box,
                                        [compile](const ModelFile& model) { return compile(model, {}); });
   encoder_ = std::make_unique<RequestPool>(compiling.get());
 }
 
-std::shared_ptr<detail::EmbeddingData> Expert::encode(const ImageView& image) {
+std::shared_ptr<detail::EmbeddingData> Model::encode(const ImageView& image) {
   auto data = std::make_shared<detail::EmbeddingData>();
   data->geometry = bundle_geometry(bundle_, image.height, image.width);
   if (crops_) data->pixels = keep_pixels(image);
@@ -37,7 +37,7 @@ std::shared_ptr<detail::EmbeddingData> Expert::encode(const ImageView& image) {
     preprocess(image, data->geometry, *bundle_.profile.image, *request.get());
     data->outputs = request->run();
   }
-  const std::vector<TensorSpec>& specs = models_.at("encoder").outputs;
+  const std::vector<TensorSpec>& specs = files_.at("encoder").outputs;
   for (std::size_t i = 0; i < specs.size(); ++i) {
     Shape shape = specs[i].shape;
     shape[0] = 1;
@@ -53,14 +53,14 @@ std::shared_ptr<detail::EmbeddingData> Expert::encode(const ImageView& image) {
   return data;
 }
 
-PromptContext Expert::context(const detail::EmbeddingData& image, const PromptRules& rules) const {
-  const std::ptrdiff_t drawn = models_.at("encoder").output_index("image_foreground");
+PromptContext Model::context(const detail::EmbeddingData& image, const PromptRules& rules) const {
+  const std::ptrdiff_t drawn = files_.at("encoder").output_index("image_foreground");
   const float* foreground = drawn < 0 ? nullptr : image.outputs.at(static_cast<std::size_t>(drawn))->host();
   return {image.geometry, rules, bundle_.prompt, foreground, decoder_->low_height(), decoder_->low_width()};
 }
 
-std::shared_ptr<Expert> ExpertPool::get(const std::string& name) {
-  std::promise<std::shared_ptr<Expert>> promise;
+std::shared_ptr<Model> ModelPool::get(const std::string& name) {
+  std::promise<std::shared_ptr<Model>> promise;
   std::unique_lock lock(mutex_);
   const auto named = [&](const Entry& entry) { return entry.name == name; };
   const auto found = std::find_if(entries_.begin(), entries_.end(), named);
@@ -80,7 +80,7 @@ std::shared_ptr<Expert> ExpertPool::get(const std::string& name) {
   lock.unlock();
   evicted.clear();
   try {
-    std::shared_ptr<Expert> expert = load_(name);
+    std::shared_ptr<Model> expert = load_(name);
     promise.set_value(expert);
     return expert;
   } catch (...) {
@@ -91,7 +91,7 @@ std::shared_ptr<Expert> ExpertPool::get(const std::string& name) {
   }
 }
 
-std::vector<std::string> ExpertPool::loaded() const {
+std::vector<std::string> ModelPool::loaded() const {
   const std::lock_guard lock(mutex_);
   std::vector<std::string> names;
   for (const Entry& entry : entries_) names.push_back(entry.name);
