@@ -7,8 +7,8 @@
 #include <string>
 #include <utility>
 
-#include "medsam/engine.hpp"
 #include "medsam/error.hpp"
+#include "medsam/options.hpp"
 #include "medsam/printable.hpp"
 
 namespace medsam {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/json_reader.hpp"
-#include "medsam/engine.hpp"
+#include "medsam/engine_info.hpp"
 
 namespace medsam {
 

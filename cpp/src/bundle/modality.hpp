@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-#include "medsam/engine.hpp"
+#include "medsam/modality.hpp"
 
 namespace medsam {
 

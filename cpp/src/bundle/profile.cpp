@@ -6,7 +6,8 @@
 
 #include "base/number_text.hpp"
 #include "builtin_profiles.hpp"
-#include "medsam/engine.hpp"
+#include "medsam/error.hpp"
+#include "medsam/library.hpp"
 
 namespace medsam {
 

@@ -12,7 +12,7 @@
 
 #include "embedding/image_key.hpp"
 #include "medsam/embedding.hpp"
-#include "medsam/engine.hpp"
+#include "medsam/engine_info.hpp"
 
 namespace medsam {
 

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "bundle/bundle.hpp"
-#include "medsam/engine.hpp"
+#include "medsam/embedding.hpp"
 
 namespace medsam {
 

@@ -7,7 +7,8 @@
 
 #include "bundle/profile.hpp"
 #include "image/geometry.hpp"
-#include "medsam/engine.hpp"
+#include "medsam/image.hpp"
+#include "medsam/prediction.hpp"
 #include "model/decoder.hpp"
 
 namespace medsam {

@@ -20,6 +20,7 @@
 #include "base/own_files.hpp"
 #include "base/sha256.hpp"
 #include "medsam/error.hpp"
+#include "medsam/library.hpp"
 
 namespace medsam {
 

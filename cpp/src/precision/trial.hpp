@@ -10,7 +10,7 @@
 #include "base/cache_folder.hpp"
 #include "bundle/bundle.hpp"
 #include "bundle/certificate.hpp"
-#include "medsam/engine.hpp"
+#include "medsam/options.hpp"
 
 namespace medsam {
 

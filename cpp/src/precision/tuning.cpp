@@ -11,6 +11,7 @@
 #include "base/sha256.hpp"
 #include "kernels/pixels/pixel_kernels.hpp"
 #include "medsam/error.hpp"
+#include "medsam/library.hpp"
 #include "precision/certificate_origin.hpp"
 
 namespace medsam {

@@ -11,7 +11,8 @@
 #include "base/cache_folder.hpp"
 #include "bundle/bundle.hpp"
 #include "bundle/certificate.hpp"
-#include "medsam/engine.hpp"
+#include "medsam/engine_info.hpp"
+#include "medsam/options.hpp"
 
 namespace medsam {
 
