@@ -1,8 +1,8 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """Which certified precision and how many threads are fastest here; `medsam-engine tune` keeps the answer for "auto".
 
-The engine decides what may run (`EngineInfo.certified`) and reads the stored choice (cpp/src/precision/tuning.cpp), checking its
-certificate again; here it is only measured and written.
+The engine decides what may run (`EngineInfo.certified`) and reads the stored choice
+(cpp/src/precision/tuning.cpp), checking its certificate again; here it is only measured and written.
 """
 
 import json

@@ -1,5 +1,8 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""Engine.segment_volume from Python: layouts, callbacks, errors. tests/cpp/volume/test_volume.cpp tests what propagates."""
+"""Engine.segment_volume from Python: layouts, callbacks, errors.
+
+tests/cpp/volume/test_volume.cpp tests what propagates.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
