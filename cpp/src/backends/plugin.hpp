@@ -15,12 +15,6 @@ struct Plugin {
   const char* version;  // MEDSAM_ENGINE_VERSION of the tree it was built from
   /// Unsupported, in one line, where the vendor's library, the driver or the device is missing.
   std::unique_ptr<Backend> (*create)(int device);
-  /// The vendor's library and its version, loaded without touching a device. Unsupported.
-  std::string (*library)();
-  /// Compiles a model for the GPU generation `target`, e.g. "sm_89", on a machine that may have no device, and keeps
-  /// the plan in the cache. BackendError, ModelError, Unsupported.
-  void (*build_plan)(const ModelSource& model, const CompileOptions& options, const std::string& target,
-                     const CacheFolder& cache);
 };
 using PluginEntry = const Plugin* (*)();
 inline constexpr const char* kPluginEntry = "medsam_engine_plugin";

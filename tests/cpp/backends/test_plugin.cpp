@@ -92,8 +92,6 @@ class WithTensorRt : public BuiltPlugin {
   const ScopedVariable root_{"TENSORRT_ROOT", testing::tensorrt_folder()};
 };
 
-TEST_F(WithTensorRt, NamesItsLibrary) { expect_names(cuda_plugin().library(), "TensorRT"); }
-
 TEST_F(WithTensorRt, WithoutADriverIsUnsupported) {
   try {
     const auto backend = create_backend("cuda:0");

@@ -63,26 +63,11 @@ std::unique_ptr<Backend> create(int device) {
   return std::make_unique<TensorRtBackend>(opened, find_device(device));
 }
 
-std::string library_name() { return library().name; }
-
-void build_ahead(const ModelSource& model, const CompileOptions& options, const std::string& target,
-                 const CacheFolder& cache) {
-  const Library& opened = library();
-  if (!opened.rtx) {
-    throw Unsupported("build-plan: got " + opened.name +
-                      ", which builds on the device only; install TensorRT for RTX (pip install tensorrt-rtx-cu13)");
-  }
-  const std::vector<char> plan = tensorrt::build_plan(opened, model, options, cache, target);
-  write_plan(cache, plan_fingerprint(model.file(), options, {opened.name, target}), plan.data(), plan.size());
-}
-
 }  // namespace
 
 }  // namespace medsam::backends::tensorrt
 
 extern "C" MEDSAM_ENGINE_EXPORT const medsam::backends::Plugin* medsam_engine_plugin() {
-  static const medsam::backends::Plugin kTable{MEDSAM_ENGINE_VERSION, medsam::backends::tensorrt::create,
-                                               medsam::backends::tensorrt::library_name,
-                                               medsam::backends::tensorrt::build_ahead};
+  static const medsam::backends::Plugin kTable{MEDSAM_ENGINE_VERSION, medsam::backends::tensorrt::create};
   return &kTable;
 }
