@@ -4,6 +4,12 @@
 ``lock.py`` writes it from what .venv holds, ``lock.py --check`` says what of it is out of step with pyproject.toml and
 exits 1. Use: ``pip install -c requirements.lock .`` in a clone. Two extras are not in it: `cuda`, which
 pyproject.toml pins itself, and `quantize`, which few install.
+
+pip-compile 7.6.2 and uv 0.13.9 (both tried on 2026-11-28) do not do this, because they resolve what an index offers
+rather than record what was tested: PyPI has torch with CUDA only, so uv adds 19 packages that no test has seen.
+pip-compile does not know dependency groups. With hashes, ``pip install -c requirements.lock .`` fails, since pip
+then wants one for the clone itself. After a change of pyproject.toml, ``uv lock --check`` needs a network and does
+not say what is out of step.
 """
 
 from __future__ import annotations

@@ -3,6 +3,11 @@
 
 ``sbom.py`` writes it, ``sbom.py --check`` exits 1 when it is out of step. No time stamp: the same inputs give the same
 bytes, but for licences, which are read from the installed distributions and not compared.
+
+cyclonedx-py 7.5.0 and ``uv export`` 0.13.9 (both tried on 2026-11-28) do not do this: they know Python packages
+only and write no scope, so this script would remain, to add the C++ libraries and the sets. cyclonedx-py finds no
+licenses when it reads requirements.lock, and when it reads the environment, it lists what is installed there rather
+than what is locked.
 """
 
 from __future__ import annotations
