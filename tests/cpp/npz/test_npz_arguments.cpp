@@ -36,6 +36,15 @@ TEST(Arguments, EveryOption) {
   EXPECT_FALSE(a.help || a.version);
 }
 
+TEST(Arguments, AValueIsTakenAsItStands) {
+  const Arguments a = parse_arguments({"-i", "-q", "-o", "--csv", "--cache-dir=a=b", "--threads", "010", "-i", "[in]"});
+  EXPECT_EQ(a.input, "[in]");  // the last one
+  EXPECT_EQ(a.output, "--csv");
+  EXPECT_EQ(a.cache_dir, "a=b");
+  EXPECT_EQ(a.threads, 10);
+  EXPECT_FALSE(a.quiet);
+}
+
 TEST(Arguments, Defaults) {
   const Arguments a = parse_arguments({"-i", "in", "-o", "out"});
   EXPECT_EQ(a.profile, "clinical");
@@ -59,6 +68,10 @@ TEST(Arguments, RefusesWhatItDoesNotKnow) {
   expect_refused({"-i", "in", "-o", "out", "more"}, "more");
   expect_refused({"-i=in", "-o", "out"}, "-i=in");
   expect_refused({"-i", "in", "-o", "out", "--csv="}, "--csv");
+  expect_refused({"-i", "in", "-o", "out", "--csv=", "t.csv"}, "--csv: got nothing");  // of "--csv=$FILE", empty
+  expect_refused({"-i", "in", "-o", "out", "-qh"}, "-qh");
+  expect_refused({"-iin", "-o", "out"}, "-iin");
+  expect_refused({"-i", "in", "-o", "out", "--"}, "\"--\"");
   for (const char* bad : {"two", "-1", "1.5", "99999999999", ""}) {
     expect_refused({"-i", "in", "-o", "out", "--threads", bad}, "--threads");
   }
