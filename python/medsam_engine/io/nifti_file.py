@@ -1,8 +1,9 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""NIfTI files. Read and written here rather than through a library, because a mask must carry its image's header.
+"""NIfTI files. Read and written here rather than through SimpleITK, because a mask must carry its image's header.
 
 Viewers differ in whether they follow the qform or the sform. A file written from a direction matrix has one meaning,
-the image it belongs to may have two; only a copy of the header lies right in every viewer.
+the image it belongs to may have two; only a copy of the header lies right in every viewer. The header's module says
+why it is not nibabel that reads it.
 """
 
 import itertools

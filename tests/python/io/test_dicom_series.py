@@ -109,6 +109,15 @@ def test_gantry_tilt_is_refused(tmp_path: Path) -> None:
         io.read(tmp_path)
 
 
+def test_a_small_tilt_adds_up(tmp_path: Path) -> None:
+    """2 degrees, which highdicom takes for straight: 2.1 mm from the first slice to the last."""
+    positions = straight(31, 2.0)
+    positions[:, 1] += np.arange(31) * 2.0 * np.tan(np.radians(2))
+    write_series(tmp_path, volume(31), positions)
+    with pytest.raises(InvalidArgument, match=r"2\.1 mm \(2\.0 degrees\).*gantry tilt"):
+        io.read(tmp_path)
+
+
 def test_a_localizer_in_the_series(tmp_path: Path) -> None:
     write_series(tmp_path, volume(3), straight(3, 2.0), SeriesInstanceUID="1.2.3")
     localizer = slice_dataset(
