@@ -26,7 +26,7 @@ from benchmarks.harness.plot import write_plot
 from benchmarks.harness.results import Results
 from benchmarks.harness.systems import ROOT, Settings, System, all_systems, environment
 
-from medsam_engine.machine import describe_machine
+from medsam_engine.measure.machine import describe_machine
 
 # Turns: a case's runs, a stage's turns (measure.py says how many calls a turn has).
 FULL = {"one": 11, "cells": 5, "brain": 3, "brain-part": 1, "encode": 15, "prompt": 10, "batch": 7}

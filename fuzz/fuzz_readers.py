@@ -25,8 +25,8 @@ with atheris.instrument_imports(include=["medsam_engine.io", "pydicom"]):
 
     from medsam_engine import io
     from medsam_engine.errors import Error
-    from medsam_engine.io import nifti_header
     from medsam_engine.io.extras import require
+    from medsam_engine.io.nifti import header as nifti_header
 
 MAX_BYTES = 1 << 20
 WIDEST = 8  # bytes that a reader may make of one: int8 with a rescale rule becomes float32, with room

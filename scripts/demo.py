@@ -19,7 +19,7 @@ import pydicom.data
 from PIL import Image
 
 import medsam_engine
-from medsam_engine.overlay import draw_overlay
+from medsam_engine.show.overlay import draw_overlay
 
 # Name and box (x0, y0, x1, y1), inclusive pixel indices.
 OBJECTS: dict[str, tuple[int, int, int, int]] = {

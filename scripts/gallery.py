@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import medsam_engine
-from medsam_engine.overlay import draw_overlay
-from medsam_engine.preview import Marks, contact_sheet
-from medsam_engine.slice_axes import MmScale, SliceAxes
+from medsam_engine.show.overlay import draw_overlay
+from medsam_engine.show.preview import Marks, contact_sheet
+from medsam_engine.show.slice_axes import MmScale, SliceAxes
 
 ROOT = Path(__file__).resolve().parent.parent
 MOST_BYTES = 150_000

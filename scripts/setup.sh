@@ -132,7 +132,7 @@ if ! done_already export "$export_tools"; then
   torch=$(grep '^torch==' <<<"$export_tools")
   # The CPU build and its index, where the error messages have them from.
   read -r torch_cpu index index_url <<<"$("$python" -c 'import runpy
-names = runpy.run_path("python/medsam_engine/packages.py")
+names = runpy.run_path("python/medsam_engine/base/packages.py")
 print(names["TORCH"], names["TORCH_INDEX"])')"
   title="torch, to export models (CPU build, about 200 MB)"
   if ! pip_step "$title" "$torch_cpu" 2>/dev/null; then

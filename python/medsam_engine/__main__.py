@@ -7,7 +7,7 @@ the command line's packages.
 
 import sys
 
-from medsam_engine.build_folders import FOLDERS, build_folder
+from medsam_engine.base.build_folders import FOLDERS, build_folder
 
 if len(sys.argv) == 2 and sys.argv[1] in FOLDERS:
     sys.stdout.write(f"{build_folder(sys.argv[1])}\n")

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from medsam_engine._core import ImageEmbedding
-from medsam_engine.atomic_file import write_atomically
+from medsam_engine.base.whole_file import write_atomically
 from medsam_engine.io.input_file import read_input
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from medsam_engine.base.percentiles import positive_percentiles
 from medsam_engine.errors import InvalidArgument
-from medsam_engine.percentiles import positive_percentiles
 
 Padding = Sequence[tuple[float, float] | None]
 # Width, level in Hounsfield units. Abdomen to mediastinum: pre_CT_MR.py (after 3D Slicer's presets); bone: the same

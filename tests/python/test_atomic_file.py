@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from medsam_engine import FolderRun, InvalidArgument
-from medsam_engine.atomic_file import make_private_folder, write_atomically
+from medsam_engine.base.whole_file import make_private_folder, write_atomically
 
 
 def test_an_older_file_is_replaced_and_no_trace_left(tmp_path: Path) -> None:
@@ -115,8 +115,8 @@ def test_a_run_leaves_a_live_writers_temporary_and_removes_a_killed_ones(tmp_pat
     (tmp_path / "out").mkdir()
     np.savez(tmp_path / "in" / "2DBox_a.npz", imgs=np.zeros((8, 8), np.uint8), boxes=[[1, 1, 5, 5]])
     code = (
-        "import pathlib, sys; from medsam_engine import atomic_file;"
-        "atomic_file._locked_temporary(pathlib.Path(sys.argv[1])); print('ready', flush=True); sys.stdin.read()"
+        "import pathlib, sys; from medsam_engine.base import whole_file;"
+        "whole_file._locked_temporary(pathlib.Path(sys.argv[1])); print('ready', flush=True); sys.stdin.read()"
     )
     arguments = [sys.executable, "-c", code, str(tmp_path / "out" / "m.nii.gz")]
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:

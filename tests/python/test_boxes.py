@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medsam_engine import InvalidArgument
-from medsam_engine.boxes import boxes_from_labels, boxes_from_mm, jittered
+from medsam_engine.io.boxes import boxes_from_labels, boxes_from_mm, jittered
 from medsam_engine.io.medical_image import MedicalImage
 
 GRID = (9, 20, 30)

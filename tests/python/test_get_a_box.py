@@ -13,8 +13,8 @@ pytest.importorskip("typer", reason="typer is not in a thin installation")
 sitk = pytest.importorskip("SimpleITK", reason="SimpleITK is not in a thin installation")
 
 from medsam_engine import io
-from medsam_engine.boxes import boxes_from_mm
 from medsam_engine.cli.app import run
+from medsam_engine.io.boxes import boxes_from_mm
 from medsam_engine.io.slicer_markups import markups_boxes
 
 ROOT = Path(__file__).resolve().parents[2]

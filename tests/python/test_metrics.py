@@ -9,7 +9,14 @@ import pytest
 from numpy.typing import NDArray
 
 from medsam_engine import InvalidArgument
-from medsam_engine.metrics import dice, evaluate_folder, object_dice, object_surface_dice, score_case, surface_dice
+from medsam_engine.measure.metrics import (
+    dice,
+    evaluate_folder,
+    object_dice,
+    object_surface_dice,
+    score_case,
+    surface_dice,
+)
 
 pytest.importorskip("surface_distance", reason="surface-distance comes with the extra [eval]")
 RNG = np.random.default_rng(6)

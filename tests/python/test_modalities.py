@@ -4,7 +4,7 @@
 import pytest
 
 from medsam_engine import modality_names
-from medsam_engine.modalities import named_modality
+from medsam_engine.io.modalities import named_modality
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from medsam_engine import packages
-from medsam_engine.packages import EXPORT, TORCH, TORCH_INDEX, missing, pip_install
+from medsam_engine.base import packages
+from medsam_engine.base.packages import EXPORT, TORCH, TORCH_INDEX, missing, pip_install
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -66,7 +66,7 @@ def test_it_needs_the_standard_library_alone() -> None:
     """scripts/setup.sh runs the file before there is anything else."""
     code = "import runpy, sys; print(runpy.run_path(sys.argv[1])['TORCH'])"
     done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", code, str(ROOT / "python" / "medsam_engine" / "packages.py")],
+        [sys.executable, "-I", "-S", "-c", code, str(ROOT / "python" / "medsam_engine" / "base" / "packages.py")],
         capture_output=True,
         text=True,
         check=False,

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from medsam_engine import InvalidArgument
-from medsam_engine.preview import chosen_slices, contact_sheet
+from medsam_engine.show.preview import chosen_slices, contact_sheet
 
 pytest.importorskip("PIL", reason="Pillow is not in a thin installation")
 

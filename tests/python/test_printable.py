@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medsam_engine.printable import csv_cell, csv_text_of, one_line, printable
+from medsam_engine.base.printable import csv_cell, csv_text_of, one_line, printable
 
 
 @pytest.mark.parametrize(

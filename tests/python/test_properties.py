@@ -16,6 +16,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from medsam_engine import Engine, ImageEmbedding, InvalidArgument, ModelError, Unsupported, io
+from medsam_engine.io.nifti import header as nifti_header
 
 TINY = Path(__file__).resolve().parents[1] / "data" / "tiny_bundle"
 # The quick profile: the same examples on every run, so that a failure is one for everybody.
@@ -195,7 +196,7 @@ def test_a_damaged_file_is_read_or_refused(
         cv2 = pytest.importorskip("cv2")
         cv2.imwrite(str(path), values[0])
     else:
-        header = np.zeros((), io.nifti_header.DTYPES[1])
+        header = np.zeros((), nifti_header.DTYPES[1])
         header["sizeof_hdr"], header["magic"], header["datatype"], header["vox_offset"] = 348, b"n+1", 2, 352
         header["dim"], header["pixdim"] = [3, 5, 4, 3, 1, 1, 1, 1], 1
         content = header.tobytes() + bytes(4) + values.tobytes()

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medsam_engine.boxes import boxes_from_mm
 from medsam_engine.io import MedicalImage
-from medsam_engine.slice_axes import decimals, slice_axes, tick_step, ticks
+from medsam_engine.io.boxes import boxes_from_mm
+from medsam_engine.show.slice_axes import decimals, slice_axes, tick_step, ticks
 
 
 def image(direction: object = None, **changes: object) -> MedicalImage:
@@ -84,8 +84,8 @@ def test_oblique_and_unknown_grids_have_voxels_only() -> None:
 @pytest.mark.parametrize("flat", [False, True])
 def test_implausible_places_have_voxels_only_and_can_be_drawn(changes: dict[str, Any], flat: bool) -> None:
     pytest.importorskip("PIL", reason="Pillow is not in a thin installation")
-    from medsam_engine.axes_picture import image_tile
-    from medsam_engine.preview import contact_sheet
+    from medsam_engine.show.axes_picture import image_tile
+    from medsam_engine.show.preview import contact_sheet
 
     scan = image(**changes)
     axes = slice_axes(scan)

@@ -1,8 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""Engine.segment_volume from Python: layouts, callbacks, errors.
-
-tests/cpp/volume/test_volume.cpp tests what propagates.
-"""
+"""Engine.segment_volume from Python: layouts, callbacks, errors. What propagates: tests/cpp/volume/test_volume.cpp."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
 from medsam_engine import InvalidArgument, io
-from medsam_engine.percentiles import positive_percentiles
+from medsam_engine.base.percentiles import positive_percentiles
 from medsam_engine.windows import CT_PRESETS, apply_window, check_window, default_window, windowed
 
 

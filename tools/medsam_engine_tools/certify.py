@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsam_engine import Engine
-from medsam_engine.atomic_file import make_private_folder, write_atomically
-from medsam_engine.boxes import boxes_from_labels
+from medsam_engine.base.printable import csv_cell
+from medsam_engine.base.whole_file import make_private_folder, write_atomically
 from medsam_engine.errors import Error
+from medsam_engine.io.boxes import boxes_from_labels
 from medsam_engine.io.npz_file import challenge_modality, load_arrays
-from medsam_engine.metrics import dice
-from medsam_engine.printable import csv_cell
+from medsam_engine.measure.metrics import dice
 from medsam_engine.prompts import box3d_array, box_array
 from medsam_engine_tools import manifest
 from medsam_engine_tools.content_hash import content_hash

@@ -12,9 +12,9 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor, nn
 
+from medsam_engine.base.printable import one_line, printable
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.input_file import open_input
-from medsam_engine.printable import one_line, printable
 from medsam_engine_tools.errors import ExportError
 from medsam_engine_tools.file_hash import stream_sha256
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from medsam_engine.packages import pip_install
+from medsam_engine.base.packages import pip_install
 from medsam_engine_tools import checkpoint
 from medsam_engine_tools.errors import ExportError
 from medsam_engine_tools.file_hash import file_sha256

@@ -14,7 +14,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from medsam_engine.atomic_file import make_private_folder
+from medsam_engine.base.whole_file import make_private_folder
 from medsam_engine.paths import bundles_folder, xdg_folder
 from medsam_engine_tools import families, manifest, profiles
 from medsam_engine_tools.errors import ExportError

@@ -16,7 +16,7 @@ import onnx
 from numpy.typing import NDArray
 
 from medsam_engine import Engine
-from medsam_engine.atomic_file import write_atomically
+from medsam_engine.base.whole_file import write_atomically
 from medsam_engine.errors import Error
 from medsam_engine_tools import certify, half, manifest, parity, preprocessed
 from medsam_engine_tools.certify import Case

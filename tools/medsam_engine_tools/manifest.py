@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from medsam_engine.atomic_file import write_atomically
+from medsam_engine.base.whole_file import write_atomically
 from medsam_engine_tools import profiles
 from medsam_engine_tools.content_hash import content_hash
 from medsam_engine_tools.file_hash import file_sha256

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medsam_engine.atomic_file import make_private_folder, write_atomically
-from medsam_engine.packages import pip_install
+from medsam_engine.base.packages import pip_install
+from medsam_engine.base.whole_file import make_private_folder, write_atomically
 from medsam_engine.paths import xdg_folder
 from medsam_engine_tools.content_hash import content_hash
 from medsam_engine_tools.errors import ExportError

@@ -21,8 +21,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from medsam_engine.base.packages import pip_install
 from medsam_engine.errors import Error
-from medsam_engine.packages import pip_install
 from medsam_engine_tools import certify, manifest, onnx_export, preprocessed, qdq
 from medsam_engine_tools.errors import ExportError
 from medsam_engine_tools.qdq import Unit

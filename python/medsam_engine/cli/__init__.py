@@ -12,7 +12,7 @@ def main() -> None:
         import rich  # noqa: F401
         import typer  # noqa: F401
     except ModuleNotFoundError as error:
-        from medsam_engine.packages import pip_install
+        from medsam_engine.base.packages import pip_install
 
         sys.stderr.write(
             f"medsam-engine: got no module {error.name}, expected the command line's libraries; "

@@ -10,14 +10,17 @@ import typer
 from rich.markup import escape
 
 import medsam_engine
-from medsam_engine.build_folders import build_folder
-from medsam_engine.cli import bench, build_plan, certify, export, fetch, half, info, quantize, segment, tune, view
-from medsam_engine.cli import eval as eval_command
-from medsam_engine.cli import run as run_command
-from medsam_engine.cli.bench import with_json_target
+from medsam_engine.base.build_folders import build_folder
+from medsam_engine.base.printable import printable
+from medsam_engine.cli import info, view
+from medsam_engine.cli.bundle import build_plan, certify, export, fetch, half, quantize
+from medsam_engine.cli.measure import bench, tune
+from medsam_engine.cli.measure import eval as eval_command
+from medsam_engine.cli.measure.bench import with_json_target
 from medsam_engine.cli.outcome import FAILED, outcome
+from medsam_engine.cli.run import command as run_command
+from medsam_engine.cli.segment import command as segment
 from medsam_engine.cli.termination import TERMINATED, interrupted_by_sigterm
-from medsam_engine.printable import printable
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 

@@ -12,9 +12,9 @@ from rich.table import Table
 
 from medsam_engine import CertificateInfo, Engine, EngineInfo, __version__, find_bundle, simd_target
 from medsam_engine.cli.json_output import Json, certificate_object, engine_object, print_json
+from medsam_engine.cli.measure.tune import in_words
 from medsam_engine.cli.model_options import certificate_in_force
 from medsam_engine.cli.terminal import plain
-from medsam_engine.cli.tune import in_words
 
 
 def _manifest_rows(manifest: dict[str, Any]) -> list[tuple[str, str]]:

@@ -5,8 +5,8 @@ from typing import Protocol
 
 from medsam_engine import io
 from medsam_engine.io.formats import Format, input_format
+from medsam_engine.io.modalities import named_modality
 from medsam_engine.io.npz_file import challenge_modality
-from medsam_engine.modalities import named_modality
 from medsam_engine.windows import Windowed, default_window, windowed
 
 

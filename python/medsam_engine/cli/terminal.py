@@ -8,7 +8,7 @@ from rich.logging import RichHandler
 from rich.progress import TextColumn
 from rich.text import Text
 
-from medsam_engine.printable import printable
+from medsam_engine.base.printable import printable
 
 
 def plain(value: object) -> Text:

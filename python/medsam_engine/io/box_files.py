@@ -8,22 +8,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medsam_engine.boxes import boxes_from_labels
+from medsam_engine.base.printable import one_line
 from medsam_engine.errors import InvalidArgument
+from medsam_engine.io.boxes import boxes_from_labels
 from medsam_engine.io.byte_limit import ByteLimit
-from medsam_engine.io.dicom_pixels import read_dataset
-from medsam_engine.io.dicom_seg_boxes import SEG_CLASSES, seg_boxes, segment_names
+from medsam_engine.io.dicom.pixels import read_dataset
+from medsam_engine.io.dicom.quiet import quiet_dicom
+from medsam_engine.io.dicom.rtstruct import RTSTRUCT_CLASS, contour_boxes, roi_names
+from medsam_engine.io.dicom.seg_boxes import SEG_CLASSES, seg_boxes, segment_names
+from medsam_engine.io.dicom.slice_grid import slice_grid
 from medsam_engine.io.edge import reading
 from medsam_engine.io.files import read_labels
 from medsam_engine.io.formats import Format, input_format
+from medsam_engine.io.itk.nrrd_segments import NrrdSegment, nrrd_segments
 from medsam_engine.io.label_names import names_in_table
 from medsam_engine.io.medical_image import MedicalImage, check_same_grid
 from medsam_engine.io.named_boxes import Extents, NamedBoxes, default_name
-from medsam_engine.io.nrrd_segments import NrrdSegment, nrrd_segments
-from medsam_engine.io.quiet_dicom import quiet_dicom
-from medsam_engine.io.rtstruct import RTSTRUCT_CLASS, contour_boxes, roi_names
-from medsam_engine.io.slice_grid import slice_grid
-from medsam_engine.printable import one_line
 
 
 def read_boxes(path: str | os.PathLike[str], image: MedicalImage, *, max_bytes: int | None = None) -> NamedBoxes:

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from medsam_engine.base.printable import cut, one_line, printable
 from medsam_engine.errors import Error, InvalidArgument, OutOfMemory
-from medsam_engine.printable import cut, one_line, printable
 
 _LONGEST = 2000  # characters of a message; a file may hold text of any length
 

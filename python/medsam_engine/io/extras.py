@@ -4,8 +4,8 @@
 import importlib
 from types import ModuleType
 
+from medsam_engine.base.packages import pip_install
 from medsam_engine.errors import Unsupported
-from medsam_engine.packages import pip_install
 
 
 def require(module: str, purpose: str) -> ModuleType:

@@ -9,21 +9,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from medsam_engine import atomic_file
+from medsam_engine.base import whole_file
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.byte_limit import ByteLimit
-from medsam_engine.io.dicom_file import read_dicom_file
-from medsam_engine.io.dicom_seg import check_seg, seg_bytes
-from medsam_engine.io.dicom_series import read_dicom_series
+from medsam_engine.io.dicom.file import read_dicom_file
+from medsam_engine.io.dicom.quiet import quiet_dicom
+from medsam_engine.io.dicom.seg import check_seg, seg_bytes
+from medsam_engine.io.dicom.series import read_dicom_series
 from medsam_engine.io.edge import reading
 from medsam_engine.io.extras import require
 from medsam_engine.io.formats import Format, input_format, output_format, suffix_of
-from medsam_engine.io.itk_file import read_itk, write_itk
+from medsam_engine.io.itk.file import read_itk, write_itk
 from medsam_engine.io.label_names import check_names
 from medsam_engine.io.medical_image import DicomSource, MedicalImage
-from medsam_engine.io.nifti_file import nifti_parts, read_nifti
+from medsam_engine.io.nifti.file import nifti_parts, read_nifti
 from medsam_engine.io.npz_file import load_arrays, npz_bytes, read_npz
-from medsam_engine.io.quiet_dicom import quiet_dicom
 
 
 def read(
@@ -91,7 +91,7 @@ def _read(
 
 def _read_picture(path: Path, limit: ByteLimit) -> MedicalImage:
     require("PIL", f"reading {path}")
-    from medsam_engine.io.image_file import read_image
+    from medsam_engine.io.picture.image_file import read_image
 
     picture = read_image(path, max_bytes=limit.max_bytes)
     return MedicalImage(
@@ -194,7 +194,7 @@ def check_output(
     bits = 8 if highest <= 255 else 16 if highest <= 65535 else 32
     bytes_raw = math.prod(reference.grid) * bits // 8
     # A compressed file may be this much smaller: 258 bytes for two bits, deflate's most.
-    atomic_file.check_writable(where, bytes_raw if suffix_of(where) == ".nii" else max(1, bytes_raw // 1032))
+    whole_file.check_writable(where, bytes_raw if suffix_of(where) == ".nii" else max(1, bytes_raw // 1032))
     if kind is Format.DICOM:
         check_seg(reference)
 
@@ -217,7 +217,7 @@ def _check_place(where: Path, reference: MedicalImage) -> None:
                 raise InvalidArgument(
                     f"output: got {where}, which is the image's own file {file}, expected different files; rename it"
                 )
-    atomic_file.check_writable(where)
+    whole_file.check_writable(where)
 
 
 def write(
@@ -259,19 +259,19 @@ def write(
     dtype = np.dtype(label_dtype(labels))
     bits = 8 * dtype.itemsize
     if kind is Format.NIFTI:
-        atomic_file.write_atomically(where, nifti_parts(labels, dtype, reference, suffix_of(where) == ".nii.gz"))
+        whole_file.write_atomically(where, nifti_parts(labels, dtype, reference, suffix_of(where) == ".nii.gz"))
         return f"{bits}-bit {suffix_of(where)[1:]}"
     narrow = np.ascontiguousarray(labels, dtype=dtype)
     if kind is Format.ITK:
         write_itk(where, narrow, reference, names)
     elif kind is Format.NPZ:
-        atomic_file.write_atomically(where, npz_bytes(narrow))
+        whole_file.write_atomically(where, npz_bytes(narrow))
     elif kind is Format.DICOM:
-        atomic_file.write_atomically(where, seg_bytes(narrow, reference, names=names))
+        whole_file.write_atomically(where, seg_bytes(narrow, reference, names=names))
         return "DICOM SEG"
     else:
         require("PIL", f"writing {where}")
-        from medsam_engine.io.png_file import write_label_map
+        from medsam_engine.io.picture.png_file import write_label_map
 
         write_label_map(where, narrow[0] if narrow.ndim == 3 else narrow)
     # Neither NRRD nor MetaImage, as ITK writes them, can leave the spacing out; NIfTI says that it has no unit.

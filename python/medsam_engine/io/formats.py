@@ -5,7 +5,7 @@ from enum import Enum
 from pathlib import Path
 
 from medsam_engine.errors import InvalidArgument
-from medsam_engine.io.dicom_header import PREAMBLE, has_preamble, starts_as_data_set
+from medsam_engine.io.dicom.header import PREAMBLE, has_preamble, starts_as_data_set
 from medsam_engine.io.input_file import open_input
 
 

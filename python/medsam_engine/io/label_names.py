@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from medsam_engine.base.printable import cut
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.input_file import open_input, size_of
-from medsam_engine.printable import cut
 
 LONGEST_NAME = 64  # characters of the value representation LO (PS3.5 6.2)
 _LARGEST_TABLE = 1 << 20  # bytes

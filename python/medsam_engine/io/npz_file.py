@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medsam_engine.base.printable import one_line
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.byte_limit import ByteLimit
 from medsam_engine.io.engine_values import engine_values
 from medsam_engine.io.input_file import open_input, size_of
 from medsam_engine.io.medical_image import MedicalImage
-from medsam_engine.printable import one_line
 
 # The second word of the challenge's file names, in DICOM's words.
 _MODALITIES = {

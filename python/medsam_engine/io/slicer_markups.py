@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medsam_engine.boxes import boxes_from_mm
+from medsam_engine.base.printable import printable
 from medsam_engine.errors import InvalidArgument
+from medsam_engine.io.boxes import boxes_from_mm
 from medsam_engine.io.edge import reading
 from medsam_engine.io.input_file import open_input, size_of
 from medsam_engine.io.medical_image import MedicalImage
-from medsam_engine.printable import printable
 
 _MOST_BYTES = 1 << 24  # a region takes about 2 kB
 _TO_LPS = {"LPS": (1.0, 1.0, 1.0), "RAS": (-1.0, -1.0, 1.0)}

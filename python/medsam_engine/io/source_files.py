@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from medsam_engine.errors import InvalidArgument
-from medsam_engine.io.dicom_header import has_preamble, starts_as_data_set
+from medsam_engine.io.dicom.header import has_preamble, starts_as_data_set
 from medsam_engine.io.input_file import open_input
 
 _DETACHED = (".mhd", ".nhdr")  # headers that name their data

@@ -15,8 +15,8 @@ FAMILY = [getattr(errors, name) for name in errors.__all__]
 
 pytest.importorskip("typer", reason="typer is not in a thin installation")
 
+from medsam_engine.base.packages import pip_install
 from medsam_engine.cli import app
-from medsam_engine.packages import pip_install
 
 
 def command(*arguments: str, hidden: str = "") -> subprocess.CompletedProcess[str]:

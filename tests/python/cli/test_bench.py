@@ -9,8 +9,8 @@ import pytest
 pytest.importorskip("typer", reason="typer is not in a thin installation")
 
 from medsam_engine import Engine
-from medsam_engine.bench import BATCH, BATCHED, ENCODE, MASK, PROMPT, available_engines, measure
 from medsam_engine.cli.app import run
+from medsam_engine.measure.bench import BATCH, BATCHED, ENCODE, MASK, PROMPT, available_engines, measure
 
 TINY = Path(__file__).resolve().parents[2] / "data" / "tiny_bundle"
 QUICK = ["--repeats", "2", "--size", "64"]

@@ -12,7 +12,7 @@ pytest.importorskip("surface_distance", reason="surface-distance comes with the 
 pytest.importorskip("matplotlib", reason="matplotlib comes with the extra [eval]")
 
 from medsam_engine.cli.app import run
-from medsam_engine.cli.eval import read_times
+from medsam_engine.cli.measure.eval import read_times
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("typer", reason="typer is not in a thin installation")
 
-from medsam_engine.cli.export import named_files
+from medsam_engine.cli.bundle.export import named_files
 from medsam_engine.errors import InvalidArgument
 
 

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from medsam_engine import Engine, InvalidArgument, io
-from medsam_engine.output_check import check_output_folder, check_outputs
+from medsam_engine.base.output_check import check_output_folder, check_outputs
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow is not in a thin installation")
 pytest.importorskip("typer", reason="typer is not in a thin installation")
@@ -52,8 +52,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).mkdir()
         np.savez(tmp_path / name / "2DBox_a.npz", imgs=values[0].astype(np.uint8), boxes=[[1, 1, 5, 5]], gts=labels[0])
     monkeypatch.setenv("MEDSAM_ENGINE_BUNDLE", str(tmp_path / "bundle"))
-    monkeypatch.setattr("medsam_engine.cli.segment.Engine", NoEngine)
-    monkeypatch.setattr("medsam_engine.cli.certify.Engine", NoEngine)
+    monkeypatch.setattr("medsam_engine.cli.segment.command.Engine", NoEngine)
+    monkeypatch.setattr("medsam_engine.cli.bundle.certify.Engine", NoEngine)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -273,7 +273,7 @@ def test_boxes_are_judged_as_the_engine_judges_them() -> None:
             return False
         return True
 
-    from medsam_engine.boxes import check_boxes
+    from medsam_engine.io.boxes import check_boxes
 
     verdicts = set()
     for target, segment in ((image, engine.segment), (volume, engine.segment_volume)):

@@ -182,7 +182,7 @@ def test_a_file_above_the_limit_fails_and_a_large_one_waits_its_turn(
     table = table_of(scans)
     assert run(["run", str(table), str(tmp_path / "out"), "--max-bytes", "5000", "-q"]) == 1
     assert only_error().startswith("scans/us.png: ")  # 9216 bytes
-    monkeypatch.setattr("medsam_engine.cli.cases.case_run._AHEAD_BYTES", 3000)
+    monkeypatch.setattr("medsam_engine.cli.run.cases.case_run._AHEAD_BYTES", 3000)
     assert run(["run", str(table), str(tmp_path / "again"), "-q"]) == 0
 
 
@@ -282,6 +282,6 @@ def test_the_clinical_profile_runs_what_is_certified(
         precisions.append(settings["precision"])
         return Engine(*arguments, **settings)
 
-    monkeypatch.setattr("medsam_engine.cli.run.Engine", engine)
+    monkeypatch.setattr("medsam_engine.cli.run.command.Engine", engine)
     assert run(["run", str(table_of(scans)), str(tmp_path / "out"), *options]) == 0
     assert precisions == [asked]

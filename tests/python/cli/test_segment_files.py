@@ -15,8 +15,8 @@ from engine_stand_in import EngineStandIn
 from numpy.typing import NDArray
 
 from medsam_engine import Engine, io
-from medsam_engine.preview import Marks, contact_sheet
-from medsam_engine.slice_axes import slice_axes
+from medsam_engine.show.preview import Marks, contact_sheet
+from medsam_engine.show.slice_axes import slice_axes
 from medsam_engine.windows import apply_window
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow is not in a thin installation")
@@ -68,7 +68,7 @@ class Filler(EngineStandIn):  # type: ignore[misc]  # imported from the tests' o
 
 @pytest.fixture
 def filler(monkeypatch: pytest.MonkeyPatch) -> type[Filler]:
-    monkeypatch.setattr("medsam_engine.cli.segment.Engine", Filler)
+    monkeypatch.setattr("medsam_engine.cli.segment.command.Engine", Filler)
     monkeypatch.setenv("MEDSAM_ENGINE_BUNDLE", "none is read")
     return Filler
 

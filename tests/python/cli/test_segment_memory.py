@@ -31,7 +31,7 @@ TWO_SLICES, ALL_SLICES = "10,20,60,40,50,61", "10,20,0,40,50,127"
 CHILD = """
 import sys
 import numpy as np
-import medsam_engine.cli.segment as command
+import medsam_engine.cli.segment.command as command
 from engine_stand_in import EngineStandIn
 from medsam_engine.cli.app import run
 

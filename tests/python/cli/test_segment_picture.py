@@ -10,11 +10,11 @@ from rich.console import Console
 
 pytest.importorskip("PIL", reason="Pillow is not in a thin installation")
 
-from medsam_engine.cli.segment_picture import marks_of, note_black_png, result_picture
-from medsam_engine.cli.segment_prompts import BoxOptions, resolve_boxes
+from medsam_engine.cli.segment.picture import marks_of, note_black_png, result_picture
+from medsam_engine.cli.segment.prompts import BoxOptions, resolve_boxes
 from medsam_engine.cli.steps import Steps
 from medsam_engine.io import MedicalImage
-from medsam_engine.overlay import colours_of
+from medsam_engine.show.overlay import colours_of
 from medsam_engine.windows import windowed
 
 NOTHING: tuple[list[list[float]], list[int]] = ([], [])

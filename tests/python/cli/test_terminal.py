@@ -11,10 +11,10 @@ import pytest
 from rich.console import Console
 
 from medsam_engine.cli.app import run
-from medsam_engine.cli.eval import csv_text, read_times
+from medsam_engine.cli.measure.eval import csv_text, read_times
 from medsam_engine.cli.terminal import log_to, plain, say
 from medsam_engine.errors import OutOfMemory
-from medsam_engine.metrics import CaseScore, Evaluation
+from medsam_engine.measure.metrics import CaseScore, Evaluation
 
 TINY = Path(__file__).resolve().parents[2] / "data/tiny_bundle"
 ATTACK = "x\x1b[2J\n\x1b]0;owned\x07[bold red]:smile:\u202e"

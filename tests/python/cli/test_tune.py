@@ -10,9 +10,10 @@ import pytest
 
 pytest.importorskip("typer", reason="typer is not in a thin installation")
 
-from medsam_engine import Engine, tuning
+from medsam_engine import Engine
 from medsam_engine.cli.app import run
-from medsam_engine.tuning import Measured, fastest, thread_counts
+from medsam_engine.measure import tuning
+from medsam_engine.measure.tuning import Measured, fastest, thread_counts
 
 TINY = Path(__file__).resolve().parents[2] / "data" / "tiny_bundle"
 QUICK = ["--repeats", "1", "--size", "64"]

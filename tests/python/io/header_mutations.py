@@ -11,7 +11,7 @@ import numpy as np
 from hypothesis import strategies as st
 from mutations import TEXTS, Changed, Strategy
 
-from medsam_engine.io.nifti_header import DTYPES
+from medsam_engine.io.nifti.header import DTYPES
 
 
 def text_header(content: bytes, end: bytes, separator: str) -> Strategy:

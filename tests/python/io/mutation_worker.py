@@ -21,8 +21,8 @@ from engine_stand_in import EngineStandIn
 from second_readers import Second, second
 
 from medsam_engine import Error, io
-from medsam_engine.cli import segment
 from medsam_engine.cli.app import run
+from medsam_engine.cli.segment import command as segment
 
 TINY = Path(__file__).resolve().parents[2] / "data" / "tiny_bundle"
 _REPLIES = os.dup(1)  # standard output itself is watched

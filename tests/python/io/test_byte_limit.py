@@ -17,9 +17,9 @@ from PIL import Image
 
 from medsam_engine import FolderRun, InvalidArgument, io, load_embedding
 from medsam_engine._core import default_max_bytes
-from medsam_engine.io.codestream import FrameSize, claimed_size
-from medsam_engine.io.nifti_header import DTYPES
-from medsam_engine.metrics import score_case
+from medsam_engine.io.dicom.codestream import FrameSize, claimed_size
+from medsam_engine.io.nifti.header import DTYPES
+from medsam_engine.measure.metrics import score_case
 
 pydicom = pytest.importorskip("pydicom", reason="pydicom is not in a thin installation")
 from dicom_builder import slice_dataset, write_series

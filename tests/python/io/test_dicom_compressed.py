@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from medsam_engine import InvalidArgument, io
-from medsam_engine.io.codestream import claimed_size
+from medsam_engine.io.dicom.codestream import claimed_size
 
 pydicom = pytest.importorskip("pydicom", reason="pydicom is not in a thin installation")
 pytest.importorskip("highdicom", reason="highdicom is not in a thin installation")

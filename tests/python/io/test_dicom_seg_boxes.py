@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from medsam_engine import InvalidArgument, Unsupported, io
-from medsam_engine.boxes import boxes_from_labels
+from medsam_engine.io.boxes import boxes_from_labels
 from medsam_engine.io.byte_limit import ByteLimit
-from medsam_engine.io.dicom_decoding import decoded_frames
+from medsam_engine.io.dicom.decoding import decoded_frames
 
 pydicom = pytest.importorskip("pydicom", reason="pydicom is not in a thin installation")
 hd = pytest.importorskip("highdicom", reason="highdicom is not in a thin installation")

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from medsam_engine import Engine, io
-from medsam_engine.metrics import evaluate_folder
+from medsam_engine.measure.metrics import evaluate_folder
 
 sitk = pytest.importorskip("SimpleITK", reason="SimpleITK is not in a thin installation")
 pydicom = pytest.importorskip("pydicom", reason="pydicom is not in a thin installation")
@@ -17,7 +17,7 @@ Image = pytest.importorskip("PIL.Image", reason="Pillow is not in a thin install
 from comma_locale import comma_locale, printed
 from dicom_builder import write_series
 
-from medsam_engine.io.numeric_locale import numeric_locale_c
+from medsam_engine.io.itk.numeric_locale import numeric_locale_c
 
 SPACING, ORIGIN = (1.75, 1.85, 2.5), (-10.5, 20.25, 30.75)
 VALUES = np.random.default_rng(3).integers(-900, 900, (3, 8, 10)).astype(np.int16)

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from medsam_engine import InvalidArgument, OutOfMemory, io, load_embedding
-from medsam_engine.cli.eval import read_times
+from medsam_engine.cli.measure.eval import read_times
 from medsam_engine.errors import Error
 from medsam_engine.io import files
 from medsam_engine.io.edge import reading

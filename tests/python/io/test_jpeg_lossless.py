@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from medsam_engine import InvalidArgument, io
-from medsam_engine.io.lossless_jpeg import holds
+from medsam_engine.io.dicom.lossless_jpeg import holds
 
 pydicom = pytest.importorskip("pydicom", reason="pydicom is not in a thin installation")
 imagecodecs = pytest.importorskip("imagecodecs", reason="imagecodecs is not in a thin installation")

@@ -11,7 +11,7 @@ import pytest
 from nifti_builder import DIM, PIXDIM, QFORM_CODE, SFORM_CODE, affine, patched, rotation, save
 
 from medsam_engine import InvalidArgument, io
-from medsam_engine.io.nifti_header import DTYPES, matrix_quaternion, quaternion_matrix
+from medsam_engine.io.nifti.header import DTYPES, matrix_quaternion, quaternion_matrix
 
 nib = pytest.importorskip("nibabel", reason="nibabel is a test dependency")
 RNG = np.random.default_rng(11)

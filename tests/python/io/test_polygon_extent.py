@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from medsam_engine.io.polygon_extent import polygon_extent
+from medsam_engine.io.dicom.polygon_extent import polygon_extent
 
 SIZE = (30, 20)  # columns, rows
 SQUARE = np.array([[2.5, 3.5], [9.5, 3.5], [9.5, 8.5], [2.5, 8.5]])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from medsam_engine import io
-from medsam_engine.io.quiet_dicom import quiet_dicom
+from medsam_engine.io.dicom.quiet import quiet_dicom
 
 pydicom = pytest.importorskip("pydicom", reason="pydicom is not in a thin installation")
 pytest.importorskip("highdicom", reason="highdicom is not in a thin installation")

@@ -83,7 +83,7 @@ WITHOUT_TORCH = """
 import sys
 sys.modules.update(torch=None, onnx=None, onnxscript=None)  # importing them is an ImportError
 from medsam_engine_tools import certify
-from medsam_engine.cli.export_tools import export_tools
+from medsam_engine.cli.bundle.export_tools import export_tools
 with export_tools("certify", needs=()):
     certify.add_certificate(certify.Path(sys.argv[1]), {"stages": {}, "backend": "b", "device": "d"}, "")
 """

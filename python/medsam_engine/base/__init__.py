@@ -1,0 +1,10 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""The lowest room, which every other one may import. It imports errors and paths only.
+
+- printable: text from files, safe to show
+- packages: how to install what is missing
+- whole_file: a file is written whole or not at all
+- output_check: nothing that is read is overwritten
+- build_folders: what C++ and C projects build against
+- percentiles: exact ones, in little memory
+"""

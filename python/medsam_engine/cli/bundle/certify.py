@@ -1,0 +1,55 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""`medsam-engine certify`: measures whether an approximation keeps the masks, and records it in the bundle."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medsam_engine import Engine
+from medsam_engine.base.output_check import check_outputs
+from medsam_engine.base.whole_file import check_writable, write_atomically
+from medsam_engine.cli.bundle.export_tools import ProgressLine, export_tools
+from medsam_engine.errors import Unsupported
+
+
+def certify(
+    bundle: Annotated[Path, typer.Argument(help="Bundle folder; the certificate is added to its manifest.")],
+    images: Annotated[
+        Path,
+        typer.Option(help="Folder of NPZ cases with imgs and boxes; at least 40 images, counting slices of volumes."),
+    ],
+    encoder: Annotated[
+        str, typer.Option(help="Precision of the encoder: f32, bf16, bf16_mixed, bf16_fused, f32_fused, f16 or int8.")
+    ] = "bf16_mixed",
+    decoder: Annotated[str, typer.Option(help="Precision of the decoder: f32, bf16 or f16.")] = "bf16",
+    truth: Annotated[
+        bool,
+        typer.Option(
+            "--truth/--no-truth", help="Also score against the ground truth (key gts) of the cases that have it."
+        ),
+    ] = True,
+    profile: Annotated[str, typer.Option(help="Profile to measure with.")] = "clinical",
+    table: Annotated[Path | None, typer.Option(help="CSV file to write, with one row per object.")] = None,
+) -> None:
+    """Measure an approximation against f32 on real images and add its certificate to the bundle."""
+    check_outputs({"--table": table}, [bundle, images])
+    if bundle.is_dir():
+        check_writable(bundle / "manifest.json")
+    report = ProgressLine()
+    with export_tools("certify", needs=()):
+        from medsam_engine_tools import certify as tool
+
+        certificate, rows = tool.certify(
+            bundle, images, encoder=encoder, decoder=decoder, truth=truth, profile=profile, progress=report
+        )
+        if table is not None:
+            write_atomically(table, tool.table(rows).encode())
+    for name, value in certificate["measured"].items():
+        report(f"{name:16} {value:.4f}" if isinstance(value, float) else f"{name:16} {value}")
+    try:
+        Engine(bundle, precision=f"{encoder}/{decoder}")
+    except Unsupported as error:
+        report(f"the certificate does not hold: {error}")
+        raise typer.Exit(1) from error
+    report(f"certified: {certificate['precision']} (encoder {encoder}, decoder {decoder})")

@@ -1,0 +1,44 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""How the cases of `medsam-engine run` ended, for --json; docs/json.md has the fields."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from medsam_engine.cli.run.cases.answer_record import Measured
+from medsam_engine.cli.run.cases.result_tables import CaseEnd
+from medsam_engine.cli.run.screen import EndedCase
+
+
+def ended_content(ended: Sequence[EndedCase]) -> dict[str, Any]:
+    """Each case in the order in which they ended, and how many of them are done, skipped and failed."""
+    counts = Counter(case.status for case in ended)
+    return {
+        "cases": [_case(case) for case in ended],
+        **{status: counts[status] for status in ("done", "skipped", "failed")},
+    }
+
+
+def _case(case: EndedCase) -> dict[str, Any]:
+    content: dict[str, Any] = {
+        "case": case.name,
+        "status": case.status,
+        "message": case.message or None,
+        "boxes": case.objects,
+        "empty": case.empty_objects,
+        "seconds": {"read": case.read_s, "segment": case.segment_s, "write": case.write_s},
+    }
+    if isinstance(case, CaseEnd):  # of a table
+        content["output"] = case.answer
+        content["objects"] = [_object(measured) for measured in case.measured]
+    return content
+
+
+def _object(measured: Measured) -> dict[str, Any]:
+    return {
+        "label": measured.label,
+        "name": measured.name or None,
+        "voxels": measured.voxels,
+        "volume_mm3": None if measured.ml is None else measured.ml * 1000,
+        "iou_estimate": measured.iou,
+    }

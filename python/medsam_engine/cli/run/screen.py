@@ -1,0 +1,99 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""What `medsam-engine run` shows while it works."""
+
+import time
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
+
+from medsam_engine.base.printable import printable
+from medsam_engine.cli.terminal import description_column, log_to, say
+
+
+class EndedCase(Protocol):
+    """What the screen reads from a finished case, whether of a folder (CaseReport) or of a table."""
+
+    @property
+    def name(self) -> str:
+        """The case's name."""
+
+    @property
+    def status(self) -> str:
+        """done, skipped or failed."""
+
+    @property
+    def message(self) -> str:
+        """The reason why a case failed."""
+
+    @property
+    def objects(self) -> int:
+        """Number of boxes of the case."""
+
+    @property
+    def empty_objects(self) -> int:
+        """Number of boxes in which nothing was found."""
+
+    @property
+    def read_s(self) -> float:
+        """Time of reading, seconds."""
+
+    @property
+    def segment_s(self) -> float:
+        """Time of segmenting, seconds."""
+
+    @property
+    def write_s(self) -> float:
+        """Time of writing, seconds."""
+
+
+class RunScreen:
+    """Shows a bar if standard error is a terminal, a line per failure and a summary; when quiet, only the failures."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._console = Console(stderr=True)
+        self._quiet = quiet
+        self.ended: list[EndedCase] = []
+        self._counts = {"done": 0, "skipped": 0, "failed": 0}
+        self._started = time.perf_counter()
+        self.bar = Progress(
+            description_column(),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+            disable=quiet or not self._console.is_terminal,
+        )
+        self._task = self.bar.add_task("", total=None)
+        log_to(self._console)
+
+    def note(self, text: str) -> None:
+        """Prints a line unless quiet."""
+        if not self._quiet:
+            self.complain(text)
+
+    def complain(self, text: str) -> None:
+        """Prints a line, quiet or not."""
+        say(self._console, text)
+
+    def progress(self, index: int, count: int, name: str, step: int, steps: int) -> None:
+        """Shows how many steps of a case are done, of how many (0 of 0 when it begins)."""
+        within = step / steps if steps else 0.0
+        self.bar.update(self._task, description=printable(name), completed=index + within, total=count)
+
+    def finished(self, report: EndedCase) -> None:
+        """Counts a case that has ended, and prints a line if it failed or nothing was found."""
+        self.ended.append(report)
+        self._counts[report.status] += 1
+        if report.status == "failed":
+            self.complain(f"{report.name}: {report.message}")
+        elif report.empty_objects:
+            self.note(f"{report.name}: nothing found in {report.empty_objects} of {report.objects} boxes")
+
+    def summary(self) -> None:
+        """Prints the last line: how many cases were done, skipped and failed."""
+        done, skipped, failed = self._counts.values()
+        seconds = time.perf_counter() - self._started
+        self.note(f"{done} case{'s' * (done != 1)} done, {skipped} skipped, {failed} failed in {seconds:.2f} s")

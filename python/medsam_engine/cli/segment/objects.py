@@ -1,0 +1,98 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""The prompts of `medsam-engine segment` through the engine, step by step: a label map of an image or of a volume."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import Progress
+
+from medsam_engine import Engine, Segmentation
+from medsam_engine.cli.segment.prompts import LabelledBoxes
+from medsam_engine.cli.steps import Steps
+from medsam_engine.io.medical_image import MedicalImage
+
+
+@dataclass(frozen=True)
+class FoundObjects:
+    """What the model found: label map (H, W) or (D, H, W), and its own estimate of each object's IoU (N,)."""
+
+    labels: NDArray[np.generic]
+    iou: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """What was asked for of one image.
+
+    Attributes:
+        boxes: with their labels and names; none, or at most one beside points.
+        points: x, y of each, and its label, 1 in the object or 0 outside; all are one object.
+        allow_untrained: as Engine.predict, for points.
+    """
+
+    boxes: LabelledBoxes
+    points: tuple[list[list[float]], list[int]]
+    allow_untrained: bool
+
+
+def find_objects(
+    engine: Engine,
+    pixels: NDArray[np.generic],
+    source: MedicalImage,
+    asked: Prompts,
+    console: Console,
+    steps: Steps,
+) -> FoundObjects:
+    """The objects of an image, (H, W), or of a volume, (D, H, W); of points in a volume of one slice, too.
+
+    Raises:
+        Unsupported: the weights do not know these prompts; before the image is encoded.
+    """
+    if source.is_volume and asked.points[0]:  # of one slice, which is an image
+        flat = replace(asked.boxes, boxes=asked.boxes.boxes[:, [0, 1, 3, 4]])
+        found = _label_image(engine, pixels[0], replace(asked, boxes=flat), steps)
+        return FoundObjects(found.labels[np.newaxis], found.iou)
+    if source.is_volume:
+        return _label_volume(engine, pixels, asked.boxes, console, steps)
+    return _label_image(engine, pixels, asked, steps)
+
+
+def _label_image(engine: Engine, pixels: NDArray[np.generic], asked: Prompts, steps: Steps) -> FoundObjects:
+    prompts, points = asked.boxes, asked.points
+    kinds = {"box": len(prompts.boxes) > 0, "points": len(points[0]) > 0}
+    engine.check_prompt([kind for kind, given in kinds.items() if given], allow_untrained=asked.allow_untrained)
+    with steps.step("encode image"):
+        embedding = engine.encode(pixels)
+    with steps.step("decode prompts"):
+        if not points[0]:
+            return relabelled(engine.segment_objects(embedding, prompts.boxes), prompts)
+        prediction = engine.predict(
+            embedding,
+            box=prompts.boxes[0] if len(prompts.boxes) else None,
+            point_coords=points[0],
+            point_labels=points[1],
+            allow_untrained=asked.allow_untrained,
+        )
+        iou = prediction.iou_predictions[0].astype(np.float64)
+        return FoundObjects(prediction.mask(0).astype(np.uint8), iou)
+
+
+def _label_volume(
+    engine: Engine, pixels: NDArray[np.generic], prompts: LabelledBoxes, console: Console, steps: Steps
+) -> FoundObjects:
+    bar = Progress(console=console, transient=True, disable=not console.is_terminal)
+    with steps.timed("segment volume"), bar:
+        task = bar.add_task("segment volume", total=None)
+        found = engine.segment_volume_objects(
+            pixels,
+            prompts.boxes,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    return relabelled(found, prompts)
+
+
+def relabelled(found: Segmentation, prompts: LabelledBoxes) -> FoundObjects:
+    """The engine's objects, 1 to N, under the labels of their boxes."""
+    return FoundObjects(prompts.relabelled(found.labels), np.array([o.iou for o in found.objects], np.float64))

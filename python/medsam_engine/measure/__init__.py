@@ -1,0 +1,9 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""Figures about an engine or its masks, for the commands and the tools.
+
+- bench: times; machine: where they were measured
+- tuning: which settings are the fastest on this machine
+- metrics: DSC and NSD
+
+Imports the engine and medsam_engine.io.
+"""
