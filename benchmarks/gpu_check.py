@@ -110,7 +110,7 @@ def in_torch(subject: Subject, repeats: int) -> Report:
     """PyTorch's times with the bundle's weights."""
     from benchmarks import gpu_families, gpu_torch
 
-    from medsam_engine_tools import families
+    from medsam_engine_tools.export import families
 
     if subject.weights is None:
         return {"failed": "the bundle's checkpoint is not known"}
@@ -154,7 +154,7 @@ def subjects_of(options: argparse.Namespace) -> list[Subject]:
         return chosen
     from benchmarks import gpu_families
 
-    from medsam_engine_tools import families
+    from medsam_engine_tools.export import families
 
     names = sorted(families.REGISTRY) if options.families == "all" else options.families.split(",")
     made = gpu_families.prepare(options.families_dir, names, print)

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import torch
 
-from medsam_engine_tools import checkpoint, families, recognition
+from medsam_engine_tools.approximate.half_bundle import add_half
 from medsam_engine_tools.errors import ExportError
-from medsam_engine_tools.export import export
-from medsam_engine_tools.half_bundle import add_half
+from medsam_engine_tools.export import checkpoint, families, recognition
+from medsam_engine_tools.export.export import export
 
 TESTS = Path(__file__).resolve().parents[1] / "tests"
 Progress = Callable[[str], None]

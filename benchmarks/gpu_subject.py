@@ -65,7 +65,7 @@ def in_precision(subject: Subject, precision: str) -> Iterator[tuple[Subject, st
     if precision == "f32" or subject.device != "CPU":
         yield subject, precision
         return
-    from medsam_engine_tools.half_bundle import write_emulation
+    from medsam_engine_tools.approximate.half_bundle import write_emulation
 
     with tempfile.TemporaryDirectory(prefix="medsam-engine-") as folder:
         write_emulation(subject.bundle, Path(folder))

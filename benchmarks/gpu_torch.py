@@ -16,7 +16,7 @@ import torch
 from benchmarks.gpu_times import timed
 from torch import Tensor
 
-from medsam_engine_tools.family import Graph
+from medsam_engine_tools.export.family import Graph
 
 MODES: Mapping[str, tuple[torch.dtype, bool]] = {  # arithmetic of matrix products and convolutions; torch.compile
     "eager_f32": (torch.float32, False),

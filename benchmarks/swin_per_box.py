@@ -26,11 +26,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from medsam_engine_tools import onnx_export, parity
-from medsam_engine_tools.families import swin_litemedsam
-from medsam_engine_tools.family import Graph, TensorSpec
-from medsam_engine_tools.nn.swin_decoder import SwinMaskDecoder
-from medsam_engine_tools.sam import Sam, smooth_maps
+from medsam_engine_tools.export import onnx_export, parity
+from medsam_engine_tools.export.families import swin_litemedsam
+from medsam_engine_tools.export.family import Graph, TensorSpec
+from medsam_engine_tools.export.nn.swin_decoder import SwinMaskDecoder
+from medsam_engine_tools.export.sam import Sam, smooth_maps
 
 BOX_AND_POINTS = (1, 1, 1, 1, 2, 3)  # labels of the tokens of a box as the family asks
 Array = NDArray[np.generic]

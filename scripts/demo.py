@@ -52,7 +52,7 @@ def fetched(exported: Path | None) -> Path:
     A bundle that was exported now is written down in `exported`, in the format of sha256sum: `make test` takes a copy.
     """
     from medsam_engine_tools.errors import ExportError
-    from medsam_engine_tools.fetch import bundle_folder, fetch
+    from medsam_engine_tools.export.fetch import bundle_folder, fetch
 
     manifest = bundle_folder("litemedsam") / "manifest.json"
     before = manifest.stat().st_ino if manifest.is_file() else None

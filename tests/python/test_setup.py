@@ -84,7 +84,7 @@ def test_the_demos_model_is_where_the_command_looks(
 ) -> None:
     pytest.importorskip("torch", reason="the export tools need torch: make setup")
     from medsam_engine import find_bundle
-    from medsam_engine_tools import fetch
+    from medsam_engine_tools.export import fetch
 
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.delenv("MEDSAM_ENGINE_BUNDLE", raising=False)

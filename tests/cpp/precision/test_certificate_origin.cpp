@@ -77,7 +77,7 @@ TEST_F(OriginTest, OneThatWasMeasuredHereIsKnownAgain) {
 
 TEST_F(OriginTest, TheProjectsAreCompiledIn) {
   const auto shipped = nlohmann::json::parse(
-      std::ifstream(MEDSAM_ENGINE_TEST_DATA "/../../tools/medsam_engine_tools/certificates.json"));
+      std::ifstream(MEDSAM_ENGINE_TEST_DATA "/../../tools/medsam_engine_tools/bundle/certificates.json"));
   ASSERT_FALSE(shipped.empty());
   for (const nlohmann::json& one : shipped) {
     certificate_ = one;

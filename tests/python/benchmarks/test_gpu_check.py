@@ -49,7 +49,7 @@ def test_a_device_that_differs_fails(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_dry_run_emulates_f16_and_says_what_it_leaves_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("onnx", reason="the f16 graphs need onnx: make setup")
-    from medsam_engine_tools import half_bundle
+    from medsam_engine_tools.approximate import half_bundle
 
     bundle = with_named_f16_graphs(tmp_path / "bundle")
     emulated = []
@@ -86,7 +86,7 @@ def test_stand_in_weights_beyond_f16_are_left_out_and_real_ones_fail(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("onnx", reason="the f16 graphs need onnx: make setup")
-    from medsam_engine_tools import half_bundle
+    from medsam_engine_tools.approximate import half_bundle
 
     def broken(_: Path, folder: Path) -> None:
         shutil.copytree(TINY, folder, dirs_exist_ok=True)
@@ -134,7 +134,7 @@ def test_pytorch_runs_the_same_prompts() -> None:
     torch = pytest.importorskip("torch", reason="PyTorch's times need torch: make setup")
     from benchmarks import gpu_torch
 
-    from medsam_engine_tools.family import Graph, TensorSpec
+    from medsam_engine_tools.export.family import Graph, TensorSpec
 
     class Decoder(torch.nn.Module):  # type: ignore[misc,name-defined]  # of a module that is imported here
         def forward(self, embedding: Any, coords: Any, labels: Any, index: Any) -> Any:

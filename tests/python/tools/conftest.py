@@ -15,8 +15,8 @@ pytest.importorskip("torch", reason="the export tools need torch: make setup")
 
 import torch
 
-from medsam_engine_tools import families
-from medsam_engine_tools.export import export
+from medsam_engine_tools.export import families
+from medsam_engine_tools.export.export import export
 
 GOLDEN = Path(__file__).resolve().parents[4] / "shared" / "golden"
 

@@ -14,8 +14,8 @@ import pytest
 from numpy.typing import NDArray
 
 from medsam_engine import Engine
-from medsam_engine_tools import certify as certify_module
-from medsam_engine_tools.certify import Case, Row, add_certificate, certify, compare, compare_all, summary
+from medsam_engine_tools.approximate import certify as certify_module
+from medsam_engine_tools.approximate.certify import Case, Row, add_certificate, certify, compare, compare_all, summary
 from medsam_engine_tools.errors import ExportError
 
 TINY = Path(__file__).resolve().parents[2] / "data" / "tiny_bundle"

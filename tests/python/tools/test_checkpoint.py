@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from medsam_engine_tools import checkpoint, families
 from medsam_engine_tools.errors import ExportError
+from medsam_engine_tools.export import checkpoint, families
 
 FLAT = {"a.weight": torch.ones(2), "b.num_batches_tracked": torch.tensor(3)}
 SURPLUS = "image_encoder.norm_head.weight"

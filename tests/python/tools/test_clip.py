@@ -12,12 +12,12 @@ pytest.importorskip("transformers", reason="CLIP needs transformers: make setup"
 from clip_stand_in import END, VOCABULARY, clip_model, write_clip
 from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
-from medsam_engine_tools import clip_folder, families
+from medsam_engine_tools.bundle.file_hash import file_sha256
 from medsam_engine_tools.errors import ExportError
-from medsam_engine_tools.export import export
-from medsam_engine_tools.families import mcp_medsam
-from medsam_engine_tools.file_hash import file_sha256
-from medsam_engine_tools.nn.clip import Clip, ImageFeatures
+from medsam_engine_tools.export import clip_folder, families
+from medsam_engine_tools.export.export import export
+from medsam_engine_tools.export.families import mcp_medsam
+from medsam_engine_tools.export.nn.clip import Clip, ImageFeatures
 
 TEXTS = tuple(mcp_medsam.MODALITIES.values())
 

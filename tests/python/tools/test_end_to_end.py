@@ -27,8 +27,8 @@ from torch import Tensor
 
 import medsam_engine
 from medsam_engine import Engine
-from medsam_engine_tools import families
-from medsam_engine_tools.export import export
+from medsam_engine_tools.export import families
+from medsam_engine_tools.export.export import export
 
 DATA = Path(__file__).resolve().parents[2] / "data"
 ROUTED = DATA / "tiny_routed"

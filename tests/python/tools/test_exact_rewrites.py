@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from medsam_engine_tools.nn.layers import LayerNorm2d, fold_norm, normalise
-from medsam_engine_tools.nn.mask_decoder import split_tokens
-from medsam_engine_tools.nn.tiny_vit import WindowAttention, window_regions
-from medsam_engine_tools.nn.transformer import Attention, ImageToTokenAttention, TokenToImageAttention
+from medsam_engine_tools.export.nn.layers import LayerNorm2d, fold_norm, normalise
+from medsam_engine_tools.export.nn.mask_decoder import split_tokens
+from medsam_engine_tools.export.nn.tiny_vit import WindowAttention, window_regions
+from medsam_engine_tools.export.nn.transformer import Attention, ImageToTokenAttention, TokenToImageAttention
 
 DIM, HEADS = 16, 4
 Module = TypeVar("Module", bound=nn.Module)

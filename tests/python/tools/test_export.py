@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from medsam_engine_tools import export as export_module
-from medsam_engine_tools import onnx_export, parity
 from medsam_engine_tools.errors import ExportError
-from medsam_engine_tools.export import check_target, export, replace_folder
+from medsam_engine_tools.export import export as export_module
+from medsam_engine_tools.export import onnx_export, parity
+from medsam_engine_tools.export.export import check_target, export, replace_folder
 
 
 def test_reports_each_step(exported: tuple[Path, list[str]]) -> None:
@@ -41,7 +41,7 @@ def test_every_file_is_readable_as_the_umask_says(bundle: Path) -> None:
 
 def test_same_checkpoint_gives_the_same_bytes(bundle: Path, checkpoint_file: Path, tmp_path: Path) -> None:
     # In a process of its own, with another hash seed: an order taken from a set would differ.
-    command = "import sys; from medsam_engine_tools.export import export; export('litemedsam', *sys.argv[1:])"
+    command = "import sys; from medsam_engine_tools.export.export import export; export('litemedsam', *sys.argv[1:])"
     environment = os.environ | {"PYTHONHASHSEED": "7", "PYTHONPATH": os.pathsep.join(sys.path)}
     again = tmp_path / "again"
     done = subprocess.run(

@@ -12,9 +12,11 @@ import numpy as np
 import onnx
 import pytest
 
-from medsam_engine_tools import families, half, onnx_export, parity, plans
-from medsam_engine_tools.family import Graph
-from medsam_engine_tools.file_hash import file_sha256
+from medsam_engine_tools.approximate import half
+from medsam_engine_tools.bundle.file_hash import file_sha256
+from medsam_engine_tools.export import families, onnx_export, parity
+from medsam_engine_tools.export.family import Graph
+from medsam_engine_tools.gpu import plans
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "data" / "golden"))
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from medsam_engine_tools import fetch as fetch_module
 from medsam_engine_tools.errors import ExportError
-from medsam_engine_tools.export import replace_folder
-from medsam_engine_tools.fetch import SOURCES, Source, bundle_folder, checkpoint_file, fetch
+from medsam_engine_tools.export import fetch as fetch_module
+from medsam_engine_tools.export.export import replace_folder
+from medsam_engine_tools.export.fetch import SOURCES, Source, bundle_folder, checkpoint_file, fetch
 
 PAYLOAD = b"the published weights"
 SOURCE = Source("litemedsam", "stand-in-weights", "1.0", "stand_in/w.pth", hashlib.sha256(PAYLOAD).hexdigest())

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 
 from medsam_engine import Engine, ModelError, Unsupported
-from medsam_engine_tools import fused, manifest
-from medsam_engine_tools.families import litemedsam
-from medsam_engine_tools.nn.tiny_vit import TinyVit
+from medsam_engine_tools.bundle import manifest
+from medsam_engine_tools.export import fused
+from medsam_engine_tools.export.families import litemedsam
+from medsam_engine_tools.export.nn.tiny_vit import TinyVit
 
 # Of the embedding, relative, root mean square: 0.021 and 1e-5 measured on images, where a window, a tap or a channel in
 # a wrong place gives 0.5 and more.

@@ -14,9 +14,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from medsam_engine_tools import certify, checkpoint, families, half, half_bundle, parity, plans
-from medsam_engine_tools.export import export
-from medsam_engine_tools.file_hash import file_sha256
+from medsam_engine_tools.approximate import certify, half, half_bundle
+from medsam_engine_tools.bundle.file_hash import file_sha256
+from medsam_engine_tools.export import checkpoint, families, parity
+from medsam_engine_tools.export.export import export
+from medsam_engine_tools.gpu import plans
 
 Array = NDArray[np.generic]
 Run = Callable[[str, list[Array]], list[NDArray[np.float32]]]  # graph key and its inputs -> its outputs

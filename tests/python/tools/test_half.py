@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from medsam_engine import Engine
-from medsam_engine_tools import half, half_bundle, manifest, onnx_export, parity, plans
+from medsam_engine_tools.approximate import half, half_bundle
+from medsam_engine_tools.bundle import manifest
 from medsam_engine_tools.errors import ExportError
-from medsam_engine_tools.family import Graph, TensorSpec
-from medsam_engine_tools.nn.efficient_vit import LinearAttention
+from medsam_engine_tools.export import onnx_export, parity
+from medsam_engine_tools.export.family import Graph, TensorSpec
+from medsam_engine_tools.export.nn.efficient_vit import LinearAttention
+from medsam_engine_tools.gpu import plans
 
 TINY = Path(__file__).resolve().parents[2] / "data" / "tiny_bundle"
 

@@ -12,8 +12,9 @@ import pytest
 import torch
 
 import medsam_engine
-from medsam_engine_tools import families, manifest, profiles
+from medsam_engine_tools.bundle import manifest, profiles
 from medsam_engine_tools.errors import ExportError
+from medsam_engine_tools.export import families
 
 ROOT = Path(__file__).resolve().parents[3]
 ONNX_DTYPES = {"f32": onnx.TensorProto.FLOAT, "i32": onnx.TensorProto.INT32}

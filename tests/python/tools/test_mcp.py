@@ -14,12 +14,12 @@ pytest.importorskip("transformers", reason="CLIP needs transformers: make setup"
 
 from clip_stand_in import clip_model, write_clip
 
-from medsam_engine_tools import checkpoint, onnx_export, parity
-from medsam_engine_tools.families import mcp_medsam
-from medsam_engine_tools.family import Graph
-from medsam_engine_tools.file_hash import file_sha256
-from medsam_engine_tools.nn.layers import fuse_batch_norms
-from medsam_engine_tools.nn.mcp import CropNet, ResidualBlock
+from medsam_engine_tools.bundle.file_hash import file_sha256
+from medsam_engine_tools.export import checkpoint, onnx_export, parity
+from medsam_engine_tools.export.families import mcp_medsam
+from medsam_engine_tools.export.family import Graph
+from medsam_engine_tools.export.nn.layers import fuse_batch_norms
+from medsam_engine_tools.export.nn.mcp import CropNet, ResidualBlock
 
 # The order of get_category in the published infer.py.
 PUBLISHED = ["CT", "MR", "Endoscopy", "XRay", "PET", "Dermoscopy", "Mammography", "US", "OCT", "Fundus", "Microscopy"]

@@ -3,8 +3,9 @@
 
 import torch
 
-from medsam_engine_tools import families, profiles
-from medsam_engine_tools.sam import Sam
+from medsam_engine_tools.bundle import profiles
+from medsam_engine_tools.export import families
+from medsam_engine_tools.export.sam import Sam
 
 
 def test_the_torch_program_encodes_coordinates_half_a_pixel_further() -> None:

@@ -11,11 +11,12 @@ import pytest
 import torch
 from torch import nn
 
-from medsam_engine_tools import manifest, onnx_export, parity
+from medsam_engine_tools.bundle import manifest
+from medsam_engine_tools.bundle.manifest import data_path
 from medsam_engine_tools.errors import ExportError
-from medsam_engine_tools.export import check_target
-from medsam_engine_tools.family import Graph, TensorSpec
-from medsam_engine_tools.manifest import data_path
+from medsam_engine_tools.export import onnx_export, parity
+from medsam_engine_tools.export.export import check_target
+from medsam_engine_tools.export.family import Graph, TensorSpec
 
 PRODUCER = ("test", "0")
 

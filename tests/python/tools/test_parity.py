@@ -8,9 +8,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from medsam_engine_tools import parity
 from medsam_engine_tools.errors import ExportError
-from medsam_engine_tools.family import Graph, TensorSpec
+from medsam_engine_tools.export import parity
+from medsam_engine_tools.export.family import Graph, TensorSpec
 
 DOUBLE = Graph(
     "double",

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from medsam_engine_tools import plans
 from medsam_engine_tools.errors import ExportError
+from medsam_engine_tools.gpu import plans
 
 TINY = Path(__file__).resolve().parents[2] / "data" / "tiny_bundle"
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from medsam_engine_tools import checkpoint, families, parity
-from medsam_engine_tools.export import export
-from medsam_engine_tools.sam import Decoder, Sam
+from medsam_engine_tools.export import checkpoint, families, parity
+from medsam_engine_tools.export.export import export
+from medsam_engine_tools.export.sam import Decoder, Sam
 
 GOLDEN = Path(__file__).resolve().parents[2] / "data" / "golden"
 sys.path.append(str(GOLDEN))

@@ -18,10 +18,11 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from medsam_engine import Engine
-from medsam_engine_tools import certify, manifest, preprocessed, qdq, quantize
+from medsam_engine_tools.approximate import certify, preprocessed, qdq, quantize
+from medsam_engine_tools.approximate.qdq import Unit
+from medsam_engine_tools.approximate.run_apart import run_apart
+from medsam_engine_tools.bundle import manifest
 from medsam_engine_tools.errors import ExportError
-from medsam_engine_tools.qdq import Unit
-from medsam_engine_tools.run_apart import run_apart
 
 TINY = Path(__file__).resolve().parents[2] / "data" / "tiny_bundle"
 RNG = np.random.default_rng(3)

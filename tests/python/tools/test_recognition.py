@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from medsam_engine_tools import checkpoint, families, recognition
 from medsam_engine_tools.errors import ExportError
+from medsam_engine_tools.export import checkpoint, families, recognition
 
 SIZES = [(name, size) for name in families.REGISTRY for size in families.get(name).sizes]
 # The sizes of a family that have the layout of an earlier one, which is therefore recognised.

@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from medsam_engine_tools import checkpoint, families, parity
 from medsam_engine_tools.errors import ExportError
-from medsam_engine_tools.families.swin_litemedsam import build
-from medsam_engine_tools.nn.layers import fuse_batch_norms
-from medsam_engine_tools.nn.swin import WindowAttention
-from medsam_engine_tools.nn.swin_decoder import SKIP_CHANNELS, SwinMaskDecoder
+from medsam_engine_tools.export import checkpoint, families, parity
+from medsam_engine_tools.export.families.swin_litemedsam import build
+from medsam_engine_tools.export.nn.layers import fuse_batch_norms
+from medsam_engine_tools.export.nn.swin import WindowAttention
+from medsam_engine_tools.export.nn.swin_decoder import SKIP_CHANNELS, SwinMaskDecoder
 
 
 def test_skip_features_agree_with_the_published_code(golden_case: Callable[[str], Any]) -> None:

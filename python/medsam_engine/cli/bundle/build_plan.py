@@ -20,8 +20,8 @@ def build_plan(
 ) -> None:
     """Compile a bundle ahead of time with TensorRT for RTX (needs the extra [cuda], but no GPU)."""
     check_output_folder("--cache-dir", cache_dir, [])  # plans are named by their hash: nothing is replaced
-    from medsam_engine_tools import plans
     from medsam_engine_tools.errors import ExportError
+    from medsam_engine_tools.gpu import plans
 
     report = ProgressLine()
     try:

@@ -38,7 +38,7 @@ def certify(
         check_writable(bundle / "manifest.json")
     report = ProgressLine()
     with export_tools("certify", needs=()):
-        from medsam_engine_tools import certify as tool
+        from medsam_engine_tools.approximate import certify as tool
 
         certificate, rows = tool.certify(
             bundle, images, encoder=encoder, decoder=decoder, truth=truth, profile=profile, progress=report

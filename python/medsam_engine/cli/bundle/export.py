@@ -51,6 +51,6 @@ def export(
     check_output_folder("--out", out, [checkpoint, clip, *experts.values()])
     report = ProgressLine()
     with export_tools("export"):
-        from medsam_engine_tools.export import export as run
+        from medsam_engine_tools.export.export import export as run
 
         report(f"wrote {run(family, checkpoint, out, report, companion=clip, experts=experts)}")

@@ -19,8 +19,8 @@ def fetch(
     """Download published weights and export their bundle (needs torch)."""
     report = ProgressLine()
     with export_tools("fetch"):
-        from medsam_engine_tools.fetch import checkpoint_file
-        from medsam_engine_tools.fetch import fetch as run
+        from medsam_engine_tools.export.fetch import checkpoint_file
+        from medsam_engine_tools.export.fetch import fetch as run
 
         check_output_folder("--out", out, [checkpoint_file(model)])
         report(f"bundle: {run(model, out, report)}")

@@ -33,7 +33,7 @@ def half(
         check_writable(bundle / "manifest.json")
     report = ProgressLine()
     with export_tools("half"):
-        from medsam_engine_tools import certify, half_bundle
+        from medsam_engine_tools.approximate import certify, half_bundle
 
         half_bundle.add_half(bundle, report)
         if images is None:

@@ -29,7 +29,7 @@ def quantize(
         check_writable(bundle / "manifest.json")
     report = ProgressLine()
     with export_tools("quantize"):
-        from medsam_engine_tools import quantize as tool
+        from medsam_engine_tools.approximate import quantize as tool
 
         done = tool.quantize(bundle, images, out=out, budget=budget, rest=rest, progress=report)
     report(
