@@ -45,7 +45,7 @@ setup: | prepare  ## what the tests and the linters need: system packages (with 
 build: $(PACKAGE_STAMP)  ## build the package and install it into .venv
 
 $(PACKAGE_STAMP): | prepare
-	@$(PYTHON) scripts/step.py build/package.log "build: compiling medsam-engine and installing it into .venv" -- \
+	@$(PYTHON) scripts/run/step.py build/package.log "build: compiling medsam-engine and installing it into .venv" -- \
 	  $(PYTHON) -m pip install --verbose --no-build-isolation --no-deps --force-reinstall \
 	  --config-settings=build-dir=build/wheel .
 	@mkdir -p $(STAMPS) && rm -f $(STAMPS)/package-* && touch $@
@@ -61,7 +61,7 @@ $(BUNDLE_STAMP): | $(PACKAGE_STAMP)
 	@rm -f $(STAMPS)/bundle-* && touch $@
 
 demo: build  ## fetch the model into your data folder, segment a real MR image: demo/overlay.png
-	@$(PYTHON) scripts/demo.py --out demo/overlay.png --exported $(FETCHED_STAMP)
+	@$(PYTHON) scripts/run/demo.py --out demo/overlay.png --exported $(FETCHED_STAMP)
 
 test: setup build bundle test-cpp stubs test-python  ## unit tests and 2D parity (at most 10 minutes)
 
@@ -71,7 +71,7 @@ test-cpp: | setup
 	@ctest --preset dev -j $(JOBS)
 
 stubs: | setup build
-	@$(PYTHON) -m mypy.stubtest --allowlist scripts/stubtest_allowlist.txt medsam_engine._core
+	@$(PYTHON) -m mypy.stubtest --allowlist scripts/checks/stubtest_allowlist.txt medsam_engine._core
 
 # A file belongs to one worker, so that what it exports is exported once.
 test-python: | setup build bundle
@@ -89,7 +89,7 @@ plans: | setup build  ## every family's graphs as TensorRT plans, f32 and f16; n
 PAGES ?=
 
 walkthrough: | setup  ## every command of README and the guides, word for word, in a clean clone with an empty home; times
-	@$(PYTHON) scripts/walkthrough.py $(PAGES)
+	@$(PYTHON) scripts/docs/walkthrough.py $(PAGES)
 
 test-slow: | setup build bundle  ## the tests that take minutes: every family's export
 	@$(PYTHON) -m pytest -m slow
@@ -106,14 +106,14 @@ asan tsan: | setup bundle
 HIGHWAY ?=
 
 highway: | setup  ## the kernels' tests with the release of Highway that wheels are built with
-	@scripts/test_highway.sh $(JOBS) $(HIGHWAY)
+	@scripts/run/test_highway.sh $(JOBS) $(HIGHWAY)
 
 # Of each target; docs/robustness.md has the longer runs.
 FUZZ_SECONDS ?= 20
 
 fuzz: | setup build  ## the libFuzzer targets (clang 16 or newer, installed with apt) and the Python readers' (atheris), FUZZ_SECONDS each
 	@scripts/setup.sh fuzz || echo "fuzz: going on without clang"
-	@scripts/fuzz.sh $(JOBS) $(FUZZ_SECONDS)
+	@scripts/run/fuzz.sh $(JOBS) $(FUZZ_SECONDS)
 
 # Changed files of each base file. SEED: of an earlier run, to repeat it; else a new one, which failures and the end name.
 MUTATIONS ?= 2000
@@ -125,7 +125,7 @@ mutations: | setup build  ## changed tags and headers of sound files, against se
 throws: | setup bundle  ## which places that raise an error no C++ test reaches (gcov)
 	@cmake --preset dev -B build/throws -DCMAKE_BUILD_TYPE=Debug "-DCMAKE_CXX_FLAGS=--coverage -O0" >/dev/null
 	@cmake --build build/throws -j $(JOBS) >/dev/null && ctest --test-dir build/throws -j $(JOBS) --quiet -LE single_threaded
-	@$(PYTHON) scripts/throw_coverage.py build/throws
+	@$(PYTHON) scripts/checks/throw_coverage.py build/throws
 
 # SOAK="--cores 0.5 --out report.json" (python -m benchmarks.soak --help).
 MINUTES ?= 60
@@ -136,20 +136,20 @@ soak: setup build bundle  ## a mixed load for MINUTES: is memory flat, does anyt
 
 cuda: | setup  ## the CUDA kernels for every GPU architecture, where there is nvcc; on a GPU, where there is one
 	@scripts/setup.sh cuda || echo "cuda: going on without TensorRT for RTX"
-	@scripts/test_cuda.sh $(JOBS)
+	@scripts/run/test_cuda.sh $(JOBS)
 
 wheel: | setup bundle  ## the wheel, built as a user's pip builds it, in an empty environment without torch
-	@scripts/test_wheel.sh $(BUNDLE)
+	@scripts/release/test_wheel.sh $(BUNDLE)
 
 wheels: | setup bundle  ## a wheel for every CPython from 3.10 to 3.13 that is here, each tried in an empty environment; dist/
-	@scripts/build_wheels.sh $(BUNDLE)
+	@scripts/release/build_wheels.sh $(BUNDLE)
 
 consumer: | setup bundle  ## a C++17 project that finds the installed library with find_package
-	@scripts/test_consumer.sh $(BUNDLE)
+	@scripts/run/test_consumer.sh $(BUNDLE)
 
 examples: setup build bundle  ## build and run the examples (installs ITK and Qt with apt)
 	@scripts/setup.sh examples
-	@scripts/test_examples.sh $(BUNDLE)
+	@scripts/run/test_examples.sh $(BUNDLE)
 
 docs-cpp: | setup  ## the reference of the C++ and C headers: build/docs-cpp/html (installs doxygen with apt)
 	@scripts/setup.sh docs
@@ -164,7 +164,7 @@ docs: setup build docs-cpp  ## the documentation site, build/site, without a war
 lint: lint-python lint-cpp  ## formatting, types, clang-tidy, dependency rules
 
 lint-python: | setup
-	@$(PYTHON) scripts/check_sources.py
+	@$(PYTHON) scripts/checks/check_sources.py
 	@$(BIN)/ruff check --quiet && $(BIN)/ruff format --quiet --check && echo "ruff: clean"
 	@$(MAKE) lint-types
 
@@ -179,11 +179,11 @@ OWN_CPP = $(shell git ls-files --cached --others --exclude-standard '*.c' '*.cpp
 lint-cpp: | setup
 	@$(BIN)/clang-format --dry-run -Werror $(OWN_CPP) && echo "clang-format: clean"
 	@mkdir -p build && cmake --preset tidy >build/tidy-configure.log 2>&1 || { cat build/tidy-configure.log; exit 1; }
-	@$(PYTHON) scripts/clang_tidy.py build/tidy
+	@$(PYTHON) scripts/checks/clang_tidy.py build/tidy
 
 analyze: | setup  ## clang's static analyzer
 	@mkdir -p build && cmake --preset tidy >build/tidy-configure.log 2>&1 || { cat build/tidy-configure.log; exit 1; }
-	@$(PYTHON) scripts/clang_tidy.py build/tidy --analyzer
+	@$(PYTHON) scripts/checks/clang_tidy.py build/tidy --analyzer
 
 format:  ## rewrite the sources as the linters want them
 	@$(BIN)/ruff check --quiet --fix; $(BIN)/ruff format --quiet; $(BIN)/clang-format -i $(OWN_CPP)
@@ -199,7 +199,7 @@ bench-build: | setup
 COMPARE ?=
 
 bench-full: setup build bundle bench-build  ## the engine against the published script, ONNX Runtime and OpenVINO; a report
-	@$(PYTHON) -m pip install --quiet -r <($(PYTHON) scripts/requirements.py bench)
+	@$(PYTHON) -m pip install --quiet -r <($(PYTHON) scripts/release/requirements.py bench)
 	@PYTHONPATH=. $(PYTHON) -m benchmarks.compare --bundle $(BUNDLE) $(COMPARE)
 
 clean:  ## remove what was built; .venv and the fetched model stay

@@ -1,8 +1,9 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""Fuzzes a Python reader with atheris: ``fuzz_readers.py FORMAT CORPUS [libFuzzer's flags]``; scripts/fuzz.sh runs it.
+"""Fuzzes a Python reader with atheris: ``fuzz_readers.py FORMAT CORPUS [libFuzzer's flags]``.
 
-Any bytes under a name of the format give an array within max_bytes, or one of the library's errors in one printable
-line; nothing outside the file's folder is opened, and nothing of a file beside the folder is ever in an array.
+scripts/run/fuzz.sh runs it. Any bytes under a name of the format give an array within max_bytes, or one of the
+library's errors in one printable line; nothing outside the file's folder is opened, and nothing of a file beside the
+folder is ever in an array.
 """
 
 from __future__ import annotations

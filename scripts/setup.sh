@@ -34,7 +34,7 @@ find_python() {
 python=$(find_python)
 
 # step TITLE COMMAND...: with a line of progress every few seconds, and the time that it took at the end
-step() { "$python" scripts/step.py build/setup.log "setup: $1" -- "${@:2}"; }
+step() { "$python" scripts/run/step.py build/setup.log "setup: $1" -- "${@:2}"; }
 
 # ---- System packages -------------------------------------------------------------------------------------------------
 required=(cmake ninja-build g++ pkg-config nlohmann-json3-dev libhwy-dev libxxhash-dev libdeflate-dev libmbedtls-dev)
@@ -116,7 +116,7 @@ pip_step() { step "$1" "$venv_python" -m pip install --disable-pip-version-check
 # install_set STAMP SIZE SET...: sets of pyproject.toml into .venv, unless the stamp says that they are there
 install_set() {
   local stamp=$1 size=$2 wanted
-  wanted=$("$python" scripts/requirements.py "${@:3}")
+  wanted=$("$python" scripts/release/requirements.py "${@:3}")
   done_already "$stamp" "$wanted" && return
   printf '%s\n' "$wanted" >"build/requirements-$stamp.txt"
   pip_step "Python packages for $stamp ($size)" -r "build/requirements-$stamp.txt" || return
@@ -127,7 +127,7 @@ mkdir -p build
 install_set running "about 200 MB" dependencies build
 
 # torch: for the export of a checkpoint only; the engine never imports it.
-export_tools=$("$python" scripts/requirements.py export)
+export_tools=$("$python" scripts/release/requirements.py export)
 if ! done_already export "$export_tools"; then
   torch=$(grep '^torch==' <<<"$export_tools")
   # The CPU build and its index, where the error messages have them from.

@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""The built examples (scripts/test_examples.sh), the bundle and what the examples read."""
+"""The built examples (scripts/run/test_examples.sh), the bundle and what the examples read."""
 
 import os
 import subprocess

@@ -27,7 +27,7 @@ pytest.importorskip("highdicom", reason="highdicom is not in a thin installation
 from medsam_engine.cli.app import run
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests" / "guides")]
+sys.path[:0] = [str(ROOT / "scripts" / "docs"), str(ROOT / "tests" / "guides")]
 import page_blocks
 from docs_links import OUTSIDE, pages, site_links, source_of
 from page_samples import make_samples, readme_names

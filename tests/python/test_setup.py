@@ -15,7 +15,7 @@ pytest.importorskip("PIL", reason="Pillow is not in a thin installation")
 pytest.importorskip("pydicom", reason="pydicom is not in a thin installation")
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
+sys.path[:0] = [str(ROOT / "scripts" / room) for room in ("release", "run")]
 import demo
 import requirements
 import step

@@ -17,15 +17,15 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.parametrize("script", ["lock.py", "sbom.py"])
 def test_is_in_step(script: str) -> None:
     done = subprocess.run(
-        [sys.executable, ROOT / "scripts" / script, "--check"], check=False, capture_output=True, text=True
+        [sys.executable, ROOT / "scripts" / "release" / script, "--check"], check=False, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_lock_out_of_step_is_found(tmp_path: Path) -> None:
-    for name in ("scripts", "cmake"):
-        (tmp_path / name).mkdir()
-    for name in ("scripts/lock.py", "scripts/requirements.py", "pyproject.toml"):
+    for name in ("scripts/release", "cmake"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("scripts/release/lock.py", "scripts/release/requirements.py", "pyproject.toml"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     lock = (ROOT / "requirements.lock").read_text(encoding="ascii")
     for changed, fault in (
@@ -34,7 +34,10 @@ def test_a_lock_out_of_step_is_found(tmp_path: Path) -> None:
     ):
         (tmp_path / "requirements.lock").write_text(changed, encoding="ascii")
         done = subprocess.run(
-            [sys.executable, tmp_path / "scripts" / "lock.py", "--check"], check=False, capture_output=True, text=True
+            [sys.executable, tmp_path / "scripts" / "release" / "lock.py", "--check"],
+            check=False,
+            capture_output=True,
+            text=True,
         )
         assert done.returncode == 1
         assert fault in done.stdout

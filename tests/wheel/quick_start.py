@@ -1,8 +1,8 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """README's quick start, word for word, where only the wheel is installed, with its extra [eval].
 
-Usage: ``quick_start.py BUNDLE``; scripts/build_wheels.sh runs it. tests/python/test_docs.py does the same in the
-development environment, for the guides too, and ``make walkthrough`` from a clean clone.
+Usage: ``quick_start.py BUNDLE``; scripts/release/build_wheels.sh runs it. tests/python/test_docs.py does the same in
+the development environment, for the guides too, and ``make walkthrough`` from a clean clone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests" / "guides")]
+sys.path[:0] = [str(ROOT / "scripts" / "docs"), str(ROOT / "tests" / "guides")]
 from page_blocks import blocks
 from page_samples import make_samples, readme_names
 

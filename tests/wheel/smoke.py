@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""What a wheel must do in an environment of its own. Run by scripts/wheel_parts.sh.
+"""What a wheel must do in an environment of its own. Run by scripts/release/wheel_parts.sh.
 
 Usage: ``smoke.py BUNDLE [thin]``; thin: installed without its dependencies, beside only numpy and openvino. Not
 collected by pytest, which that environment lacks.

@@ -3,7 +3,7 @@
 # The kernels' tests with the release of Highway that cmake/fetched_libraries.cmake pins, whatever the system has: wheels
 # are built with it, and its targets have other names. test_highway.sh JOBS [FOLDER]; FOLDER: another release's sources.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 jobs=$1 log=build/highway-configure.log
 mkdir -p build
 if ! cmake --preset highway ${2:+-B build/highway-other -DMEDSAM_ENGINE_WERROR=OFF "-DFETCHCONTENT_SOURCE_DIR_HWY=$2"} >"$log" 2>&1; then

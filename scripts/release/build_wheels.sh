@@ -5,8 +5,8 @@
 # The wheels are in dist/, and the last lines say their tags. Usage: build_wheels.sh BUNDLE
 #   WHEEL_PYTHONS="3.11 /path/to/python"   these instead of all; fails where one is not there
 set -euo pipefail
-cd "$(dirname "$0")/.."
-source scripts/wheel_parts.sh
+cd "$(dirname "$0")/../.."
+source scripts/release/wheel_parts.sh
 bundle=$(realpath "$1")
 work=build/wheels
 rm -rf "$work" && mkdir -p "$work" dist
@@ -40,7 +40,7 @@ for version in ${WHEEL_PYTHONS:-3.10 3.11 3.12 3.13}; do
   build_wheel "$own/build/bin/python" "$work/source" "$own/raw"
   repair_wheel "$own"/raw/*.whl "$own/dist"
   wheel=$(realpath "$own"/dist/*.whl)
-  .venv/bin/python scripts/check_wheel.py "$wheel" | tee -a "$work/report"
+  .venv/bin/python scripts/release/check_wheel.py "$wheel" | tee -a "$work/report"
   install_wheel "$python" "$own/venv" "$wheel"
   smoke_test "$own/venv" "$bundle"
   build_examples "$own/venv" "$bundle" "$own"

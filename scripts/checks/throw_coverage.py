@@ -14,7 +14,7 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 # Functions that end by throwing; their calls count as throws.
 RAISES = (
     r"(?:damaged|garbled|refuse|fail|unreadable|not_understood|cannot_start"

@@ -5,7 +5,7 @@
 # from; what breaks a target goes to build/fuzz/findings. Ends with a line a target, and with 1 when one found something.
 # Without clang's libFuzzer the C++ targets are not run, without atheris the readers, and it says so.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 jobs=$1 seconds=$2
 shift 2
 targets=("$@")
@@ -36,7 +36,7 @@ for target in "${targets[@]}"; do
 done
 if [ ${#readers[@]} -gt 0 ]; then
   .venv/bin/python -c 'import atheris' 2>/dev/null ||
-    .venv/bin/python scripts/requirements.py fuzz | xargs .venv/bin/python -m pip install --quiet --no-deps 2>/dev/null || true
+    .venv/bin/python scripts/release/requirements.py fuzz | xargs .venv/bin/python -m pip install --quiet --no-deps 2>/dev/null || true
   if .venv/bin/python -c 'import atheris, medsam_engine' 2>/dev/null; then
     for target in "${readers[@]}"; do
       run "$target" .venv/bin/python fuzz/fuzz_readers.py "${target#read_}" "build/fuzz/corpus/$target"

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from page_blocks import Block, blocks
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PAGES = (
     "README.md",
     "docs/install.md",

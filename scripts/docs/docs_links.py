@@ -11,7 +11,7 @@ import re
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 # Pages of the site that lie outside docs/: their path in the repository, and on the site.
 OUTSIDE = {
     "README.md": "index.md",

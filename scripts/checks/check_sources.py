@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 MAX_LINES = 350
 CPP = {".c", ".cpp", ".hpp", ".h", ".cu", ".cuh"}
 CODE = CPP | {".py", ".pyi", ".sh", ".cmake"}
@@ -121,7 +121,7 @@ def room_errors(name: str, number: int, header: str) -> Iterator[str]:
         return
     included = header.strip('"').split("/")[0]
     if included in LEVELS and included != room and LEVELS[included] >= LEVELS[room]:
-        yield f"{name}:{number}: {room} includes only lower rooms (ROOMS in scripts/check_sources.py), got {header}"
+        yield f"{name}:{number}: {room} includes only lower rooms (ROOMS in check_sources.py), got {header}"
     elif (
         header.startswith('"') and included not in (*LEVELS, "medsam", "kernels") and not header.startswith('"builtin_')
     ):

@@ -20,7 +20,7 @@ RPATH = "$ORIGIN/../../openvino/libs"
 
 def fail(wheel: Path, got: str, expected: str) -> None:
     """Ends the program with a line."""
-    sys.exit(f"{wheel.name}: got {got}, expected {expected}; see scripts/wheel_parts.sh and python/bindings")
+    sys.exit(f"{wheel.name}: got {got}, expected {expected}; see scripts/release/wheel_parts.sh and python/bindings")
 
 
 def dynamic_section(library: Path) -> str:

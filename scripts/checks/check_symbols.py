@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 HEADERS = ROOT / "cpp" / "include" / "medsam"
 LIST = ROOT / "cpp" / "medsam_c_symbols.txt"
 CPP_SYMBOL = re.compile(r"(?:(?:typeinfo|typeinfo name|vtable) for )?medsam::(\w+)")

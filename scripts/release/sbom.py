@@ -23,7 +23,7 @@ from typing import Any
 
 import lock
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SBOM = ROOT / "sbom.cdx.json"
 NATIVE = ROOT / "cmake" / "native.toml"
 
@@ -91,7 +91,11 @@ def faults() -> list[str]:
     """One line when the file is not what would be written now."""
     written = json.loads(SBOM.read_text(encoding="ascii"))
     same = comparable(written) == comparable(document())
-    return [] if same else ["sbom.cdx.json: not what requirements.lock and cmake/native.toml say; run scripts/sbom.py"]
+    return (
+        []
+        if same
+        else ["sbom.cdx.json: not what requirements.lock and cmake/native.toml say; run scripts/release/sbom.py"]
+    )
 
 
 def main() -> int:

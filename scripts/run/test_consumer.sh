@@ -4,13 +4,13 @@
 # with find_package, a C program with pkg-config, and the versions and components that find_package must accept or refuse.
 # Usage: test_consumer.sh BUNDLE
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 bundle=$(realpath "$1")
 work=$PWD/build/consumer-test
 jobs=${JOBS:-$(nproc)}
 
 rm -rf "$work" && mkdir -p "$work"
-scripts/install_library.sh "$work/installed"
+scripts/run/install_library.sh "$work/installed"
 mv "$work/installed" "$work/prefix"  # nothing in it may name the folder it was installed to
 
 find_package() {  # find_package WISH: prints 1 where the package is found

@@ -25,11 +25,11 @@ import requirements
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-LOCK = Path(__file__).resolve().parent.parent / "requirements.lock"
+LOCK = Path(__file__).resolve().parents[2] / "requirements.lock"
 # What a user runs with, then the extras, then what only builds and tests.
 SETS = ("dependencies", "eval", "export", "build", "wheel", "test", "lint", "docs")
 HEADER = """\
-# Exact versions that were tested (CPython 3.11, Linux x86_64), written by scripts/lock.py: do not edit.
+# Exact versions that were tested (CPython 3.11, Linux x86_64), written by scripts/release/lock.py: do not edit.
 # In a clone: pip install -c requirements.lock .
 """
 
@@ -100,7 +100,7 @@ def faults() -> Iterator[str]:
         for requirement in direct(name):
             package = canonicalize_name(requirement.name)
             if package not in locked:
-                yield f"requirements.lock: {requirement} of {name} is missing; run scripts/lock.py"
+                yield f"requirements.lock: {requirement} of {name} is missing; run scripts/release/lock.py"
             elif not requirement.specifier.contains(locked[package][0]):
                 yield f"requirements.lock: has {package} {locked[package][0]}, {name} wants {requirement}; lock again"
     for locked_name, (version, _) in locked.items():
@@ -112,7 +112,8 @@ def faults() -> Iterator[str]:
             continue  # tested with another: its needs may differ
         for requirement in needs(distribution, set()):
             if canonicalize_name(requirement.name) not in locked:
-                yield f"requirements.lock: {locked_name} needs {requirement}, which is missing; run scripts/lock.py"
+                what = f"{requirement}, which is missing"
+                yield f"requirements.lock: {locked_name} needs {what}; run scripts/release/lock.py"
 
 
 def main() -> int:

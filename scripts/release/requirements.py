@@ -12,7 +12,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-PYPROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
+PYPROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
 
 
 def group(groups: dict[str, list[Any]], name: str) -> list[str]:

@@ -5,8 +5,8 @@
 # against that wheel alone.
 # Usage: test_wheel.sh BUNDLE
 set -euo pipefail
-cd "$(dirname "$0")/.."
-source scripts/wheel_parts.sh
+cd "$(dirname "$0")/../.."
+source scripts/release/wheel_parts.sh
 bundle=$(realpath "$1")
 work=build/wheel-test
 rm -rf "$work" && mkdir -p "$work"
@@ -15,7 +15,7 @@ make_sdist "$work"
 build_wheel .venv/bin/python "$work"/dist/*.tar.gz "$work/raw"
 repair_wheel "$work"/raw/*.whl "$work/dist"
 ls -l "$work"/dist
-.venv/bin/python scripts/check_wheel.py "$work"/dist/*.whl
+.venv/bin/python scripts/release/check_wheel.py "$work"/dist/*.whl
 base=$(.venv/bin/python -c 'import sys; print(sys._base_executable)')
 install_thin "$base" "$work/thin" "$work"/dist/*.whl
 smoke_test "$work/thin" "$bundle" thin

@@ -4,7 +4,7 @@
 # runs them on the GPU where there is one. Where TensorRT's headers are ($TENSORRT_ROOT/include), the CUDA plugin is built,
 # warnings as errors, and tested as far as this machine goes. Skips, saying why, without nvcc. Usage: test_cuda.sh [JOBS]
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 jobs=${1:-$(nproc)}
 
 if [ -z "${CUDAToolkit_ROOT:-}" ] && ! command -v nvcc >/dev/null && [ ! -x /usr/local/cuda/bin/nvcc ]; then

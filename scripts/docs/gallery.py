@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""The pictures of docs/gallery.md and README, from images that may be shown: scripts/gallery.py --bundle FOLDER.
+"""The pictures of docs/gallery.md and README, from images that may be shown: scripts/docs/gallery.py --bundle FOLDER.
 
 The images come with the packages pydicom and scikit-image; their boxes were drawn by eye. With --cases FOLDER, four
 cases of public data sets are drawn as well, whose licenses allow it (docs/gallery.md names them).
@@ -25,7 +25,7 @@ from medsam_engine.show.overlay import draw_overlay
 from medsam_engine.show.preview import Marks, contact_sheet
 from medsam_engine.show.slice_axes import MmScale, SliceAxes
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 MOST_BYTES = 150_000
 SIDES = (560, 480, 420, 360, 320, 280, 240)  # longer side of a slice; the first that makes a small enough file
 

@@ -17,7 +17,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 OWN_SOURCES = ("cpp/src", "cpp/apps", "kernels", "python/bindings")
 # .clang-tidy gives the reasons of those that are off.
 ANALYZER = (
