@@ -134,7 +134,7 @@ def include_errors(name: str, number: int, header: str) -> Iterator[str]:
     in_backends = name.startswith("cpp/src/backends/")
     # The engine includes these two of a backend's headers (below), so no vendor's type may be in them.
     may_see_vendor = (in_backends and where.name not in ("backend.hpp", "registry.hpp")) or name.startswith(
-        ("kernels/pixels/cuda/", "tests/", "benchmarks/baselines/")
+        ("kernels/pixels/cuda/", "tests/", "benchmarks/compare/baselines/")
     )
     if VENDOR.match(header) and not may_see_vendor:
         yield f"{name}:{number}: only a backend's own files include a vendor's header, got {header}"

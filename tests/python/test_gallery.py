@@ -25,7 +25,7 @@ def test_every_picture_is_on_the_page_and_small() -> None:
 def test_the_speed_plot_has_the_reports_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("matplotlib", reason="matplotlib comes with the group bench")
     monkeypatch.setattr(sys, "path", [str(ROOT), *sys.path])
-    from benchmarks.readme_plot import NAMES, draw, panels
+    from benchmarks.compare.readme_plot import NAMES, draw, panels
 
     results = json.loads(REPORT.read_text(encoding="utf-8"))
     shown = panels(results)

@@ -13,7 +13,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.append(str(ROOT))
 
-from benchmarks import gpu_build, gpu_check, gpu_subject
+from benchmarks.gpu import build as gpu_build
+from benchmarks.gpu import check as gpu_check
+from benchmarks.gpu import subject as gpu_subject
 
 TINY = ROOT / "tests" / "data" / "tiny_bundle"
 
@@ -123,7 +125,7 @@ def test_tests_that_were_skipped_are_no_pass() -> None:
 
 
 def test_the_filter_takes_no_test_that_a_gpu_skips() -> None:
-    folder = ROOT / "tests" / "cpp" / "backends"
+    folder = ROOT / "tests" / "cpp" / "backends" / "tensorrt"
     source = "".join((folder / f"{name}.cpp").read_text() for name in ("test_cuda_engine", "test_cuda_plans"))
     for name in ("CudaEngineOnStandIn", "CudaEngineInHalf"):  # what needs the stand-in has a fixture of its own
         assert f"TEST_F({name}, " in source
@@ -132,7 +134,7 @@ def test_the_filter_takes_no_test_that_a_gpu_skips() -> None:
 
 def test_pytorch_runs_the_same_prompts() -> None:
     torch = pytest.importorskip("torch", reason="PyTorch's times need torch: make setup")
-    from benchmarks import gpu_torch
+    from benchmarks.gpu import pytorch as gpu_torch
 
     from medsam_engine_tools.export.family import Graph, TensorSpec
 

@@ -8,12 +8,12 @@ import pytest
 
 pytest.importorskip("cv2", reason="the baselines resize with OpenCV")
 
-from benchmarks.baselines.pipeline import box_256, box_of_labels, preprocess, segment_volume
-from benchmarks.harness.agreement import compare_masks, dice_by_object
-from benchmarks.harness.bars import must_show
-from benchmarks.harness.cases import Case
-from benchmarks.harness.process import ProcessRun, run_process
-from benchmarks.harness.results import Results
+from benchmarks.compare.baselines.pipeline import box_256, box_of_labels, preprocess, segment_volume
+from benchmarks.compare.harness.agreement import compare_masks, dice_by_object
+from benchmarks.compare.harness.bars import must_show
+from benchmarks.compare.harness.cases import Case
+from benchmarks.compare.harness.process import ProcessRun, run_process
+from benchmarks.compare.harness.results import Results
 
 CASES = {
     "one": Case("one", "one", Path("one.npz"), 1, 1),
