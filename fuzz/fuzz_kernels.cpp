@@ -62,10 +62,11 @@ void resize(Data& data) {
 }
 
 void upsample(Data& data) {
-  const std::int64_t crop_height = data.ConsumeIntegralInRange(1, 70), crop_width = data.ConsumeIntegralInRange(1, 70);
-  const std::int64_t stride = crop_width + data.ConsumeIntegralInRange(0, 5);
+  const std::int64_t unpadded_height = data.ConsumeIntegralInRange(1, 70),
+                     unpadded_width = data.ConsumeIntegralInRange(1, 70);
+  const std::int64_t stride = unpadded_width + data.ConsumeIntegralInRange(0, 5);
   const std::int64_t height = data.ConsumeIntegralInRange(1, 150), width = data.ConsumeIntegralInRange(1, 150);
-  std::vector<float> logits(static_cast<std::size_t>((crop_height - 1) * stride + crop_width));
+  std::vector<float> logits(static_cast<std::size_t>((unpadded_height - 1) * stride + unpadded_width));
   std::mt19937 random(data.ConsumeIntegral<std::uint32_t>());
   kernels::fill_random(kernels::PixelType::f32, reinterpret_cast<std::byte*>(logits.data()),
                        static_cast<std::int64_t>(logits.size()), random);
@@ -84,7 +85,7 @@ void upsample(Data& data) {
   for (const kernels::KernelTable* table : kernels::available_tables()) {  // the oracle first
     std::vector<std::uint8_t> map(static_cast<std::size_t>((height - 1) * row + width * bytes), 0xEE);
     const kernels::MaskStats stats = kernels::run_upsample(
-        *table, {logits.data(), stride, crop_height, crop_width, height, width, threshold,
+        *table, {logits.data(), stride, unpadded_height, unpadded_width, height, width, threshold,
                  map.data() + (bottom_up ? (height - 1) * row : 0), type, bottom_up ? -row : row, label});
     if (expected.empty()) {
       expected = map;

@@ -51,8 +51,8 @@ class UpsampleThresholdParams(ct.Structure):
     _fields_ = [
         ("logits", ct.c_void_p),
         ("logits_stride", ct.c_int64),
-        ("crop_height", ct.c_int64),
-        ("crop_width", ct.c_int64),
+        ("unpadded_height", ct.c_int64),
+        ("unpadded_width", ct.c_int64),
         ("height", ct.c_int64),
         ("width", ct.c_int64),
         ("threshold", ct.c_float),

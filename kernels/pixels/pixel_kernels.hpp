@@ -48,13 +48,13 @@ struct ResizeNormalizeParams {
   float mean[3], stddev[3];  // mean_std
 };
 
-/// Crop the top-left (crop_height, crop_width) of logits (., logits_stride floats a row), upsample bilinearly
+/// Crop the top-left (unpadded_height, unpadded_width) of logits (., logits_stride floats a row), upsample bilinearly
 /// (align_corners = false, edges clamped, as torch's interpolate) to (height, width), and where the value is >
 /// threshold write `label`; other elements of out are left as they are.
 struct UpsampleThresholdParams {
   const float* logits;
   std::int64_t logits_stride;
-  std::int64_t crop_height, crop_width;
+  std::int64_t unpadded_height, unpadded_width;
   std::int64_t height, width;
   float threshold;
   void* out;  // (height, width) labels

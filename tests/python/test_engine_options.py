@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""An engine option is stated in C++, C, the bindings and Python (CONTRIBUTING, "an engine option"): all state the same."""
+"""All places that state the engine's options state the same ones (CONTRIBUTING, "Recipe: an engine option")."""
 
 import inspect
 import re

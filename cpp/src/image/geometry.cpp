@@ -101,7 +101,7 @@ std::vector<std::size_t> paint_order(const std::vector<double>& sizes, Overlap o
   return order;
 }
 
-MaskCrop mask_crop(const ImageGeometry& g, std::int64_t low_height, std::int64_t low_width) {
+UnpaddedSize unpadded_size(const ImageGeometry& g, std::int64_t low_height, std::int64_t low_width) {
   const auto side = [&](std::int64_t now, std::int64_t low) {
     return std::clamp<std::int64_t>((now * low + g.input_size / 2) / g.input_size, 1, low);
   };

@@ -35,7 +35,7 @@ struct ImageGeometry {
 std::vector<std::size_t> paint_order(const std::vector<double>& sizes, Overlap overlap);
 
 /// The part of the low-resolution logits that shows the image.
-struct MaskCrop {
+struct UnpaddedSize {
   std::int64_t height = 0, width = 0;
 };
 
@@ -58,7 +58,7 @@ ImageGeometry image_geometry(std::int64_t height, std::int64_t width, std::int64
                              Fit fit, double point_shift = 0.5);
 
 /// The crop of (low_height, low_width) logits that shows the image.
-MaskCrop mask_crop(const ImageGeometry& geometry, std::int64_t low_height, std::int64_t low_width);
+UnpaddedSize unpadded_size(const ImageGeometry& geometry, std::int64_t low_height, std::int64_t low_width);
 
 /// The box with ends equal to the image's size clamped to the last index. InvalidArgument, naming box `index`, when an
 /// end is not finite, reversed or outside.

@@ -136,7 +136,7 @@ std::vector<float> Decoder::crop_features(const detail::EmbeddingData& image, co
       const RequestPool::Lease request = graph.pool.acquire();
       auto* crops = static_cast<float*>(request->input(0, {expected[0], 3, side, side}));
       for (std::size_t i = 0; i < size; ++i) {
-        crop_input(*image.pixels, prompts[first + i].crop, side,
+        crop_input(*image.pixels, prompts[first + i].crop_box, side,
                    crops + static_cast<std::ptrdiff_t>(i) * 3 * side * side);
       }
       outputs = request->run();
@@ -180,7 +180,7 @@ struct BatchInputs {
   void crops(std::size_t index, const detail::Pixels& image, std::int64_t side) const {
     auto* to = static_cast<float*>(request.input(index, {size(), 3, side, side}));
     for (const std::size_t n : batch) {
-      crop_input(image, prompts[n].crop, side, to);
+      crop_input(image, prompts[n].crop_box, side, to);
       to += 3 * side * side;
     }
   }

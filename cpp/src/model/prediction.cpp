@@ -127,11 +127,11 @@ MaskStats write_label(const LogitMap& logits, const ImageGeometry& geometry, con
   }
   const std::int64_t square = square_side(geometry, rules.upsample);
   const std::int64_t height = square != 0 ? square : logits.height, width = square != 0 ? square : logits.width;
-  const MaskCrop crop = mask_crop(geometry, height, width);
+  const UnpaddedSize unpadded = unpadded_size(geometry, height, width);
   kernels::UpsampleThresholdParams params{};
   params.logits_stride = width;
-  params.crop_height = crop.height;
-  params.crop_width = crop.width;
+  params.unpadded_height = unpadded.height;
+  params.unpadded_width = unpadded.width;
   params.height = out.height;
   params.width = out.width;
   // sigmoid(x) > 0.5 after upsampling, as the published scripts write it, is x > 0 but for 0 < x < 2e-7, where their

@@ -95,7 +95,7 @@ PromptTokens prompt_tokens(const Prompt& prompt, const PromptContext& context, s
     float corners[4];
     map_box(geometry, box, context.rules.box_rounding, corners);
     add_box(tokens, corners);
-    tokens.crop = pixel_box(box);
+    tokens.crop_box = pixel_box(box);
   } else {
     add(tokens, 0, 0, kNoPoint);
   }
@@ -104,11 +104,11 @@ PromptTokens prompt_tokens(const Prompt& prompt, const PromptContext& context, s
   return tokens;
 }
 
-PromptTokens box_tokens(const float corners[4], const PixelBox& crop, const PromptContext& context) {
+PromptTokens box_tokens(const float corners[4], const PixelBox& crop_box, const PromptContext& context) {
   PromptTokens tokens;
   if (context.encoding.from_box == FromBox::points_and_scribble) sample(tokens, corners, context);
   add_box(tokens, corners);
-  tokens.crop = crop;
+  tokens.crop_box = crop_box;
   return tokens;
 }
 

@@ -18,7 +18,7 @@ struct PromptTokens {
   std::vector<std::int32_t> labels;   // (T)
   const float* mask_input = nullptr;  // borrowed from the caller
   std::vector<float> drawn;           // a mask_input made here; empty = none
-  PixelBox crop;                      // image pixels inside the prompt's box
+  PixelBox crop_box;                  // image pixels inside the prompt's box
 
   [[nodiscard]] const float* mask() const { return drawn.empty() ? mask_input : drawn.data(); }
 };
@@ -37,7 +37,7 @@ struct PromptContext {
 /// alone gets what the bundle's `from_box` adds. InvalidArgument, Unsupported, naming prompt `index`.
 PromptTokens prompt_tokens(const Prompt& prompt, const PromptContext& context, std::int64_t index);
 
-/// The tokens of a box that is in the prompt frame already, x0, y0, x1, y1; `crop` is the same box in image pixels.
-PromptTokens box_tokens(const float corners[4], const PixelBox& crop, const PromptContext& context);
+/// The tokens of a box that is in the prompt frame already, x0, y0, x1, y1; `crop_box` is the same box in image pixels.
+PromptTokens box_tokens(const float corners[4], const PixelBox& crop_box, const PromptContext& context);
 
 }  // namespace medsam

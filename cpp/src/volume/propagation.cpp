@@ -115,7 +115,7 @@ SliceRange slice_range(const Box3D& box, std::int64_t depth, ZRange rule) {
 PromptBox user_prompt_box(const ImageGeometry& geometry, const Box& box, BoxRounding rounding) {
   PromptBox prompt;
   map_box(geometry, box, rounding, prompt.corners);
-  prompt.crop = pixel_box(box);
+  prompt.crop_box = pixel_box(box);
   return prompt;
 }
 
@@ -144,7 +144,7 @@ bool next_prompt_box(const ImageGeometry& g, const VolumeRules& rules, BoxRoundi
   next.corners[1] = std::max(0.0f, next.corners[1] - shift);
   next.corners[2] = std::min(side, next.corners[2] + shift);
   next.corners[3] = std::min(side, next.corners[3] + shift);
-  next.crop = grown_pixel_box(stats, static_cast<std::int64_t>(rules.box_shift), g.height, g.width);
+  next.crop_box = grown_pixel_box(stats, static_cast<std::int64_t>(rules.box_shift), g.height, g.width);
   return true;
 }
 

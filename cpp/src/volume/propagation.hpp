@@ -30,7 +30,7 @@ SliceRange slice_range(const Box3D& box, std::int64_t depth, ZRange rule);
 /// A box as the decoder takes it.
 struct PromptBox {
   float corners[4] = {0, 0, 0, 0};  // x0, y0, x1, y1 in the prompt frame
-  PixelBox crop;                    // the pixels of the image that a decoder may look at
+  PixelBox crop_box;                // the pixels of the image that a decoder may look at
 };
 
 /// The user's box.

@@ -194,7 +194,7 @@ class Propagation {
     std::vector<PromptTokens> tokens;
     owner_.clear();
     const auto ask = [&](std::size_t owner, const PromptBox& box) {
-      tokens.push_back(box_tokens(box.corners, box.crop, context));
+      tokens.push_back(box_tokens(box.corners, box.crop_box, context));
       owner_.push_back(owner);
     };
     for (std::size_t i = 0; i < visit.objects.size(); ++i) {
@@ -247,9 +247,9 @@ class Propagation {
       next.corners[i + 2] = std::min(next.corners[i + 2], user.corners[i + 2]);
       if (next.corners[i] > next.corners[i + 2]) return std::nullopt;  // the mask lies outside the user's box
     }
-    next.crop = {std::max(next.crop.x0, user.crop.x0), std::max(next.crop.y0, user.crop.y0),
-                 std::min(next.crop.x1, user.crop.x1), std::min(next.crop.y1, user.crop.y1)};
-    if (next.crop.x0 >= next.crop.x1 || next.crop.y0 >= next.crop.y1) next.crop = user.crop;
+    next.crop_box = {std::max(next.crop_box.x0, user.crop_box.x0), std::max(next.crop_box.y0, user.crop_box.y0),
+                     std::min(next.crop_box.x1, user.crop_box.x1), std::min(next.crop_box.y1, user.crop_box.y1)};
+    if (next.crop_box.x0 >= next.crop_box.x1 || next.crop_box.y0 >= next.crop_box.y1) next.crop_box = user.crop_box;
     return next;
   }
 

@@ -32,10 +32,11 @@ struct PrepareUpsample {
   MaskCounts* counts;
 
   MEDSAM_HOST_DEVICE void operator()(const Lane& lane) const noexcept {
-    const float scale_x = static_cast<float>(p.crop_width) / static_cast<float>(p.width);
-    const float scale_y = static_cast<float>(p.crop_height) / static_cast<float>(p.height);
-    for (std::int64_t i = lane.x; i < p.width; i += lane.step_x) taps.x[i] = bilinear_tap(i, scale_x, p.crop_width);
-    for (std::int64_t i = lane.x; i < p.height; i += lane.step_x) taps.y[i] = bilinear_tap(i, scale_y, p.crop_height);
+    const float scale_x = static_cast<float>(p.unpadded_width) / static_cast<float>(p.width);
+    const float scale_y = static_cast<float>(p.unpadded_height) / static_cast<float>(p.height);
+    for (std::int64_t i = lane.x; i < p.width; i += lane.step_x) taps.x[i] = bilinear_tap(i, scale_x, p.unpadded_width);
+    for (std::int64_t i = lane.x; i < p.height; i += lane.step_x)
+      taps.y[i] = bilinear_tap(i, scale_y, p.unpadded_height);
     if (lane.x == 0) {
       *counts = {0, static_cast<std::int32_t>(p.width), static_cast<std::int32_t>(p.height), -1, -1};
     }

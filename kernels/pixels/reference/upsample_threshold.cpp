@@ -12,13 +12,13 @@ namespace {
 template <typename Label>
 MaskStats upsample_typed(const UpsampleThresholdParams& p) noexcept {
   MaskStats stats{0, p.width, p.height, -1, -1};
-  const float scale_x = static_cast<float>(p.crop_width) / static_cast<float>(p.width);
-  const float scale_y = static_cast<float>(p.crop_height) / static_cast<float>(p.height);
+  const float scale_x = static_cast<float>(p.unpadded_width) / static_cast<float>(p.width);
+  const float scale_y = static_cast<float>(p.unpadded_height) / static_cast<float>(p.height);
   for (std::int64_t y = 0; y < p.height; ++y) {
-    const BilinearTap ty = bilinear_tap(y, scale_y, p.crop_height);
+    const BilinearTap ty = bilinear_tap(y, scale_y, p.unpadded_height);
     auto* out = reinterpret_cast<Label*>(static_cast<std::byte*>(p.out) + y * p.out_row_stride);
     for (std::int64_t x = 0; x < p.width; ++x) {
-      const BilinearTap tx = bilinear_tap(x, scale_x, p.crop_width);
+      const BilinearTap tx = bilinear_tap(x, scale_x, p.unpadded_width);
       if (!(upsampled(p.logits, p.logits_stride, ty, tx) > p.threshold)) continue;
       out[x] = static_cast<Label>(p.label);
       ++stats.area;

@@ -34,8 +34,8 @@ struct UpsampleBuffers {
   std::int32_t *i0, *i1;  // (width): taps of each output column
   float *w0, *w1;         // (width)
   std::int32_t* r0;       // (width): i0 relative to the first i0 of the column's vector
-  std::int32_t* first;    // (crop_width + 1): first output column whose tap i0 is at least this logit column
-  Span* active;           // (crop_height): output columns that a logit row can raise above the threshold
+  std::int32_t* first;    // (unpadded_width + 1): first output column whose tap i0 is at least this logit column
+  Span* active;           // (unpadded_height): output columns that a logit row can raise above the threshold
   float* tail;            // the end of the logit row, its last element twice, and room to read past it
   float* rows[2];         // (width): upsampled logit rows, even and odd
 };
@@ -43,15 +43,15 @@ struct UpsampleBuffers {
 inline UpsampleBuffers take_upsample_buffers(const UpsampleThresholdParams& p, Carver& carver) {
   // Columns are filled up to whole vectors.
   const auto width = static_cast<std::size_t>(p.width) + hn::Lanes(hn::ScalableTag<float>());
-  const auto crop_width = static_cast<std::size_t>(p.crop_width);
+  const auto unpadded_width = static_cast<std::size_t>(p.unpadded_width);
   UpsampleBuffers b{};
   b.i0 = carver.take<std::int32_t>(width);
   b.i1 = carver.take<std::int32_t>(width);
   b.w0 = carver.take<float>(width);
   b.w1 = carver.take<float>(width);
   b.r0 = carver.take<std::int32_t>(width);
-  b.first = carver.take<std::int32_t>(crop_width + 1);
-  b.active = carver.take<Span>(static_cast<std::size_t>(p.crop_height));
+  b.first = carver.take<std::int32_t>(unpadded_width + 1);
+  b.active = carver.take<Span>(static_cast<std::size_t>(p.unpadded_height));
   b.tail = carver.take<float>(2 * hn::Lanes(hn::ScalableTag<float>()) + 1);
   b.rows[0] = carver.take<float>(width);
   b.rows[1] = carver.take<float>(width);
@@ -61,11 +61,11 @@ inline UpsampleBuffers take_upsample_buffers(const UpsampleThresholdParams& p, C
 /// Fills in the taps. True when the left taps of every vector of output columns lie within one vector of logits
 /// (always, unless the width shrinks), so that a permutation can stand for a gather.
 inline bool fill_columns(const UpsampleThresholdParams& p, std::int64_t lanes, const UpsampleBuffers& b) {
-  const float scale = static_cast<float>(p.crop_width) / static_cast<float>(p.width);
+  const float scale = static_cast<float>(p.unpadded_width) / static_cast<float>(p.width);
   bool narrow = true;
   std::int32_t base = 0, next = 0;
   for (std::int64_t x = 0; x < p.width; ++x) {
-    const BilinearTap tap = bilinear_tap(x, scale, p.crop_width);
+    const BilinearTap tap = bilinear_tap(x, scale, p.unpadded_width);
     if (x % lanes == 0) base = tap.i0;
     b.i0[x] = tap.i0;
     b.i1[x] = tap.i1;
@@ -75,7 +75,7 @@ inline bool fill_columns(const UpsampleThresholdParams& p, std::int64_t lanes, c
     narrow = narrow && b.r0[x] < lanes;
     for (; next <= tap.i0; ++next) b.first[next] = static_cast<std::int32_t>(x);
   }
-  for (; next <= p.crop_width; ++next) b.first[next] = static_cast<std::int32_t>(p.width);
+  for (; next <= p.unpadded_width; ++next) b.first[next] = static_cast<std::int32_t>(p.width);
   for (std::int64_t x = p.width; x % lanes != 0; ++x) {
     b.i0[x] = b.i1[x] = b.r0[x] = 0;
     b.w0[x] = b.w1[x] = 0.F;
@@ -125,22 +125,22 @@ HWY_INLINE hn::Vec<D> blend_lanes(D d, hn::Vec<D> a, hn::Vec<D> b, hn::Vec<D> wa
 }
 
 /// Columns [span.begin, span.end) of a logit row, upsampled along x; whole vectors, hence a few columns more.
-HWY_NOINLINE void upsample_row(const float* HWY_RESTRICT row, std::int64_t crop_width, const UpsampleBuffers& b,
+HWY_NOINLINE void upsample_row(const float* HWY_RESTRICT row, std::int64_t unpadded_width, const UpsampleBuffers& b,
                                bool narrow, Span span, float* HWY_RESTRICT out) {
   const hn::ScalableTag<float> d;
   const hn::RebindToSigned<decltype(d)> di;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  const std::int64_t tail_begin = crop_width > lanes ? crop_width - lanes : 0;
+  const std::int64_t tail_begin = unpadded_width > lanes ? unpadded_width - lanes : 0;
   if (narrow) {
-    for (std::int64_t i = tail_begin; i < crop_width; ++i) b.tail[i - tail_begin] = row[i];
-    b.tail[crop_width - tail_begin] = row[crop_width - 1];  // the last column is its own right neighbour
+    for (std::int64_t i = tail_begin; i < unpadded_width; ++i) b.tail[i - tail_begin] = row[i];
+    b.tail[unpadded_width - tail_begin] = row[unpadded_width - 1];  // the last column is its own right neighbour
   }
   std::int64_t x = span.begin / lanes * lanes;  // vectors begin where the relative taps do
   for (; x < span.end; x += lanes) {
     auto left = hn::Zero(d), right = left;
     if (narrow) {
       const std::int64_t base = b.i0[x];
-      const float* p = base + lanes + 1 <= crop_width ? row + base : b.tail + (base - tail_begin);
+      const float* p = base + lanes + 1 <= unpadded_width ? row + base : b.tail + (base - tail_begin);
       const auto taps = hn::SetTableIndices(d, b.r0 + x);
       left = hn::TableLookupLanes(hn::LoadU(d, p), taps);
       right = hn::TableLookupLanes(hn::LoadU(d, p + 1), taps);
@@ -243,8 +243,8 @@ class UpsampledRows {
     // Enough columns for the pairs with the row above and the row below.
     Span span = b_.active[y];
     if (y > 0) span = unite(span, b_.active[y - 1]);
-    if (y + 1 < p_.crop_height) span = unite(span, b_.active[y + 1]);
-    upsample_row(p_.logits + y * p_.logits_stride, p_.crop_width, b_, narrow_, span, out);
+    if (y + 1 < p_.unpadded_height) span = unite(span, b_.active[y + 1]);
+    upsample_row(p_.logits + y * p_.logits_stride, p_.unpadded_width, b_, narrow_, span, out);
     return out;
   }
 
@@ -259,14 +259,14 @@ template <typename Label>
 HWY_NOINLINE MaskStats upsample_typed(const UpsampleThresholdParams& p, const UpsampleBuffers& b) {
   const bool narrow = fill_columns(p, static_cast<std::int64_t>(hn::Lanes(hn::ScalableTag<float>())), b);
   const float bound = active_bound(p.threshold);
-  for (std::int64_t y = 0; y < p.crop_height; ++y) {
-    b.active[y] = active_columns(p.logits + y * p.logits_stride, p.crop_width, bound, b.first);
+  for (std::int64_t y = 0; y < p.unpadded_height; ++y) {
+    b.active[y] = active_columns(p.logits + y * p.logits_stride, p.unpadded_width, bound, b.first);
   }
   UpsampledRows rows(p, b, narrow);
   MaskScan scan;
-  const float scale_y = static_cast<float>(p.crop_height) / static_cast<float>(p.height);
+  const float scale_y = static_cast<float>(p.unpadded_height) / static_cast<float>(p.height);
   for (std::int64_t y = 0; y < p.height; ++y) {
-    const BilinearTap tap = bilinear_tap(y, scale_y, p.crop_height);
+    const BilinearTap tap = bilinear_tap(y, scale_y, p.unpadded_height);
     const Span span = unite(b.active[tap.i0], b.active[tap.i1]);
     if (span.begin >= span.end) continue;
     const float* top = rows.get(tap.i0);

@@ -75,15 +75,15 @@ TEST(MapBox, StaysInTheFrameForEveryBoxInTheImage) {
     map_box(g, {0, 0, static_cast<double>(w - 1), static_cast<double>(h - 1)}, BoxRounding::none, box);
     ASSERT_LT(box[2], 1024);
     ASSERT_LT(box[3], 1024);
-    const MaskCrop crop = mask_crop(g, 256, 256);
+    const UnpaddedSize crop = unpadded_size(g, 256, 256);
     ASSERT_EQ(crop.height, g.new_height);
     ASSERT_EQ(crop.width, g.new_width);
   }
 }
 
-TEST(MaskCrop, ScalesWithTheMask) {
+TEST(UnpaddedSize, ScalesWithTheMask) {
   const ImageGeometry g = image_geometry(300, 512, 512, 512, Fit::longest_side);
-  const MaskCrop crop = mask_crop(g, 256, 256);
+  const UnpaddedSize crop = unpadded_size(g, 256, 256);
   EXPECT_EQ(crop.height, 150);
   EXPECT_EQ(crop.width, 256);
 }

@@ -79,13 +79,13 @@ TEST(PromptTokens, TheBoxRoundingIsTheProfiles) {
 
 TEST(PromptTokens, TheCropIsWhatThePublishedSliceTakes) {
   const PromptTokens tokens = tokens_of({Box{3.7, 5, 21.9, 31}, {}, nullptr, {}});
-  EXPECT_EQ(tokens.crop.x0, 3);
-  EXPECT_EQ(tokens.crop.y0, 5);
-  EXPECT_EQ(tokens.crop.x1, 21) << "the last column is left out";
-  EXPECT_EQ(tokens.crop.y1, 31);
+  EXPECT_EQ(tokens.crop_box.x0, 3);
+  EXPECT_EQ(tokens.crop_box.y0, 5);
+  EXPECT_EQ(tokens.crop_box.x1, 21) << "the last column is left out";
+  EXPECT_EQ(tokens.crop_box.y1, 31);
   const PromptTokens thin = tokens_of({Box{7, 63, 7, 63}, {}, nullptr, {}});
-  EXPECT_EQ(thin.crop.x1 - thin.crop.x0, 1);
-  EXPECT_EQ(thin.crop.y1, 64);
+  EXPECT_EQ(thin.crop_box.x1 - thin.crop_box.x0, 1);
+  EXPECT_EQ(thin.crop_box.y1, 64);
 }
 
 TEST(PromptTokens, WhatTheModelDoesNotTakeIsUnsupported) {

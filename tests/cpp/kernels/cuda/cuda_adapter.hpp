@@ -70,7 +70,7 @@ class Adapted {
     const cuda::Table& table = Place::table();
     const std::int64_t label = params.label_type == LabelType::u8 ? 1 : params.label_type == LabelType::u16 ? 2 : 4;
     const Rows rows{params.height, params.width * label, params.out_row_stride};
-    const Rows logit_rows{params.crop_height, params.crop_width * 4, params.logits_stride * 4};
+    const Rows logit_rows{params.unpadded_height, params.unpadded_width * 4, params.logits_stride * 4};
     auto* labels = static_cast<std::byte*>(params.out) - rows.first();
     cuda::MaskCounts counts{77, 7, 7, 7, 7};
     Buffer logits(params.logits, logit_rows.span()), map(labels, rows.span()), result(&counts, sizeof counts);

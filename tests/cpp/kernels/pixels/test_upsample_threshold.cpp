@@ -26,7 +26,7 @@ struct Painted {
 
 struct Case {
   std::vector<float> logits;
-  std::int64_t stride, crop_height, crop_width, height, width;
+  std::int64_t stride, unpadded_height, unpadded_width, height, width;
   float threshold;
 };
 
@@ -34,7 +34,7 @@ Painted paint(const KernelTable& table, const Case& c, LabelType type, bool bott
   const std::int64_t stride = c.width * static_cast<std::int64_t>(label_bytes(type)) + 12;
   Painted result{std::vector<std::uint8_t>(static_cast<std::size_t>(c.height * stride), kOld), {}};
   std::uint8_t* first = result.memory.data() + (bottom_up ? (c.height - 1) * stride : 0);
-  result.stats = run_upsample(table, {c.logits.data(), c.stride, c.crop_height, c.crop_width, c.height, c.width,
+  result.stats = run_upsample(table, {c.logits.data(), c.stride, c.unpadded_height, c.unpadded_width, c.height, c.width,
                                       c.threshold, first, type, bottom_up ? -stride : stride, 0x42});
   return result;
 }
@@ -48,8 +48,8 @@ void expect_tables_agree(const Case& c, LabelType type, bool bottom_up = false) 
   for (const KernelTable* table : tables_under_test()) {
     const Painted got = paint(*table, c, type, bottom_up);
     EXPECT_EQ(count_different(got.memory, expected.memory), 0U)
-        << table->name << " labels of " << label_bytes(type) << " bytes, crop " << c.crop_height << "x" << c.crop_width
-        << " to " << c.height << "x" << c.width << ", threshold " << c.threshold;
+        << table->name << " labels of " << label_bytes(type) << " bytes, crop " << c.unpadded_height << "x"
+        << c.unpadded_width << " to " << c.height << "x" << c.width << ", threshold " << c.threshold;
     EXPECT_TRUE(equal(got.stats, expected.stats))
         << table->name << " area " << got.stats.area << " of " << expected.stats.area;
   }
@@ -57,19 +57,19 @@ void expect_tables_agree(const Case& c, LabelType type, bool bottom_up = false) 
 
 enum class Logits : std::uint8_t { noise, object, at_threshold, specials };
 
-Case make_case(Logits kind, std::int64_t crop_height, std::int64_t crop_width, std::int64_t height, std::int64_t width,
-               float threshold, std::uint32_t seed) {
-  Case c{{}, crop_width + 3, crop_height, crop_width, height, width, threshold};
+Case make_case(Logits kind, std::int64_t unpadded_height, std::int64_t unpadded_width, std::int64_t height,
+               std::int64_t width, float threshold, std::uint32_t seed) {
+  Case c{{}, unpadded_width + 3, unpadded_height, unpadded_width, height, width, threshold};
   std::mt19937 random(seed);
   std::normal_distribution<float> noise;
   constexpr float kInf = std::numeric_limits<float>::infinity();
   const float specials[] = {kInf, -kInf, std::numeric_limits<float>::quiet_NaN(), 0.F, -0.F, threshold, 1e-40F, -1.F};
-  for (std::int64_t y = 0; y < crop_height; ++y) {
+  for (std::int64_t y = 0; y < unpadded_height; ++y) {
     for (std::int64_t x = 0; x < c.stride; ++x) {
-      const float dx = static_cast<float>(x) - static_cast<float>(crop_width) / 3.F;
-      const float dy = static_cast<float>(y) - static_cast<float>(crop_height) / 2.F;
+      const float dx = static_cast<float>(x) - static_cast<float>(unpadded_width) / 3.F;
+      const float dy = static_cast<float>(y) - static_cast<float>(unpadded_height) / 2.F;
       float value = noise(random);
-      if (x >= crop_width)
+      if (x >= unpadded_width)
         value = 1e9F;  // outside the crop: must not show
       else if (kind == Logits::object)
         value = 4.F + value - std::sqrt(dx * dx + dy * dy);
@@ -113,7 +113,7 @@ TEST(UpsampleThreshold, TablesAgreeAtImageSizes) {
 }
 
 struct Recorded {
-  std::int64_t crop_height, crop_width, height, width;
+  std::int64_t unpadded_height, unpadded_width, height, width;
   float threshold;
   std::vector<float> logits;
   std::vector<std::string> mask;
@@ -151,7 +151,7 @@ const Recorded kTorch[] = {
 TEST(UpsampleThreshold, MatchesMasksRecordedFromTorch) {
   for (const Recorded& r : kTorch) {
     for (const KernelTable* table : tables_under_test()) {
-      const Case c{r.logits, r.crop_width, r.crop_height, r.crop_width, r.height, r.width, r.threshold};
+      const Case c{r.logits, r.unpadded_width, r.unpadded_height, r.unpadded_width, r.height, r.width, r.threshold};
       const Painted got = paint(*table, c, LabelType::u8);
       MaskStats stats{0, r.width, r.height, -1, -1};
       for (std::int64_t y = 0; y < r.height; ++y) {
