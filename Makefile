@@ -82,8 +82,8 @@ parity: | setup build bundle  ## the published script's volumes, object by objec
 
 plans: | setup build  ## every family's graphs as TensorRT plans, f32 and f16; needs no GPU
 	@scripts/setup.sh cuda || echo "plans: without TensorRT for RTX the tests are skipped"
-	@$(PYTHON) -m pytest -q tests/python/tools/test_rtx_layout.py tests/python/tools/test_plans.py tests/python/cli/test_build_plan.py
-	@$(PYTHON) -m pytest -m slow -k "not decoder_with_a_mask" tests/python/tools/test_family_plans.py
+	@$(PYTHON) -m pytest -q tests/python/tools/gpu/test_rtx_layout.py tests/python/tools/gpu/test_plans.py tests/python/cli/bundle/test_build_plan.py
+	@$(PYTHON) -m pytest -m slow -k "not decoder_with_a_mask" tests/python/tools/gpu/test_family_plans.py
 
 # PAGES="README.md docs/guide_2d.md": these alone.
 PAGES ?=
@@ -120,7 +120,7 @@ MUTATIONS ?= 2000
 SEED ?=
 
 mutations: | setup build  ## changed tags and headers of sound files, against second readers; MUTATIONS of each base file
-	@MEDSAM_MUTATIONS=$(MUTATIONS) MEDSAM_MUTATION_SEED=$(SEED) $(PYTHON) -m pytest -s -q tests/python/io/test_mutated_files.py tests/python/io/test_mutated_dicom.py
+	@MEDSAM_MUTATIONS=$(MUTATIONS) MEDSAM_MUTATION_SEED=$(SEED) $(PYTHON) -m pytest -s -q tests/python/io/test_mutated_files.py tests/python/io/dicom/test_mutated_dicom.py
 
 throws: | setup bundle  ## which places that raise an error no C++ test reaches (gcov)
 	@cmake --preset dev -B build/throws -DCMAKE_BUILD_TYPE=Debug "-DCMAKE_CXX_FLAGS=--coverage -O0" >/dev/null

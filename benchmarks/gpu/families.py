@@ -44,7 +44,7 @@ def stand_in_weights(family: str) -> dict[str, torch.Tensor]:
 def _companion(family: str, folder: Path) -> Path | None:
     if families.get(family).companion is None:
         return None
-    sys.path.append(str(TESTS / "python" / "tools"))
+    sys.path.append(str(TESTS / "python" / "support"))
     from clip_stand_in import clip_model, write_clip
 
     made: Path = write_clip(folder / f"{family}-companion", clip_model())

@@ -4,7 +4,7 @@
 In a clean clone with an empty home. Samples under the names of the pages are made once there is a model. Blocks marked
 ``<!-- not run: ... -->`` are listed and left out. ``walkthrough.py [PAGE ...]``; it takes from ten minutes up, and
 installs, compiles and downloads (with CCACHE_DIR set, what was compiled before comes from there).
-tests/python/test_docs.py is the short form for CI.
+tests/python/project/test_docs.py is the short form for CI.
 """
 
 from __future__ import annotations

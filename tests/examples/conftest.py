@@ -3,7 +3,6 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from numpy.typing import NDArray
 from medsam_engine import Engine
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "python" / "io"))  # dicom_builder
 
 Program = Callable[..., subprocess.CompletedProcess[str]]
 

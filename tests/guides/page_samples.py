@@ -11,7 +11,7 @@ import numpy as np
 import SimpleITK
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "python" / "io"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "python" / "support"))
 from dicom_builder import straight, write_series
 
 # Boxes of README's and the guides' commands: an object lies in each.

@@ -1,8 +1,9 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """README's quick start, word for word, where only the wheel is installed, with its extra [eval].
 
-Usage: ``quick_start.py BUNDLE``; scripts/release/build_wheels.sh runs it. tests/python/test_docs.py does the same in
-the development environment, for the guides too, and ``make walkthrough`` from a clean clone.
+Usage: ``quick_start.py BUNDLE``; scripts/release/build_wheels.sh runs it.
+tests/python/project/test_docs.py does the same in the development environment, for the guides too,
+and ``make walkthrough`` from a clean clone.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 
 import os
 import shutil
-import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,7 +18,6 @@ Image = pytest.importorskip("PIL.Image", reason="Pillow is not in a thin install
 pytest.importorskip("typer", reason="typer is not in a thin installation")
 sitk = pytest.importorskip("SimpleITK", reason="SimpleITK is not in a thin installation")
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "io"))
 from dicom_builder import straight, write_series
 
 from medsam_engine.cli.app import run
