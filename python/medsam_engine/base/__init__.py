@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""The lowest room, which every other one may import. It imports errors and paths only.
+"""The lowest room, which every other one may import. It imports the errors only.
 
 - printable: text from files, safe to show
 - packages: how to install what is missing

@@ -13,7 +13,7 @@ pytest.importorskip("typer", reason="typer is not in a thin installation")
 
 from medsam_engine import io
 from medsam_engine.cli.app import run
-from medsam_engine.show.overlay import colours_of
+from medsam_engine.io.label_colors import colours_of
 from medsam_engine.show.preview import Marks, contact_sheet
 from medsam_engine.show.slice_axes import slice_axes
 from medsam_engine.windows import Windowed, apply_window

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 pytest.importorskip("PIL", reason="Pillow is not in a thin installation")
 
+from medsam_engine.io.label_colors import colours_of
 from medsam_engine.show.axes_picture import AxesPicture, drawn_range, image_tile, reduced_labels, tile_shape
-from medsam_engine.show.overlay import colours_of
 from medsam_engine.show.preview import Marks, contact_sheet
 from medsam_engine.show.slice_axes import MmScale, SliceAxes
 

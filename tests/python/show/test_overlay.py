@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from medsam_engine import InvalidArgument
-from medsam_engine.show.overlay import displayed, draw_overlay, label_colours, outlines
+from medsam_engine.io.label_colors import label_colours
+from medsam_engine.show.overlay import displayed, draw_overlay, outlines
 
 
 def test_colours_differ() -> None:

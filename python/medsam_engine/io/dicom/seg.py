@@ -14,9 +14,9 @@ from medsam_engine.errors import InvalidArgument, Unsupported
 from medsam_engine.io.dicom.quiet import quiet_dicom
 from medsam_engine.io.dicom.seg_source import source_headers
 from medsam_engine.io.extras import require
+from medsam_engine.io.label_colors import label_colours
 from medsam_engine.io.medical_image import DicomSource, MedicalImage
 from medsam_engine.io.named_boxes import default_name
-from medsam_engine.show.overlay import label_colours
 
 
 def seg_bytes(

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from medsam_engine.io.input_file import open_input
 from medsam_engine.io.itk.plain_header import read_lines
+from medsam_engine.io.label_colors import label_colours
 from medsam_engine.io.label_names import cleaned, is_label
 from medsam_engine.io.named_boxes import default_name
-from medsam_engine.show.overlay import label_colours
 
 _SEGMENT_FIELD = re.compile(r"Segment(\d{1,6})_(Name|LabelValue|Layer):=(.*)")
 _ESCAPE = re.compile(r"\\([n\\])")  # of a new line and of itself, in values

@@ -13,7 +13,7 @@ Image = pytest.importorskip("PIL.Image", reason="Pillow is not in a thin install
 pytest.importorskip("typer", reason="typer is not in a thin installation")
 
 from medsam_engine.cli.app import run
-from medsam_engine.show.overlay import colours_of
+from medsam_engine.io.label_colors import colours_of
 
 BOX = (30, 20, 90, 70)
 BOX_TEXT = "30,20,90,70"

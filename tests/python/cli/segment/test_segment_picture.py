@@ -14,7 +14,7 @@ from medsam_engine.cli.segment.picture import marks_of, note_black_png, result_p
 from medsam_engine.cli.segment.prompts import BoxOptions, resolve_boxes
 from medsam_engine.cli.steps import Steps
 from medsam_engine.io import MedicalImage
-from medsam_engine.show.overlay import colours_of
+from medsam_engine.io.label_colors import colours_of
 from medsam_engine.windows import windowed
 
 NOTHING: tuple[list[list[float]], list[int]] = ([], [])
