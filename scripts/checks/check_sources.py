@@ -14,6 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from python_rooms import SOURCES
+from python_rooms import room_errors as python_room_errors
+
 ROOT = Path(__file__).resolve().parents[2]
 MAX_LINES = 350
 CPP = {".c", ".cpp", ".hpp", ".h", ".cu", ".cuh"}
@@ -177,7 +180,7 @@ def imported(node: ast.AST) -> list[str]:
 
 
 def python_errors(name: str, text: str) -> Iterator[str]:
-    """Yields the forbidden imports of a file of the run-time package."""
+    """Yields the forbidden imports of a file of the run-time package or the tools."""
     tree = ast.parse(text)
     inside = {child for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) for child in ast.walk(node)}
     typing_only = {
@@ -186,6 +189,9 @@ def python_errors(name: str, text: str) -> Iterator[str]:
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
         for child in ast.walk(node)
     }
+    yield from python_room_errors(name, tree, typing_only, ROOT)
+    if not name.startswith("python/"):
+        return
     for node in ast.walk(tree):
         if node in typing_only:
             continue
@@ -214,7 +220,7 @@ def errors(name: str) -> Iterator[str]:
             yield f"{name}:1: the licence line is missing (Copyright (c) medsam-engine contributors. Licensed ...)"
     if suffix in CPP:
         yield from cpp_errors(name, lines)
-    if name.startswith("python/medsam_engine/") and suffix == ".py":
+    if name.startswith(tuple(SOURCES)) and suffix == ".py":
         yield from python_errors(name, "\n".join(lines))
 
 
