@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""All places that state the engine's options state the same ones (CONTRIBUTING, "Recipe: an engine option")."""
+"""An engine option is stated in C++, C, the bindings and Python, and all state the same (CONTRIBUTING)."""
 
 import inspect
 import re
@@ -8,7 +8,7 @@ from pathlib import Path
 import medsam_engine
 from medsam_engine import _core
 
-HEADERS = Path(__file__).resolve().parents[2] / "cpp" / "include" / "medsam"
+HEADERS = Path(__file__).resolve().parents[3] / "cpp" / "include" / "medsam"
 NOT_IN_PYTHON = {"log"}  # its messages become those of the logging module
 NOT_IN_CPP = {"size", "reserved", "log_context"}  # what a C struct needs
 
