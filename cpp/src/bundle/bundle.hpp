@@ -46,7 +46,8 @@ struct ModelFile {
   std::shared_ptr<const ModelFile> half;  // the same in f16, where the bundle has it (docs/bundle.md, "The f16 graphs")
 
   /// Names everything the model computes from: the graph's hash, and its data files' hashes, sizes and names, since
-  /// two files under each other's names are another model. tools/medsam_engine_tools/content_hash.py makes the same.
+  /// two files under each other's names are another model. tools/medsam_engine_tools/bundle/content_hash.py makes the
+  /// same.
   [[nodiscard]] std::string content_hash() const;
   /// The place of a tensor; -1 when there is none of that name.
   [[nodiscard]] std::ptrdiff_t input_index(const std::string& name) const;

@@ -6,7 +6,7 @@
 
 namespace medsam::npz {
 
-/// What every temporary ends in, here and in python/medsam_engine/atomic_file.py.
+/// What every temporary ends in, here and in python/medsam_engine/base/whole_file.py.
 inline constexpr const char* kTemporarySuffix = ".medsam-tmp";
 
 /// A new file ".NAME.RANDOM.medsam-tmp" beside `target`, hidden from *.npz, with a lock on it where the file system has

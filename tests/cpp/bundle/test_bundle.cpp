@@ -55,7 +55,7 @@ TEST(Bundle, WeightsBesideTheGraphArePartOfTheModel) {
   testing::write_file(path + "/manifest.json", manifest.dump());
   const Bundle bundle = read_bundle(path);
   EXPECT_NE(bundle.model("encoder").content_hash(), plain);
-  // What tools/medsam_engine_tools/content_hash.py makes of it, too.
+  // What tools/medsam_engine_tools/bundle/content_hash.py makes of it, too.
   EXPECT_EQ(bundle.model("encoder").content_hash(),
             sha256_hex(manifest["models"]["encoder"]["sha256"].get<std::string>() + "\n" + sha256_hex("weights") +
                        " 7 encoder.onnx.data\n"));

@@ -1,5 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// Errors that no other test meets on its way: found by scripts/throw_coverage.py, which wants each place reached.
+// Errors that no other test meets on its way: found by scripts/checks/throw_coverage.py, which wants each place
+// reached.
 #include <gtest/gtest.h>
 #include <xxhash.h>
 

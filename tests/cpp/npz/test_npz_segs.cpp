@@ -1,6 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // Answers: what is written, and that it is written whole or not at all. NumPy reads them in
-// tests/python/cli/test_run.py.
+// tests/python/cli/run/test_run.py.
 #include "npz/segs_file.hpp"
 
 #include <gtest/gtest.h>

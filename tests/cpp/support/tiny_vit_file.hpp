@@ -1,6 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// Weights files of a native encoder, good and bad, written apart from tools/medsam_engine_tools/fused.py; and what a
-// good one computes.
+// Weights files of a native encoder, good and bad, written apart from tools/medsam_engine_tools/export/fused.py; and
+// what a good one computes.
 #pragma once
 
 #include <cstdint>

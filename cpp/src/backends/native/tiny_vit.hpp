@@ -1,6 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// TinyViT (Wu et al., arXiv 2207.10666) as LiteMedSAM has it: tools/medsam_engine_tools/nn/tiny_vit.py is the same
-// network in PyTorch. Each stage of work is one pass over the image in pieces that stay in a core's own cache.
+// TinyViT (Wu et al., arXiv 2207.10666) as LiteMedSAM has it: tools/medsam_engine_tools/export/nn/tiny_vit.py is the
+// same network in PyTorch. Each stage of work is one pass over the image in pieces that stay in a core's own cache.
 #pragma once
 
 #include <cstdint>

@@ -17,7 +17,7 @@ namespace {
 
 // Calls go through virtual tables whose layout a major version fixes: the plugin serves the major it was compiled
 // against. RTX's tables are those of TensorRT 11's headers for every call made here, checked for 1.7 by
-// tests/python/tools/test_rtx_layout.py; another release is refused until that test has seen it.
+// tests/python/tools/gpu/test_rtx_layout.py; another release is refused until that test has seen it.
 constexpr int kHeaderMajor = NV_TENSORRT_MAJOR;
 constexpr int kRtxHeaderMajor = 11;
 constexpr int kRtxMajor = 1, kRtxMinor = 7;

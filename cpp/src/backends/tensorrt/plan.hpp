@@ -25,7 +25,8 @@ std::int64_t extreme(const Shape& shape, std::size_t dimension, Extreme which);
 /// The shape of an input in this compilation: the caller's where it fixes one.
 const Shape& asked_shape(const ModelFile& model, const CompileOptions& options, std::size_t input);
 
-/// The text that names all a plan depends on: docs/gpu.md, "Plans", is the contract with medsam_engine_tools/plans.py.
+/// The text that names all a plan depends on: docs/gpu.md, "Plans", is the contract with
+/// medsam_engine_tools/gpu/plans.py.
 std::string plan_fingerprint(const ModelFile& model, const CompileOptions& options, const PlanTarget& target);
 
 /// What a report of a build begins with.

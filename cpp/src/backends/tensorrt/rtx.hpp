@@ -1,8 +1,8 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // What TensorRT for RTX can do beyond the published headers, which are TensorRT's: choose the generation that a plan is
 // for, and keep the kernels that it compiles of a plan on the device. Called by slot;
-// tests/python/tools/test_rtx_layout.py finds the slots of a release by its own Python bindings, and library.cpp takes
-// only releases that passed there.
+// tests/python/tools/gpu/test_rtx_layout.py finds the slots of a release by its own Python bindings, and library.cpp
+// takes only releases that passed there.
 #pragma once
 
 #include <NvInfer.h>
