@@ -1,13 +1,15 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all: the one way in which the package and the tools write one in place."""
 
 import fcntl
 import os
 import re
 import stat
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from medsam_engine.errors import InvalidArgument
 
@@ -57,32 +59,37 @@ def make_private_folder(folder: Path) -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
 
 
-def write_atomically(target: Path, content: bytes | Iterable[bytes], private: bool = False) -> None:
-    """Writes `content`, whole or in parts, to `target`; readers see the older file or the new one.
+@contextmanager
+def written_whole(target: Path, private: bool = False) -> Iterator[BinaryIO]:
+    """A file to write and to read again, which gets the name `target` when the block ends without an exception.
 
-    A new file gets the mode that open() would give it (0666 less the umask); one that is replaced keeps its own, so
-    that what its owner has made private stays so. A `private` one has 0600 in either case. InvalidArgument when it
-    cannot be written.
+    Readers see the older file or the new one. A new file gets the mode that open() would give it (0666 less the umask);
+    one that is replaced keeps its own, so that what its owner has made private stays so. A `private` one has 0600 in
+    either case. OSError when it cannot be written.
 
     The temporary beside it is locked (flock) until it has its name: a run over that folder (FolderRun) removes what
     killed processes have left, and takes nobody's whose lock is held.
     """
-    parts = [content] if isinstance(content, bytes) else content
-    check_writable(target, len(content) if isinstance(content, bytes) else 1)
-    temporary = None
+    handle, temporary = _locked_temporary(target)
     try:
-        handle, temporary = _locked_temporary(target)
-        with os.fdopen(handle, "wb") as file:
-            file.writelines(parts)
+        with os.fdopen(handle, "w+b") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())  # or a power cut could leave the name without the content
             os.fchmod(file.fileno(), 0o600 if private else _mode_of(target))  # mkstemp makes files private to the user
             temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_atomically(target: Path, content: bytes | Iterable[bytes], private: bool = False) -> None:
+    """Writes `content`, whole or in parts, to `target`, as `written_whole` does. InvalidArgument when it cannot."""
+    check_writable(target, len(content) if isinstance(content, bytes) else 1)
+    try:
+        with written_whole(target, private) as file:
+            file.writelines([content] if isinstance(content, bytes) else content)
     except OSError as error:
         raise _cannot(target, error) from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
 
 
 def _locked_temporary(target: Path) -> tuple[int, Path]:

@@ -1,6 +1,7 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """Whole or not at all."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -12,7 +13,9 @@ import numpy as np
 import pytest
 
 from medsam_engine import FolderRun, InvalidArgument
-from medsam_engine.base.whole_file import make_private_folder, write_atomically
+from medsam_engine.base.whole_file import make_private_folder, write_atomically, written_whole
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_an_older_file_is_replaced_and_no_trace_left(tmp_path: Path) -> None:
@@ -24,6 +27,36 @@ def test_an_older_file_is_replaced_and_no_trace_left(tmp_path: Path) -> None:
     umask = os.umask(0o022)
     os.umask(umask)
     assert target.stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+def test_a_block_that_fails_leaves_the_older_file(tmp_path: Path) -> None:
+    target = tmp_path / "a"
+    target.write_bytes(b"old")
+
+    def fail() -> None:
+        with written_whole(target) as file:
+            file.write(b"new")
+            file.seek(0)
+            assert file.read() == b"new"
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert target.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_nothing_else_renames_a_temporary_file() -> None:
+    """A second way would have modes, names and leftovers of its own. `export.py` moves a folder."""
+    found = {
+        path.name
+        for folder in ("python/medsam_engine", "tools/medsam_engine_tools")
+        for path in (ROOT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="ascii")))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) in ("os.replace", "os.rename", "tempfile.mkstemp", "tempfile.NamedTemporaryFile")
+    }
+    assert found == {"whole_file.py", "export.py"}
 
 
 @pytest.fixture(params=[0o022, 0o027, 0o077])

@@ -12,6 +12,7 @@ import io
 import logging
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ import onnx
 from numpy.typing import NDArray
 
 from medsam_engine.base.packages import pip_install
+from medsam_engine.base.whole_file import check_writable, write_atomically
 from medsam_engine.errors import Error
 from medsam_engine_tools.approximate import certify, preprocessed, qdq
 from medsam_engine_tools.approximate.qdq import Unit
@@ -191,21 +193,22 @@ def quantize(
     target = source if out is None else Path(out)
     if target != source and target.exists():
         raise ExportError(f"output '{target}' is there already; give a folder that is absent")
-    work = source / f".{FILE}.new"
     try:
-        inputs = calibration(content, Path(images))
-        exact = onnx.load(source / content["models"]["encoder"]["file"])
-        done = quantised_encoder(exact, inputs, budget, work, report)
-        if rest != "f32" and run_apart(work, inputs[:1], rest)[0] is None:
-            raise ExportError(f"the quantised encoder does not run in {rest}; use --rest f32")
-        if target != source:
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns(work.name))
-        os.replace(work, target / FILE)
+        if target == source:
+            check_writable(target / FILE)
+        with tempfile.TemporaryDirectory(prefix="medsam-engine-") as name:
+            work = Path(name) / FILE
+            inputs = calibration(content, Path(images))
+            exact = onnx.load(source / content["models"]["encoder"]["file"])
+            done = quantised_encoder(exact, inputs, budget, work, report)
+            if rest != "f32" and run_apart(work, inputs[:1], rest)[0] is None:
+                raise ExportError(f"the quantised encoder does not run in {rest}; use --rest f32")
+            if target != source:
+                shutil.copytree(source, target)
+            write_atomically(target / FILE, work.read_bytes())
         _declare(target, content, rest)
     except (Error, OSError) as error:
         raise ExportError(str(error)) from error
-    finally:
-        work.unlink(missing_ok=True)
     return replace(done, path=target / FILE)
 
 

