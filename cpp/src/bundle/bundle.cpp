@@ -8,6 +8,7 @@
 #include "base/json_reader.hpp"
 #include "base/sha256.hpp"
 #include "bundle/bundle_file.hpp"
+#include "bundle/manifest_parser.hpp"
 #include "medsam/error.hpp"
 
 namespace medsam {

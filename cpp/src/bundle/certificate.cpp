@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "bundle/manifest_parser.hpp"
 #include "medsam/error.hpp"
 
 namespace medsam {

@@ -8,7 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "base/json_reader.hpp"
 #include "medsam/engine_info.hpp"
 
 namespace medsam {
@@ -44,9 +43,6 @@ struct Certificate {
 
 /// What a certificate and a bundle name a native encoder by: its file's hash and the backend that computes it.
 std::string fused_identity(const std::string& hash, const std::string& backend);
-
-/// Reads one entry of the manifest's list. ModelError.
-Certificate parse_certificate(const Json& json, const std::string& where);
 
 /// The machine and the bundle that a precision is chosen for.
 struct PrecisionContext {

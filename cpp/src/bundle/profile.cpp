@@ -6,6 +6,7 @@
 
 #include "base/number_text.hpp"
 #include "builtin_profiles.hpp"
+#include "bundle/manifest_parser.hpp"
 #include "medsam/error.hpp"
 #include "medsam/library.hpp"
 

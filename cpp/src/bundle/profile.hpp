@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "base/json_reader.hpp"
 #include "medsam/image.hpp"
 
 namespace medsam {
@@ -35,9 +34,6 @@ struct ImageRules {
   double min_range = 1e-8;
   std::vector<double> mean, std;  // mean_std: three each
 };
-
-/// The rules by the names that a profile's JSON has for them.
-Json named(const ImageRules& rules);
 
 /// How a user's prompt becomes the decoder's tokens.
 struct PromptRules {
@@ -92,9 +88,6 @@ struct Profile {
   MaskRules mask;
   VolumeRules volume;
 };
-
-/// ModelError, naming `where`, on a missing, unknown or mistyped field.
-Profile parse_profile(const Json& json, const std::string& where);
 
 /// InvalidArgument naming the profiles there are.
 Profile builtin_profile(const std::string& name);

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <string>
 
-#include "base/json_reader.hpp"
 #include "medsam/prompt.hpp"
 
 namespace medsam {
@@ -24,9 +23,6 @@ struct PromptEncoding {
   MaskInput mask_input = MaskInput::none;
   FromBox from_box = FromBox::corners;
 };
-
-/// `max_frame`: the largest side of the frame. ModelError.
-PromptEncoding parse_prompt(ObjectReader prompt, std::int64_t max_frame);
 
 /// Whether `kinds` has every kind of `wanted`.
 constexpr bool has(PromptKinds kinds, PromptKinds wanted) { return (kinds & wanted) == wanted; }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "bundle/manifest_parser.hpp"
 #include "medsam/error.hpp"
 
 namespace medsam {

@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "base/json_reader.hpp"
 #include "bundle/prompt_encoding.hpp"
 #include "medsam/prompt.hpp"
 
@@ -20,9 +19,6 @@ struct TrainedPrompts {
 
   [[nodiscard]] bool contains(PromptKinds kinds) const;
 };
-
-/// Reads the field; ModelError where it is malformed, or lists nothing that the graphs take.
-TrainedPrompts parse_trained_prompts(ObjectReader& manifest, const PromptEncoding& encoding);
 
 /// Unsupported unless the weights were trained with a prompt of these kinds. `name` begins the message, `family` names
 /// the weights.

@@ -2,6 +2,7 @@
 #include "embedding/embedding_fingerprint.hpp"
 
 #include "base/sha256.hpp"
+#include "bundle/manifest_parser.hpp"
 
 namespace medsam {
 

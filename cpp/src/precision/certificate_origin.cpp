@@ -6,6 +6,7 @@
 
 #include "base/sha256.hpp"
 #include "builtin_certificates.hpp"
+#include "bundle/manifest_parser.hpp"
 #include "medsam/error.hpp"
 #include "precision/tuning.hpp"
 

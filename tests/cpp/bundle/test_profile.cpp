@@ -1,5 +1,5 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-#include "bundle/profile.hpp"
+#include "bundle/manifest_parser.hpp"
 
 #include <gtest/gtest.h>
 

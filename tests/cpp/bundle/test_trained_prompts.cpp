@@ -1,6 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // What the weights were not trained with is refused, wherever a prompt goes in.
-#include "bundle/trained_prompts.hpp"
+#include "bundle/manifest_parser.hpp"
 
 #include <gtest/gtest.h>
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <nlohmann/json.hpp>
 #include <utility>
 #include <vector>
 
@@ -33,6 +34,10 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
 
 }  // namespace
 
+struct Weights::Header {
+  nlohmann::json json;
+};
+
 void Weights::refuse(const std::string& what) const {
   throw ModelError(path_ + ": " + what + "; export the bundle again with this version's tools");
 }
@@ -48,11 +53,13 @@ Weights::Weights(std::string path, std::string_view bytes) : path_(std::move(pat
   const char* body = bytes_.data() + sizeof length + length;
   const std::uint64_t left = bytes_.size() - sizeof length - length;
   std::vector<std::pair<std::uint64_t, std::uint64_t>> ranges;
+  auto about = std::make_shared<Header>();
+  header_ = about;
   try {
     const auto header = nlohmann::json::parse(bytes_.data() + sizeof length, body);
     for (const auto& [name, value] : header.items()) {
       if (name == "__metadata__") {
-        header_ = nlohmann::json::parse(value.at("medsam_engine").get<std::string>());
+        about->json = nlohmann::json::parse(value.at("medsam_engine").get<std::string>());
         continue;
       }
       const auto offsets = value.at("data_offsets").get<std::vector<std::uint64_t>>();
@@ -79,10 +86,11 @@ Weights::Weights(std::string path, std::string_view bytes) : path_(std::move(pat
 }
 
 std::string Weights::text(const std::string& name) const {
-  if (!header_.is_object() || !header_.contains(name) || !header_[name].is_string()) {
+  const nlohmann::json& header = header_->json;
+  if (!header.is_object() || !header.contains(name) || !header[name].is_string()) {
     refuse("its header has no text \"" + name + "\"");
   }
-  return header_[name].get<std::string>();
+  return header[name].get<std::string>();
 }
 
 const Weights::Entry& Weights::entry(const std::string& name) const {
@@ -104,9 +112,10 @@ const float* Weights::tensor(const std::string& name, const std::vector<std::int
 std::vector<std::int64_t> Weights::numbers(const std::string& name) const {
   constexpr std::int64_t kLargest = 65536;
   std::vector<std::int64_t> values;
-  const bool list = header_.is_object() && header_.contains(name) && header_[name].is_array();
-  if (!list || header_[name].size() > 64) refuse("its header has no list \"" + name + "\"");
-  for (const nlohmann::json& value : header_[name]) {
+  const nlohmann::json& header = header_->json;
+  const bool list = header.is_object() && header.contains(name) && header[name].is_array();
+  if (!list || header[name].size() > 64) refuse("its header has no list \"" + name + "\"");
+  for (const nlohmann::json& value : header[name]) {
     if (!value.is_number_integer() || value < 1 || value > kLargest) {
       refuse("\"" + name + "\" of its header is not a list of integers from 1 to 65536");
     }

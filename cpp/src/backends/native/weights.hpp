@@ -5,7 +5,7 @@
 
 #include <cstdint>
 #include <map>
-#include <nlohmann/json.hpp>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,12 +39,13 @@ class Weights {
     std::vector<std::int64_t> shape;
     const float* data;
   };
+  struct Header;
   [[nodiscard]] std::string text(const std::string& name) const;
   [[nodiscard]] const Entry& entry(const std::string& name) const;
 
   std::string path_;
   std::string_view bytes_;
-  nlohmann::json header_;
+  std::shared_ptr<const Header> header_;  // what the file says about itself; never null
   std::map<std::string, Entry> tensors_;
 };
 
