@@ -1,36 +1,24 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 #include "model/compiled_models.hpp"
 
-#include <exception>
-#include <utility>
-
 namespace medsam {
 
+CompiledModels::Model CompiledModels::in_use(const std::string& key) {
+  const std::lock_guard lock(mutex_);
+  const auto made = made_.find(key);
+  return made == made_.end() ? nullptr : made->second.lock();
+}
+
 CompiledModels::Model CompiledModels::get(const std::string& key, const std::function<Model()>& make) {
-  std::promise<Model> promise;
-  {
-    std::unique_lock lock(mutex_);
-    Entry& entry = entries_[key];
-    if (Model made = entry.made.lock()) return made;
-    if (entry.making.valid()) {
-      const std::shared_future<Model> making = entry.making;
-      lock.unlock();
-      return making.get();
-    }
-    entry.making = promise.get_future().share();
-  }
-  try {
+  if (Model made = in_use(key)) return made;
+  return making_.get(key, [&] {
+    // Another call may have made it since.
+    if (Model made = in_use(key)) return made;
     Model made = make();
     const std::lock_guard lock(mutex_);
-    entries_[key] = {made, {}};
-    promise.set_value(made);
+    made_[key] = made;
     return made;
-  } catch (...) {
-    const std::lock_guard lock(mutex_);
-    entries_.erase(key);
-    promise.set_exception(std::current_exception());
-    throw;
-  }
+  });
 }
 
 }  // namespace medsam

@@ -75,23 +75,20 @@ Decoder::Decoder(const ModelSet& models, FromBox from_box, Compile compile)
       compile_(std::move(compile)),
       low_height_(models.at("decoder").outputs.at(0).shape.at(2)),
       low_width_(models.at("decoder").outputs.at(0).shape.at(3)) {
-  graph(from_box == FromBox::corners ? "decoder" : "decoder_mask");
-  if (models.count("crop_encoder") != 0) graph("crop_encoder");
+  static_cast<void>(graph(from_box == FromBox::corners ? "decoder" : "decoder_mask"));
+  if (models.count("crop_encoder") != 0) static_cast<void>(graph("crop_encoder"));
 }
 
 Decoder::~Decoder() = default;
 
-Decoder::Graph& Decoder::graph(const std::string& role) {
-  const std::lock_guard lock(mutex_);
-  std::unique_ptr<Graph>& made = graphs_[role];
-  if (!made) {
+std::shared_ptr<Decoder::Graph> Decoder::graph(const std::string& role) {
+  return graphs_.get(role, [&] {
     const auto model = models_.find(role);
     if (model == models_.end()) {
       throw Unsupported("prompt: got a mask_input, but this bundle has no model \"" + role + "\"; leave it out");
     }
-    made = std::make_unique<Graph>(model->second, models_.at("encoder"), compile_(model->second));
-  }
-  return *made;
+    return std::make_shared<Graph>(model->second, models_.at("encoder"), compile_(model->second));
+  });
 }
 
 void Decoder::decode(const detail::EmbeddingData& image, const std::vector<PromptTokens>& prompts,
@@ -109,12 +106,12 @@ void Decoder::decode(const detail::EmbeddingData& image, const std::vector<Promp
   }
   Call call{image, prompts, mask_index, crop_features(image, prompts, cancelled)};
   for (const auto& [kind, members] : groups) {
-    Graph& graph = this->graph(kind.first ? "decoder_mask" : "decoder");
+    const std::shared_ptr<Graph> graph = this->graph(kind.first ? "decoder_mask" : "decoder");
     for (std::size_t first = 0; first < members.size();) {
       stop_if(cancelled);
-      const std::size_t size = next_batch(members.size() - first, graph.pool.largest_batch());
+      const std::size_t size = next_batch(members.size() - first, graph->pool.largest_batch());
       const auto begin = members.begin() + static_cast<std::ptrdiff_t>(first);
-      run_batch(graph, call, {begin, begin + static_cast<std::ptrdiff_t>(size)}, sink);
+      run_batch(*graph, call, {begin, begin + static_cast<std::ptrdiff_t>(size)}, sink);
       first += size;
     }
   }
@@ -124,16 +121,16 @@ std::vector<float> Decoder::crop_features(const detail::EmbeddingData& image, co
                                           const std::function<bool()>& cancelled) {
   std::vector<float> features;
   if (models_.count("crop_encoder") == 0) return features;
-  Graph& graph = this->graph("crop_encoder");
-  const std::int64_t side = graph.inputs[0].shape.at(2);
+  const std::shared_ptr<Graph> graph = this->graph("crop_encoder");
+  const std::int64_t side = graph->inputs[0].shape.at(2);
   backends::Shape expected = models_.at("crop_encoder").outputs.at(0).shape;
   for (std::size_t first = 0; first < prompts.size();) {
     stop_if(cancelled);
-    const std::size_t size = next_batch(prompts.size() - first, graph.pool.largest_batch());
+    const std::size_t size = next_batch(prompts.size() - first, graph->pool.largest_batch());
     expected[0] = static_cast<std::int64_t>(size);
     std::vector<backends::TensorPtr> outputs;
     {
-      const RequestPool::Lease request = graph.pool.acquire();
+      const RequestPool::Lease request = graph->pool.acquire();
       auto* crops = static_cast<float*>(request->input(0, {expected[0], 3, side, side}));
       for (std::size_t i = 0; i < size; ++i) {
         crop_input(*image.pixels, prompts[first + i].crop_box, side,

@@ -5,10 +5,10 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
+#include "base/once_cache.hpp"
 #include "bundle/bundle.hpp"
 #include "embedding/embedding_data.hpp"
 #include "model/request_pool.hpp"
@@ -46,8 +46,8 @@ class Decoder {
   struct Graph;
   struct Call;
 
-  /// The graph of a role, compiled at its first use.
-  Graph& graph(const std::string& role);
+  /// The graph of a role, compiled at its first use; others can be used meanwhile.
+  std::shared_ptr<Graph> graph(const std::string& role);
   void run_batch(Graph& graph, const Call& call, const std::vector<std::size_t>& batch, const Sink& sink);
   std::vector<float> crop_features(const detail::EmbeddingData& image, const std::vector<PromptTokens>& prompts,
                                    const std::function<bool()>& cancelled);
@@ -55,8 +55,7 @@ class Decoder {
   const ModelSet& models_;
   Compile compile_;
   std::int64_t low_height_, low_width_;
-  std::mutex mutex_;
-  std::map<std::string, std::unique_ptr<Graph>> graphs_;  // by role; guarded by mutex_
+  OnceCache<std::string, std::shared_ptr<Graph>> graphs_{OnceCache<std::string, std::shared_ptr<Graph>>::kUnlimited};
 };
 
 }  // namespace medsam

@@ -1,7 +1,7 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 #include "model/model.hpp"
 
-#include <algorithm>
+#include <future>
 
 #include "medsam/error.hpp"
 #include "model/crop.hpp"
@@ -57,45 +57,6 @@ PromptContext Model::context(const detail::EmbeddingData& image, const PromptRul
   const std::ptrdiff_t drawn = files_.at("encoder").output_index("image_foreground");
   const float* foreground = drawn < 0 ? nullptr : image.outputs.at(static_cast<std::size_t>(drawn))->host();
   return {image.geometry, rules, bundle_.prompt, foreground, decoder_->low_height(), decoder_->low_width()};
-}
-
-std::shared_ptr<Model> ModelPool::get(const std::string& name) {
-  std::promise<std::shared_ptr<Model>> promise;
-  std::unique_lock lock(mutex_);
-  const auto named = [&](const Entry& entry) { return entry.name == name; };
-  const auto found = std::find_if(entries_.begin(), entries_.end(), named);
-  if (found != entries_.end()) {
-    entries_.splice(entries_.begin(), entries_, found);
-    const auto expert = found->expert;
-    lock.unlock();
-    return expert.get();
-  }
-  // Those beyond the limit go before the new one comes, so that both are never held at once.
-  std::list<Entry> evicted;
-  while (entries_.size() >= std::max<std::size_t>(1, limit_)) {
-    evicted.splice(evicted.begin(), entries_, std::prev(entries_.end()));
-  }
-  const std::uint64_t id = next_id_++;
-  entries_.push_front({name, id, promise.get_future().share()});
-  lock.unlock();
-  evicted.clear();
-  try {
-    std::shared_ptr<Model> expert = load_(name);
-    promise.set_value(expert);
-    return expert;
-  } catch (...) {
-    promise.set_exception(std::current_exception());
-    lock.lock();
-    entries_.remove_if([&](const Entry& entry) { return entry.id == id; });
-    throw;
-  }
-}
-
-std::vector<std::string> ModelPool::loaded() const {
-  const std::lock_guard lock(mutex_);
-  std::vector<std::string> names;
-  for (const Entry& entry : entries_) names.push_back(entry.name);
-  return names;
 }
 
 }  // namespace medsam

@@ -4,14 +4,13 @@
 
 #include <cstdint>
 #include <functional>
-#include <future>
-#include <list>
 #include <memory>
-#include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "backends/backend.hpp"
+#include "base/once_cache.hpp"
 #include "bundle/bundle.hpp"
 #include "embedding/embedding_data.hpp"
 #include "model/decoder.hpp"
@@ -53,24 +52,18 @@ class ModelPool {
  public:
   using Load = std::function<std::shared_ptr<Model>(const std::string& name)>;
 
-  ModelPool(std::size_t limit, Load load) : limit_(limit), load_(std::move(load)) {}
+  ModelPool(std::size_t limit, Load load) : load_(std::move(load)), models_(limit) {}
 
   /// The expert of that name; exceptions of `load` pass through to everyone waiting, and the next call tries again.
-  std::shared_ptr<Model> get(const std::string& name);
+  std::shared_ptr<Model> get(const std::string& name) {
+    return models_.get(name, [&] { return load_(name); });
+  }
   /// Names of those held, most recently used first.
-  [[nodiscard]] std::vector<std::string> loaded() const;
+  [[nodiscard]] std::vector<std::string> loaded() const { return models_.keys(); }
 
  private:
-  struct Entry {
-    std::string name;
-    std::uint64_t id = 0;  // so that a load that failed takes away its own entry, not a later one
-    std::shared_future<std::shared_ptr<Model>> expert;
-  };
-  std::size_t limit_;
   Load load_;
-  mutable std::mutex mutex_;
-  std::list<Entry> entries_;  // most recent first; guarded by mutex_
-  std::uint64_t next_id_ = 0;
+  OnceCache<std::string, std::shared_ptr<Model>> models_;
 };
 
 }  // namespace medsam
