@@ -16,6 +16,27 @@ if(NOT TensorRT_INCLUDE_DIR OR NOT EXISTS "${TensorRT_INCLUDE_DIR}/NvOnnxParser.
   list(APPEND _missing "TensorRT's headers (set TENSORRT_ROOT)")
 endif()
 find_package(CUDAToolkit QUIET)
+
+# All of the plugin but its entry point, for the plugin and for the tests over stand-ins.
+if(TARGET CUDA::toolkit AND EXISTS "${TensorRT_INCLUDE_DIR}/NvOnnxParser.h")
+  add_library(medsam_tensorrt STATIC
+    src/backends/tensorrt/cuda_memory.cpp
+    src/backends/tensorrt/device_tensor.cpp
+    src/backends/tensorrt/kept_kernels.cpp
+    src/backends/tensorrt/library.cpp
+    src/backends/tensorrt/pixels.cpp
+    src/backends/tensorrt/plan.cpp
+    src/backends/tensorrt/plan_file.cpp
+    src/backends/tensorrt/request.cpp
+    src/backends/tensorrt/rtx.cpp)
+  target_include_directories(medsam_tensorrt PRIVATE src)
+  target_include_directories(medsam_tensorrt SYSTEM PUBLIC "${TensorRT_INCLUDE_DIR}" ${CUDAToolkit_INCLUDE_DIRS})
+  target_link_libraries(medsam_tensorrt PUBLIC medsam_base ${CMAKE_DL_LIBS})
+  # The stand-ins' tables are made by hand, which UBSan takes for objects of another type.
+  target_compile_options(medsam_tensorrt PRIVATE -fno-sanitize=vptr)
+  medsam_engine_warnings(medsam_tensorrt)
+endif()
+
 if(NOT TARGET CUDA::cudart_static)
   list(APPEND _missing "the CUDA toolkit")
 endif()
@@ -36,31 +57,10 @@ endif()
 message(STATUS "CUDA plugin: built with ${TensorRT_INCLUDE_DIR} and CUDA ${CUDAToolkit_VERSION}")
 set(MEDSAM_ENGINE_HAS_TENSORRT ON)
 
-# The errors' types are the engine library's; the few internal sources that both need are compiled into both.
-add_library(medsam_engine_tensorrt MODULE
-  src/backends/backend.cpp
-  src/backends/tensorrt/backend.cpp
-  src/backends/tensorrt/build_progress.cpp
-  src/backends/tensorrt/cuda_memory.cpp
-  src/backends/tensorrt/device_tensor.cpp
-  src/backends/tensorrt/kept_kernels.cpp
-  src/backends/tensorrt/library.cpp
-  src/backends/tensorrt/pixels.cpp
-  src/backends/tensorrt/plan.cpp
-  src/backends/tensorrt/plan_file.cpp
-  src/backends/tensorrt/request.cpp
-  src/backends/tensorrt/rtx.cpp
-  src/base/cache_folder.cpp
-  src/base/own_files.cpp
-  src/base/sha256.cpp
-  src/bundle/bundle_file.cpp
-  src/bundle/model_file.cpp
-  src/bundle/onnx_scan.cpp
-  src/bundle/verified_model.cpp)
+add_library(medsam_engine_tensorrt MODULE src/backends/tensorrt/backend.cpp)
 target_include_directories(medsam_engine_tensorrt PRIVATE src)
-target_include_directories(medsam_engine_tensorrt SYSTEM PRIVATE "${TensorRT_INCLUDE_DIR}")
 target_link_libraries(medsam_engine_tensorrt PRIVATE
-  medsam_engine medsam_cuda_kernels nlohmann_json::nlohmann_json MbedCrypto::MbedCrypto CUDA::cudart_static Threads::Threads ${CMAKE_DL_LIBS})
+  medsam_tensorrt medsam_engine medsam_cuda_kernels CUDA::cudart_static)
 medsam_engine_warnings(medsam_engine_tensorrt)
 set_target_properties(medsam_engine_tensorrt PROPERTIES INSTALL_RPATH "$ORIGIN")
 install(TARGETS medsam_engine_tensorrt LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT Runtime)
