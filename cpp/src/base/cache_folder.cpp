@@ -1,14 +1,11 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 #include "base/cache_folder.hpp"
 
-#include <unistd.h>
-
-#include <atomic>
-#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <stdexcept>
-#include <system_error>
+
+#include "base/whole_file.hpp"
 
 namespace medsam {
 
@@ -28,23 +25,6 @@ std::string resolve(const std::string& wanted) {
   if (const std::string xdg = environment("XDG_CACHE_HOME"); fs::path(xdg).is_absolute()) return xdg + "/medsam-engine";
   if (const std::string home = environment("HOME"); !home.empty()) return home + "/.cache/medsam-engine";
   return "none";
-}
-
-struct Temporary {
-  Descriptor file;
-  std::string path;
-};
-
-// A name that a killed process, or somebody else, left behind is passed over.
-Temporary create_beside(const std::string& target) {
-  static std::atomic<unsigned> counter{0};
-  constexpr int kAttempts = 100;
-  for (int i = 0; i < kAttempts; ++i) {
-    std::string path = target + ".tmp-" + std::to_string(::getpid()) + "-" + std::to_string(counter.fetch_add(1));
-    if (Descriptor file = create_own_file(path)) return {std::move(file), std::move(path)};
-    if (errno != EEXIST) break;
-  }
-  throw std::runtime_error(std::generic_category().message(errno));
 }
 
 }  // namespace
@@ -77,38 +57,29 @@ std::optional<std::string> CacheFolder::read(const std::string& entry, std::uint
   return content;
 }
 
-void CacheFolder::write(const std::string& entry,
-                        const std::function<void(const Descriptor&, const std::string&)>& fill) const {
+void CacheFolder::write_through(const std::string& entry, const std::function<void(WholeFile&)>& fill) const {
   if (!usable()) return;
   const std::string target = path(entry);
-  Temporary temporary;
   try {
     if (const fs::path below = fs::path(entry).parent_path(); !below.empty()) {
       if (const std::string fault = fault_of_own_folder(path(below.string())); !fault.empty()) {
         throw std::runtime_error("its folder " + fault);
       }
     }
-    temporary = create_beside(target);
-    fill(temporary.file, temporary.path);
-    temporary.file.close();
-    fs::rename(temporary.path, target);
+    WholeFile file(target, FileUse::cache);
+    fill(file);
+    file.commit();
   } catch (const std::exception& e) {
-    std::error_code error;
-    if (!temporary.path.empty()) fs::remove(temporary.path, error);
     if (log_) log_("cache entry " + target + " could not be written (" + e.what() + "); going on without it");
   }
 }
 
 void CacheFolder::write(const std::string& entry, const std::function<void(const std::string&)>& fill) const {
-  write(entry, [&](const Descriptor&, const std::string& path) { fill(path); });
+  write_through(entry, [&](WholeFile& file) { fill(file.path()); });
 }
 
 void CacheFolder::write(const std::string& entry, const std::string& content) const {
-  write(entry, [&](const Descriptor& file, const std::string&) {
-    if (!write_all(file, content.data(), content.size())) {
-      throw std::runtime_error(std::generic_category().message(errno));
-    }
-  });
+  write_through(entry, [&](WholeFile& file) { file.write(content); });
 }
 
 }  // namespace medsam

@@ -11,6 +11,8 @@
 
 namespace medsam {
 
+class WholeFile;
+
 /// A folder that may be absent or unusable: then nothing is stored and every read misses. It is this user's alone: one
 /// that belongs to somebody else, or that others may write to, is not used; folders are made with mode 0700, files with
 /// 0600, links are not followed. Writes are atomic (a temporary file, renamed), so a killed process leaves no half
@@ -37,8 +39,7 @@ class CacheFolder {
   void write(const std::string& entry, const std::string& content) const;
 
  private:
-  void write(const std::string& entry,
-             const std::function<void(const Descriptor& file, const std::string& path)>& fill) const;
+  void write_through(const std::string& entry, const std::function<void(WholeFile&)>& fill) const;
 
   std::string root_;
   Log log_;

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <system_error>
@@ -70,10 +71,11 @@ Descriptor create_own_file(const std::string& path) {
 }
 
 bool write_all(const Descriptor& file, const void* data, std::size_t size) {
+  constexpr std::size_t kMost = std::size_t{1} << 30;  // one call writes less than 2 GiB on Linux
   for (const auto* at = static_cast<const char*>(data); size > 0;) {
-    const ::ssize_t written = ::write(file.number(), at, size);
+    const ::ssize_t written = ::write(file.number(), at, std::min(size, kMost));
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return false;
+    if (written <= 0) return false;
     at += written;
     size -= static_cast<std::size_t>(written);
   }

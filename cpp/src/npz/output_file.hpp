@@ -1,6 +1,5 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// Files that are there whole or not at all: a temporary in the same folder, flushed to disk, then renamed. Its writer
-// holds a lock on it (flock), by which others see that it lives: a process's number says nothing in another container.
+// The files that a run writes, whole or not at all (base/whole_file.hpp), and what killed runs left behind.
 #pragma once
 
 #include <string>

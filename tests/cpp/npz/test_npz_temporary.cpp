@@ -1,6 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // Whose temporaries are removed: told by locks, in two processes that may have one number (containers), or by age.
-#include "npz/temporary.hpp"
+#include "npz/output_file.hpp"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -13,9 +13,10 @@
 #include <filesystem>
 #include <set>
 #include <string>
+#include <system_error>
 #include <vector>
 
-#include "npz/output_file.hpp"
+#include "base/whole_file.hpp"
 #include "support/tiny_bundle.hpp"
 
 namespace medsam::npz {
@@ -34,10 +35,15 @@ class Writer {
     child_ = ::fork();
     if (child_ == 0) {
       ::close(go[1]);
-      const LockedTemporary file = make_temporary(fs::path(folder) / "a.npz");
-      char byte = file.descriptor >= 0 ? 'y' : 'n';
-      if (::write(ready[1], &byte, 1) != 1 || ::read(go[0], &byte, 1) != 1) ::_exit(1);
-      ::_exit(::rename(file.path.c_str(), (fs::path(folder) / "a.npz").c_str()) == 0 ? 0 : 2);
+      try {
+        WholeFile file(fs::path(folder) / "a.npz", FileUse::output);
+        char byte = 'y';
+        if (::write(ready[1], &byte, 1) != 1 || ::read(go[0], &byte, 1) != 1) ::_exit(1);
+        file.commit();
+      } catch (const std::system_error&) {
+        ::_exit(2);
+      }
+      ::_exit(0);
     }
     ::close(ready[1]);
     ::close(go[0]);
@@ -146,10 +152,8 @@ TEST(Temporary, NamesAreOfNobodyElseAndFitTheFileSystem) {
   write_file_atomically(target.string(), {"one", "two"});
   EXPECT_EQ(fs::file_size(target), 6u);
   EXPECT_EQ(names(folder).size(), 1u);
-  const LockedTemporary one = make_temporary(target), two = make_temporary(target);
-  EXPECT_NE(one.path, two.path);
-  ::close(one.descriptor);
-  ::close(two.descriptor);
+  const WholeFile one(target, FileUse::output), two(target, FileUse::output);
+  EXPECT_NE(one.path(), two.path());
 }
 
 TEST(OutputFile, ANewFileHasTheModeOfTheUmaskAndAReplacedOneKeepsItsOwn) {

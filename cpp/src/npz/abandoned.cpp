@@ -1,6 +1,4 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-#include "npz/temporary.hpp"
-
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -10,13 +8,14 @@
 #include <array>
 #include <cerrno>
 #include <ctime>
+#include <filesystem>
 #include <system_error>
 
 #ifdef __linux__
 #include <sys/vfs.h>
 #endif
 
-#include "base/random_name.hpp"
+#include "base/whole_file.hpp"
 #include "npz/output_file.hpp"
 
 namespace medsam::npz {
@@ -25,7 +24,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::size_t kLongestStem = 200;  // bytes; names may have 255
 constexpr std::time_t kAbandonedAfter = std::time_t{6} * 3600;
 
 /// ".NAME.PID-COUNT@HOST.tmp": what version 0.1.0 wrote, without a lock.
@@ -52,14 +50,15 @@ bool is_local([[maybe_unused]] const std::string& folder) {
 
 /// The file server's clock: the time that it gives to a new file. 0, at which nothing is old, where it gives none.
 std::time_t clock_of(const std::string& folder) {
-  const LockedTemporary probe = make_temporary(fs::path(folder) / "clock");
-  if (probe.descriptor < 0) return 0;
-  struct stat status {};
-  const bool known = ::write(probe.descriptor, "x", 1) == 1 && ::fsync(probe.descriptor) == 0 &&
-                     ::fstat(probe.descriptor, &status) == 0;
-  ::unlink(probe.path.c_str());
-  ::close(probe.descriptor);
-  return known ? status.st_mtime : 0;
+  try {
+    WholeFile probe(fs::path(folder) / "clock", FileUse::output);
+    probe.write("x");
+    struct stat status {};
+    const bool known = ::fsync(probe.descriptor()) == 0 && ::fstat(probe.descriptor(), &status) == 0;
+    return known ? status.st_mtime : 0;
+  } catch (const std::system_error&) {
+    return 0;
+  }
 }
 
 class Sweep {
@@ -93,26 +92,6 @@ class Sweep {
 };
 
 }  // namespace
-
-LockedTemporary make_temporary(const fs::path& target) {
-  const std::string stem = "." + target.filename().string().substr(0, kLongestStem) + ".";
-  for (int attempt = 0; attempt < 100; ++attempt) {
-    const fs::path path = target.parent_path() / (stem + random_name() + kTemporarySuffix);
-    const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (descriptor < 0) {
-      if (errno == EEXIST) continue;
-      return {};
-    }
-    const bool taken = ::flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-    struct stat status {};
-    // Between the two calls a sweep may have found the file without a lock, and removed it.
-    if (!taken && ::fstat(descriptor, &status) == 0 && status.st_nlink > 0) return {descriptor, path};
-    ::unlink(path.c_str());
-    ::close(descriptor);
-  }
-  errno = EBUSY;
-  return {};
-}
 
 void remove_abandoned_temporaries(const std::string& folder, Abandoned rule) {
   Sweep sweep(folder, rule);
