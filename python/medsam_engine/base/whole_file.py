@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from medsam_engine.errors import InvalidArgument
 
-_SUFFIX = ".medsam-tmp"  # as cpp/src/npz/temporary.hpp has it
+_SUFFIX = ".medsam-tmp"  # as cpp/src/base/whole_file.hpp has it
 _LONGEST_STEM = 200  # bytes; names may have 255
 
 
