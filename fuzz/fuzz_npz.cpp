@@ -7,7 +7,7 @@
 #include <string>
 
 #include "finding.hpp"
-#include "image/geometry.hpp"
+#include "image/views.hpp"
 #include "medsam/error.hpp"
 #include "npz/case.hpp"
 #include "npz/segs_file.hpp"

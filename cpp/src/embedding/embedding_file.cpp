@@ -13,6 +13,7 @@
 
 #include "base/finite.hpp"
 #include "embedding/embedding_data.hpp"
+#include "image/views.hpp"
 #include "medsam/error.hpp"
 
 namespace medsam {
@@ -31,7 +32,6 @@ constexpr char kMagic[9] = "MEDSAMEB";
 constexpr std::uint32_t kVersion = 2;
 constexpr std::size_t kDigestBytes = 16, kFingerprintBytes = 64;
 constexpr std::uint32_t kMaxTensors = 64, kMaxRank = 8;
-constexpr std::int64_t kMaxSide = std::int64_t{1} << 20;  // as geometry.cpp's, for hosts that make room by height()
 const char* const kSuffix = ".embedding";
 const char* const kStoreMagic = "MEDSAMS1";
 
@@ -179,7 +179,7 @@ ImageEmbedding read_embedding(const void* bytes, std::size_t size) {
   ImageGeometry& g = data->geometry;
   for (std::int64_t* v : {&g.height, &g.width, &g.input_size, &g.new_height, &g.new_width}) {
     *v = reader.value<std::int64_t>();
-    if (*v < 1 || *v > kMaxSide) Reader::refuse();
+    if (*v < 1 || *v > kMaxSide) Reader::refuse();  // hosts make room by height()
   }
   for (double* v : {&g.prompt_frame, &g.prompt_scale_x, &g.prompt_scale_y, &g.point_shift}) {
     *v = reader.value<double>();

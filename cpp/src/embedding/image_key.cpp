@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "base/sha256.hpp"
+#include "image/views.hpp"
 #include "kernels/pixels/pixel_kernels.hpp"
 #include "medsam/error.hpp"
 
@@ -112,8 +113,7 @@ class KeyedHash {
 
 template <class Hash>
 void add_pixels(const ImageView& image, Hash& hash) {
-  const std::int64_t sample = image.type == PixelType::u8 ? 1 : image.type == PixelType::f32 ? 4 : 2;
-  const std::int64_t row = image.width * image.channels * sample;
+  const std::int64_t row = image.width * image.channels * sample_bytes(image.type);
   const auto* pixels = static_cast<const char*>(image.data);
   const bool dense = image.row_stride == row;
   const std::int64_t rows = dense ? 1 : image.height;

@@ -7,6 +7,7 @@
 #include "base/edge.hpp"
 #include "engine/engine_impl.hpp"
 #include "image/geometry.hpp"
+#include "image/views.hpp"
 #include "kernels/pixels/pixel_kernels.hpp"
 #include "medsam/version.hpp"
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "engine/engine_impl.hpp"
+#include "image/views.hpp"
 #include "medsam/error.hpp"
 
 namespace medsam {

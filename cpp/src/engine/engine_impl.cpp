@@ -7,6 +7,7 @@
 
 #include "base/sha256.hpp"
 #include "embedding/embedding_fingerprint.hpp"
+#include "image/views.hpp"
 #include "kernels/pixels/pixel_kernels.hpp"
 #include "medsam/error.hpp"
 #include "model/prediction.hpp"

@@ -15,7 +15,6 @@
 #include "bundle/profile.hpp"
 #include "medsam/image.hpp"
 #include "medsam/prompt.hpp"
-#include "medsam/volume.hpp"
 
 namespace medsam {
 
@@ -77,22 +76,5 @@ void map_point(const ImageGeometry& geometry, double x, double y, float out[2]);
 
 /// A checked box in the prompt frame: x0, y0, x1, y1. All arithmetic in double.
 void map_box(const ImageGeometry& geometry, const Box& box, BoxRounding rounding, float out[4]);
-
-/// InvalidArgument when the view does not describe an image: empty, too large, misaligned, of impossible stride.
-void check_image(const ImageView& image);
-
-/// InvalidArgument when the view is not (height, width) or cannot hold `largest_label`.
-void check_labels(const LabelView& view, std::int64_t height, std::int64_t width, std::uint64_t largest_label);
-
-/// Slice z of a volume.
-ImageView slice_of(const VolumeView& volume, std::int64_t z);
-LabelView slice_of(const LabelVolumeView& volume, std::int64_t z);
-
-/// As check_image and check_labels, for every slice at once.
-void check_volume(const VolumeView& volume);
-void check_label_volume(const LabelVolumeView& view, const VolumeView& volume, std::uint64_t largest_label);
-
-/// Sets every label of a checked view to 0.
-void clear_labels(const LabelView& view);
 
 }  // namespace medsam

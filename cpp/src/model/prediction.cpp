@@ -8,6 +8,7 @@
 
 #include "base/edge.hpp"
 #include "base/scratch.hpp"
+#include "image/views.hpp"
 #include "kernels/pixels/pixel_kernels.hpp"
 #include "kernels/pixels/single/square_upsample.hpp"
 #include "medsam/error.hpp"

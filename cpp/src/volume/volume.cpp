@@ -5,6 +5,7 @@
 #include <cstring>
 #include <future>
 
+#include "image/views.hpp"
 #include "medsam/error.hpp"
 #include "model/prediction.hpp"
 

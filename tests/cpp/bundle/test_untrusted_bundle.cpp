@@ -17,6 +17,7 @@
 #include "bundle/onnx_scan.hpp"
 #include "bundle/verified_model.hpp"
 #include "image/geometry.hpp"
+#include "image/views.hpp"
 #include "medsam/error.hpp"
 #include "support/tiny_bundle.hpp"
 

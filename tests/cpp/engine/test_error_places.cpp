@@ -15,6 +15,7 @@
 #include "embedding/embedding_data.hpp"
 #include "embedding/embedding_file.hpp"
 #include "image/geometry.hpp"
+#include "image/views.hpp"
 #include "medsam/error.hpp"
 #include "npz/case.hpp"
 #include "support/engine_test.hpp"

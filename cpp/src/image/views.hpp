@@ -1,0 +1,42 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// The memory that a host lends: whether a view of it is sound, and its slices. Without models and coordinates.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "medsam/image.hpp"
+#include "medsam/volume.hpp"
+
+namespace medsam {
+
+/// A longer side is a mistake. It bounds every product of two sides, and of a side and a stride, below 2^63.
+inline constexpr std::int64_t kMaxSide = std::int64_t{1} << 20;
+
+/// "100 x 50 (width x height)".
+std::string size_text(std::int64_t height, std::int64_t width);
+
+/// Bytes of one sample of a pixel; InvalidArgument for a value that is no type.
+std::int64_t sample_bytes(PixelType type);
+
+/// Bytes of one label; InvalidArgument for a value that is no type.
+std::int64_t label_bytes(LabelType type);
+
+/// InvalidArgument when the view does not describe an image: empty, too large, misaligned, of impossible stride.
+void check_image(const ImageView& image);
+
+/// InvalidArgument when the view is not (height, width) or cannot hold `largest_label`.
+void check_labels(const LabelView& view, std::int64_t height, std::int64_t width, std::uint64_t largest_label);
+
+/// Slice z of a volume.
+ImageView slice_of(const VolumeView& volume, std::int64_t z);
+LabelView slice_of(const LabelVolumeView& volume, std::int64_t z);
+
+/// As check_image and check_labels, for every slice at once.
+void check_volume(const VolumeView& volume);
+void check_label_volume(const LabelVolumeView& view, const VolumeView& volume, std::uint64_t largest_label);
+
+/// Sets every label of a checked view to 0.
+void clear_labels(const LabelView& view);
+
+}  // namespace medsam
