@@ -9,7 +9,6 @@
 #include <cstring>
 
 #include "base/sha256.hpp"
-#include "image/views.hpp"
 #include "kernels/pixels/pixel_kernels.hpp"
 #include "medsam/error.hpp"
 
@@ -112,14 +111,14 @@ class KeyedHash {
 };
 
 template <class Hash>
-void add_pixels(const ImageView& image, Hash& hash) {
-  const std::int64_t row = image.width * image.channels * sample_bytes(image.type);
-  const auto* pixels = static_cast<const char*>(image.data);
-  const bool dense = image.row_stride == row;
-  const std::int64_t rows = dense ? 1 : image.height;
-  const std::int64_t bytes = dense ? row * image.height : row;
+void add_pixels(const CheckedImage& image, Hash& hash) {
+  const std::int64_t row = image->width * image->channels * sample_bytes(image->type);
+  const auto* pixels = static_cast<const char*>(image->data);
+  const bool dense = image->row_stride == row;
+  const std::int64_t rows = dense ? 1 : image->height;
+  const std::int64_t bytes = dense ? row * image->height : row;
   for (std::int64_t y = 0; y < rows; ++y) {
-    hash.update(pixels + y * image.row_stride, static_cast<std::size_t>(bytes));
+    hash.update(pixels + y * image->row_stride, static_cast<std::size_t>(bytes));
   }
 }
 
@@ -127,25 +126,25 @@ void add_pixels(const ImageView& image, Hash& hash) {
 
 void let_all_images_collide(bool collide) { all_collide = collide; }
 
-ImageKey image_key(const ImageView& image, const std::string& fingerprint) {
+ImageKey image_key(const CheckedImage& image, const std::string& fingerprint) {
   if (all_collide) return {};
   static const Secret kSecret;
   KeyedHash hash(kSecret);
   add_pixels(image, hash);
   const u128 value = hash.finish();
-  return {image.height,
-          image.width,
-          image.channels,
-          image.type,
+  return {image->height,
+          image->width,
+          image->channels,
+          image->type,
           fingerprint,
           static_cast<std::uint64_t>(value >> 64),
           static_cast<std::uint64_t>(value)};
 }
 
-std::string image_digest(const ImageView& image, const std::string& fingerprint) {
+std::string image_digest(const CheckedImage& image, const std::string& fingerprint) {
   Sha256 sha;
   if (all_collide) return sha.hex();
-  const std::int64_t layout[] = {image.height, image.width, image.channels, static_cast<std::int64_t>(image.type),
+  const std::int64_t layout[] = {image->height, image->width, image->channels, static_cast<std::int64_t>(image->type),
                                  static_cast<std::int64_t>(fingerprint.size())};
   sha.update(reinterpret_cast<const char*>(layout), sizeof layout);
   sha.update(fingerprint.data(), fingerprint.size());

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string>
 
-#include "medsam/image.hpp"
+#include "image/views.hpp"
 
 namespace medsam {
 
@@ -25,13 +25,13 @@ struct ImageKey {
   };
 };
 
-/// The key of a checked image under the fingerprint of model and rules. Row padding takes no part: the same pixels give
+/// The key of an image under the fingerprint of model and rules. Row padding takes no part: the same pixels give
 /// the same key at any stride. BackendError where the system has no random numbers.
-ImageKey image_key(const ImageView& image, const std::string& fingerprint);
+ImageKey image_key(const CheckedImage& image, const std::string& fingerprint);
 
-/// Names an image's embedding between runs: SHA-256 over fingerprint, layout and pixels, 64 hex digits. For checked
-/// images; strides as for image_key.
-std::string image_digest(const ImageView& image, const std::string& fingerprint);
+/// Names an image's embedding between runs: SHA-256 over fingerprint, layout and pixels, 64 hex digits; strides
+/// as for image_key.
+std::string image_digest(const CheckedImage& image, const std::string& fingerprint);
 
 /// For tests alone: while set, every image has the same key and the same digest, so that what stands behind them can be
 /// seen to hold.

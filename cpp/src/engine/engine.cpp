@@ -31,7 +31,10 @@ Engine& Engine::operator=(Engine&&) noexcept = default;
 const EngineInfo& Engine::info() const { return impl_->info; }
 
 ImageEmbedding Engine::encode(const ImageView& image, const EncodeOptions& options) const {
-  return at_edge("encode", [&] { return impl_->encode(image, options.modality); });
+  return at_edge("encode", [&] {
+    impl_->check_process();
+    return impl_->encode(image, options.modality);
+  });
 }
 
 CacheStats Engine::cache_stats() const {
@@ -68,13 +71,13 @@ std::vector<MaskStats> Engine::segment(const ImageView& image, const std::vector
   return at_edge("segment", [&] {
     impl_->check_process();
     if (!boxes.empty()) impl_->check_prompt(PromptKinds::box, false, "boxes");
-    check_image(image);
+    const CheckedImage checked(image);
     check_labels(out, image.height, image.width, boxes.size());  // before the expensive part
     if (options.cancelled && options.cancelled()) throw Cancelled("segment: cancelled by the caller");
     for (std::size_t i = 0; i < boxes.size(); ++i) {
       static_cast<void>(checked_box(boxes[i], image.height, image.width, static_cast<std::int64_t>(i)));
     }
-    return impl_->segment(impl_->encode(image, options.modality), boxes, out, options);
+    return impl_->segment(impl_->encode(checked, options.modality), boxes, out, options);
   });
 }
 

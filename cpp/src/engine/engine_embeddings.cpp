@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "engine/engine_impl.hpp"
-#include "image/views.hpp"
 #include "medsam/error.hpp"
 
 namespace medsam {
@@ -37,21 +36,22 @@ bool Engine::Impl::plausible(const detail::EmbeddingData& data, const std::strin
   return sane;
 }
 
-bool Engine::Impl::made_of(const ImageEmbedding& embedding, const ImageView& image, const std::string& expert) const {
+bool Engine::Impl::made_of(const ImageEmbedding& embedding, const CheckedImage& image,
+                           const std::string& expert) const {
   const detail::EmbeddingData& data = *embedding.impl();
-  return data.geometry.height == image.height && data.geometry.width == image.width &&
+  return data.geometry.height == image->height && data.geometry.width == image->width &&
          data.fingerprint == fingerprints_.at(expert) && data.storage == options.embedding_storage &&
-         (data.pixels == nullptr || data.pixels->channels == image.channels) && plausible(data, expert);
+         (data.pixels == nullptr || data.pixels->channels == image->channels) && plausible(data, expert);
 }
 
-std::uint64_t Engine::Impl::largest_file(const ImageView& image, const std::string& expert) const {
+std::uint64_t Engine::Impl::largest_file(const CheckedImage& image, const std::string& expert) const {
   std::uint64_t bytes = 4096;  // names, sizes and digests
   for (const TensorSpec& spec : bundle.model("encoder", expert).outputs) {
     Shape shape = spec.shape;
     shape[0] = 1;
     bytes += static_cast<std::uint64_t>(backends::element_count(shape)) * sizeof(float);
   }
-  if (bundle.needs_crops()) bytes += static_cast<std::uint64_t>(image.height * image.width * image.channels);
+  if (bundle.needs_crops()) bytes += static_cast<std::uint64_t>(image->height * image->width * image->channels);
   return bytes;
 }
 
@@ -78,20 +78,18 @@ Engine::Impl::Checked Engine::Impl::checked(const ImageEmbedding& embedding) con
   return {data, models_->get(maker->first)};
 }
 
-ImageEmbedding Engine::Impl::encode(const ImageView& image, const std::string& modality) const {
-  check_process();
-  check_image(image);
+ImageEmbedding Engine::Impl::encode(const CheckedImage& image, const std::string& modality) const {
   return encode(image, route_of(modality), EmbeddingCache::Keep::evicting);
 }
 
-ImageEmbedding Engine::Impl::encode_anew(const ImageView& image, const std::string& expert) const {
+ImageEmbedding Engine::Impl::encode_anew(const CheckedImage& image, const std::string& expert) const {
   const std::shared_ptr<detail::EmbeddingData> data = models_->get(expert)->encode(image);
   data->storage = options.embedding_storage;
   const ImageEmbedding embedding(data);
   return options.embedding_storage == EmbeddingStorage::f16 ? compacted(embedding) : embedding;
 }
 
-ImageEmbedding Engine::Impl::encode(const ImageView& image, const Route& route, EmbeddingCache::Keep keep) const {
+ImageEmbedding Engine::Impl::encode(const CheckedImage& image, const Route& route, EmbeddingCache::Keep keep) const {
   const std::string& fingerprint = fingerprints_.at(route.expert);
   const auto make = [&] {
     if (!store.usable()) return encode_anew(image, route.expert);

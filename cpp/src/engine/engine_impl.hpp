@@ -18,6 +18,7 @@
 #include "embedding/embedding_cache.hpp"
 #include "embedding/embedding_data.hpp"
 #include "embedding/embedding_file.hpp"
+#include "image/views.hpp"
 #include "medsam/engine.hpp"
 #include "model/compiled_models.hpp"
 #include "model/model.hpp"
@@ -28,7 +29,7 @@ namespace medsam {
 struct Engine::Impl {
   Impl(const std::string& folder, EngineOptions opts);
 
-  ImageEmbedding encode(const ImageView& image, const std::string& modality) const;
+  ImageEmbedding encode(const CheckedImage& image, const std::string& modality) const;
   std::vector<MaskStats> segment(const ImageEmbedding& embedding, const std::vector<Box>& boxes, const LabelView& out,
                                  const SegmentOptions& options) const;
   /// Whether prompts of these kinds are answered; `name` begins the message. Unsupported, InvalidArgument.
@@ -66,14 +67,15 @@ struct Engine::Impl {
   /// Whether an embedding's geometry, shapes, pixels and modality are what this engine makes of an image of its size.
   [[nodiscard]] bool plausible(const detail::EmbeddingData& data, const std::string& expert) const;
   /// Whether it is one that this expert made of an image of this size and kind.
-  [[nodiscard]] bool made_of(const ImageEmbedding& embedding, const ImageView& image, const std::string& expert) const;
+  [[nodiscard]] bool made_of(const ImageEmbedding& embedding, const CheckedImage& image,
+                             const std::string& expert) const;
   /// The bytes that an embedding of the image has at most, as a file.
-  [[nodiscard]] std::uint64_t largest_file(const ImageView& image, const std::string& expert) const;
+  [[nodiscard]] std::uint64_t largest_file(const CheckedImage& image, const std::string& expert) const;
   /// An embedding that one of this engine's experts made, and that expert.
   [[nodiscard]] Checked checked(const ImageEmbedding& embedding) const;
-  ImageEmbedding encode(const ImageView& image, const Route& route, EmbeddingCache::Keep keep) const;
+  ImageEmbedding encode(const CheckedImage& image, const Route& route, EmbeddingCache::Keep keep) const;
   /// Past all caches.
-  [[nodiscard]] ImageEmbedding encode_anew(const ImageView& image, const std::string& expert) const;
+  [[nodiscard]] ImageEmbedding encode_anew(const CheckedImage& image, const std::string& expert) const;
   std::shared_ptr<Model> load_model(const std::string& name) const;
   std::shared_ptr<const backends::CompiledModel> compile(const ModelFile& model,
                                                          std::vector<backends::Shape> shapes) const;

@@ -25,6 +25,19 @@ std::int64_t label_bytes(LabelType type);
 /// InvalidArgument when the view does not describe an image: empty, too large, misaligned, of impossible stride.
 void check_image(const ImageView& image);
 
+/// An image whose view has been checked, the only form in which the inner rooms take one: whoever passes a view to them
+/// has it checked, and what was checked is not checked again. Refers to the caller's pixels, as the view does.
+class CheckedImage {
+ public:
+  /// Errors of check_image.
+  // NOLINTNEXTLINE(google-explicit-constructor): to convert is to check
+  CheckedImage(const ImageView& view) : view_(view) { check_image(view); }
+  const ImageView* operator->() const { return &view_; }
+
+ private:
+  ImageView view_;
+};
+
 /// InvalidArgument when the view is not (height, width) or cannot hold `largest_label`.
 void check_labels(const LabelView& view, std::int64_t height, std::int64_t width, std::uint64_t largest_label);
 

@@ -9,21 +9,21 @@
 
 namespace medsam {
 
-std::shared_ptr<const detail::Pixels> keep_pixels(const ImageView& image) {
-  if (image.type != PixelType::u8) {
+std::shared_ptr<const detail::Pixels> keep_pixels(const CheckedImage& image) {
+  if (image->type != PixelType::u8) {
     throw InvalidArgument(
         "image: got pixels that are not u8, expected u8: this model looks at the pixels inside a box as 0 to 255; "
         "window the image first");
   }
   auto pixels = std::make_shared<detail::Pixels>();
-  pixels->height = image.height;
-  pixels->width = image.width;
-  pixels->channels = image.channels;
-  const auto row = static_cast<std::size_t>(image.width * image.channels);
-  pixels->values.resize(row * static_cast<std::size_t>(image.height));
-  for (std::int64_t y = 0; y < image.height; ++y) {
+  pixels->height = image->height;
+  pixels->width = image->width;
+  pixels->channels = image->channels;
+  const auto row = static_cast<std::size_t>(image->width * image->channels);
+  pixels->values.resize(row * static_cast<std::size_t>(image->height));
+  for (std::int64_t y = 0; y < image->height; ++y) {
     std::memcpy(pixels->values.data() + static_cast<std::size_t>(y) * row,
-                static_cast<const char*>(image.data) + y * image.row_stride, row);
+                static_cast<const char*>(image->data) + y * image->row_stride, row);
   }
   return pixels;
 }

@@ -28,9 +28,9 @@ Model::Model(const Bundle& bundle, const std::string& name, std::string fingerpr
   encoder_ = std::make_unique<RequestPool>(compiling.get());
 }
 
-std::shared_ptr<detail::EmbeddingData> Model::encode(const ImageView& image) {
+std::shared_ptr<detail::EmbeddingData> Model::encode(const CheckedImage& image) {
   auto data = std::make_shared<detail::EmbeddingData>();
-  data->geometry = bundle_geometry(bundle_, image.height, image.width);
+  data->geometry = bundle_geometry(bundle_, image->height, image->width);
   if (crops_) data->pixels = keep_pixels(image);
   {
     const RequestPool::Lease request = encoder_->acquire();

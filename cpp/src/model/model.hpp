@@ -13,6 +13,7 @@
 #include "base/once_cache.hpp"
 #include "bundle/bundle.hpp"
 #include "embedding/embedding_data.hpp"
+#include "image/views.hpp"
 #include "model/decoder.hpp"
 #include "model/request_pool.hpp"
 
@@ -31,8 +32,8 @@ class Model {
   /// `bundle` must outlive the expert. Compiles encoder and decoder side by side.
   Model(const Bundle& bundle, const std::string& name, std::string fingerprint, const Compile& compile);
 
-  /// A checked image's embedding, in f32. BackendError, ModelError, InvalidArgument (pixels).
-  [[nodiscard]] std::shared_ptr<detail::EmbeddingData> encode(const ImageView& image);
+  /// An image's embedding, in f32. BackendError, ModelError, InvalidArgument (pixels).
+  [[nodiscard]] std::shared_ptr<detail::EmbeddingData> encode(const CheckedImage& image);
   [[nodiscard]] Decoder& decoder() { return *decoder_; }
   /// What prompts about an image of this expert are translated with; refers to the arguments.
   [[nodiscard]] PromptContext context(const detail::EmbeddingData& image, const PromptRules& rules) const;

@@ -117,9 +117,12 @@ kernels::MaskStats run(const LogitMap& logits, std::int64_t square, MaskUpsample
 
 }  // namespace
 
+static_assert(static_cast<int>(LabelType::u8) == static_cast<int>(kernels::LabelType::u8));
+static_assert(static_cast<int>(LabelType::u16) == static_cast<int>(kernels::LabelType::u16));
+static_assert(static_cast<int>(LabelType::u32) == static_cast<int>(kernels::LabelType::u32));
+
 MaskStats write_label(const LogitMap& logits, const ImageGeometry& geometry, const MaskRules& rules,
                       const LabelView& out, std::uint32_t label) {
-  static_assert(static_cast<int>(LabelType::u32) == static_cast<int>(kernels::LabelType::u32));
   // The view's own size is what is written; that it is the image's has been checked where the view came in.
   if (out.height != geometry.height || out.width != geometry.width) {
     throw BackendError("mask: got a view of " + std::to_string(out.height) + " x " + std::to_string(out.width) +

@@ -7,15 +7,25 @@
 
 namespace medsam {
 
-void preprocess(const ImageView& image, const ImageGeometry& geometry, const ImageRules& rules,
+// The enumerations list the same names; the kernels depend on nothing, so they have their own.
+static_assert(static_cast<int>(PixelType::u8) == static_cast<int>(kernels::PixelType::u8));
+static_assert(static_cast<int>(PixelType::u16) == static_cast<int>(kernels::PixelType::u16));
+static_assert(static_cast<int>(PixelType::i16) == static_cast<int>(kernels::PixelType::i16));
+static_assert(static_cast<int>(PixelType::f32) == static_cast<int>(kernels::PixelType::f32));
+static_assert(static_cast<int>(Interpolation::area) == static_cast<int>(kernels::Interpolation::area));
+static_assert(static_cast<int>(Interpolation::linear) == static_cast<int>(kernels::Interpolation::linear));
+static_assert(static_cast<int>(Interpolation::cubic) == static_cast<int>(kernels::Interpolation::cubic));
+static_assert(static_cast<int>(Interpolation::spline) == static_cast<int>(kernels::Interpolation::spline));
+static_assert(static_cast<int>(Interpolation::antialiased) == static_cast<int>(kernels::Interpolation::antialiased));
+static_assert(static_cast<int>(NormalizeKind::min_max) == static_cast<int>(kernels::Normalize::min_max));
+static_assert(static_cast<int>(NormalizeKind::min_max_padded) == static_cast<int>(kernels::Normalize::min_max_padded));
+static_assert(static_cast<int>(NormalizeKind::mean_std) == static_cast<int>(kernels::Normalize::mean_std));
+
+void preprocess(const CheckedImage& image, const ImageGeometry& geometry, const ImageRules& rules,
                 backends::Request& request) {
-  // The two enumerations list the same names; the kernels depend on nothing, so they have their own.
-  static_assert(static_cast<int>(PixelType::f32) == static_cast<int>(kernels::PixelType::f32));
-  static_assert(static_cast<int>(Interpolation::antialiased) == static_cast<int>(kernels::Interpolation::antialiased));
-  static_assert(static_cast<int>(NormalizeKind::mean_std) == static_cast<int>(kernels::Normalize::mean_std));
-  const kernels::Pixels pixels{image.data,     static_cast<kernels::PixelType>(image.type),
-                               image.height,   image.width,
-                               image.channels, image.row_stride};
+  const kernels::Pixels pixels{image->data,     static_cast<kernels::PixelType>(image->type),
+                               image->height,   image->width,
+                               image->channels, image->row_stride};
   kernels::ResizeNormalizeParams params{};
   params.new_height = geometry.new_height;
   params.new_width = geometry.new_width;

@@ -5,13 +5,13 @@
 #include "backends/backend.hpp"
 #include "bundle/profile.hpp"
 #include "image/geometry.hpp"
-#include "medsam/image.hpp"
+#include "image/views.hpp"
 
 namespace medsam {
 
-/// Resizes, normalises and pads a checked image into input 0 of an encoder's request, (1, 3, S, S): on its device where
+/// Resizes, normalises and pads an image into input 0 of an encoder's request, (1, 3, S, S): on its device where
 /// that has the kernel, else here. InvalidArgument when f32 pixels are not finite, now or in run().
-void preprocess(const ImageView& image, const ImageGeometry& geometry, const ImageRules& rules,
+void preprocess(const CheckedImage& image, const ImageGeometry& geometry, const ImageRules& rules,
                 backends::Request& request);
 
 }  // namespace medsam
