@@ -34,6 +34,11 @@ struct DataFile {
   std::string sha256;
 };
 
+/// The size of one map of a decoder's logits.
+struct LogitsSize {
+  std::int64_t height = 0, width = 0;
+};
+
 struct ModelFile {
   std::string role;  // "encoder", "decoder", "decoder_mask" or "crop_encoder"
   std::string path;
@@ -52,6 +57,11 @@ struct ModelFile {
   /// The place of a tensor; -1 when there is none of that name.
   [[nodiscard]] std::ptrdiff_t input_index(const std::string& name) const;
   [[nodiscard]] std::ptrdiff_t output_index(const std::string& name) const;
+  /// Of a decoder, whose first output is low_res_logits (N, M, h, w): check_models has seen to it.
+  [[nodiscard]] LogitsSize low_res_size() const {
+    const std::vector<std::int64_t>& shape = outputs.at(0).shape;
+    return {shape.at(2), shape.at(3)};
+  }
 };
 
 /// The models of one expert, by role.

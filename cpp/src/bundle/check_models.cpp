@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/text.hpp"
 #include "bundle/bundle.hpp"
 #include "medsam/error.hpp"
 
@@ -29,11 +30,7 @@ std::string place(const ModelFile& model, const char* side, const TensorSpec& te
 }
 
 std::string pattern_text(const Shape& pattern) {
-  std::string text;
-  for (const std::int64_t d : pattern) {
-    text += (text.empty() ? "" : ", ") + (d == 0 ? std::string("fixed") : std::to_string(d));
-  }
-  return "(" + text + ")";
+  return "(" + joined(pattern, [](std::int64_t d) { return d == 0 ? std::string("fixed") : std::to_string(d); }) + ")";
 }
 
 void expect(const ModelFile& model, const char* side, const TensorSpec& tensor, DType dtype, const Shape& pattern) {
@@ -160,7 +157,7 @@ void check_prompting(const Bundle& bundle, const ModelSet& set) {
   const std::ptrdiff_t foreground = set.at("encoder").output_index("image_foreground");
   const bool drawable = masked && bundle.prompt.mask_input == MaskInput::scribble && bundle.prompt.points &&
                         foreground >= 0 && bundle.prompt.frame == bundle.input_size &&
-                        set.at("decoder_mask").outputs.at(0).shape.at(2) == bundle.input_size;
+                        set.at("decoder_mask").low_res_size().height == bundle.input_size;
   if (!drawable) {
     throw ModelError(
         "manifest.json: prompt: from_box \"points_and_scribble\" needs points, a decoder_mask that takes a scribble of "

@@ -5,6 +5,7 @@
 #include <cctype>
 #include <vector>
 
+#include "base/text.hpp"
 #include "medsam/error.hpp"
 
 namespace medsam {
@@ -41,13 +42,6 @@ constexpr Spelling kSpellings[] = {
     {"oct", "OCT"},
 };
 
-template <class Values>
-std::string listed(const Values& values) {
-  std::string text;
-  for (const auto& value : values) text += (text.empty() ? "" : ", ") + value;
-  return text;
-}
-
 template <class Map>
 std::vector<std::string> keys(const Map& map) {
   std::vector<std::string> names;
@@ -61,7 +55,7 @@ std::string canonical(const std::string& modality) {
   const auto name = canonical_modality(modality);
   if (!name) {
     throw InvalidArgument("modality: got \"" + modality.substr(0, 60) + "\", expected one of " +
-                          listed(modality_names()));
+                          joined(modality_names()));
   }
   return *name;
 }
@@ -97,7 +91,7 @@ Route route(const ModalityRules& rules, const std::string& modality) {
   if (!rules.index.empty()) {
     const auto it = rules.index.find(name);
     if (it == rules.index.end()) {
-      throw InvalidArgument("modality: got " + given(name) + ", this model needs one of " + listed(keys(rules.index)) +
+      throw InvalidArgument("modality: got " + given(name) + ", this model needs one of " + joined(keys(rules.index)) +
                             "; give the image's modality");
     }
     route.index = it->second;
@@ -106,7 +100,7 @@ Route route(const ModalityRules& rules, const std::string& modality) {
     const auto it = rules.experts.find(name);
     if (it == rules.experts.end() && !rules.fallback) {
       throw InvalidArgument("modality: got " + given(name) + ", this bundle has experts for " +
-                            listed(keys(rules.experts)) + " and none for other images; give the image's modality");
+                            joined(keys(rules.experts)) + " and none for other images; give the image's modality");
     }
     route.expert = it == rules.experts.end() ? *rules.fallback : it->second;
   }

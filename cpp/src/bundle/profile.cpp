@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/number_text.hpp"
+#include "base/text.hpp"
 #include "builtin_profiles.hpp"
 #include "bundle/manifest_parser.hpp"
 #include "medsam/error.hpp"
@@ -127,9 +128,8 @@ Profile builtin_profile(const std::string& name) {
   for (const auto& [known, text] : kBuiltinProfiles) {
     if (name == known) return parse_profile(parse_json(text, "profile " + name), "profile " + name);
   }
-  std::string names;
-  for (const std::string& known : profile_names()) names += (names.empty() ? "" : ", ") + known;
-  throw InvalidArgument("profile: got \"" + name + "\", expected one of " + names + ", or \"\" for the bundle's own");
+  throw InvalidArgument("profile: got \"" + name + "\", expected one of " + joined(profile_names()) +
+                        ", or \"\" for the bundle's own");
 }
 
 std::vector<std::string> profile_names() {

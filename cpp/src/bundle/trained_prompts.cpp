@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/text.hpp"
 #include "bundle/manifest_parser.hpp"
 #include "medsam/error.hpp"
 
@@ -21,9 +22,7 @@ std::string text_of(PromptKinds kinds) {
 }
 
 std::string text_of(const std::vector<PromptKinds>& combinations) {
-  std::string text;
-  for (const PromptKinds kinds : combinations) text += (text.empty() ? "" : ", ") + text_of(kinds);
-  return text;
+  return joined(combinations, [](PromptKinds kinds) { return text_of(kinds); });
 }
 
 PromptKinds parse_kind(const ObjectReader& manifest, const Json& name) {

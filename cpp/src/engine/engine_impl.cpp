@@ -143,8 +143,8 @@ void Engine::Impl::describe(RunChoice run) {
   info.input_size = bundle.input_size;
   info.embedding_shape = models.at("encoder").outputs[0].shape;
   info.embedding_shape[0] = 1;
-  const std::vector<std::int64_t>& logits = models.at("decoder").outputs[0].shape;
-  info.mask_shape = {logits[2], logits[3]};
+  const LogitsSize logits = models.at("decoder").low_res_size();
+  info.mask_shape = {logits.height, logits.width};
   info.accepts_points = bundle.prompt.points;
   info.accepts_mask = bundle.prompt.mask_input != MaskInput::none;
   info.accepts_scribble = bundle.prompt.mask_input == MaskInput::scribble;

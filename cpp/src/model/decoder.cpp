@@ -73,8 +73,8 @@ struct Decoder::Call {
 Decoder::Decoder(const ModelSet& models, FromBox from_box, Compile compile)
     : models_(models),
       compile_(std::move(compile)),
-      low_height_(models.at("decoder").outputs.at(0).shape.at(2)),
-      low_width_(models.at("decoder").outputs.at(0).shape.at(3)) {
+      low_height_(models.at("decoder").low_res_size().height),
+      low_width_(models.at("decoder").low_res_size().width) {
   static_cast<void>(graph(from_box == FromBox::corners ? "decoder" : "decoder_mask"));
   if (models.count("crop_encoder") != 0) static_cast<void>(graph("crop_encoder"));
 }

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/text.hpp"
 #include "medsam/error.hpp"
 
 namespace medsam::backends::native {
@@ -24,12 +25,6 @@ std::int64_t elements(const std::vector<std::int64_t>& shape) {
     count *= d;
   }
   return count;
-}
-
-std::string shape_text(const std::vector<std::int64_t>& shape) {
-  std::string text;
-  for (const std::int64_t d : shape) text += (text.empty() ? "" : ", ") + std::to_string(d);
-  return "(" + text + ")";
 }
 
 }  // namespace

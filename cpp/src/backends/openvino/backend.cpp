@@ -15,6 +15,7 @@
 #include "backends/registry.hpp"
 #include "base/numeric_locale.hpp"
 #include "base/sha256.hpp"
+#include "base/text.hpp"
 #include "medsam/error.hpp"
 
 namespace medsam::backends {
@@ -278,9 +279,7 @@ std::unique_ptr<Backend> create_openvino(const std::string& device) {
     // OpenVINO's own AUTO starts on one device and moves to another while it works: here one engine is on one device.
     const std::string chosen = device != "AUTO" ? device : available(devices, "GPU") ? "GPU" : "CPU";
     if (available(devices, chosen)) return std::make_unique<OpenVinoBackend>(chosen);
-    std::string found;
-    for (const std::string& name : devices) found += (found.empty() ? "" : ", ") + name;
-    throw Unsupported("device: got \"" + device + "\", but OpenVINO finds only " + found +
+    throw Unsupported("device: got \"" + device + "\", but OpenVINO finds only " + joined(devices) +
                       " here; install the device's driver, or use device \"CPU\"");
   });
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/text.hpp"
 #include "medsam/error.hpp"
 
 namespace medsam::backends::tensorrt {
@@ -16,11 +17,7 @@ constexpr std::size_t kFewNumbers = 4096;
 // Whether an output is a few numbers, such as the ratings of masks, which come to the host with the run; maps stay.
 bool is_few_numbers(const Tensor& output) { return output.shape().size() <= 2 && output.bytes() <= kFewNumbers; }
 
-std::string text_of(const nvinfer1::Dims& shape) {
-  std::string text;
-  for (int d = 0; d < shape.nbDims; ++d) text += (d == 0 ? "" : ", ") + std::to_string(shape.d[d]);
-  return "(" + text + ")";
-}
+std::string text_of(const nvinfer1::Dims& shape) { return shape_text({shape.d, shape.d + std::max(0, shape.nbDims)}); }
 
 nvinfer1::Dims to_dims(const Shape& shape) {
   nvinfer1::Dims dims{};
