@@ -86,7 +86,7 @@ def cases() -> None:
 
 
 def embeddings() -> None:
-    """What write_embedding writes for the tiny model, without the digest (cpp/src/embedding/embedding_file.hpp)."""
+    """What write_embedding writes for the tiny model, without the digest (cpp/src/embedding/embedding_codec.hpp)."""
     for storage, dtype in ((0, np.float32), (1, np.float16)):
         head = b"MEDSAMEB" + struct.pack("<II", 2, storage) + struct.pack("<5q", 48, 64, 32, 24, 32)
         head += struct.pack("<4d", 32, 0.5, 0.5, 0.5) + b"0" * 64 + struct.pack("<i", -1) + struct.pack("<I", 0)

@@ -4,7 +4,7 @@
 #include "base/edge.hpp"
 #include "base/finite.hpp"
 #include "embedding/embedding_data.hpp"
-#include "embedding/embedding_file.hpp"
+#include "embedding/embedding_codec.hpp"
 #include "kernels/pixels/pixel_kernels.hpp"
 #include "medsam/error.hpp"
 

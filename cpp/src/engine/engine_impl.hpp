@@ -17,7 +17,7 @@
 #include "bundle/bundle.hpp"
 #include "embedding/embedding_cache.hpp"
 #include "embedding/embedding_data.hpp"
-#include "embedding/embedding_file.hpp"
+#include "embedding/embedding_store.hpp"
 #include "image/views.hpp"
 #include "medsam/engine.hpp"
 #include "model/compiled_models.hpp"

@@ -1,5 +1,5 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-#include "embedding/embedding_file.hpp"
+#include "embedding/embedding_codec.hpp"
 
 #include <gtest/gtest.h>
 #include <xxhash.h>

@@ -13,7 +13,7 @@
 #include "base/edge.hpp"
 #include "bundle/bundle.hpp"
 #include "embedding/embedding_data.hpp"
-#include "embedding/embedding_file.hpp"
+#include "embedding/embedding_codec.hpp"
 #include "image/geometry.hpp"
 #include "image/views.hpp"
 #include "medsam/error.hpp"
