@@ -3,8 +3,8 @@
 
 #include "base/edge.hpp"
 #include "base/finite.hpp"
-#include "embedding/embedding_data.hpp"
 #include "embedding/embedding_codec.hpp"
+#include "embedding/embedding_data.hpp"
 #include "kernels/pixels/pixel_kernels.hpp"
 #include "medsam/error.hpp"
 

@@ -3,60 +3,28 @@
 // every table, in all row layouts.
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <fstream>
-#include <string>
+#include <vector>
 
-#include "kernels/support/test_image.hpp"
+#include "kernels/support/resize_cases.hpp"
 
 namespace medsam::kernels {
 namespace {
 
-struct Case {
-  PixelType type;
-  std::int64_t height, width;
-  int channels;
-  std::int64_t new_height, new_width;
-  std::vector<std::byte> pixels;
-  std::vector<float> expected;  // (new_height, new_width, channels)
-
-  std::string name() const {
-    return std::string(name_of(type)) + " " + std::to_string(height) + "x" + std::to_string(width) + "x" +
-           std::to_string(channels) + " to " + std::to_string(new_height) + "x" + std::to_string(new_width);
-  }
-  /// The pixels in a layout of their own.
-  TestImage image(RowLayout layout) const {
-    TestImage image(type, height, width, channels, layout, 1);
-    const auto row = static_cast<std::size_t>(width * channels) * sample_bytes(type);
-    for (std::int64_t y = 0; y < height; ++y)
-      std::memcpy(image.row(y), &pixels[static_cast<std::size_t>(y) * row], row);
-    return image;
-  }
-};
-
-template <typename T>
-void read(std::ifstream& file, T* out, std::size_t count) {
-  file.read(reinterpret_cast<char*>(out), static_cast<std::streamsize>(count * sizeof(T)));
-}
+using Case = ResizeCase<float>;
 
 std::vector<Case> read_cases() {
-  std::ifstream file(MEDSAM_KERNELS_TEST_DATA "/antialiased_resize.bin", std::ios::binary);
-  std::vector<Case> cases;
-  std::int32_t header[6];
-  while (read(file, header, 6), file) {
-    Case c{static_cast<PixelType>(header[0]), header[1], header[2], header[3], header[4], header[5], {}, {}};
-    c.pixels.resize(static_cast<std::size_t>(c.height * c.width * c.channels) * sample_bytes(c.type));
-    c.expected.resize(static_cast<std::size_t>(c.new_height * c.new_width * c.channels));
-    read(file, c.pixels.data(), c.pixels.size());
-    if (c.type == PixelType::u8) {
-      std::vector<std::uint8_t> bytes(c.expected.size());
-      read(file, bytes.data(), bytes.size());
-      c.expected.assign(bytes.begin(), bytes.end());
-    } else {
-      read(file, c.expected.data(), c.expected.size());
-    }
-    cases.push_back(std::move(c));
-  }
-  return cases;
+  return read_resize_cases<float>(MEDSAM_KERNELS_TEST_DATA "/antialiased_resize.bin",
+                                  [](std::ifstream& file, Case& one) {
+                                    if (one.type == PixelType::u8) {
+                                      std::vector<std::uint8_t> bytes(one.expected.size());
+                                      read_values(file, bytes.data(), bytes.size());
+                                      one.expected.assign(bytes.begin(), bytes.end());
+                                    } else {
+                                      read_values(file, one.expected.data(), one.expected.size());
+                                    }
+                                  });
 }
 
 constexpr RowLayout kLayouts[] = {RowLayout::dense, RowLayout::padded, RowLayout::bottom_up};

@@ -6,55 +6,20 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
-#include <iterator>
-#include <string>
+#include <vector>
 
 #include "kernels/pixels/single/spline_resize.hpp"
-#include "kernels/support/test_image.hpp"
+#include "kernels/support/resize_cases.hpp"
 
 namespace medsam::kernels {
 namespace {
 
-struct Case {
-  PixelType type;
-  std::int64_t height, width;
-  int channels;
-  std::int64_t new_height, new_width;
-  std::vector<std::byte> pixels;
-  std::vector<double> expected;  // (new_height, new_width, channels)
-
-  std::string name() const {
-    return std::string(name_of(type)) + " " + std::to_string(height) + "x" + std::to_string(width) + "x" +
-           std::to_string(channels) + " to " + std::to_string(new_height) + "x" + std::to_string(new_width);
-  }
-  /// The pixels in a layout of their own.
-  TestImage image(RowLayout layout) const {
-    TestImage image(type, height, width, channels, layout, 1);
-    const auto row = static_cast<std::size_t>(width * channels) * sample_bytes(type);
-    for (std::int64_t y = 0; y < height; ++y)
-      std::memcpy(image.row(y), &pixels[static_cast<std::size_t>(y) * row], row);
-    return image;
-  }
-};
-
-template <typename T>
-void read(std::ifstream& file, T* out, std::size_t count) {
-  file.read(reinterpret_cast<char*>(out), static_cast<std::streamsize>(count * sizeof(T)));
-}
+using Case = ResizeCase<double>;
 
 std::vector<Case> read_cases() {
-  std::ifstream file(MEDSAM_KERNELS_TEST_DATA "/spline_resize.bin", std::ios::binary);
-  std::vector<Case> cases;
-  std::int32_t header[6];
-  for (read(file, header, 6); file; read(file, header, 6)) {
-    Case c{static_cast<PixelType>(header[0]), header[1], header[2], header[3], header[4], header[5], {}, {}};
-    c.pixels.resize(static_cast<std::size_t>(c.height * c.width * c.channels) * sample_bytes(c.type));
-    c.expected.resize(static_cast<std::size_t>(c.new_height * c.new_width * c.channels));
-    read(file, c.pixels.data(), c.pixels.size());
-    read(file, c.expected.data(), c.expected.size());
-    cases.push_back(std::move(c));
-  }
-  return cases;
+  return read_resize_cases<double>(MEDSAM_KERNELS_TEST_DATA "/spline_resize.bin", [](std::ifstream& file, Case& one) {
+    read_values(file, one.expected.data(), one.expected.size());
+  });
 }
 
 constexpr RowLayout kLayouts[] = {RowLayout::dense, RowLayout::padded, RowLayout::bottom_up};
