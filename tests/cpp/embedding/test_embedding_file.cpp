@@ -7,9 +7,12 @@
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
+#include <memory>
 
+#include "embedding/embedding_data.hpp"
 #include "medsam/error.hpp"
 #include "support/engine_test.hpp"
+#include "support/raised.hpp"
 
 namespace medsam {
 namespace {
@@ -152,6 +155,34 @@ TEST_F(EmbeddingFile, AStoreStaysWithinItsBudget) {
   for (const auto& entry : fs::directory_iterator(folder_.path("store"))) bytes += entry.file_size();
   EXPECT_LE(bytes, 4000u);
   EXPECT_GT(bytes, 2000u);
+}
+
+TEST(HalfTensor, HoldsNothingBeyondItsRangeAndIsNotForUse) {
+  auto data = std::make_shared<detail::EmbeddingData>();
+  auto tensor = std::make_shared<backends::HostTensor>(backends::Shape{1, 2});
+  tensor->mutable_host()[0] = 1;
+  tensor->mutable_host()[1] = 70000;
+  data->outputs = {tensor};
+  data->fingerprint = std::string(64, '0');
+  const ImageEmbedding embedding{std::shared_ptr<const detail::EmbeddingData>(data)};
+  EXPECT_NE(testing::raised<BackendError>([&] { static_cast<void>(compacted(embedding)); }).find("65504"), std::string::npos);
+  EXPECT_THROW(static_cast<void>(HalfTensor(backends::Shape{1, 2}).host()), BackendError);
+}
+
+TEST(EmbeddingCodec, RefusesAnotherVersion) {
+  auto data = std::make_shared<detail::EmbeddingData>();
+  auto tensor = std::make_shared<backends::HostTensor>(backends::Shape{1});
+  tensor->mutable_host()[0] = 1;
+  data->outputs = {tensor};
+  data->fingerprint = std::string(64, '0');
+  std::string bytes = write_embedding(ImageEmbedding{std::shared_ptr<const detail::EmbeddingData>(data)});
+  bytes[8] = 9;
+  bytes.resize(bytes.size() - 16);
+  XXH128_canonical_t digest;
+  XXH128_canonicalFromHash(&digest, XXH3_128bits(bytes.data(), bytes.size()));
+  bytes.append(reinterpret_cast<const char*>(digest.digest), sizeof digest.digest);
+  EXPECT_NE(testing::raised<ModelError>([&] { read_embedding(bytes.data(), bytes.size()); }).find("format version 9"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -23,8 +23,8 @@ class ImageKeyTest : public ::testing::Test {
 
 TEST_F(ImageKeyTest, IsOfThePixelsNotOfTheirPlaceInMemory) {
   std::vector<std::uint8_t> dense(20 * 16, 7);
-  EXPECT_EQ(image_key({dense.data(), PixelType::u8, 16, 20, 1, 20}, "model"), base_);
-  EXPECT_EQ(image_digest({dense.data(), PixelType::u8, 16, 20, 1, 20}, "model"), digest_);
+  EXPECT_EQ(image_key(ImageView{dense.data(), PixelType::u8, 16, 20, 1, 20}, "model"), base_);
+  EXPECT_EQ(image_digest(ImageView{dense.data(), PixelType::u8, 16, 20, 1, 20}, "model"), digest_);
   pixels_[21] = 99;  // row padding
   EXPECT_EQ(image_key(view_, "model"), base_);
   EXPECT_EQ(image_digest(view_, "model"), digest_);
@@ -85,8 +85,8 @@ TEST_F(ImageKeyTest, RowsOfAnyLengthAreHashedAsOne) {
         dense.push_back(v);
       }
     }
-    EXPECT_EQ(image_key({padded.data(), PixelType::u8, height, width, 1, stride}, "m"),
-              image_key({dense.data(), PixelType::u8, height, width, 1, width}, "m"))
+    EXPECT_EQ(image_key(ImageView{padded.data(), PixelType::u8, height, width, 1, stride}, "m"),
+              image_key(ImageView{dense.data(), PixelType::u8, height, width, 1, width}, "m"))
         << width;
   }
 }

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
+
 #include "medsam/error.hpp"
 
 namespace medsam {
@@ -35,6 +37,21 @@ TEST(CheckLabels, RefusesALabelThatDoesNotFit) {
   EXPECT_NO_THROW(check_labels({labels, LabelType::u32, 2, 2, 8}, 2, 2, 65536));
   EXPECT_THROW(check_labels({labels, LabelType::u32, 2, 2, 8}, 2, 3, 1), InvalidArgument);
   EXPECT_THROW(check_labels({labels, LabelType::u32, 2, 2, 4}, 2, 2, 1), InvalidArgument);
+}
+
+TEST(Views, TypesThatAreNone) {
+  std::uint8_t byte = 0;
+  EXPECT_THROW(check_image({&byte, static_cast<PixelType>(9), 1, 1, 1, 1}), InvalidArgument);
+  EXPECT_THROW(check_labels({&byte, static_cast<LabelType>(9), 1, 1, 1}, 1, 1, 1), InvalidArgument);
+}
+
+TEST(CheckedImage, IsMadeOfASoundViewAlone) {
+  const std::uint8_t bytes[6] = {};
+  const ImageView good{bytes, PixelType::u8, 2, 3, 1, 3};
+  EXPECT_EQ(CheckedImage(good)->width, 3);
+  ImageView bad = good;
+  bad.row_stride = 2;
+  EXPECT_THROW(static_cast<void>(CheckedImage(bad)), InvalidArgument);
 }
 
 }  // namespace

@@ -3,15 +3,21 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <thread>
 #include <vector>
 
 #include "medsam/engine.hpp"
+#include "medsam/error.hpp"
 #include "support/engine_test.hpp"
 #include "support/fake_backend.hpp"
+#include "support/raised.hpp"
 
 namespace medsam {
 namespace {
+
+using nlohmann::json;
+using testing::raised;
 
 class DecoderTest : public EngineTest {
  protected:
@@ -61,6 +67,36 @@ TEST_F(DecoderTest, AGraphThatFailedIsCompiledAtTheNextPrompt) {
   EXPECT_EQ(engine.predict(embedding, {box()}, any()).size(), 1);
   testing::fake_backend().before_reading = nullptr;
   EXPECT_EQ(engine.predict(embedding, {masked}, any()).size(), 1);
+}
+
+class WrongAnswers : public EngineTest {
+ protected:
+  // The fake backend answers as the tiny bundle's graphs, whatever the manifest says.
+  Engine engine(const std::function<void(json&)>& change) {
+    json manifest = testing::tiny_manifest();
+    change(manifest["models"]);
+    manifest["models"].erase("decoder_mask");
+    manifest["prompt"]["mask_input"] = nullptr;
+    return Engine(testing::write_tiny_bundle(folder_.path("other"), manifest), options_);
+  }
+};
+
+TEST_F(WrongAnswers, OfTheEncoder) {
+  const Engine other = engine([](json& models) {
+    models["encoder"]["outputs"][0]["shape"] = {-1, 4, 4, 4};
+    models["decoder"]["inputs"][0]["shape"] = {1, 4, 4, 4};
+  });
+  EXPECT_NE(raised<ModelError>([&] { static_cast<void>(other.encode(image())); }).find("another shape"),
+            std::string::npos);
+}
+
+TEST_F(WrongAnswers, OfTheDecoder) {
+  const Engine other = engine([](json& models) { models["decoder"]["outputs"][0]["shape"] = {-1, -1, 8, 8}; });
+  const ImageEmbedding embedding = other.encode(image());
+  Prompt prompt;
+  prompt.box = Box{1, 1, 9, 9};
+  EXPECT_NE(raised<ModelError>([&] { static_cast<void>(other.predict(embedding, {prompt})); }).find("another shape"),
+            std::string::npos);
 }
 
 }  // namespace

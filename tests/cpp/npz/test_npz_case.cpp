@@ -6,6 +6,7 @@
 
 #include "medsam/error.hpp"
 #include "support/npz_maker.hpp"
+#include "support/raised.hpp"
 #include "support/tiny_bundle.hpp"
 
 namespace medsam::npz {
@@ -243,6 +244,20 @@ TEST(NpzCase, RefusesWhatIsNoNpy) {
   const medsam::testing::TemporaryFolder folder;
   medsam::testing::write_file(folder.path("2DBox_two.npz"), case_bytes(two, boxes));
   expect_pixels<std::uint8_t>(*read_case(folder.path("2DBox_two.npz")));
+}
+
+TEST(NpzCase, AFileWithoutItsKeys) {
+  const testing::TemporaryFolder folder;
+  const std::string path = folder.path("a.npz");
+  testing::write_file(path, testing::ZipMaker().add("imgs.npy", testing::small_image()).bytes());
+  EXPECT_NE(testing::raised<InvalidArgument>([&] { read_case(path); }).find("no key boxes (keys: imgs.npy)"),
+            std::string::npos);
+  testing::ZipMaker zip;
+  zip.add("imgs.npy", testing::small_image());
+  zip.before_end = std::string("PK\x06\x07", 4) + std::string(4, '\0') + std::string(8, '\x7f') + std::string(4, '\0');
+  testing::write_file(path, zip.bytes());
+  EXPECT_NE(testing::raised<InvalidArgument>([&] { read_case(path); }).find("zip64 record is missing"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "medsam/error.hpp"
 #include "support/engine_test.hpp"
 #include "support/fake_backend.hpp"
+#include "support/raised.hpp"
 #include "support/stand_in_trial.hpp"
 
 namespace medsam {
@@ -200,6 +201,14 @@ TEST_F(Trial, ManyThreadsMayTryAtOnce) {
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(loaded, std::vector<std::string>(4, "int8"));
   EXPECT_EQ(trial.runs(), 4);
+}
+
+TEST_F(Trial, AProgramThatCannotBeStartedIsAnError) {
+  const StandInTrial trial;
+  testing::write_file(trial.path("medsam-trial"), "neither a script nor a program");
+  options_.cache_dir = "none";
+  EXPECT_NE(testing::raised<BackendError>([&] { Engine(bundle_, options_); }).find("cannot be started"),
+            std::string::npos);
 }
 
 }  // namespace
