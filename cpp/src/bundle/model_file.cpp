@@ -1,9 +1,10 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+#include "bundle/model_file.hpp"
+
 #include <algorithm>
 #include <filesystem>
 
 #include "base/sha256.hpp"
-#include "bundle/bundle.hpp"
 
 namespace medsam {
 

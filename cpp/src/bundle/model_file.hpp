@@ -1,0 +1,63 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// A model's files, as the manifest describes them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace medsam {
+
+enum class DType : std::uint8_t { f32, i32 };
+
+struct TensorSpec {
+  std::string name;
+  DType dtype = DType::f32;
+  std::vector<std::int64_t> shape;  // -1 = dynamic
+  bool operator==(const TensorSpec&) const = default;
+};
+
+/// Weights that a model keeps beside its graph (ONNX external data).
+struct DataFile {
+  std::string path;
+  std::uint64_t bytes = 0;
+  std::string sha256;
+};
+
+/// The size of one map of a decoder's logits.
+struct LogitsSize {
+  std::int64_t height = 0, width = 0;
+};
+
+struct ModelFile {
+  std::string role;  // "encoder", "decoder", "decoder_mask" or "crop_encoder"
+  std::string path;
+  std::uint64_t bytes = 0;
+  std::string sha256;
+  std::vector<TensorSpec> inputs, outputs;
+  std::vector<DataFile> data;
+  bool onnx = true;                       // false: safetensors
+  std::string precision = "f32";          // that of the graph's weights
+  std::shared_ptr<const ModelFile> half;  // the same in f16, where the bundle has it (docs/bundle.md, "The f16 graphs")
+
+  /// Names everything the model computes from: the graph's hash, and its data files' hashes, sizes and names, since
+  /// two files under each other's names are another model. tools/medsam_engine_tools/bundle/content_hash.py makes the
+  /// same.
+  [[nodiscard]] std::string content_hash() const;
+  /// The place of a tensor; -1 when there is none of that name.
+  [[nodiscard]] std::ptrdiff_t input_index(const std::string& name) const;
+  [[nodiscard]] std::ptrdiff_t output_index(const std::string& name) const;
+  /// Of a decoder, whose first output is low_res_logits (N, M, h, w): check_models has seen to it.
+  [[nodiscard]] LogitsSize low_res_size() const {
+    const std::vector<std::int64_t>& shape = outputs.at(0).shape;
+    return {shape.at(2), shape.at(3)};
+  }
+};
+
+/// The models of one expert, by role.
+using ModelSet = std::map<std::string, ModelFile>;
+
+}  // namespace medsam
