@@ -1,6 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // A bundle's manifest.json, certificates included: read_bundle takes it or raises ModelError, in time proportional to
-// its length, and no certificate makes an approximation run that choose_precision's own rules refuse.
+// its length, and no certificate makes an approximation run that choose()'s own rules refuse.
 #include <cstddef>
 #include <cstdint>
 #include <ctime>
@@ -8,9 +8,9 @@
 #include <string_view>
 
 #include "bundle/bundle.hpp"
-#include "bundle/certificate.hpp"
 #include "finding.hpp"
 #include "medsam/error.hpp"
+#include "precision/resolve.hpp"
 #include "support/tiny_bundle.hpp"
 
 namespace {
@@ -37,16 +37,16 @@ std::string manifest(std::string_view input) {
 double cpu_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
 
 void choose(const medsam::Bundle& bundle) {
-  const auto native = [](const std::string& precision) { return precision != "f16"; };
-  medsam::PrecisionContext context{bundle.certificates, bundle.model_hash, "fake 1", "CPU", native, "", "",
-                                   bundle.half_hash};
-  expect(medsam::choose_precision("auto", false, context).name == "f32");  // its own word is not taken
-  context.trust_bundle = true;
+  const auto backend = medsam::backends::create_backend("CPU");
+  medsam::Situation here{bundle.certificates, bundle.model_hash, "fake 1", "CPU",
+                         medsam::stage_runs(bundle, {*backend, nullptr})};
+  expect(medsam::choose("auto", false, here).precision == "f32");  // its own word is not taken
+  here.trust_bundle = true;
   for (const char* wanted : {"auto", "bf16", "f16", "int8", "bf16/f32"}) {
     try {
-      const medsam::StagePrecisions chosen = medsam::choose_precision(wanted, false, context);
-      const bool exact = chosen.encoder == "f32" && chosen.decoder == "f32";
-      expect(exact || medsam::certified_stages(chosen.encoder, chosen.decoder, context).has_value());
+      const medsam::Choice chosen = medsam::choose(wanted, false, here);
+      const std::string encoder = chosen.encoder.name(), decoder = chosen.decoder.name();
+      expect(chosen.pair() == "f32/f32" || medsam::certified_stages(encoder, decoder, here).has_value());
     } catch (const medsam::Unsupported&) {
       continue;  // not certified
     }

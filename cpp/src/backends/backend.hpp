@@ -100,7 +100,7 @@ class CompiledModel {
 };
 
 struct CompileOptions {
-  std::string precision;  // "f32", or one that the backend computes in natively
+  std::string precision;  // Variant::format of one that the backend runs
   int threads = 0;        // 0 = all
   /// Fixed shapes of inputs, in the order of the model's inputs; an empty Shape leaves one as the model has it.
   std::vector<Shape> input_shapes;
@@ -119,10 +119,15 @@ class Backend {
   /// The device under its name in EngineOptions::device, for example "CPU", "GPU" or "cuda:0"; with "AUTO", the one
   /// that was chosen. Measurements are valid for the backend of this name.
   [[nodiscard]] virtual std::string device_id() const = 0;
-  /// Whether the device computes in "f32", "bf16" or "f16" by instructions of its own.
-  [[nodiscard]] virtual bool native(const std::string& precision) const = 0;
-  /// Whether f16 is a matter of the graph's types, so that f16 runs the bundle's f16 graphs.
-  [[nodiscard]] virtual bool runs_half_graphs() const { return false; }
+  /// Whether the device computes in this format (Variant::format) by instructions of its own.
+  [[nodiscard]] virtual bool native(const std::string& format) const = 0;
+  /// Whether this library is the one to run such a variant, however fast the device is at its format. Of the variants
+  /// of one name it takes at most one.
+  [[nodiscard]] virtual bool takes(const Variant& variant) const {
+    return variant.runner == Runner::graph && !variant.typed;
+  }
+  /// Whether a variant may be chosen for this backend.
+  [[nodiscard]] bool runs(const Variant& variant) const { return takes(variant) && native(variant.format); }
   /// Compiles, or takes from the cache what this very library, device, precision and content hash gave before. What is
   /// compiled are the bytes of model.read() and no others: not one of the model's files is opened here.
   /// BackendError, ModelError, and what model.read() throws.

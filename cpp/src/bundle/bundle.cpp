@@ -9,6 +9,7 @@
 #include "bundle/bundle_file.hpp"
 #include "bundle/manifest_parser.hpp"
 #include "bundle/model_parser.hpp"
+#include "bundle/variant_parser.hpp"
 #include "medsam/error.hpp"
 
 namespace medsam {
@@ -41,65 +42,6 @@ std::string read_manifest(const std::string& folder) {
   return content;
 }
 
-// The encoder once more, in another form: `section` of the manifest, of which `encoder` is the entry.
-ModelFile parse_second_encoder(ObjectReader encoder, const char* section, const Bundle& bundle) {
-  ModelFile model = parse_model(std::move(encoder), bundle.folder);
-  model.role = "encoder";
-  const std::string where = std::string("manifest.json: ") + section;
-  // With experts there would be one an expert, which no tool makes yet.
-  const auto set = bundle.models.find("");
-  if (set == bundle.models.end()) {
-    throw ModelError(where + " and experts: this version understands one of them at a time");
-  }
-  const auto exact = set->second.find("encoder");
-  if (exact == set->second.end() || model.inputs != exact->second.inputs || model.outputs != exact->second.outputs) {
-    throw ModelError(where + ": encoder: its inputs and outputs are not the encoder's; make it again");
-  }
-  return model;
-}
-
-std::optional<QuantizedEncoder> parse_quantized(ObjectReader& manifest, const Bundle& bundle) {
-  if (!manifest.has("quantized")) return std::nullopt;
-  ObjectReader quantized = manifest.object("quantized");
-  ObjectReader encoder = quantized.object("encoder");
-  quantized.finish();
-  QuantizedEncoder parsed;
-  parsed.rest = encoder.string("rest");
-  if (parsed.rest != "f32" && parsed.rest != "bf16") {
-    encoder.fail("rest", "\"" + parsed.rest.substr(0, 20) + "\"", "f32 | bf16");
-  }
-  parsed.model = parse_second_encoder(std::move(encoder), "quantized", bundle);
-  return parsed;
-}
-
-std::optional<ModelFile> parse_fused(ObjectReader& manifest, const Bundle& bundle) {
-  if (!manifest.has("fused")) return std::nullopt;
-  ObjectReader fused = manifest.object("fused");
-  ModelFile model = parse_second_encoder(fused.object("encoder"), "fused", bundle);
-  fused.finish();
-  model.onnx = false;
-  return model;
-}
-
-// Every model once more in f16; returns the hash over them.
-std::string parse_half(ObjectReader& manifest, std::map<std::string, ModelFile>& models, const fs::path& folder) {
-  if (!manifest.has("f16")) return "";
-  ObjectReader half = manifest.object("f16");
-  std::string hashes;
-  for (auto& [name, model] : models) {
-    ModelFile parsed = parse_model(half.object(name.c_str()), folder);
-    parsed.precision = "f16";
-    if (parsed.inputs != model.inputs || parsed.outputs != model.outputs) {
-      throw ModelError("manifest.json: f16: " + name.substr(0, 60) +
-                       ": its inputs and outputs are not the model's; run `medsam-engine half` again");
-    }
-    hashes += name + ":" + parsed.content_hash() + "\n";
-    model.half = std::make_shared<const ModelFile>(std::move(parsed));
-  }
-  half.finish();
-  return sha256_hex(hashes);
-}
-
 std::string known_modality(const ObjectReader& reader, const std::string& name) {
   const auto canonical = canonical_modality(name);
   if (!canonical || *canonical != name) {
@@ -130,7 +72,7 @@ ModalityRules parse_modality(ObjectReader modality) {
 }
 
 // Who plays which role. Without "experts" the names of the models are the roles.
-std::map<std::string, ModelSet> parse_experts(ObjectReader& manifest, const std::map<std::string, ModelFile>& models) {
+std::map<std::string, ModelSet> parse_experts(ObjectReader& manifest, const Models& models) {
   std::map<std::string, ModelSet> experts;
   const auto play = [&](const std::string& expert, const std::string& role, const std::string& name) {
     const auto it = models.find(name);
@@ -162,6 +104,10 @@ bool Bundle::needs_crops() const {
     return std::any_of(expert.second.begin(), expert.second.end(),
                        [](const auto& model) { return model.second.input_index("crop") >= 0; });
   });
+}
+
+bool Bundle::has_native_encoder() const {
+  return std::any_of(variants.begin(), variants.end(), [](const Variant& v) { return v.runner == Runner::native; });
 }
 
 const ModelFile& Bundle::model(const std::string& role, const std::string& expert) const {
@@ -196,17 +142,19 @@ Bundle read_bundle(const std::string& folder) {
   if (reader.has("modality")) bundle.modality = parse_modality(reader.object("modality"));
 
   ObjectReader list = reader.object("models");
-  std::map<std::string, ModelFile> models;
+  Models models;
   std::string hashes;
   for (const auto& [name, value] : reader.get("models").items()) {
-    const ModelFile& model = models[name] = parse_model(list.object(name.c_str()), folder);
+    ModelFile& model = models[name] = parse_model(list.object(name.c_str()), folder);
+    model.name = name;
     hashes += name + ":" + model.content_hash() + "\n";
   }
-  bundle.half_hash = parse_half(reader, models, folder);
+  add_exact_graphs(bundle);
+  add_f16_graphs(reader, models, bundle);
   bundle.models = parse_experts(reader, models);
   bundle.model_hash = sha256_hex(hashes);
-  bundle.quantized = parse_quantized(reader, bundle);
-  bundle.fused = parse_fused(reader, bundle);
+  add_int8_encoder(reader, bundle);
+  add_native_encoder(reader, bundle);
   // Read by people and by tools/, not by the runtime.
   for (const char* field : {"provenance", "parity"}) reader.skip(field);
   const Json& certificates = reader.get("certificates");

@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <map>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,14 +14,9 @@
 #include "bundle/profile.hpp"
 #include "bundle/prompt_encoding.hpp"
 #include "bundle/trained_prompts.hpp"
+#include "bundle/variant.hpp"
 
 namespace medsam {
-
-/// The encoder again, with large layers in int8 (docs/bundle.md, "The int8 encoder").
-struct QuantizedEncoder {
-  ModelFile model;
-  std::string rest = "f32";  // what its other layers compute in
-};
 
 struct Bundle {
   std::string folder;
@@ -35,9 +29,7 @@ struct Bundle {
   std::map<std::string, ModelSet> models;  // by expert; one, "", in a bundle without experts
   std::string model_hash;                  // over all models' hashes
   std::vector<Certificate> certificates;
-  std::optional<QuantizedEncoder> quantized;
-  std::optional<ModelFile> fused;  // the encoder's weights for this library's own kernels ("The fused encoder")
-  std::string half_hash;           // over the f16 graphs; "" = the bundle has none
+  std::vector<Variant> variants;  // what the stages may be computed in; the exact graphs in f32 first
 
   /// ModelError when the expert has no model of that role.
   [[nodiscard]] const ModelFile& model(const std::string& role, const std::string& expert = "") const;
@@ -45,6 +37,8 @@ struct Bundle {
   [[nodiscard]] const ModelSet& first() const { return models.begin()->second; }
   /// Whether a decoder looks at the pixels inside a box, which must then stay with the embedding.
   [[nodiscard]] bool needs_crops() const;
+  /// Whether a variant runs on this library's own kernels.
+  [[nodiscard]] bool has_native_encoder() const;
 };
 
 /// Checks that the engine can fill and read every tensor of the experts' models. ModelError.

@@ -29,7 +29,7 @@ std::string ModelFile::content_hash() const {
   return sha256_hex(text);
 }
 
-std::ptrdiff_t ModelFile::input_index(const std::string& name) const { return place_of(inputs, name); }
-std::ptrdiff_t ModelFile::output_index(const std::string& name) const { return place_of(outputs, name); }
+std::ptrdiff_t ModelFile::input_index(const std::string& tensor) const { return place_of(inputs, tensor); }
+std::ptrdiff_t ModelFile::output_index(const std::string& tensor) const { return place_of(outputs, tensor); }
 
 }  // namespace medsam

@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -33,23 +32,23 @@ struct LogitsSize {
 };
 
 struct ModelFile {
+  std::string name;  // in the manifest: in a bundle without experts, the role
   std::string role;  // "encoder", "decoder", "decoder_mask" or "crop_encoder"
   std::string path;
   std::uint64_t bytes = 0;
   std::string sha256;
   std::vector<TensorSpec> inputs, outputs;
   std::vector<DataFile> data;
-  bool onnx = true;                       // false: safetensors
-  std::string precision = "f32";          // that of the graph's weights
-  std::shared_ptr<const ModelFile> half;  // the same in f16, where the bundle has it (docs/bundle.md, "The f16 graphs")
+  bool onnx = true;               // false: safetensors
+  std::string precision = "f32";  // that of the graph's weights
 
   /// Names everything the model computes from: the graph's hash, and its data files' hashes, sizes and names, since
   /// two files under each other's names are another model. tools/medsam_engine_tools/bundle/content_hash.py makes the
   /// same.
   [[nodiscard]] std::string content_hash() const;
   /// The place of a tensor; -1 when there is none of that name.
-  [[nodiscard]] std::ptrdiff_t input_index(const std::string& name) const;
-  [[nodiscard]] std::ptrdiff_t output_index(const std::string& name) const;
+  [[nodiscard]] std::ptrdiff_t input_index(const std::string& tensor) const;
+  [[nodiscard]] std::ptrdiff_t output_index(const std::string& tensor) const;
   /// Of a decoder, whose first output is low_res_logits (N, M, h, w): check_models has seen to it.
   [[nodiscard]] LogitsSize low_res_size() const {
     const std::vector<std::int64_t>& shape = outputs.at(0).shape;

@@ -36,13 +36,6 @@ Profile choose_profile(const std::string& name, const Bundle& bundle) {
   return name.empty() || name == bundle.profile.name ? bundle.profile : builtin_profile(name);
 }
 
-const ModelFile& half_of(const ModelFile& model) {
-  if (model.half) return *model.half;
-  throw Unsupported(
-      "precision: got \"f16\", but this bundle has no f16 graphs; use f32, or add them with "
-      "`medsam-engine half`");
-}
-
 }  // namespace
 
 Engine::Impl::Impl(const std::string& folder, EngineOptions opts)
@@ -62,16 +55,12 @@ Engine::Impl::Impl(const std::string& folder, EngineOptions opts)
     throw Unsupported(e.what());
   }
   backend = backends::create_backend(options.device);
-  if (bundle.fused) fused = backends::create_native(backend->device_id());
-  RunChoice run = choose_run(options, bundle, *backend, fused.get(), cache, warnings(options));
-  precision = run.precision;
-  options.threads = run.threads;
-  const bool own = is_fused(precision.encoder);
-  std::string computed = (own ? fused->library() + " " : "") + precision.encoder;
-  if (precision.encoder == "int8") computed += " rest " + bundle.quantized.value().rest;
+  if (bundle.has_native_encoder()) native = backends::create_native(backend->device_id());
+  plan = resolve(options, bundle, {*backend, native.get()}, cache, warnings(options));
+  options.threads = plan.threads;
   for (const auto& [name, models] : bundle.models) {
-    fingerprints_[name] =
-        embedding_fingerprint(bundle, run_file(models.at("encoder")), computed, options.embedding_storage);
+    const ModelFile& encoder = plan.stages.encoder.variant->file_of(models.at("encoder"));
+    fingerprints_[name] = embedding_fingerprint(bundle, encoder, plan.computed(), options.embedding_storage);
   }
   models_ =
       std::make_unique<ModelPool>(options.expert_limit, [this](const std::string& name) { return load_model(name); });
@@ -81,21 +70,13 @@ Engine::Impl::Impl(const std::string& folder, EngineOptions opts)
   } else if (!options.modality.empty()) {
     static_cast<void>(models_->get(route_of(options.modality).expert));
   }
-  describe(std::move(run));
+  describe();
 }
 
 std::shared_ptr<Model> Engine::Impl::load_model(const std::string& name) const {
   return std::make_shared<Model>(
       bundle, name, fingerprints_.at(name),
       [this](const ModelFile& model, std::vector<Shape> shapes) { return compile(model, std::move(shapes)); });
-}
-
-const ModelFile& Engine::Impl::run_file(const ModelFile& model) const {
-  const std::string& type = model.role == "encoder" ? precision.encoder : precision.decoder;
-  if (type == "int8") return bundle.quantized.value().model;
-  if (is_fused(type)) return bundle.fused.value();
-  // NOLINTNEXTLINE(bugprone-return-const-ref-from-parameter): the bundle's own, which lives as long as the engine
-  return type == "f16" && backend->runs_half_graphs() ? half_of(model) : model;
 }
 
 std::shared_ptr<const backends::CompiledModel> Engine::Impl::compile(const ModelFile& model,
@@ -105,41 +86,42 @@ std::shared_ptr<const backends::CompiledModel> Engine::Impl::compile(const Model
 
 std::shared_ptr<const backends::CompiledModel> Engine::Impl::compile_anew(const ModelFile& model,
                                                                           std::vector<Shape> shapes) const {
-  std::string type = model.role == "encoder" ? precision.encoder : precision.decoder;
-  const ModelFile& file = run_file(model);
-  const backends::Backend& runs = is_fused(type) ? *fused : *backend;
-  const bool int8 = type == "int8";
-  if (int8) type = bundle.quantized->rest;
+  const StageRun& run = plan.run_of(model);
+  const Variant& variant = *run.variant;
+  const ModelFile& file = variant.file_of(model);
   const ModelSource source(file, [&](const VerifiedModel& verified) {
     verified.remember(cache);
-    if (int8 || verified.quantized()) try_apart({bundle, precision, options, *backend}, file, type, cache);
+    if (variant.needs_trial || verified.quantized()) {
+      try_apart({bundle, plan.stages, options, *backend}, file, variant.format, cache);
+    }
   });
-  auto compiled = runs.compile(source, {type, options.threads, std::move(shapes), news(options)}, cache);
+  auto compiled =
+      run.backend->compile(source, {variant.format, options.threads, std::move(shapes), news(options)}, cache);
   if (!source.was_read()) verify_model(file, cache, options.verify);
   return compiled;
 }
 
-void Engine::Impl::describe(RunChoice run) {
+void Engine::Impl::describe() {
   const ModelSet& models = bundle.first();
   info.family = bundle.family;
   info.profile = profile.name;
   info.device = backend->device_name();
-  info.precision = precision.name;
-  info.encoder_precision = precision.encoder;
-  info.decoder_precision = precision.decoder;
+  info.precision = plan.stages.precision;
+  info.encoder_precision = plan.stages.encoder.name();
+  info.decoder_precision = plan.stages.decoder.name();
   info.backend = backend->library();
-  info.encoder_backend = (is_fused(precision.encoder) ? *fused : *backend).library();
+  info.encoder_backend = plan.stages.encoder.backend->library();
   info.model_hash = bundle.model_hash;
   std::string all;
   for (const auto& [name, fingerprint] : fingerprints_) all.append(name).append(" ").append(fingerprint).append("\n");
   info.fingerprint = fingerprints_.size() == 1 ? fingerprints_.begin()->second : sha256_hex(all);
   info.threads = options.threads;
-  info.tuned = run.tuned;
-  info.certified = std::move(run.certified);
-  info.certificates = std::move(run.certificates);
-  info.certificates_file = std::move(run.certificates_file);
-  info.machine = std::move(run.machine);
-  info.tuning_file = std::move(run.file);
+  info.tuned = plan.tuned;
+  info.certified = plan.certified;
+  info.certificates = plan.certificates;
+  info.certificates_file = plan.certificates_file;
+  info.machine = plan.machine;
+  info.tuning_file = plan.tuning_file;
   info.input_size = bundle.input_size;
   info.embedding_shape = models.at("encoder").outputs[0].shape;
   info.embedding_shape[0] = 1;

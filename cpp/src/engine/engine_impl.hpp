@@ -22,7 +22,7 @@
 #include "medsam/engine.hpp"
 #include "model/compiled_models.hpp"
 #include "model/model.hpp"
-#include "precision/tuning.hpp"
+#include "precision/resolve.hpp"
 
 namespace medsam {
 
@@ -46,10 +46,10 @@ struct Engine::Impl {
   CacheFolder cache;
   Bundle bundle;
   Profile profile;
-  StagePrecisions precision;
   std::unique_ptr<backends::Backend> backend;
-  std::unique_ptr<backends::Backend> fused;  // of native encoders; null where this machine or bundle has none
-  mutable EmbeddingCache embeddings;         // locks itself
+  std::unique_ptr<backends::Backend> native;  // of native encoders; null where this machine or bundle has none
+  RunPlan plan;                               // of the bundle and the backends above
+  mutable EmbeddingCache embeddings;          // locks itself
   EmbeddingStore store;
   mutable std::atomic<std::uint64_t> store_hits{0};
   EngineInfo info;
@@ -81,9 +81,7 @@ struct Engine::Impl {
                                                          std::vector<backends::Shape> shapes) const;
   std::shared_ptr<const backends::CompiledModel> compile_anew(const ModelFile& model,
                                                               std::vector<backends::Shape> shapes) const;
-  /// The file that is run for a model, in the precision of its stage.
-  [[nodiscard]] const ModelFile& run_file(const ModelFile& model) const;
-  void describe(RunChoice run);
+  void describe();
 
   std::map<std::string, std::string> fingerprints_;  // expert -> what its embeddings carry
   mutable CompiledModels compiled_;                  // locks itself

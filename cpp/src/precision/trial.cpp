@@ -129,24 +129,23 @@ std::string listen(::pid_t pid, int descriptor, int& status) {
   return text;
 }
 
-std::string stamp_entry(const TrialOf& trial, const ModelFile& model, const std::string& precision) {
+std::string stamp_entry(const TrialOf& trial, const ModelFile& model, const std::string& format) {
   return "tried/" +
          sha256_hex("2\n" + std::string(version()) + "\n" + trial.backend.library() + "\n" +
-                    trial.backend.device_name() + "\n" + precision + "\n" + model.role + "\n" + model.content_hash());
+                    trial.backend.device_name() + "\n" + format + "\n" + model.role + "\n" + model.content_hash());
 }
 
 }  // namespace
 
-void try_apart(const TrialOf& trial, const ModelFile& model, const std::string& precision, const CacheFolder& cache) {
+void try_apart(const TrialOf& trial, const ModelFile& model, const std::string& format, const CacheFolder& cache) {
   if (set(kInside)) return;
-  const std::string entry = stamp_entry(trial, model, precision);
+  const std::string entry = stamp_entry(trial, model, format);
   if (cache.read(entry)) return;
   const fs::path program = find_program();
   std::array<int, 2> pipe{};
-  const ::pid_t pid = start(program,
-                            {trial.bundle.folder, trial.options.device,
-                             trial.chosen.encoder + "/" + trial.chosen.decoder, std::to_string(trial.options.threads)},
-                            pipe);
+  const ::pid_t pid = start(
+      program, {trial.bundle.folder, trial.options.device, trial.stages.pair(), std::to_string(trial.options.threads)},
+      pipe);
   const Descriptor reading(pipe[0]);
   int status = 0;
   const std::string said = listen(pid, reading.number(), status);

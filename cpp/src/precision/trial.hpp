@@ -9,26 +9,26 @@
 #include "backends/backend.hpp"
 #include "base/cache_folder.hpp"
 #include "bundle/bundle.hpp"
-#include "bundle/certificate.hpp"
 #include "medsam/options.hpp"
+#include "precision/resolve.hpp"
 
 namespace medsam {
 
 /// What the other process loads.
 struct TrialOf {
   const Bundle& bundle;
-  const StagePrecisions& chosen;
+  const Choice& stages;
   const EngineOptions& options;
   const backends::Backend& backend;
 };
 
-/// Tries the bundle apart because of `model`, a quantised graph of it that is to be compiled in `precision`; the cache
-/// remembers a success for this very graph, role, library, device, precision and version. Does nothing inside the other
+/// Tries the bundle apart because of `model`, a quantised graph of it that is to be compiled in `format`; the cache
+/// remembers a success for this very graph, role, library, device, format and version. Does nothing inside the other
 /// process. That one keeps nothing in the cache: a model that was compiled there and crashed when it ran would be taken
 /// from there without a trial. BackendError when it ended before it had an answer; Unsupported when its program is not
 /// installed. An error that the other process met as an exception is no fault here: the caller meets it, too. Safe to
 /// call from many threads: the program is started by posix_spawn, and what becomes of it is read from a pipe, so that
 /// neither a host that ignores SIGCHLD nor one that waits for any child is in the way.
-void try_apart(const TrialOf& trial, const ModelFile& model, const std::string& precision, const CacheFolder& cache);
+void try_apart(const TrialOf& trial, const ModelFile& model, const std::string& format, const CacheFolder& cache);
 
 }  // namespace medsam

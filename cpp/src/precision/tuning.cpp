@@ -11,8 +11,6 @@
 #include "base/sha256.hpp"
 #include "kernels/pixels/pixel_kernels.hpp"
 #include "medsam/error.hpp"
-#include "medsam/library.hpp"
-#include "precision/certificate_origin.hpp"
 
 namespace medsam {
 
@@ -55,11 +53,6 @@ Tuning parse_tuning(const std::string& text, const TuningKey& key) {
   return tuning;
 }
 
-void report(const CacheFolder& cache, const TuningKey& key, const CacheFolder::Log& log, const std::string& why) {
-  if (!log) return;
-  log("tuned choice " + cache.path(tuning_entry(key)) + " is not used: " + why + "; run `medsam-engine tune` again");
-}
-
 }  // namespace
 
 std::string machine_digest() { return sha256_hex(machine_id()).substr(0, 12); }
@@ -67,8 +60,8 @@ std::string machine_digest() { return sha256_hex(machine_id()).substr(0, 12); }
 std::string machine_name(const backends::Backend& backend) {
   std::string name = backend.device_name() + ", " + std::to_string(std::thread::hardware_concurrency()) + " cores, " +
                      kernels::table().name;
-  for (const char* precision : {"bf16", "f16"}) {
-    if (backend.native(precision)) name += std::string(", ") + precision;
+  for (const char* format : {"bf16", "f16"}) {
+    if (backend.native(format)) name += std::string(", ") + format;
   }
   return name + ", id " + machine_digest();
 }
@@ -79,6 +72,12 @@ std::string tuning_entry(const TuningKey& key) {
   return "tuned/" + sha256_hex(text) + ".json";
 }
 
+void report_unused(const CacheFolder& cache, const TuningKey& key, const CacheFolder::Log& log,
+                   const std::string& why) {
+  if (!log) return;
+  log("tuned choice " + cache.path(tuning_entry(key)) + " is not used: " + why + "; run `medsam-engine tune` again");
+}
+
 std::optional<Tuning> read_tuning(const CacheFolder& cache, const TuningKey& key, const CacheFolder::Log& log) {
   const std::optional<std::string> text = cache.read(tuning_entry(key));
   if (!text) return std::nullopt;
@@ -86,59 +85,9 @@ std::optional<Tuning> read_tuning(const CacheFolder& cache, const TuningKey& key
     return parse_tuning(*text, key);
   } catch (const ModelError& error) {
     const std::string why = error.what();
-    report(cache, key, log, why.substr(0, why.find(';')));  // the remedy there is for a bundle's manifest
+    report_unused(cache, key, log, why.substr(0, why.find(';')));  // the remedy there is for a bundle's manifest
     return std::nullopt;
   }
-}
-
-RunChoice choose_run(const EngineOptions& options, const Bundle& bundle, const backends::Backend& backend,
-                     const backends::Backend* fused, const CacheFolder& cache, const CacheFolder::Log& log) {
-  const auto native = [&](const std::string& precision) {
-    if (precision == "f16" && backend.runs_half_graphs() && bundle.half_hash.empty()) return false;
-    if (is_fused(precision)) return fused != nullptr && bundle.fused.has_value() && fused->native(precision);
-    if (precision != "int8") return backend.native(precision);
-    return bundle.quantized.has_value() && backend.native(bundle.quantized->rest);
-  };
-  const std::string int8 = bundle.quantized ? bundle.quantized->model.content_hash() : "";
-  const std::string own =
-      fused != nullptr && bundle.fused ? fused_identity(bundle.fused->content_hash(), fused->library()) : "";
-  const std::string half = backend.runs_half_graphs() ? bundle.half_hash : "";
-  const std::vector<Certificate> certificates = with_origins(bundle.certificates, bundle.model_hash, cache, log);
-  const PrecisionContext context{certificates,
-                                 bundle.model_hash,
-                                 backend.library(),
-                                 backend.device_id(),
-                                 native,
-                                 int8,
-                                 own,
-                                 half,
-                                 options.trust_bundle_certificates};
-  RunChoice choice;
-  for (const Certificate& c : certificates) {
-    choice.certificates.push_back({c.stages.name, c.stages.encoder, c.stages.decoder, c.origin, obstacle(c, context),
-                                   c.images, c.agreement_mean, c.agreement_worst});
-  }
-  choice.certificates_file = cache.path(certificates_entry(bundle.model_hash));
-  choice.machine = machine_name(backend);
-  choice.certified = certified_pairs(context);
-  const TuningKey key{bundle.model_hash, version(), backend.library(), backend.device_id(), choice.machine};
-  choice.file = cache.path(tuning_entry(key));
-  choice.threads = options.threads;
-  if (options.precision == "auto") {
-    if (const auto tuned = read_tuning(cache, key, log)) {
-      if (auto precision = certified_stages(tuned->encoder, tuned->decoder, context)) {
-        choice.precision = *std::move(precision);
-        if (options.threads == 0) choice.threads = tuned->threads;
-        choice.tuned = true;
-        return choice;
-      }
-      report(cache, key, log,
-             "no certificate of the bundle holds for encoder " + tuned->encoder.substr(0, 20) + " and decoder " +
-                 tuned->decoder.substr(0, 20));
-    }
-  }
-  choice.precision = choose_precision(options.precision, options.allow_uncertified, context);
-  return choice;
 }
 
 }  // namespace medsam

@@ -5,14 +5,9 @@
 
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "backends/backend.hpp"
 #include "base/cache_folder.hpp"
-#include "bundle/bundle.hpp"
-#include "bundle/certificate.hpp"
-#include "medsam/engine_info.hpp"
-#include "medsam/options.hpp"
 
 namespace medsam {
 
@@ -44,23 +39,7 @@ struct Tuning {
 /// The stored choice; nothing when there is none. One that cannot be used is reported to `log` and not used.
 std::optional<Tuning> read_tuning(const CacheFolder& cache, const TuningKey& key, const CacheFolder::Log& log);
 
-/// The precisions and threads that an engine uses, and the data that a stored choice needs.
-struct RunChoice {
-  StagePrecisions precision;
-  int threads = 0;
-  bool tuned = false;                  // whether a stored choice was used
-  std::vector<std::string> certified;  // certified_pairs
-  std::string machine;                 // of the key
-  std::string file;                    // where a choice for this key is stored; "" without a cache folder
-  std::vector<CertificateInfo> certificates;
-  std::string certificates_file;  // of those measured here; "" without a cache folder
-};
-
-/// What the caller says, else the stored choice, else choose_precision's. A stored choice is looked for only where
-/// `options.precision` is "auto", and taken only if the bundle holds a certificate for it now: who can write the cache
-/// cannot make an engine run an approximation that was not measured. `fused` runs native encoders; null: nothing does.
-/// Errors of choose_precision.
-RunChoice choose_run(const EngineOptions& options, const Bundle& bundle, const backends::Backend& backend,
-                     const backends::Backend* fused, const CacheFolder& cache, const CacheFolder::Log& log);
+/// Tells `log` that there is a stored choice, and why it is not used.
+void report_unused(const CacheFolder& cache, const TuningKey& key, const CacheFolder::Log& log, const std::string& why);
 
 }  // namespace medsam

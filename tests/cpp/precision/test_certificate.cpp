@@ -1,22 +1,56 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-#include "bundle/certificate.hpp"
-
+// Which certificates hold, and what is chosen by them.
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <limits>
 
 #include "bundle/bundle.hpp"
 #include "medsam/engine.hpp"
 #include "medsam/error.hpp"
+#include "precision/resolve.hpp"
 #include "support/engine_test.hpp"
 #include "support/fake_backend.hpp"
 
 namespace medsam {
 namespace {
 
+/// A machine that computes in everything but f16, and a bundle with the exact graphs and what is added to them.
+class Machine {
+ public:
+  explicit Machine(std::vector<Certificate> certificates = {}) {
+    here = {std::move(certificates), "hash", "fake 1", "CPU", {}, false};
+    for (const char* name : {"f32", "bf16"}) add(name).add(name, "", Stage::decoder);
+    add("bf16_mixed").add("f16", "", Stage::encoder, false).add("f16", "", Stage::decoder, false);
+  }
+  Machine& add(const char* name, const std::string& identity = "", Stage stage = Stage::encoder, bool native = true) {
+    Variant& variant = variants_.emplace_back();
+    variant.stage = stage;
+    variant.arithmetic = find_arithmetic(stage, name);
+    here.runs.push_back({&variant, nullptr, identity, native});
+    return *this;
+  }
+  Machine(Machine&&) = default;  // not copied: `here` points into variants_
+
+  Situation here;
+
+ private:
+  std::deque<Variant> variants_;
+};
+
+struct Chosen {
+  std::string name, encoder, decoder;
+};
+Chosen choose_on(const Machine& machine, const std::string& wanted, bool allow = false) {
+  const Choice choice = choose(wanted, allow, machine.here);
+  return {choice.precision, choice.encoder.name(), choice.decoder.name()};
+}
+
 Certificate good(const std::string& encoder = "bf16", const std::string& decoder = "f32") {
   Certificate c;
-  c.stages = {"bf16", encoder, decoder};
+  c.name = "bf16";
+  c.encoder.arithmetic = find_arithmetic(Stage::encoder, encoder);
+  c.decoder.arithmetic = find_arithmetic(Stage::decoder, decoder);
   c.model_hash = "hash";
   c.backend = "fake 1";
   c.device = "CPU";
@@ -31,14 +65,19 @@ Certificate good(const std::string& encoder = "bf16", const std::string& decoder
 
 Certificate good_int8() {
   Certificate c = good("int8", "f32");
-  c.stages.name = "int8";
-  c.quantized_encoder = "int8 hash";
+  c.name = "int8";
+  c.encoder.identity = "int8 hash";
   return c;
 }
 
 std::string fault(const Certificate& c, const std::string& model_hash = "hash", const std::string& backend = "fake 1",
                   const std::string& device = "CPU", const std::string& int8 = "int8 hash") {
-  return fault_of(c, {{}, model_hash, backend, device, nullptr, int8, "", ""});
+  Machine machine;
+  machine.here.model_hash = model_hash;
+  machine.here.backend = backend;
+  machine.here.device = device;
+  if (!int8.empty()) machine.add("int8", int8);
+  return refusal(c, machine.here);
 }
 
 TEST(Certificate, HoldsOnlyForWhatItWasMeasuredOn) {
@@ -53,29 +92,35 @@ TEST(Certificate, OfInt8NamesTheVeryInt8Encoder) {
   EXPECT_NE(fault(good_int8(), "hash", "fake 1", "CPU", "another int8 hash"), "");
   EXPECT_NE(fault(good_int8(), "hash", "fake 1", "CPU", ""), "");
   Certificate unnamed = good_int8();
-  unnamed.quantized_encoder = "";
+  unnamed.encoder.identity = "";
   EXPECT_NE(fault(unnamed, "hash", "fake 1", "CPU", ""), "");
 }
 
 Certificate good_half() {
   Certificate c = good("f16", "f16");
-  c.stages.name = "f16";
+  c.name = "f16";
   c.backend = "the graph's types";
   c.device = "any";
-  c.half_graphs = "f16 hash";
+  c.encoder.identity = c.decoder.identity = "f16 hash";
   c.largest = 32752;
   return c;
 }
 
 TEST(Certificate, OfF16GraphsHoldsWhereverTheyAreRun) {
   const auto fault_on = [](const Certificate& c, const std::string& graphs) {
-    return fault_of(c, {{}, "hash", "TensorRT 1", "cuda:0", nullptr, "", "", graphs});
+    Machine machine;
+    machine.here.backend = "TensorRT 1";
+    machine.here.device = "cuda:0";
+    for (StageRun& run : machine.here.runs) {
+      if (run.name() == "f16") run.identity = graphs, run.native = true;
+    }
+    return refusal(c, machine.here);
   };
   EXPECT_EQ(fault_on(good_half(), "f16 hash"), "");
   EXPECT_NE(fault_on(good_half(), "another f16 hash"), "");
   EXPECT_NE(fault_on(good_half(), ""), "") << "a backend that runs the exact graph in f16";
   Certificate beside_bf16 = good_half();
-  beside_bf16.stages.decoder = "bf16";
+  beside_bf16.decoder = {find_arithmetic(Stage::decoder, "bf16"), ""};
   EXPECT_NE(fault_on(beside_bf16, "f16 hash"), "") << "bf16 is what its backend makes of it";
   Certificate close = good_half();
   close.largest = 32753;
@@ -85,7 +130,7 @@ TEST(Certificate, OfF16GraphsHoldsWhereverTheyAreRun) {
   close.largest.reset();
   EXPECT_NE(fault_on(close, "f16 hash"), "") << "nobody looked";
   Certificate hinted = good_half();
-  hinted.half_graphs = "";
+  hinted.encoder.identity = hinted.decoder.identity = "";
   hinted.backend = "TensorRT 1";
   hinted.device = "cuda:0";
   EXPECT_NE(fault_on(hinted, "f16 hash"), "") << "the graphs that would run were not what was measured";
@@ -114,18 +159,12 @@ TEST(Certificate, EveryBarCounts) {
 
 class ChoosePrecision : public ::testing::Test {
  protected:
-  StagePrecisions choose(const std::string& wanted, bool allow = false) {
-    return choose_precision(wanted, allow, context());
-  }
-  PrecisionContext context() {
-    return {certificates_,
-            "hash",
-            "fake 1",
-            "CPU",
-            [this](const std::string& p) { return p != "f16" && (p != "int8" || !int8_.empty()); },
-            int8_,
-            fused_,
-            ""};
+  Chosen choose(const std::string& wanted, bool allow = false) { return choose_on(machine(), wanted, allow); }
+  Machine machine() {
+    Machine made(certificates_);
+    if (!int8_.empty()) made.add("int8", int8_);
+    if (!fused_.empty()) made.add(kF32Fused, fused_).add(kBf16Fused, fused_);
+    return made;
   }
   std::vector<Certificate> certificates_;
   std::string int8_, fused_;
@@ -155,7 +194,7 @@ TEST_F(ChoosePrecision, TakesWhatTheCertificateCovers) {
 
 TEST_F(ChoosePrecision, WhatTheProcessorLacksIsNotUsed) {
   certificates_ = {good("f16", "f16")};
-  certificates_[0].stages.name = "f16";
+  certificates_[0].name = "f16";
   EXPECT_EQ(choose("auto").name, "f32");
   EXPECT_THROW(choose("f16"), Unsupported);
   EXPECT_THROW(choose("f16", true), Unsupported);
@@ -203,25 +242,25 @@ TEST_F(ChoosePrecision, ListsWhatIsCertifiedAndNative) {
   Certificate bad = good("bf16", "bf16");
   bad.agreement_mean = 0.9;
   certificates_ = {bad, good("f32", "bf16"), good("f32", "bf16"), good("f16", "f16"), good_int8()};
-  EXPECT_EQ(certified_pairs(context()), (std::vector<std::string>{"f32/f32", "f32/bf16"}));
+  EXPECT_EQ(certified_pairs(machine().here), (std::vector<std::string>{"f32/f32", "f32/bf16"}));
   int8_ = "int8 hash";
-  EXPECT_EQ(certified_pairs(context()), (std::vector<std::string>{"f32/f32", "f32/bf16", "int8/f32"}));
-  EXPECT_TRUE(certified_stages("int8", "f32", context()));
-  EXPECT_FALSE(certified_stages("int8", "bf16", context()));
-  EXPECT_FALSE(certified_stages("bf16", "bf16", context()));
+  EXPECT_EQ(certified_pairs(machine().here), (std::vector<std::string>{"f32/f32", "f32/bf16", "int8/f32"}));
+  EXPECT_TRUE(certified_stages("int8", "f32", machine().here));
+  EXPECT_FALSE(certified_stages("int8", "bf16", machine().here));
+  EXPECT_FALSE(certified_stages("bf16", "bf16", machine().here));
 }
 
 TEST_F(ChoosePrecision, TakesAFusedEncoderOnlyOfTheMeasuredFileAndKernels) {
   Certificate fused = good("bf16_fused", "f32");
-  fused.fused_encoder = fused_identity("hash", "fused 1");
+  fused.encoder.identity = native_identity("hash", "fused 1");
   certificates_ = {fused, good("bf16", "bf16")};
   EXPECT_EQ(choose("auto").encoder, "bf16") << "there is no fused encoder here";
-  for (const std::string& other : {fused_identity("other", "fused 1"), fused_identity("hash", "fused 2")}) {
+  for (const std::string& other : {native_identity("other", "fused 1"), native_identity("hash", "fused 2")}) {
     fused_ = other;
     EXPECT_EQ(choose("auto").encoder, "bf16") << other;
     EXPECT_THROW(choose("bf16_fused/f32"), Unsupported);
   }
-  fused_ = fused.fused_encoder;
+  fused_ = fused.encoder.identity;
   EXPECT_EQ(choose("auto").encoder, "bf16_fused") << "the faster one";
   EXPECT_EQ(choose("bf16_fused/f32").encoder, "bf16_fused");
   certificates_ = {good("bf16_fused", "f32")};  // names no fused encoder
@@ -230,13 +269,13 @@ TEST_F(ChoosePrecision, TakesAFusedEncoderOnlyOfTheMeasuredFileAndKernels) {
 
 TEST_F(ChoosePrecision, ComputesInF32OnItsOwnKernelsWhereTheMasksAreTheSame) {
   Certificate same = good("f32_fused", "f32");
-  same.stages.name = "f32";
+  same.name = "f32";
   same.agreement_mean = 0.99995;
   same.agreement_worst = 0.9995;
-  same.fused_encoder = fused_identity("hash", "fused 1");
+  same.encoder.identity = native_identity("hash", "fused 1");
   certificates_ = {same, good("f32", "bf16")};
   EXPECT_EQ(choose("f32").encoder, "f32") << "there is no fused encoder here";
-  fused_ = same.fused_encoder;
+  fused_ = same.encoder.identity;
   EXPECT_EQ(choose("f32").encoder, "f32_fused");
   EXPECT_EQ(choose("f32").name, "f32");
   EXPECT_EQ(choose("f32/f32").encoder, "f32") << "the exact graph, by name";
@@ -254,7 +293,7 @@ TEST_F(ChoosePrecision, TheBundlesOwnWordCountsWhereItIsTrustedOnly) {
   certificates_ = {good("bf16", "bf16")};
   certificates_[0].origin = CertificateOrigin::bundle;
   EXPECT_EQ(choose("auto").name, "f32");
-  EXPECT_EQ(certified_pairs(context()), std::vector<std::string>{"f32/f32"});
+  EXPECT_EQ(certified_pairs(machine().here), std::vector<std::string>{"f32/f32"});
   for (const char* wanted : {"bf16", "bf16/bf16"}) {
     try {
       choose(wanted);
@@ -264,9 +303,9 @@ TEST_F(ChoosePrecision, TheBundlesOwnWordCountsWhereItIsTrustedOnly) {
     }
     EXPECT_EQ(choose(wanted, true).encoder, "bf16");
   }
-  PrecisionContext trusting = context();
-  trusting.trust_bundle = true;
-  EXPECT_EQ(choose_precision("auto", false, trusting).encoder, "bf16");
+  Machine trusting = machine();
+  trusting.here.trust_bundle = true;
+  EXPECT_EQ(choose_on(trusting, "auto").encoder, "bf16");
   for (const CertificateOrigin origin : {CertificateOrigin::project, CertificateOrigin::machine}) {
     certificates_[0].origin = origin;
     EXPECT_EQ(choose("auto").encoder, "bf16");
@@ -275,7 +314,7 @@ TEST_F(ChoosePrecision, TheBundlesOwnWordCountsWhereItIsTrustedOnly) {
   // A native encoder in f32 is taken for f32 by a certificate, too.
   certificates_ = {good("f32_fused", "f32")};
   certificates_[0].agreement_mean = certificates_[0].agreement_worst = 1;
-  certificates_[0].fused_encoder = fused_ = fused_identity("hash", "fused 1");
+  certificates_[0].encoder.identity = fused_ = native_identity("hash", "fused 1");
   EXPECT_EQ(choose("f32").encoder, "f32_fused");
   certificates_[0].origin = CertificateOrigin::bundle;
   EXPECT_EQ(choose("f32").encoder, "f32");

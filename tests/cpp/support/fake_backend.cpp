@@ -133,7 +133,7 @@ class FakeBackend final : public Backend {
   std::string library() const override { return "fake 1"; }
   std::string device_name() const override { return "fake device"; }
   std::string device_id() const override { return device_id_; }
-  bool native(const std::string& precision) const override { return precision != "f16"; }
+  bool native(const std::string& format) const override { return format != "f16"; }
   std::shared_ptr<const CompiledModel> compile(const ModelSource& source, const CompileOptions& options,
                                                const CacheFolder&) const override {
     const ModelFile& model = source.file();
@@ -158,7 +158,8 @@ class FakeNative final : public Backend {
   std::string library() const override { return "fake fused 1"; }
   std::string device_name() const override { return "fake device"; }
   std::string device_id() const override { return "CPU"; }
-  bool native(const std::string& precision) const override { return is_fused(precision); }
+  bool native(const std::string& format) const override { return format == kBf16Fused || format == kF32Fused; }
+  bool takes(const Variant& variant) const override { return variant.runner == Runner::native; }
   std::shared_ptr<const CompiledModel> compile(const ModelSource& model, const CompileOptions& options,
                                                const CacheFolder& cache) const override {
     return FakeBackend("CPU").compile(model, options, cache);

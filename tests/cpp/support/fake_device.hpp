@@ -123,7 +123,7 @@ class Backend final : public backends::Backend {
   [[nodiscard]] std::string library() const override { return inside_->library(); }
   [[nodiscard]] std::string device_name() const override { return inside_->device_name(); }
   [[nodiscard]] std::string device_id() const override { return inside_->device_id(); }
-  [[nodiscard]] bool native(const std::string& precision) const override { return inside_->native(precision); }
+  [[nodiscard]] bool native(const std::string& format) const override { return inside_->native(format); }
   [[nodiscard]] std::shared_ptr<const backends::CompiledModel> compile(const ModelSource& model,
                                                                        const backends::CompileOptions& options,
                                                                        const CacheFolder& cache) const override {

@@ -86,6 +86,8 @@ class NativeBackend final : public Backend {
     return precision == kBf16Fused ? target.fast_bf16 : precision == kF32Fused && target.kernels->fused_multiply_add;
   }
 
+  bool takes(const Variant& variant) const override { return variant.runner == Runner::native; }
+
   std::shared_ptr<const CompiledModel> compile(const ModelSource& source, const CompileOptions& options,
                                                const CacheFolder& cache) const override {
     const ModelFile& file = source.file();

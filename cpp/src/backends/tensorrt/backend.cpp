@@ -29,7 +29,10 @@ class TensorRtBackend final : public Backend {
     return precision == "f32" || (precision == "f16" && device_.capability >= 53);
   }
 
-  bool runs_half_graphs() const override { return true; }
+  // Types are the graph's, so that f16 runs the bundle's f16 graphs.
+  bool takes(const Variant& variant) const override {
+    return variant.runner == Runner::graph && variant.typed == (variant.format == "f16");
+  }
 
   std::shared_ptr<const CompiledModel> compile(const ModelSource& source, const CompileOptions& options,
                                                const CacheFolder& cache) const override {

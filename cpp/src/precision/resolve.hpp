@@ -1,0 +1,65 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// From what the caller asks for to what each stage runs: nothing else reads EngineOptions::precision.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/cache_folder.hpp"
+#include "medsam/engine_info.hpp"
+#include "medsam/options.hpp"
+#include "precision/refusal.hpp"
+
+namespace medsam {
+
+/// What each stage runs.
+struct Choice {
+  std::string precision;  // "f32", the name of the certificate, or the pair that was asked for
+  StageRun encoder, decoder;
+
+  /// As one pair, "bf16/f32".
+  [[nodiscard]] std::string pair() const { return encoder.name() + "/" + decoder.name(); }
+};
+
+/// What an engine runs, and what it says of it (EngineInfo). Valid as long as the bundle and the backends.
+struct RunPlan {
+  Choice stages;
+  int threads = 0;
+  bool tuned = false;                         // whether a stored choice was used
+  std::vector<std::string> certified;         // certified_pairs
+  std::vector<CertificateInfo> certificates;  // with the refusal of each
+  std::string machine, tuning_file;           // of the stored choice that holds here; no file without a cache folder
+  std::string certificates_file;              // of those measured here; "" without a cache folder
+
+  /// What a model of the bundle is run as.
+  [[nodiscard]] const StageRun& run_of(const ModelFile& model) const {
+    return model.role == "encoder" ? stages.encoder : stages.decoder;
+  }
+  /// What the embedding is computed in, as its fingerprint names it.
+  [[nodiscard]] std::string computed() const;
+};
+
+/// What the caller says, else the stored choice, else what choose() says. A stored choice is looked for only where
+/// `options.precision` is "auto", and taken only if the bundle holds a certificate for it now: who can write the cache
+/// cannot make an engine run an approximation that was not measured. Errors of choose().
+RunPlan resolve(const EngineOptions& options, const Bundle& bundle, const Backends& backends, const CacheFolder& cache,
+                const CacheFolder::Log& log);
+
+// The parts of resolve(), for tests.
+
+/// "f32": every stage computes in it, the encoder on this library's own kernels where a certificate shows that the
+/// masks are the same; "auto": the fastest that is certified and native, else f32; "bf16", "f16" or "int8": what its
+/// certificate covers, or every stage when `allow_uncertified`; "bf16/f32" names the encoder's and the decoder's.
+/// InvalidArgument for another word; Unsupported, saying why, for one that is not certified or not native. "f32/f32" is
+/// the exact graphs alone.
+Choice choose(const std::string& wanted, bool allow_uncertified, const Situation& here);
+
+/// These stages, if they are f32 or a certificate holds for them here; `why` gets the refusal of one that does not.
+std::optional<Choice> certified_stages(const std::string& encoder, const std::string& decoder, const Situation& here,
+                                       std::string* why = nullptr);
+
+/// Every pair of stages that certified_stages gives, as "encoder/decoder"; "f32/f32" first.
+std::vector<std::string> certified_pairs(const Situation& here);
+
+}  // namespace medsam
