@@ -22,8 +22,7 @@ from medsam_engine.io.npz_file import challenge_modality, load_arrays
 from medsam_engine.measure.metrics import dice
 from medsam_engine.prompts import box3d_array, box_array
 from medsam_engine_tools.approximate.run_apart import run_apart
-from medsam_engine_tools.bundle import manifest
-from medsam_engine_tools.bundle.content_hash import content_hash
+from medsam_engine_tools.bundle import manifest, variants
 from medsam_engine_tools.errors import ExportError
 
 Progress = Callable[[str], None]
@@ -190,33 +189,16 @@ def add_certificate(bundle: Path, certificate: Mapping[str, Any], remembered_in:
         _remember(Path(remembered_in), certificate)
 
 
-def quantized_entry(folder: Path, encoder: str) -> dict[str, Any]:
-    """What a certificate says about the int8 encoder, which is tried in another process first; {} for others."""
-    if encoder != "int8":
-        return {}
-    content = manifest.read(folder) or {}
-    entry = content.get("quantized", {}).get("encoder")
-    if entry is None:
-        raise ExportError(
-            "encoder: got int8, but the bundle has no int8 encoder; make one with `medsam-engine quantize`"
-        )
+def try_int8(folder: Path, content: Mapping[str, Any]) -> None:
+    """Runs the int8 encoder in another process first. ExportError where it does not run here."""
+    entry = variants.encoder_entry(content, "int8")
+    assert entry is not None
     size = content["image"]["input_size"]
     output, why = run_apart(folder / entry["file"], np.zeros((1, 3, size, size), np.float32), entry["rest"])
     if output is None:
         raise ExportError(
             f"the int8 encoder does not run here ({why}); quantize the bundle again with a smaller budget"
         )
-    return {"quantized": {"encoder": content_hash(entry)}}
-
-
-def fused_entry(folder: Path, encoder: str, backend: str) -> dict[str, Any]:
-    """What a certificate says about the fused encoder; {} for others."""
-    if not encoder.endswith("_fused"):
-        return {}
-    entry = (manifest.read(folder) or {}).get("fused", {}).get("encoder")
-    if entry is None:
-        raise ExportError(f"encoder: got {encoder}, but the bundle has no fused encoder; export it again")
-    return {"fused": {"encoder": content_hash(entry), "backend": backend}}
 
 
 def certify(
@@ -241,7 +223,9 @@ def certify(
     kinds = [p.removesuffix("_mixed").removesuffix("_fused") for p in (encoder, decoder)]
     # A volume is run object by object: with room for its slices each is encoded once.
     options: dict[str, Any] = {"profile": profile, "cache_bytes": 1 << 30}
-    quantized = quantized_entry(folder, encoder)
+    content = manifest.read(folder) or {}
+    if encoder == "int8":
+        try_int8(folder, content)
     try:
         exact = Engine(folder, precision="f32/f32", **options)
         approximate = Engine(folder, precision=f"{encoder}/{decoder}", allow_uncertified=True, **options)
@@ -251,8 +235,7 @@ def certify(
     certificate = {
         "precision": next((kind for kind in kinds if kind != "f32"), "f32"),
         "stages": {"encoder": encoder, "decoder": decoder},
-        **quantized,
-        **fused_entry(folder, encoder, approximate.info.encoder_backend),
+        **variants.certified_files(content, encoder, approximate.info.encoder_backend),
         "model_hash": exact.info.model_hash,
         "backend": exact.info.backend,
         "device": "CPU",

@@ -4,10 +4,9 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,7 @@ from medsam_engine.base.whole_file import write_atomically
 from medsam_engine.errors import Error
 from medsam_engine_tools.approximate import certify, half, preprocessed
 from medsam_engine_tools.approximate.certify import Case
-from medsam_engine_tools.bundle import manifest
-from medsam_engine_tools.bundle.content_hash import content_hash
+from medsam_engine_tools.bundle import manifest, variants
 from medsam_engine_tools.errors import ExportError
 from medsam_engine_tools.export import parity
 
@@ -30,13 +28,6 @@ Progress = Callable[[str], None]
 SUFFIX = ".f16.onnx"
 IMAGES = 8  # whose largest values are looked at; one image takes seconds
 ANYWHERE = {"backend": "the graph's types", "device": "any"}
-
-
-def half_hash(content: Mapping[str, Any]) -> str:
-    """The hash over a manifest's f16 graphs, as cpp/src/bundle/bundle.cpp makes it."""
-    names = sorted(content["models"])
-    lines = [f"{name}:{content_hash(content['f16'][name])}\n" for name in names]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _content(bundle: Path) -> dict[str, Any]:
@@ -61,9 +52,8 @@ def add_half(bundle: str | os.PathLike[str], progress: Progress | None = None) -
         rewritten = half.to_half(onnx.load(folder / entry["file"]))
         write_atomically(path, rewritten.SerializeToString(deterministic=True))
         entries[name] = {**manifest.file_entry(path), "inputs": entry["inputs"], "outputs": entry["outputs"]}
-    content["f16"] = entries
-    others = [c for c in content["certificates"] if "f16" not in c]
-    content["certificates"] = others + manifest.shipped_certificates(content["models"], half_hash(content))
+    variants.set_f16(content, entries)
+    content["certificates"] += manifest.shipped_certificates(content["models"], variants.f16_hash(content))
     manifest.replace(folder, content)
     return folder
 
@@ -71,7 +61,9 @@ def add_half(bundle: str | os.PathLike[str], progress: Progress | None = None) -
 def write_emulation(bundle: Path, folder: Path) -> None:
     """A bundle in `folder` whose f32 graphs round where the f16 graphs of `bundle` compute in f16."""
     content = copy.deepcopy(_content(bundle))
-    for name, entry in content.pop("f16").items():
+    graphs = variants.f16_models(content)
+    variants.remove_all(content)
+    for name, entry in graphs.items():
         path = folder / f"{name}.onnx"
         onnx.save(half.emulated(onnx.load(bundle / entry["file"])), path)
         content["models"][name] = {
@@ -79,9 +71,6 @@ def write_emulation(bundle: Path, folder: Path) -> None:
             "inputs": entry["inputs"],
             "outputs": entry["outputs"],
         }
-    for other in ("quantized", "fused"):
-        content.pop(other, None)
-    content["certificates"] = []
     manifest.write(folder, content)
 
 
@@ -101,6 +90,7 @@ def largest_value(bundle: Path, cases: Iterable[Case], progress: Progress | None
     """The largest magnitude of any f16 tensor of encoder and decoder on these images. ExportError."""
     report: Progress = progress or (lambda _: None)
     content = _content(bundle)
+    graphs = variants.f16_models(content)
     plain = {"image_embedding", "point_coords", "point_labels", "mask_index"}
     if "experts" in content or {t["name"] for t in content["models"]["decoder"]["inputs"]} != plain:
         raise ExportError("f16: got a bundle with experts, or whose decoder asks for more than boxes; not measured yet")
@@ -111,7 +101,7 @@ def largest_value(bundle: Path, cases: Iterable[Case], progress: Progress | None
         paths = {}
         for role in ("encoder", "decoder"):
             paths[role] = Path(name) / f"{role}.onnx"
-            onnx.save(half.emulated(onnx.load(bundle / content["f16"][role]["file"]), largest=True), paths[role])
+            onnx.save(half.emulated(onnx.load(bundle / graphs[role]["file"]), largest=True), paths[role])
         for case, image in zip(chosen, inputs, strict=True):
             [encoded] = parity.run_openvino(paths["encoder"], [[image]])
             corners = _corners(case, content["prompt"]["frame"])[:16]
@@ -142,7 +132,7 @@ def certify_half(
     report: Progress = progress or (lambda _: None)
     folder = Path(bundle)
     content = _content(folder)
-    if "f16" not in content:
+    if not variants.has_f16(content):
         raise ExportError("f16: got a bundle without f16 graphs; add them with `medsam-engine half`")
     cases = [case for case in certify.read_cases(Path(images), truth) if volumes or not case.is_volume]
     largest = largest_value(folder, _spread([c for c in cases if not c.is_volume], IMAGES), report)
@@ -160,7 +150,7 @@ def certify_half(
     certificate = {
         "precision": "f16",
         "stages": {"encoder": "f16", "decoder": "f16"},
-        "f16": half_hash(content),
+        variants.F16: variants.f16_hash(content),
         "model_hash": exact.info.model_hash,
         **ANYWHERE,
         "measured": {**measured, "largest": largest},

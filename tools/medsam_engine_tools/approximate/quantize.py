@@ -28,7 +28,7 @@ from medsam_engine.errors import Error
 from medsam_engine_tools.approximate import certify, preprocessed, qdq
 from medsam_engine_tools.approximate.qdq import Unit
 from medsam_engine_tools.approximate.run_apart import run_apart
-from medsam_engine_tools.bundle import manifest
+from medsam_engine_tools.bundle import manifest, variants
 from medsam_engine_tools.errors import ExportError
 from medsam_engine_tools.export import onnx_export
 
@@ -215,7 +215,5 @@ def quantize(
 def _declare(folder: Path, content: dict[str, Any], rest: str) -> None:
     encoder = content["models"]["encoder"]
     entry = {**manifest.file_entry(folder / FILE), "rest": rest}
-    content["quantized"] = {"encoder": {**entry, "inputs": encoder["inputs"], "outputs": encoder["outputs"]}}
-    # A certificate of an earlier int8 encoder would not hold for this one.
-    content["certificates"] = [c for c in content["certificates"] if c["stages"]["encoder"] != "int8"]
+    variants.set_int8(content, {**entry, "inputs": encoder["inputs"], "outputs": encoder["outputs"]})
     manifest.replace(folder, content)

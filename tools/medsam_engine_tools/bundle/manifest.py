@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medsam_engine.base.whole_file import write_atomically
-from medsam_engine_tools.bundle import profiles
+from medsam_engine_tools.bundle import profiles, variants
 from medsam_engine_tools.bundle.content_hash import content_hash
 from medsam_engine_tools.bundle.file_hash import file_sha256
 
@@ -65,13 +65,7 @@ def same_model(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 def model_files(content: Mapping[str, Any]) -> set[str]:
     """The names of all files of the models in a manifest."""
-    models = [
-        *content.get("models", {}).values(),
-        *content.get("quantized", {}).values(),
-        *content.get("f16", {}).values(),
-        *content.get("fused", {}).values(),
-    ]
-    entries = [entry for model in models for entry in (model, *model.get("data", ()))]
+    entries = [entry for model in variants.models(content) for entry in (model, *model.get("data", ()))]
     return {str(entry.get("file")) for entry in entries}
 
 
@@ -140,7 +134,7 @@ def build(
         "trained_prompts": trained_prompts_entry(family),
         **modality_entry(family, experts),
         "models": dict(models),
-        **({} if fused is None else {"fused": {"encoder": dict(fused)}}),
+        **variants.fused_field(fused),
         **({} if "" in experts else {"experts": {name: dict(roles) for name, roles in experts.items()}}),
         "provenance": provenance_entry(parts),
         "parity": {key: float(f"{error:.1e}") for key, error in parity.items()},
@@ -161,7 +155,7 @@ def shipped_certificates(models: Mapping[str, Mapping[str, Any]], f16: str | Non
     """
     known = json.loads(Path(__file__).with_name("certificates.json").read_text(encoding="utf-8"))
     wanted = model_hash(models)
-    return [c for c in known if c["model_hash"] == wanted and c.get("f16") == f16]
+    return [c for c in known if c["model_hash"] == wanted and c.get(variants.F16) == f16]
 
 
 def write(folder: Path, content: Mapping[str, Any]) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 from medsam_engine.base.packages import pip_install
 from medsam_engine.base.whole_file import make_private_folder, write_atomically
 from medsam_engine.paths import xdg_folder
+from medsam_engine_tools.bundle import variants
 from medsam_engine_tools.bundle.content_hash import content_hash
 from medsam_engine_tools.errors import ExportError
 
@@ -137,8 +138,8 @@ def _roles(content: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, 
     for part in parts:
         for role, name in part.items():
             yield role, "f32", content["models"][name]
-            if "f16" in content:
-                yield role, "f16", content["f16"][name]
+            if variants.has_f16(content):
+                yield role, "f16", variants.f16_models(content)[name]
 
 
 def bundle_models(bundle: Path) -> list[PlanModel]:

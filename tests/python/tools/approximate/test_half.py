@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from medsam_engine import Engine
 from medsam_engine_tools.approximate import half, half_bundle
-from medsam_engine_tools.bundle import manifest
+from medsam_engine_tools.bundle import manifest, variants
 from medsam_engine_tools.errors import ExportError
 from medsam_engine_tools.export import onnx_export, parity
 from medsam_engine_tools.export.family import Graph, TensorSpec
@@ -158,7 +158,7 @@ class TestBundle:
         content = manifest.read(halved)
         assert content is not None
         assert set(content["f16"]) == set(content["models"])
-        assert len(half_bundle.half_hash(content)) == 64
+        assert len(variants.f16_hash(content)) == 64
         assert manifest.model_files(content) == {p.name for p in halved.iterdir()} - {"manifest.json"}
         halves, wholes = (sum(content[part][name]["bytes"] for name in content["models"]) for part in ("f16", "models"))
         assert halves < 0.75 * wholes
@@ -189,7 +189,7 @@ def test_the_shipped_certificate_reaches_the_graphs_that_were_measured(released:
     content = manifest.read(halved)
     assert content is not None
     [certificate] = [c for c in content["certificates"] if "f16" in c]
-    assert certificate["f16"] == half_bundle.half_hash(content)
+    assert certificate["f16"] == variants.f16_hash(content)
     assert certificate["measured"]["images"] >= 40
     assert certificate["measured"]["agreement_mean"] >= 0.98
     assert certificate["measured"]["largest"] <= half.LARGEST / 2
