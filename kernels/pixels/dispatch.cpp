@@ -1,32 +1,24 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// Chooses the table once: the best target of this CPU, or the one that MEDSAM_ENGINE_SIMD names.
-#include <cstdlib>
-#include <stdexcept>
-
+// The pixel kernels of the target in use.
+#include "kernels/base/target.hpp"
 #include "kernels/pixels/pixel_kernels.hpp"
 #include "kernels/pixels/simd/table.hpp"
 
 namespace medsam::kernels {
 namespace {
 
-const KernelTable& choose_table() {
-  const std::vector<const KernelTable*> tables = available_tables();
-  const char* wanted = std::getenv("MEDSAM_ENGINE_SIMD");
-  if (wanted == nullptr || *wanted == '\0') return *tables.back();
-  std::string names;
-  for (const KernelTable* candidate : tables) {
-    if (std::string(candidate->name) == wanted) return *candidate;
-    names += std::string(names.empty() ? "" : ", ") + candidate->name;
+/// There is a table for each of available_targets(), of which target() is one.
+const KernelTable& table_of(const std::string& target) {
+  for (const KernelTable* candidate : available_tables()) {
+    if (candidate->name == target) return *candidate;
   }
-  throw std::invalid_argument("MEDSAM_ENGINE_SIMD: got " + std::string(wanted) +
-                              ", expected a target of this processor and build, one of " + names +
-                              "; set one of these or unset the variable");
+  return reference_table();
 }
 
 }  // namespace
 
 const KernelTable& table() {
-  static const KernelTable& chosen = choose_table();
+  static const KernelTable& chosen = table_of(target());
   return chosen;
 }
 
