@@ -20,14 +20,12 @@ namespace medsam::kernels {
 namespace HWY_NAMESPACE {
 
 /// What differs between operands: how they are packed, multiplied and stored.
-template <class Rounding>
+template <class Way>
 struct Bf16Attention {
   using T = Bf16;
-  static constexpr Operand kOperand = Operand::bf16;
-  const BlockProduct& blocks;
 
-  HWY_INLINE void multiply(const BlockParams<Bf16>& p) const { blocks.multiply(p); }
-  static HWY_INLINE void store(Vec v, Bf16* out) { Rounding::store(v, out); }
+  static HWY_INLINE void multiply(const BlockParams<Bf16>& p) { Way::Blocks::multiply(p); }
+  static HWY_INLINE void store(Vec v, Bf16* out) { Way::Rounding::store(v, out); }
 
   /// A key as a column of its block: pairs of its channels are rows of the tile.
   static HWY_INLINE void pack_key(const Bf16* row, std::int64_t key, Bf16* keys) {
@@ -40,8 +38,9 @@ struct Bf16Attention {
     const hn::Rebind<std::uint16_t, Floats> d16;
     Bf16* to = values + key / kBlock * kChunkElements + key % kBlock * kTile;
     for (std::int64_t c = 0; c < kBlock; c += lanes()) {
-      const auto low = hn::PromoteTo(d, hn::LoadU(d16, first + c));
-      const auto high = hn::ShiftLeft<16>(hn::PromoteTo(d, hn::LoadU(d16, second + c)));
+      const auto low = hn::PromoteTo(d, hn::LoadU(d16, reinterpret_cast<const std::uint16_t*>(first + c)));
+      const auto high =
+          hn::ShiftLeft<16>(hn::PromoteTo(d, hn::LoadU(d16, reinterpret_cast<const std::uint16_t*>(second + c))));
       Bf16* pairs = to + c / kTile * kTileElements + c % kTile * 2;
       hn::StoreU(hn::Or(low, high), d, reinterpret_cast<std::uint32_t*>(pairs));
     }
@@ -50,9 +49,8 @@ struct Bf16Attention {
 
 struct ExactAttention {
   using T = float;
-  static constexpr Operand kOperand = Operand::f32;
 
-  HWY_INLINE void multiply(const BlockParams<float>& p) const { multiply_exact(p); }
+  static HWY_INLINE void multiply(const BlockParams<float>& p) { multiply_exact(p); }
   static HWY_INLINE void store(Vec v, float* out) { hn::StoreU(v, Floats(), out); }
 
   static HWY_INLINE void pack_key(const float* row, std::int64_t key, float* keys) {
@@ -82,7 +80,7 @@ HWY_INLINE float soften(const float* blocks, const float* bias, std::int64_t key
   auto total = hn::Zero(d);
   for (std::int64_t key = 0; key < key_stride; key += kBlock) {
     for (std::int64_t c = 0; c < kBlock; c += lanes()) {
-      const auto e = exp_below_zero<Kind::kOperand>(hn::Sub(score(key, c), top));
+      const auto e = exp_below_zero<kFormatOf<typename Kind::T>>(hn::Sub(score(key, c), top));
       total = hn::Add(total, e);
       Kind::store(e, weights + key + c);
     }
@@ -92,35 +90,36 @@ HWY_INLINE float soften(const float* blocks, const float* bias, std::int64_t key
 
 /// Row `key` of the keys (part 1) or values (2) of a head; `padding` after the tokens' own, `zeros` past the last.
 template <class T>
-HWY_INLINE const T* key_row(const AttentionParams<T>& p, std::int64_t key, std::int64_t part, std::int64_t head,
+HWY_INLINE const T* key_row(const AttentionParams& p, std::int64_t key, std::int64_t part, std::int64_t head,
                             const T* zeros) {
   const std::int64_t width = p.heads * kBlock;
-  if (key < p.tokens) return p.qkv + key * 3 * width + part * width + head * kBlock;
-  if (key == p.tokens && p.padding != nullptr) return p.padding + (part - 1) * width + head * kBlock;
+  if (key < p.tokens) return p.qkv.at<T>(key, part * width + head * kBlock);
+  if (key == p.tokens && p.padding) return p.padding.at<T>(part - 1, head * kBlock);
   return zeros;
 }
 
 template <class Kind>
-HWY_INLINE void attend_rows(const Kind& kind, const AttentionParams<typename Kind::T>& p, std::int64_t head,
-                            std::int64_t row, const AttentionBuffers<typename Kind::T>& buffers) {
+HWY_INLINE void attend_rows(const AttentionParams& p, std::int64_t head, std::int64_t row,
+                            const AttentionBuffers<typename Kind::T>& buffers) {
+  using T = typename Kind::T;
   const Floats d;
   HWY_ALIGN float block[kBlock * kBlock];
-  const std::int64_t width = p.heads * kBlock;
   const std::int64_t rows = p.tokens - row < kBlock ? p.tokens - row : kBlock;
-  const auto* queries = p.qkv + row * 3 * width + head * kBlock;
+  const T* queries = p.qkv.at<T>(row, head * kBlock);
   const std::int64_t whole = 0;
   for (std::int64_t key = 0; key < p.key_stride; key += kBlock) {
-    kind.multiply({queries, 3 * width, &whole, 1, buffers.keys + key * kBlock, rows, buffers.blocks + key * kBlock});
+    Kind::multiply(
+        {queries, p.qkv.stride(), &whole, 1, buffers.keys + key * kBlock, rows, buffers.blocks + key * kBlock});
   }
   float totals[kBlock];
   for (std::int64_t r = 0; r < rows; ++r) {
     const float* bias = p.bias + (head * p.tokens + row + r) * p.key_stride;
     totals[r] = soften<Kind>(buffers.blocks + r * kBlock, bias, p.key_stride, buffers.weights + r * p.key_stride);
   }
-  kind.multiply({buffers.weights, p.key_stride, buffers.chunks, p.key_stride / kBlock, buffers.values, rows, block});
+  Kind::multiply({buffers.weights, p.key_stride, buffers.chunks, p.key_stride / kBlock, buffers.values, rows, block});
   for (std::int64_t r = 0; r < rows; ++r) {
     const auto scale = hn::Set(d, 1.0F / totals[r]);
-    auto* out = p.out + (row + r) * width + head * kBlock;
+    T* out = p.out.at<T>(row + r, head * kBlock);
     for (std::int64_t c = 0; c < kBlock; c += lanes()) {
       Kind::store(hn::Mul(hn::Load(d, block + r * kBlock + c), scale), out + c);
     }
@@ -128,8 +127,8 @@ HWY_INLINE void attend_rows(const Kind& kind, const AttentionParams<typename Kin
 }
 
 template <class Kind>
-HWY_INLINE void attend(const Kind& kind, const AttentionParams<typename Kind::T>& p) {
-  using T = Kind::T;
+HWY_INLINE void attend(const AttentionParams& p) {
+  using T = typename Kind::T;
   static constexpr T kZeros[kBlock] = {};
   Carver carver(p.scratch);
   const AttentionBuffers<T> buffers = take_attention_buffers<T>(p.key_stride, carver);
@@ -141,18 +140,17 @@ HWY_INLINE void attend(const Kind& kind, const AttentionParams<typename Kind::T>
     for (std::int64_t key = 0; key < p.key_stride; key += 2) {
       Kind::pack_values(key_row(p, key, 2, head, kZeros), key_row(p, key + 1, 2, head, kZeros), key, buffers.values);
     }
-    for (std::int64_t row = 0; row < p.tokens; row += kBlock) attend_rows(kind, p, head, row, buffers);
+    for (std::int64_t row = 0; row < p.tokens; row += kBlock) attend_rows<Kind>(p, head, row, buffers);
   }
 }
 
-template <class Rounding>
-void attention(const AttentionParams<Bf16>& p, const BlockProduct& blocks) noexcept {
-  blocks.begin();
-  attend(Bf16Attention<Rounding>{blocks}, p);
-  blocks.end();
+template <class Way>
+void attention(const AttentionParams& p) noexcept {
+  if (p.qkv.format() == Format::f32) return attend<ExactAttention>(p);
+  Way::Blocks::begin();
+  attend<Bf16Attention<Way>>(p);
+  Way::Blocks::end();
 }
-
-inline void attention_exact(const AttentionParams<float>& p) noexcept { attend(ExactAttention{}, p); }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace medsam::kernels

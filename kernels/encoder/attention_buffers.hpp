@@ -2,8 +2,11 @@
 // What attention carves out of its scratch memory.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+
 #include "kernels/base/carver.hpp"
-#include "kernels/encoder/encoder_kernels.hpp"
+#include "kernels/encoder/rows.hpp"
 
 namespace medsam::kernels {
 

@@ -4,8 +4,10 @@
 #pragma once
 
 #include <bit>
+#include <cstdint>
+#include <type_traits>
 
-#include "kernels/encoder/encoder_kernels.hpp"
+#include "kernels/encoder/rows.hpp"
 
 namespace medsam::kernels {
 
@@ -13,20 +15,30 @@ constexpr std::int64_t kTile = 16;
 constexpr std::int64_t kTileElements = 2 * kTile * kTile;
 constexpr std::int64_t kChunkElements = kBlock * kBlock;
 
-inline float widened(Bf16 value) noexcept { return std::bit_cast<float>(static_cast<std::uint32_t>(value) << 16); }
+inline float widened(Bf16 value) noexcept { return std::bit_cast<float>(static_cast<std::uint32_t>(value.bits) << 16); }
 
 inline Bf16 rounded(float value) noexcept {
   const auto bits = std::bit_cast<std::uint32_t>(value);
-  return static_cast<Bf16>((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
+  return {static_cast<std::uint16_t>((bits + 0x7FFF + (bits >> 16 & 1)) >> 16)};
 }
 
-/// Calls f(first row, count) for pieces of at most `most` rows, all about as long: a short piece would wait for the
-/// products' latency.
-template <class F>
-inline void for_row_pieces(std::int64_t rows, std::int64_t most, const F& f) {
-  for (std::int64_t pieces = (rows + most - 1) / most, row = 0; pieces > 0; --pieces) {
+/// Calls f(row, count as a std::integral_constant), so that the compiler keeps that many rows of sums in registers.
+/// 1 <= count <= kMost.
+template <int kMost, class F>
+inline void with_rows(std::int64_t row, std::int64_t count, const F& f) {
+  if constexpr (kMost > 1) {
+    if (count < kMost) return with_rows<kMost - 1>(row, count, f);
+  }
+  f(row, std::integral_constant<int, kMost>());
+}
+
+/// Calls f(first row, count as a constant) for pieces of at most kMost rows, all about as long: a short piece would
+/// wait for the products' latency.
+template <int kMost, class F>
+inline void for_row_pieces(std::int64_t rows, const F& f) {
+  for (std::int64_t pieces = (rows + kMost - 1) / kMost, row = 0; pieces > 0; --pieces) {
     const std::int64_t count = (rows - row + pieces - 1) / pieces;
-    f(row, count);
+    with_rows<kMost>(row, count, f);
     row += count;
   }
 }

@@ -1,5 +1,7 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // Products of blocks. The instructions are asked for function by function, so that the rest of this file runs anywhere.
+#include "kernels/encoder/block_product.hpp"
+
 #include "kernels/encoder/block_layout.hpp"
 
 #if defined(__x86_64__)
@@ -10,11 +12,8 @@
 #endif
 
 namespace medsam::kernels {
-namespace {
 
-void nothing() noexcept {}
-
-void multiply_scalar(const BlockParams<Bf16>& p) noexcept {
+void ScalarBlocks::multiply(const BlockParams<Bf16>& p) noexcept {
   for (std::int64_t row = 0; row < p.rows; ++row) {
     for (std::int64_t column = 0; column < kBlock; ++column) {
       float sum = 0;
@@ -28,15 +27,15 @@ void multiply_scalar(const BlockParams<Bf16>& p) noexcept {
   }
 }
 
-constexpr BlockProduct kScalar = {"SCALAR", nothing, multiply_scalar, nothing, false, false};
-
 #if defined(__x86_64__)
+
+namespace {
 
 template <int kRows>
 __attribute__((target("avx512f,avx512bf16"))) void multiply_rows(const BlockParams<Bf16>& p,
                                                                  std::int64_t row) noexcept {
   __m512 sums[kRows][2];
-#pragma GCC unroll 12
+#pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) sums[r][0] = sums[r][1] = _mm512_setzero_ps();
   for (std::int64_t i = 0; i < p.count; ++i) {
     const Bf16* a = p.a + row * p.a_stride + p.chunks[i];
@@ -44,7 +43,7 @@ __attribute__((target("avx512f,avx512bf16"))) void multiply_rows(const BlockPara
     for (std::int64_t pair = 0; pair < kTile; ++pair) {
       const auto left = reinterpret_cast<__m512bh>(_mm512_loadu_si512(b + pair * 2 * kTile));
       const auto right = reinterpret_cast<__m512bh>(_mm512_loadu_si512(b + kTileElements + pair * 2 * kTile));
-#pragma GCC unroll 12
+#pragma GCC unroll 8
       for (int r = 0; r < kRows; ++r) {
         int both;
         __builtin_memcpy(&both, a + r * p.a_stride + 2 * pair, sizeof both);
@@ -54,39 +53,21 @@ __attribute__((target("avx512f,avx512bf16"))) void multiply_rows(const BlockPara
       }
     }
   }
-#pragma GCC unroll 12
+#pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
     _mm512_storeu_ps(p.c + (row + r) * kBlock, sums[r][0]);
     _mm512_storeu_ps(p.c + (row + r) * kBlock + kTile, sums[r][1]);
   }
 }
 
-__attribute__((target("avx512f,avx512bf16"))) void multiply_avx512(const BlockParams<Bf16>& p) noexcept {
-  for_row_pieces(p.rows, 8, [&p](std::int64_t row, std::int64_t count) {
-    switch (count) {
-      case 8:
-        return multiply_rows<8>(p, row);
-      case 7:
-        return multiply_rows<7>(p, row);
-      case 6:
-        return multiply_rows<6>(p, row);
-      case 5:
-        return multiply_rows<5>(p, row);
-      case 4:
-        return multiply_rows<4>(p, row);
-      case 3:
-        return multiply_rows<3>(p, row);
-      case 2:
-        return multiply_rows<2>(p, row);
-      default:
-        return multiply_rows<1>(p, row);
-    }
-  });
+}  // namespace
+
+// 16 sums of the 32 registers, two vectors of columns and one element of the left operand.
+__attribute__((target("avx512f,avx512bf16"))) void DotBlocks::multiply(const BlockParams<Bf16>& p) noexcept {
+  for_row_pieces<8>(p.rows, [&p](std::int64_t row, auto rows) { multiply_rows<rows()>(p, row); });
 }
 
-constexpr BlockProduct kAvx512 = {"AVX512_BF16", nothing, multiply_avx512, nothing, true, true};
-
-__attribute__((target("amx-tile"))) void begin_amx() noexcept {
+__attribute__((target("amx-tile"))) void TileBlocks::begin() noexcept {
   struct alignas(64) Config {
     std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
     std::uint16_t row_bytes[16] = {};
@@ -100,9 +81,9 @@ __attribute__((target("amx-tile"))) void begin_amx() noexcept {
   _tile_loadconfig(&kConfig);
 }
 
-__attribute__((target("amx-tile"))) void end_amx() noexcept { _tile_release(); }
+__attribute__((target("amx-tile"))) void TileBlocks::end() noexcept { _tile_release(); }
 
-__attribute__((target("amx-tile,amx-bf16"))) void multiply_amx(const BlockParams<Bf16>& p) noexcept {
+__attribute__((target("amx-tile,amx-bf16"))) void TileBlocks::multiply(const BlockParams<Bf16>& p) noexcept {
   const std::int64_t stride = p.a_stride * static_cast<std::int64_t>(sizeof(Bf16));
   constexpr int kStride = kBlock * sizeof(float);
   _tile_zero(0);
@@ -138,15 +119,13 @@ __attribute__((target("amx-tile,amx-bf16"))) void multiply_amx(const BlockParams
   _tile_stored(1, p.c + kTile, kStride);
 }
 
-constexpr BlockProduct kAmx = {"AMX", begin_amx, multiply_amx, end_amx, true, false};
-
-bool has_avx512_bf16() noexcept {
+bool has_dot_products() noexcept {
   std::uint32_t a = 0, b = 0, c = 0, d = 0;
   return __builtin_cpu_supports("avx512f") && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a >> 5 & 1) != 0;
 }
 
 // A process must ask Linux for the tiles' state before it touches them (Documentation/arch/x86/xstate.rst).
-bool has_amx() noexcept {
+bool has_tiles() noexcept {
   constexpr int kRequestPermission = 0x1023, kTileData = 18;
   std::uint32_t a = 0, b = 0, c = 0, d = 0;
   if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return false;
@@ -155,19 +134,5 @@ bool has_amx() noexcept {
 }
 
 #endif
-
-}  // namespace
-
-std::vector<const BlockProduct*> available_products() {
-  static const std::vector<const BlockProduct*> kProducts = [] {
-    std::vector<const BlockProduct*> products{&kScalar};
-#if defined(__x86_64__)
-    if (has_avx512_bf16()) products.push_back(&kAvx512);
-    if (has_amx()) products.push_back(&kAmx);
-#endif
-    return products;
-  }();
-  return kProducts;
-}
 
 }  // namespace medsam::kernels

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernels/encoder/block_layout.hpp"
+#include "kernels/encoder/packed_matrix.hpp"
 
 namespace medsam::kernels {
 
@@ -21,10 +22,16 @@ void pack_pair(const float* first, const float* second, std::int64_t count, Bf16
 
 }  // namespace
 
-PackedMatrix pack_matrix(const float* matrix, std::int64_t in, std::int64_t out, Operand operand,
+std::size_t PackedMatrix::bytes() const noexcept {
+  const std::size_t elements = format() == Format::bf16
+                                   ? std::get_if<std::vector<Bf16>>(&values)->capacity() * sizeof(Bf16)
+                                   : std::get_if<std::vector<float>>(&values)->capacity() * sizeof(float);
+  return elements + chunks.capacity() * sizeof(std::int64_t);
+}
+
+PackedMatrix pack_matrix(const float* matrix, std::int64_t in, std::int64_t out, Format format,
                          const std::vector<std::int64_t>& tap_offsets) {
   PackedMatrix packed;
-  packed.operand = operand;
   packed.in = in;
   packed.out = (out + kBlock - 1) / kBlock * kBlock;
   for (const std::int64_t offset : tap_offsets) {
@@ -32,24 +39,28 @@ PackedMatrix pack_matrix(const float* matrix, std::int64_t in, std::int64_t out,
   }
   const std::int64_t rows = static_cast<std::int64_t>(tap_offsets.size()) * in;
   const auto elements = static_cast<std::size_t>(rows * packed.out);
-  if (operand == Operand::bf16) {
-    packed.rounded.resize(elements);
-  } else {
-    packed.exact.resize(elements);
-  }
-  for (std::int64_t block = 0; block < packed.out; block += kBlock) {
-    const std::int64_t columns = std::min(kBlock, out - block);
-    for (std::int64_t row = 0; row < rows; row += 2) {
-      const float *first = matrix + row * out + block, *second = first + out;
-      const std::int64_t chunk = block * rows + row / kBlock * kChunkElements, in_chunk = row % kBlock;
-      if (operand == Operand::bf16) {
-        pack_pair(first, second, columns, packed.rounded.data() + chunk + in_chunk * kTile);
-      } else {
-        float* to = packed.exact.data() + chunk + in_chunk * kBlock;
-        std::copy_n(first, columns, to);
-        std::copy_n(second, columns, to + kBlock);
+  // Calls put(two rows of a chunk, how many columns of them, where in the packed matrix the chunk begins, its row).
+  const auto for_pairs = [&](const auto& put) {
+    for (std::int64_t block = 0; block < packed.out; block += kBlock) {
+      const std::int64_t columns = std::min(kBlock, out - block);
+      for (std::int64_t row = 0; row < rows; row += 2) {
+        const float* first = matrix + row * out + block;
+        put(first, first + out, columns, block * rows + row / kBlock * kChunkElements, row % kBlock);
       }
     }
+  };
+  if (format == Format::bf16) {
+    auto& values = packed.values.emplace<std::vector<Bf16>>(elements);
+    for_pairs([&](const float* first, const float* second, std::int64_t columns, std::int64_t chunk, std::int64_t row) {
+      pack_pair(first, second, columns, values.data() + chunk + row * kTile);
+    });
+  } else {
+    auto& values = packed.values.emplace<std::vector<float>>(elements);
+    for_pairs([&](const float* first, const float* second, std::int64_t columns, std::int64_t chunk, std::int64_t row) {
+      float* to = values.data() + chunk + row * kBlock;
+      std::copy_n(first, columns, to);
+      std::copy_n(second, columns, to + kBlock);
+    });
   }
   return packed;
 }

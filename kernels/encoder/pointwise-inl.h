@@ -8,6 +8,7 @@
 #endif
 
 #include "hwy/highway.h"
+#include "kernels/encoder/encoder_kernels.hpp"
 #include "kernels/encoder/rounding-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -40,15 +41,15 @@ HWY_INLINE void depthwise_pixels(const DepthwiseParams& p, std::int64_t first) {
     }
     for (std::int64_t i = 0; i < kOutputs; ++i) {
       auto sum = sums[i];
-      if constexpr (kGelu) sum = p.out == nullptr ? gelu<Operand::bf16>(sum) : gelu<Operand::f32>(sum);
-      if (p.out != nullptr) hn::StoreU(sum, d, p.out + (first + i) * p.out_stride + c);
-      if (p.rounded != nullptr) Rounding::store(sum, p.rounded + (first + i) * p.rounded_stride + c);
+      if constexpr (kGelu) sum = p.out.format() == Format::bf16 ? gelu<Format::bf16>(sum) : gelu<Format::f32>(sum);
+      store<Rounding>(sum, p.out, first + i, c);
     }
   }
 }
 
 template <class Rounding, bool kGelu, std::int64_t kStride>
 void depthwise_row(const DepthwiseParams& p) {
+  // Of stride 2 nine columns, three weights and four sums: 16 registers, all that AVX2 has.
   constexpr std::int64_t kOutputs = 4;
   const std::int64_t outputs = (p.width + kStride - 1) / kStride;
   const bool rows_inside = p.rows[0] != nullptr && p.rows[2] != nullptr;
@@ -100,14 +101,14 @@ HWY_INLINE void normalize_group(const NormalizeRowsParams& p, std::int64_t row) 
     for (std::int64_t r = 0; r < kRows; ++r) {
       auto v = hn::Mul(hn::Sub(hn::LoadU(d, in + r * p.channels + c), total[r]), scale[r]);
       if (p.weight != nullptr) v = hn::MulAdd(v, hn::LoadU(d, p.weight + c), hn::LoadU(d, p.bias + c));
-      if (p.out != nullptr) hn::StoreU(v, d, p.out + (row + r) * p.out_stride + c);
-      if (p.rounded != nullptr) Rounding::store(v, p.rounded + (row + r) * p.rounded_stride + c);
+      store<Rounding>(v, p.out, row + r, c);
     }
   }
 }
 
 template <class Rounding>
 void normalize_rows(const NormalizeRowsParams& p) noexcept {
+  // The sums of a row are a chain of additions, each of which waits four cycles for the one before.
   constexpr std::int64_t kRows = 4;
   std::int64_t row = 0;
   for (; row + kRows <= p.rows; row += kRows) normalize_group<Rounding, kRows>(p, row);
@@ -135,7 +136,7 @@ inline void expand_planes(const float* const* planes, std::int64_t count, std::i
       for (std::int64_t p = 0; p < count; ++p) {
         v = hn::MulAdd(hn::Set(d, planes[p][i]), hn::LoadU(d, weight + p * channels + c), v);
       }
-      hn::StoreU(gelu<Operand::f32>(v), d, out + i * channels + c);
+      hn::StoreU(gelu<Format::f32>(v), d, out + i * channels + c);
     }
   }
 }

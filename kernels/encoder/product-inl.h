@@ -8,9 +8,12 @@
 #endif
 
 #include <cstring>
+#include <type_traits>
 
 #include "hwy/highway.h"
 #include "kernels/encoder/block_layout.hpp"
+#include "kernels/encoder/block_product.hpp"
+#include "kernels/encoder/encoder_kernels.hpp"
 #include "kernels/encoder/rounding-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -50,32 +53,13 @@ HWY_INLINE void multiply_exact_rows(const BlockParams<float>& p, std::int64_t ro
 
 /// As many rows at a time as registers hold: 16 sums of 32 registers, or 12 of 16.
 inline void multiply_exact(const BlockParams<float>& p) {
-  constexpr std::int64_t kMost = HWY_TARGET <= HWY_AVX3 ? 8 : 6;
-  for_row_pieces(p.rows, kMost, [&p](std::int64_t row, std::int64_t count) HWY_ATTR {
-    switch (count) {
-      case 8:
-        return multiply_exact_rows<8>(p, row);
-      case 7:
-        return multiply_exact_rows<7>(p, row);
-      case 6:
-        return multiply_exact_rows<6>(p, row);
-      case 5:
-        return multiply_exact_rows<5>(p, row);
-      case 4:
-        return multiply_exact_rows<4>(p, row);
-      case 3:
-        return multiply_exact_rows<3>(p, row);
-      case 2:
-        return multiply_exact_rows<2>(p, row);
-      default:
-        return multiply_exact_rows<1>(p, row);
-    }
-  });
+  constexpr int kMost = HWY_TARGET <= HWY_AVX3 ? 8 : 6;
+  for_row_pieces<kMost>(p.rows, [&p](std::int64_t row, auto rows) HWY_ATTR { multiply_exact_rows<rows()>(p, row); });
 }
 
-/// What becomes of a block's sums.
+/// The epilogue of a product, as far as the compiler is to know it.
 struct Finish {
-  Operand operand;  // of the product
+  Format operands;  // of the product
   bool gelu, residual, gelu_after;
 };
 
@@ -83,16 +67,15 @@ template <class Rounding, Finish kFinish>
 HWY_INLINE void finish_sums(const ProductParams& p, Vec sums, Vec bias, std::int64_t row, std::int64_t column) {
   const Floats d;
   auto v = hn::Add(sums, bias);
-  if constexpr (kFinish.gelu) v = gelu<kFinish.operand>(v);
-  if constexpr (kFinish.residual) v = hn::Add(v, hn::LoadU(d, p.residual + row * p.residual_stride + column));
-  if constexpr (kFinish.gelu_after) v = gelu<kFinish.operand>(v);
-  if (p.out != nullptr) hn::StoreU(v, d, p.out + row * p.out_stride + column);
-  if (p.rounded != nullptr) Rounding::store(v, p.rounded + row * p.rounded_stride + column);
+  if constexpr (kFinish.gelu) v = gelu<kFinish.operands>(v);
+  if constexpr (kFinish.residual) v = hn::Add(v, hn::LoadU(d, p.epilogue.residual.at<float>(row, column)));
+  if constexpr (kFinish.gelu_after) v = gelu<kFinish.operands>(v);
+  store<Rounding>(v, p.out, row, column);
 }
 
 HWY_INLINE Vec bias_of(const ProductParams& p, std::int64_t column) {
   const Floats d;
-  return p.bias == nullptr ? hn::Zero(d) : hn::LoadU(d, p.bias + column);
+  return p.epilogue.bias == nullptr ? hn::Zero(d) : hn::LoadU(d, p.epilogue.bias + column);
 }
 
 template <class Rounding, Finish kFinish>
@@ -111,18 +94,19 @@ HWY_INLINE void finish_block(const ProductParams& p, const float* sums, std::int
 template <class Rounding, Finish kFinish, int kRows>
 HWY_INLINE void dot_rows(const ProductParams& p, std::int64_t row, std::int64_t column) {
   const auto count = static_cast<std::int64_t>(p.b->chunks.size());
-  const Bf16* b = p.b->rounded.data() + column * count * kBlock;
+  const std::int64_t stride = p.a.stride();
+  const Bf16* b = p.b->data<Bf16>() + column * count * kBlock;
   __m512 sums[kRows][2];
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) sums[r][0] = sums[r][1] = _mm512_setzero_ps();
   for (const std::int64_t chunk : p.b->chunks) {
-    const Bf16* a = p.a + row * p.a_stride + chunk;
+    const Bf16* a = p.a.at<Bf16>(row, chunk);
     for (std::int64_t pair = 0; pair < kTile; ++pair, b += 2 * kTile) {
       const __m512i left = _mm512_loadu_si512(b), right = _mm512_loadu_si512(b + kTileElements);
 #pragma GCC unroll 8
       for (int r = 0; r < kRows; ++r) {
         int both;
-        std::memcpy(&both, a + r * p.a_stride + 2 * pair, sizeof both);
+        std::memcpy(&both, a + r * stride + 2 * pair, sizeof both);
         const __m512i x = _mm512_set1_epi32(both);
         Rounding::dot(x, left, sums[r][0]);
         Rounding::dot(x, right, sums[r][1]);
@@ -140,25 +124,28 @@ HWY_INLINE void dot_rows(const ProductParams& p, std::int64_t row, std::int64_t 
 }
 #endif
 
-/// Rows of the left operand that are multiplied with all of the right one before the next: as many as stay in half of
-/// the first-level cache, while the right operand comes from the second.
-inline std::int64_t panel_rows(std::int64_t row_bytes) {
+/// Rows of the left operand that are multiplied with all of the right one before the next: as many as stay in the
+/// first-level cache beside the blocks of the right operand that pass through it from the second level. 24 KiB are half
+/// of the 48 KiB of Zen 5 and of Intel since Ice Lake, and three quarters of the 32 KiB of Zen 4.
+template <class T>
+inline std::int64_t panel_rows(const ConstRows& a) {
   constexpr std::int64_t kPanelBytes = 24 << 10;
-  const std::int64_t rows = kPanelBytes / row_bytes / kBlock * kBlock;
+  const std::int64_t rows = kPanelBytes / (a.stride() * static_cast<std::int64_t>(sizeof(T))) / kBlock * kBlock;
   return rows > kBlock ? rows : kBlock;
 }
 
 /// Calls multiply(row, rows, column, sums) and finishes its sums, panel by panel.
-template <class Rounding, Finish kFinish, class Multiply>
-HWY_INLINE void for_blocks(const ProductParams& p, std::int64_t element_bytes, const Multiply& multiply) {
+template <class T, class Rounding, Finish kFinish, class Multiply>
+HWY_INLINE void for_blocks(const ProductParams& p, const Multiply& multiply) {
   HWY_ALIGN float sums[kBlock * kBlock];
-  const std::int64_t panel = panel_rows(p.a_stride * element_bytes);
+  const std::int64_t panel = panel_rows<T>(p.a), count = static_cast<std::int64_t>(p.b->chunks.size());
   for (std::int64_t first = 0; first < p.rows; first += panel) {
     const std::int64_t last = p.rows < first + panel ? p.rows : first + panel;
     for (std::int64_t column = 0; column < p.b->out; column += kBlock) {
+      const T* b = p.b->data<T>() + column * count * kBlock;
       for (std::int64_t row = first; row < last; row += kBlock) {
         const std::int64_t rows = last - row < kBlock ? last - row : kBlock;
-        multiply(row, rows, column, sums);
+        multiply(BlockParams<T>{p.a.at<T>(row), p.a.stride(), p.b->chunks.data(), count, b, rows, sums});
         finish_block<Rounding, kFinish>(p, sums, row, rows, column);
       }
     }
@@ -168,72 +155,54 @@ HWY_INLINE void for_blocks(const ProductParams& p, std::int64_t element_bytes, c
 #if MEDSAM_ENCODER_AVX512
 template <class Rounding, Finish kFinish>
 HWY_INLINE void dot_blocks(const ProductParams& p) {
-  const std::int64_t panel = panel_rows(p.a_stride * static_cast<std::int64_t>(sizeof(Bf16)));
+  const std::int64_t panel = panel_rows<Bf16>(p.a);
   for (std::int64_t first = 0; first < p.rows; first += panel) {
     const std::int64_t rows = p.rows - first < panel ? p.rows - first : panel;
     for (std::int64_t column = 0; column < p.b->out; column += kBlock) {
-      for_row_pieces(rows, 8, [&](std::int64_t at, std::int64_t count) HWY_ATTR {
-        const std::int64_t row = first + at;
-        switch (count) {
-          case 8:
-            return dot_rows<Rounding, kFinish, 8>(p, row, column);
-          case 7:
-            return dot_rows<Rounding, kFinish, 7>(p, row, column);
-          case 6:
-            return dot_rows<Rounding, kFinish, 6>(p, row, column);
-          case 5:
-            return dot_rows<Rounding, kFinish, 5>(p, row, column);
-          case 4:
-            return dot_rows<Rounding, kFinish, 4>(p, row, column);
-          case 3:
-            return dot_rows<Rounding, kFinish, 3>(p, row, column);
-          case 2:
-            return dot_rows<Rounding, kFinish, 2>(p, row, column);
-          default:
-            return dot_rows<Rounding, kFinish, 1>(p, row, column);
-        }
-      });
+      for_row_pieces<8>(rows, [&](std::int64_t at, auto count)
+                                  HWY_ATTR { dot_rows<Rounding, kFinish, count()>(p, first + at, column); });
     }
   }
 }
 #endif
 
-template <class Rounding, bool kGelu, bool kResidual, bool kGeluAfter>
-void product_as(const ProductParams& p, const BlockProduct& blocks) {
-  const std::int64_t* chunks = p.b->chunks.data();
-  const auto count = static_cast<std::int64_t>(p.b->chunks.size());
-  if (p.b->operand == Operand::f32) {
-    for_blocks<Rounding, Finish{Operand::f32, kGelu, kResidual, kGeluAfter}>(
-        p, sizeof(float), [&](std::int64_t row, std::int64_t rows, std::int64_t column, float* sums) HWY_ATTR {
-          const float* b = p.b->exact.data() + column * count * kBlock;
-          multiply_exact({p.a_exact + row * p.a_stride, p.a_stride, chunks, count, b, rows, sums});
-        });
-    return;
-  }
+template <class Rounding, Finish kFinish>
+void product_f32(const ProductParams& p) {
+  for_blocks<float, Rounding, kFinish>(p, [](const BlockParams<float>& block) HWY_ATTR { multiply_exact(block); });
+}
+
+template <class Way, Finish kFinish>
+void product_bf16(const ProductParams& p) {
+  using Rounding = typename Way::Rounding;
 #if MEDSAM_ENCODER_AVX512
-  if constexpr (Rounding::kDotProducts) {
-    if (blocks.dot_products) {
-      return dot_blocks<Rounding, Finish{Operand::bf16, kGelu, kResidual, kGeluAfter}>(p);
-    }
-  }
+  if constexpr (std::is_same_v<typename Way::Blocks, DotBlocks>) return dot_blocks<Rounding, kFinish>(p);
 #endif
-  blocks.begin();
-  for_blocks<Rounding, Finish{Operand::bf16, kGelu, kResidual, kGeluAfter}>(
-      p, sizeof(Bf16), [&](std::int64_t row, std::int64_t rows, std::int64_t column, float* sums) HWY_ATTR {
-        const Bf16* b = p.b->rounded.data() + column * count * kBlock;
-        blocks.multiply({p.a + row * p.a_stride, p.a_stride, chunks, count, b, rows, sums});
-      });
-  blocks.end();
+  Way::Blocks::begin();
+  for_blocks<Bf16, Rounding, kFinish>(p, [](const BlockParams<Bf16>& block) HWY_ATTR { Way::Blocks::multiply(block); });
+  Way::Blocks::end();
 }
 
-template <class Rounding>
-void product(const ProductParams& p, const BlockProduct& blocks) noexcept {
-  if (p.residual == nullptr) {
-    return p.gelu ? product_as<Rounding, true, false, false>(p, blocks)
-                  : product_as<Rounding, false, false, false>(p, blocks);
+template <class Way, bool kGelu, bool kResidual, bool kGeluAfter>
+void product_as(const ProductParams& p) {
+  if (p.b->format() == Format::f32) {
+    return product_f32<typename Way::Rounding, Finish{Format::f32, kGelu, kResidual, kGeluAfter}>(p);
   }
-  return p.gelu_after ? product_as<Rounding, false, true, true>(p, blocks)
-                      : product_as<Rounding, false, true, false>(p, blocks);
+  product_bf16<Way, Finish{Format::bf16, kGelu, kResidual, kGeluAfter}>(p);
+}
+
+/// A way to compute with bf16: how a number is rounded, and what multiplies blocks.
+template <class Rounds, class Multiplies>
+struct Bf16Way {
+  using Rounding = Rounds;
+  using Blocks = Multiplies;
+};
+
+template <class Way>
+void product(const ProductParams& p) noexcept {
+  const Epilogue& then = p.epilogue;
+  if (!then.residual)
+    return then.gelu ? product_as<Way, true, false, false>(p) : product_as<Way, false, false, false>(p);
+  return then.gelu_after ? product_as<Way, false, true, true>(p) : product_as<Way, false, true, false>(p);
 }
 
 }  // namespace HWY_NAMESPACE

@@ -10,11 +10,11 @@
 #include <numbers>
 
 #include "hwy/highway.h"
-#include "kernels/encoder/encoder_kernels.hpp"
+#include "kernels/encoder/rows.hpp"
 
 // Whether a processor of this target may have bf16 instructions: Highway 1.0 has no target that is sure to.
 #undef MEDSAM_ENCODER_AVX512
-#define MEDSAM_ENCODER_AVX512 (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3)
+#define MEDSAM_ENCODER_AVX512 (HWY_ARCH_X86_64 && HWY_TARGET <= HWY_AVX3)
 
 HWY_BEFORE_NAMESPACE();
 // NOLINTNEXTLINE(modernize-concat-nested-namespaces): HWY_NAMESPACE names one namespace a target
@@ -40,13 +40,13 @@ HWY_INLINE Vec polynomial(Vec x, const float (&coefficients)[kCount]) {
 /// minimax polynomial with Phi(-c) = 0 and Phi(c) = 1. For f32 c = 5.5 and P of degree 16: the error is 2e-7 max(1,
 /// |x|) at most and 3e-8 in the mean, f32's own. For products of bf16, whose operands are 2e-3 from their neighbours, c
 /// = 4 and P of degree 6: the error is at most 2e-4 everywhere.
-template <Operand kFor>
+template <Format kFor>
 HWY_INLINE Vec gelu(Vec x) {
   const Floats d;
-  constexpr float kLimit = kFor == Operand::bf16 ? 4.0F : 5.5F;
+  constexpr float kLimit = kFor == Format::bf16 ? 4.0F : 5.5F;
   const auto z = hn::Min(hn::Max(x, hn::Set(d, -kLimit)), hn::Set(d, kLimit));
   Vec p;
-  if constexpr (kFor == Operand::bf16) {
+  if constexpr (kFor == Format::bf16) {
     static constexpr float kShort[] = {2.2588475e-08F, -1.5888422e-06F, 4.7764221e-05F, -0.00081219111F,
                                        0.008763711F,   -0.06455446F,    0.3978703F};
     p = polynomial(hn::Mul(z, z), kShort);
@@ -63,14 +63,14 @@ HWY_INLINE Vec gelu(Vec x) {
 
 /// 2^(x log2(e)) for x <= 0, and below -87 what it is at -87, 2e-38. Minimax polynomials on [-1/2, 1/2]: for weights
 /// in bf16 of degree 3, relative error 7.5e-5; for f32 of degree 6, 1e-7.
-template <Operand kFor>
+template <Format kFor>
 HWY_INLINE Vec exp_below_zero(Vec x) {
   const Floats d;
   const auto t = hn::Mul(hn::Max(x, hn::Set(d, -87.0F)), hn::Set(d, std::numbers::log2e_v<float>));
   const auto n = hn::Round(t);
   const auto f = hn::Sub(t, n);
   Vec p;
-  if constexpr (kFor == Operand::bf16) {
+  if constexpr (kFor == Format::bf16) {
     // NOLINTNEXTLINE(modernize-use-std-numbers): fitted
     static constexpr float kShort[] = {0.0551723391F, 0.242611527F, 0.693260849F, 0.999927998F};
     p = polynomial(f, kShort);
@@ -97,10 +97,9 @@ HWY_INLINE hn::Vec<hn::RebindToUnsigned<Floats>> rounded_bits(Vec v) {
 
 /// Rounds in arithmetic: any processor.
 struct Arithmetic {
-  static constexpr bool kDotProducts = false;
   static HWY_INLINE void store(Vec v, Bf16* out) {
     const hn::Rebind<std::uint16_t, Floats> d16;
-    hn::StoreU(hn::TruncateTo(d16, hn::ShiftRight<16>(rounded_bits(v))), d16, out);
+    hn::StoreU(hn::TruncateTo(d16, hn::ShiftRight<16>(rounded_bits(v))), d16, reinterpret_cast<std::uint16_t*>(out));
   }
 };
 
@@ -108,7 +107,6 @@ struct Arithmetic {
 /// Rounds by AVX512_BF16's instruction, which takes subnormal numbers for 0. Written out, since a compiler offers it
 /// only to functions whose target has it, and Highway's has not.
 struct Native {
-  static constexpr bool kDotProducts = true;
   static HWY_INLINE void store(Vec v, Bf16* out) {
     __m256i bits;
     asm("vcvtneps2bf16 %1, %0" : "=v"(bits) : "v"(v.raw));
@@ -120,6 +118,16 @@ struct Native {
   }
 };
 #endif
+
+/// Stores v where `out` has its row and channel, in its format.
+template <class Rounding>
+HWY_INLINE void store(Vec v, const Rows& out, std::int64_t row, std::int64_t channel) {
+  if (out.format() == Format::f32) {
+    hn::StoreU(v, Floats(), out.at<float>(row, channel));
+  } else {
+    Rounding::store(v, out.at<Bf16>(row, channel));
+  }
+}
 
 }  // namespace HWY_NAMESPACE
 }  // namespace medsam::kernels

@@ -12,18 +12,18 @@
 namespace medsam::testing {
 
 namespace native = medsam::backends::native;
-using kernels::Operand;
+using kernels::Format;
 
 namespace {
 
 // One of each kind of layer, so that both kinds of products are reached.
-constexpr native::Precision kPrecision = {.patch_embed = Operand::f32,
-                                          .bottleneck = Operand::bf16,
-                                          .merge_expand = Operand::bf16,
-                                          .merge_project = Operand::f32,
-                                          .attention = Operand::bf16,
-                                          .perceptron = Operand::f32,
-                                          .neck = Operand::bf16};
+constexpr native::Precision kPrecision = {.patch_embed = Format::f32,
+                                          .bottleneck = Format::bf16,
+                                          .merge_expand = Format::bf16,
+                                          .merge_project = Format::f32,
+                                          .attention = Format::bf16,
+                                          .perceptron = Format::f32,
+                                          .neck = Format::bf16};
 
 std::string read(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -34,22 +34,6 @@ std::vector<float> image(std::int64_t side) {
   std::vector<float> pixels(static_cast<std::size_t>(3 * side * side));
   for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<float>(i % 251) / 251;
   return pixels;
-}
-
-std::size_t bytes_of(const native::Linear& linear) {
-  return linear.matrix.rounded.capacity() * sizeof(native::Bf16) +
-         (linear.matrix.exact.capacity() + linear.bias.capacity()) * sizeof(float);
-}
-
-std::size_t bytes_of(const native::Bottleneck& layer) {
-  return bytes_of(layer.expand) + bytes_of(layer.project) + layer.depthwise.weight.capacity() * sizeof(float);
-}
-
-std::size_t bytes_of(const native::Block& block) {
-  std::size_t bytes = bytes_of(block.qkv) + bytes_of(block.proj) + bytes_of(block.fc1) + bytes_of(block.fc2);
-  for (const auto& kind : block.kinds) bytes += sizeof kind + kind.bias.capacity() * sizeof(float);
-  for (const auto& group : block.groups) bytes += sizeof group + group.capacity() * sizeof(native::Window);
-  return bytes;
 }
 
 }  // namespace
@@ -118,18 +102,18 @@ TinyVitFile tiny_vit_file(const TinyVitSizes& s) {
 std::vector<float> encode(const std::string& path, int threads, int runs) {
   const std::string file = read(path);
   const native::Weights weights(path, file);
-  const native::TinyVitModel model = native::load_tiny_vit(weights, kPrecision);
+  const native::Network network = native::load_tiny_vit(weights, kPrecision);
   native::ThreadPool pool(threads);
-  const native::Machine machine = {kernels::available_encoder_kernels().back(), kernels::available_products().back(),
-                                   &pool};
-  const std::vector<float> pixels = image(model.input_size);
-  const auto size = static_cast<std::size_t>(model.neck.smooth.out * model.grid * model.grid);
+  const native::Machine machine = {kernels::available_encoder_targets().back(), &pool};
+  const std::vector<float> pixels = image(network.input_shape.back());
+  std::size_t size = 1;
+  for (const std::int64_t d : network.output_shape) size *= static_cast<std::size_t>(d);
   std::vector<std::vector<float>> embeddings(static_cast<std::size_t>(runs), std::vector<float>(size));
   std::vector<std::thread> callers;
   for (std::vector<float>& embedding : embeddings) {
     callers.emplace_back([&] {
-      native::Workspace workspace(model, pool.size());
-      native::run_tiny_vit(model, machine, pixels.data(), workspace, embedding.data());
+      native::Workspace workspace(network, pool.size());
+      native::run(network, machine, pixels.data(), workspace, embedding.data());
     });
   }
   for (std::thread& caller : callers) caller.join();
@@ -144,14 +128,8 @@ std::vector<float> encode(const std::string& path, int threads, int runs) {
 LoadedSize loaded_size(const std::string& path) {
   const std::string file = read(path);
   const native::Weights weights(path, file);
-  const native::TinyVitModel model = native::load_tiny_vit(weights, kPrecision);
-  std::size_t bytes = bytes_of(model.patch_embed) + bytes_of(model.neck.reduce) + bytes_of(model.neck.smooth);
-  for (const native::Stage& stage : model.stages) {
-    for (const auto& layer : stage.bottlenecks) bytes += bytes_of(layer);
-    for (const auto& block : stage.blocks) bytes += bytes_of(block);
-    for (const auto& layer : stage.merge) bytes += bytes_of(layer);
-  }
-  return {bytes, model.input_size};
+  const native::Network network = native::load_tiny_vit(weights, kPrecision);
+  return {network.footprint().weights, network.input_shape.back()};
 }
 
 }  // namespace medsam::testing

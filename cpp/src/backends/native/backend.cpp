@@ -17,32 +17,32 @@ namespace {
 constexpr const char* kName = "fused 2";
 
 // A merge between two stages has no residual beside it, so what it rounds is lost (docs/precision.md).
-constexpr Precision kRounded = {.patch_embed = Operand::f32,
-                                .bottleneck = Operand::bf16,
-                                .merge_expand = Operand::bf16,
-                                .merge_project = Operand::f32,
-                                .attention = Operand::bf16,
-                                .perceptron = Operand::bf16,
-                                .neck = Operand::bf16};
+constexpr Precision kRounded = {.patch_embed = Format::f32,
+                                .bottleneck = Format::bf16,
+                                .merge_expand = Format::bf16,
+                                .merge_project = Format::f32,
+                                .attention = Format::bf16,
+                                .perceptron = Format::bf16,
+                                .neck = Format::bf16};
 
-constexpr Precision kExact = {Operand::f32, Operand::f32, Operand::f32, Operand::f32,
-                              Operand::f32, Operand::f32, Operand::f32};
+constexpr Precision kExact = {Format::f32, Format::f32, Format::f32, Format::f32,
+                              Format::f32, Format::f32, Format::f32};
 
 /// What a model and its requests share.
 struct Loaded {
-  TinyVitModel model;
+  Network network;
   std::unique_ptr<ThreadPool> threads;
   Machine machine;
 };
 
-class FusedRequest final : public Request {
+class NativeRequest final : public Request {
  public:
-  explicit FusedRequest(std::shared_ptr<const Loaded> loaded)
-      : loaded_(std::move(loaded)), workspace_(loaded_->model, loaded_->threads->size()) {}
+  explicit NativeRequest(std::shared_ptr<const Loaded> loaded)
+      : loaded_(std::move(loaded)), workspace_(loaded_->network, loaded_->threads->size()) {}
 
   void* input(std::size_t index, const Shape& shape) override {
-    const std::int64_t side = loaded_->model.input_size;
-    if (index != 0 || shape != Shape{1, 3, side, side}) {
+    const std::int64_t side = loaded_->network.input_shape.back();
+    if (index != 0 || shape != loaded_->network.input_shape) {
       throw BackendError("fused encoder: got an input of another shape than (1, 3, " + std::to_string(side) + ", " +
                          std::to_string(side) + ")");
     }
@@ -53,8 +53,8 @@ class FusedRequest final : public Request {
   void bind(std::size_t, const TensorPtr&) override { throw BackendError("fused encoder: takes no embedding"); }
 
   std::vector<TensorPtr> run() override {
-    auto embedding = std::make_shared<HostTensor>(loaded_->model.output_shape());
-    run_tiny_vit(loaded_->model, loaded_->machine, image_.data(), workspace_, embedding->mutable_host());
+    auto embedding = std::make_shared<HostTensor>(loaded_->network.output_shape);
+    native::run(loaded_->network, loaded_->machine, image_.data(), workspace_, embedding->mutable_host());
     return {embedding};
   }
 
@@ -64,10 +64,10 @@ class FusedRequest final : public Request {
   std::vector<float> image_;
 };
 
-class FusedModel final : public CompiledModel {
+class NativeModel final : public CompiledModel {
  public:
-  explicit FusedModel(std::shared_ptr<const Loaded> loaded) : loaded_(std::move(loaded)) {}
-  std::unique_ptr<Request> create_request() const override { return std::make_unique<FusedRequest>(loaded_); }
+  explicit NativeModel(std::shared_ptr<const Loaded> loaded) : loaded_(std::move(loaded)) {}
+  std::unique_ptr<Request> create_request() const override { return std::make_unique<NativeRequest>(loaded_); }
 
  private:
   std::shared_ptr<const Loaded> loaded_;
@@ -77,13 +77,10 @@ class NativeBackend final : public Backend {
  public:
   std::string library() const override { return kName; }
   std::string device_id() const override { return "CPU"; }
-  std::string device_name() const override {
-    const kernels::EncoderTarget target = kernels::encoder_target();
-    return target.fast_bf16 ? target.product->name : target.kernels->name;
-  }
+  std::string device_name() const override { return kernels::encoder_target().name; }
   bool native(const std::string& precision) const override {
-    const kernels::EncoderTarget target = kernels::encoder_target();
-    return precision == kBf16Fused ? target.fast_bf16 : precision == kF32Fused && target.kernels->fused_multiply_add;
+    const EncoderTarget& target = kernels::encoder_target();
+    return precision == kBf16Fused ? target.fast_bf16 : precision == kF32Fused && target.fast_f32;
   }
 
   bool takes(const Variant& variant) const override { return variant.runner == Runner::native; }
@@ -117,21 +114,20 @@ class NativeBackend final : public Backend {
       weights.refuse("holds the architecture \"" + weights.architecture().substr(0, 40) + "\", expected tiny_vit");
     }
     auto loaded = std::make_shared<Loaded>();
-    loaded->model = load_tiny_vit(weights, options.precision == kBf16Fused ? kRounded : kExact);
+    loaded->network = load_tiny_vit(weights, options.precision == kBf16Fused ? kRounded : kExact);
+    const std::int64_t side = loaded->network.input_shape.back();
     const Shape& image = file.inputs.at(0).shape;
-    if (image.size() != 4 || image[2] != loaded->model.input_size || image[3] != loaded->model.input_size) {
-      weights.refuse("takes images of " + std::to_string(loaded->model.input_size) +
-                     " pixels a side, not the encoder's");
+    if (image.size() != 4 || image[2] != side || image[3] != side) {
+      weights.refuse("takes images of " + std::to_string(side) + " pixels a side, not the encoder's");
     }
     Shape expected = file.outputs.at(0).shape;
     expected[0] = 1;
-    if (loaded->model.output_shape() != expected || file.outputs.size() != 1) {
+    if (loaded->network.output_shape != expected || file.outputs.size() != 1) {
       weights.refuse("makes another embedding than the encoder");
     }
     loaded->threads = std::make_unique<ThreadPool>(options.threads);
-    const kernels::EncoderTarget target = kernels::encoder_target();
-    loaded->machine = {target.kernels, target.product, loaded->threads.get()};
-    return std::make_shared<FusedModel>(loaded);
+    loaded->machine = {&kernels::encoder_target(), loaded->threads.get()};
+    return std::make_shared<NativeModel>(loaded);
   }
 };
 

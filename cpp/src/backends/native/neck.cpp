@@ -1,6 +1,7 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// 1x1 and 3x3 convolution, each with a layer norm behind it.
+// 1x1 and 3x3 convolution, each with a layer norm behind it, and the output in the graph's order of axes.
 #include <algorithm>
+#include <utility>
 
 #include "backends/native/passes.hpp"
 
@@ -8,75 +9,73 @@ namespace medsam::backends::native {
 
 namespace {
 
-constexpr float kNeckEpsilon = 1e-6F;  // LayerNorm2d
+class Neck final : public Pass {
+ public:
+  Neck(NeckLayers layers, std::int64_t grid) : layers_(std::move(layers)), grid_(grid) {}
 
-/// The features after the first layer, as a left operand with a border of zeros.
-std::int64_t padded_elements(const TinyVitModel& model) {
-  const std::int64_t side = model.grid + 2;
-  return (side * side + kBlock) * model.neck.smooth.in;
-}
+  [[nodiscard]] Footprint footprint() const override {
+    Carver carver(nullptr);
+    take_reduced(carver);
+    Carver smoothed(nullptr);
+    take_smoothed(smoothed);
+    return {layers_.reduce.bytes() + layers_.smooth.bytes() + layers_.reduce_norm.bytes() + layers_.smooth_norm.bytes(),
+            size(std::max(grid_ * grid_ * layers_.reduce.in, padded_elements())),
+            std::max(carver.used(), smoothed.used())};
+  }
+
+  void run(Frame& frame) const override {
+    // The features after the first layer, as a left operand with a border of zeros: bf16 fills half of it.
+    std::fill(frame.next(), frame.next() + padded_elements(), 0.F);
+    const std::int64_t channels = layers_.smooth.in;
+    const Rows padded = layers_.smooth.matrix.format() == Format::bf16
+                            ? Rows(reinterpret_cast<Bf16*>(frame.next()), channels)
+                            : Rows(frame.next(), channels);
+    frame.for_pieces(grid_, [&](std::int64_t y, Carver& carver) {
+      reduce_row(frame, take_reduced(carver), y, padded.from((y + 1) * side() + 1));
+    });
+    frame.for_pieces(grid_, [&](std::int64_t y, Carver& carver) {
+      smooth_row(frame, padded.from(y * side()), take_smoothed(carver), y);
+    });
+  }
+
+ private:
+  struct Reduced {
+    Rows in;  // a row of features as left operand
+    float* out;
+  };
+  Reduced take_reduced(Carver& carver) const {
+    Reduced row{};
+    row.in = take_rows_for(layers_.reduce, grid_, carver);
+    row.out = carver.take<float>(size(grid_ * layers_.reduce.out));
+    return row;
+  }
+  float* take_smoothed(Carver& carver) const { return carver.take<float>(size(grid_ * layers_.smooth.out)); }
+
+  void reduce_row(const Frame& frame, const Reduced& row, std::int64_t y, const Rows& out) const {
+    const Linear& reduce = layers_.reduce;
+    const float* features = frame.features() + y * grid_ * reduce.in;
+    multiply(frame, reduce, operand_of(frame, reduce, features, grid_, row.in), grid_, {row.out, reduce.out});
+    normalize(frame, layers_.reduce_norm, row.out, grid_, out);
+  }
+
+  void smooth_row(const Frame& frame, const ConstRows& padded, float* row, std::int64_t y) const {
+    const std::int64_t channels = layers_.smooth.out;
+    multiply(frame, layers_.smooth, padded, grid_, {row, channels});
+    normalize(frame, layers_.smooth_norm, row, grid_, {row, channels});
+    for (std::int64_t c = 0; c < channels; ++c) {
+      for (std::int64_t x = 0; x < grid_; ++x) frame.output()[(c * grid_ + y) * grid_ + x] = row[x * channels + c];
+    }
+  }
+
+  [[nodiscard]] std::int64_t side() const { return grid_ + 2; }
+  [[nodiscard]] std::int64_t padded_elements() const { return (side() * side() + kBlock) * layers_.smooth.in; }
+
+  NeckLayers layers_;
+  std::int64_t grid_;
+};
 
 }  // namespace
 
-void run_neck(const TinyVitModel& model, const Machine& machine, Workspace& workspace, float* embedding) {
-  const Neck& neck = model.neck;
-  const std::int64_t grid = model.grid, side = grid + 2;
-  std::fill(workspace.next, workspace.next + padded_elements(model), 0.F);
-  const bool rounds = neck.smooth.matrix.operand == Operand::bf16;
-  const OperandRows padded = {rounds ? reinterpret_cast<Bf16*>(workspace.next) : nullptr,
-                              rounds ? nullptr : workspace.next, neck.smooth.in};
-  const auto norm_of = [&](int i, const float* in, std::int64_t channels) {
-    kernels::NormalizeRowsParams norm{};
-    norm.in = in;
-    norm.rows = grid;
-    norm.channels = channels;
-    norm.eps = kNeckEpsilon;
-    norm.weight = neck.weight[i].data();
-    norm.bias = neck.bias[i].data();
-    return norm;
-  };
-  for_pieces(machine, workspace, grid, [&](std::int64_t y, Carver& carver) {
-    OperandRows in = take_rows_for(neck.reduce, grid, carver);
-    float* row = carver.take<float>(size(grid * neck.reduce.out));
-    float* features = workspace.current + y * grid * neck.reduce.in;
-    if (in.rounded != nullptr) {
-      machine.kernels->round(features, in.rounded, grid * neck.reduce.in);
-    } else {
-      in.exact = features;
-    }
-    auto params = product_of(neck.reduce, in, grid);
-    params.out = row;
-    params.out_stride = neck.reduce.out;
-    machine.kernels->product(params, *machine.product);
-    auto norm = norm_of(0, row, neck.reduce.out);
-    write_to(padded.from((y + 1) * side + 1), norm);
-    machine.kernels->normalize_rows(norm);
-  });
-  for_pieces(machine, workspace, grid, [&](std::int64_t y, Carver& carver) {
-    const std::int64_t channels = neck.smooth.out;
-    float* row = carver.take<float>(size(grid * channels));
-    auto params = product_of(neck.smooth, padded.from(y * side), grid);
-    params.out = row;
-    params.out_stride = channels;
-    machine.kernels->product(params, *machine.product);
-    auto norm = norm_of(1, row, channels);
-    norm.out = row;
-    norm.out_stride = channels;
-    machine.kernels->normalize_rows(norm);
-    for (std::int64_t c = 0; c < channels; ++c) {
-      for (std::int64_t x = 0; x < grid; ++x) embedding[(c * grid + y) * grid + x] = row[x * channels + c];
-    }
-  });
-}
-
-std::size_t neck_scratch(const TinyVitModel& model) {
-  const Neck& neck = model.neck;
-  Carver carver(nullptr);
-  take_rows_for(neck.reduce, model.grid, carver);
-  carver.take<float>(size(model.grid * std::max(neck.reduce.out, neck.smooth.out)));
-  return carver.used();
-}
-
-std::int64_t neck_floats(const TinyVitModel& model) { return padded_elements(model); }
+PassPtr make_neck(NeckLayers layers, std::int64_t grid) { return std::make_unique<Neck>(std::move(layers), grid); }
 
 }  // namespace medsam::backends::native

@@ -16,6 +16,7 @@ namespace medsam::backends::native {
 namespace {
 
 constexpr const char* kFormat = "medsam-engine fused 1";
+// JSON is parsed into many times its length, so it is bounded apart from the file. LiteMedSAM's has 15 KB.
 constexpr std::uint64_t kLongestHeader = 1 << 20;
 
 std::int64_t elements(const std::vector<std::int64_t>& shape) {
@@ -105,11 +106,12 @@ const float* Weights::tensor(const std::string& name, const std::vector<std::int
 }
 
 std::vector<std::int64_t> Weights::numbers(const std::string& name) const {
-  constexpr std::int64_t kLargest = 65536;
+  constexpr std::int64_t kLargest = 65536;  // its square and its products with channels are far from overflow
+  constexpr std::size_t kMost = 64;         // sizes of stages, of which no network has so many
   std::vector<std::int64_t> values;
   const nlohmann::json& header = header_->json;
   const bool list = header.is_object() && header.contains(name) && header[name].is_array();
-  if (!list || header[name].size() > 64) refuse("its header has no list \"" + name + "\"");
+  if (!list || header[name].size() > kMost) refuse("its header has no list \"" + name + "\"");
   for (const nlohmann::json& value : header[name]) {
     if (!value.is_number_integer() || value < 1 || value > kLargest) {
       refuse("\"" + name + "\" of its header is not a list of integers from 1 to 65536");

@@ -1,6 +1,7 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // Window attention: norm, projections, attention and output projection of a group of windows in one piece of work.
 #include <algorithm>
+#include <utility>
 
 #include "backends/native/passes.hpp"
 
@@ -8,109 +9,110 @@ namespace medsam::backends::native {
 
 namespace {
 
-constexpr float kEpsilon = 1e-5F;  // torch's LayerNorm
-
-struct AttentionPassBuffers {
-  float* added;
-  OperandRows normalised, qkv, attended;
-  void* attention;
-};
-
-AttentionPassBuffers take(const Block& block, std::int64_t most_tokens, Carver& carver) {
-  AttentionPassBuffers buffers{};
-  const std::int64_t rows = rounded_up(most_tokens, kBlock) + kBlock;  // a window's last block may begin anywhere
-  buffers.added = carver.take<float>(size(rows * block.proj.out));
-  buffers.normalised = take_rows_for(block.qkv, rows, carver);
-  buffers.qkv = take_rows(block.qkv.matrix.operand, rows, block.qkv.out, carver);
-  buffers.attended = take_rows_for(block.proj, rows, carver);
-  std::int64_t key_stride = 0;
-  for (const WindowKind& kind : block.kinds) key_stride = std::max(key_stride, kind.key_stride);
-  buffers.attention = carver.take<std::byte>(kernels::attention_scratch(key_stride));
-  return buffers;
-}
-
-std::int64_t tokens_of(const Block& block, const std::vector<Window>& group) {
-  std::int64_t tokens = 0;
-  for (const Window& window : group) tokens += block.kinds[window.kind].height * block.kinds[window.kind].width;
-  return tokens;
-}
-
-std::int64_t most_tokens(const Block& block) {
-  std::int64_t most = 0;
-  for (const auto& group : block.groups) most = std::max(most, tokens_of(block, group));
-  return most;
-}
-
-/// Calls f(a row of tokens in the features, its place in the group, number of elements).
-template <class F>
-void for_rows(const Block& block, const std::vector<Window>& group, std::int64_t grid, float* features, const F& f) {
-  const std::int64_t channels = block.qkv.in;
-  std::int64_t at = 0;
-  for (const Window& window : group) {
-    const WindowKind& kind = block.kinds[window.kind];
-    for (std::int64_t y = 0; y < kind.height; ++y) {
-      f(features + ((window.y + y) * grid + window.x) * channels, at, kind.width * channels);
-      at += kind.width;
+class WindowAttention final : public Pass {
+ public:
+  WindowAttention(AttentionLayers layers, std::int64_t grid)
+      : layers_(std::move(layers)), grid_(grid), most_tokens_(layers_.windows.most_tokens()) {
+    // A token of zeros stays one when it is normalized: its key and value are the biases.
+    const std::int64_t channels = layers_.qkv.in;
+    const float* biases = layers_.qkv.bias.data() + channels;
+    padding_ = ConstRows(biases, channels);
+    if (layers_.qkv.matrix.format() == Format::bf16) {
+      rounded_padding_.resize(size(2 * channels));
+      // By the processor's best, whatever target is chosen.
+      kernels::available_encoder_targets().back()->round(biases, rounded_padding_.data(), 2 * channels);
+      padding_ = ConstRows(rounded_padding_.data(), channels);
     }
   }
-}
 
-void attend(const Block& block, const WindowKind& kind, const Machine& machine, const OperandRows& qkv,
-            const OperandRows& out, void* scratch) {
-  const std::int64_t tokens = kind.height * kind.width;
-  if (qkv.rounded != nullptr) {
-    const Bf16* padding = kind.cut ? block.padding.data() : nullptr;
-    machine.kernels->attention(
-        {qkv.rounded, tokens, block.heads, padding, kind.bias.data(), kind.key_stride, out.rounded, scratch},
-        *machine.product);
-  } else {
-    const float* padding = kind.cut ? block.qkv.bias.data() + block.qkv.in : nullptr;
-    machine.kernels->attention_exact(
-        {qkv.exact, tokens, block.heads, padding, kind.bias.data(), kind.key_stride, out.exact, scratch});
+  [[nodiscard]] Footprint footprint() const override {
+    Carver carver(nullptr);
+    take(carver);
+    return {layers_.qkv.bytes() + layers_.proj.bytes() + layers_.windows.bytes() +
+                rounded_padding_.capacity() * sizeof(Bf16),
+            size(grid_ * grid_ * layers_.qkv.in), carver.used()};
   }
-}
+
+  void run(Frame& frame) const override {
+    const auto& groups = layers_.windows.groups;
+    frame.for_pieces(static_cast<std::int64_t>(groups.size()),
+                     [&](std::int64_t piece, Carver& carver) { run_group(frame, take(carver), groups[size(piece)]); });
+  }
+
+ private:
+  struct Buffers {
+    Rows normalized, qkv, attended;
+    float* added;
+    void* attention;
+  };
+
+  Buffers take(Carver& carver) const {
+    Buffers buffers{};
+    // A window's last block of rows may begin anywhere and reads kBlock of them.
+    const std::int64_t rows = most_tokens_ + kBlock;
+    buffers.added = carver.take<float>(size(rows * layers_.proj.out));
+    buffers.normalized = take_rows_for(layers_.qkv, rows, carver);
+    buffers.qkv = take_rows(layers_.qkv.matrix.format(), rows, layers_.qkv.out, carver);
+    buffers.attended = take_rows_for(layers_.proj, rows, carver);
+    buffers.attention = carver.take<std::byte>(kernels::attention_scratch(layers_.windows.longest_key_stride()));
+    return buffers;
+  }
+
+  void run_group(const Frame& frame, const Buffers& buffers, const WindowGroup& group) const {
+    const std::int64_t channels = layers_.qkv.in, tokens = layers_.windows.tokens(group);
+    for_rows(frame, group, [&](const float* row, std::int64_t first, std::int64_t count) {
+      normalize(frame, norm_, row, count, buffers.normalized.from(first));
+    });
+    multiply(frame, layers_.qkv, buffers.normalized, tokens, buffers.qkv);
+    std::int64_t first = 0;
+    for (const Window& window : group) {
+      attend(frame, layers_.windows.kinds[window.kind], buffers, first);
+      first += layers_.windows.kinds[window.kind].tokens();
+    }
+    multiply(frame, layers_.proj, buffers.attended, tokens, {buffers.added, channels});
+    for_rows(frame, group, [&](float* row, std::int64_t at, std::int64_t count) {
+      frame.kernels().add(buffers.added + at * channels, row, count * channels);
+    });
+  }
+
+  /// Of the window whose tokens begin at `first` of the group's.
+  void attend(const Frame& frame, const WindowKind& kind, const Buffers& buffers, std::int64_t first) const {
+    kernels::AttentionParams params;
+    params.qkv = buffers.qkv.from(first);
+    params.tokens = kind.tokens();
+    params.heads = layers_.heads;
+    if (kind.cut) params.padding = padding_;
+    params.bias = kind.bias.data();
+    params.key_stride = kind.key_stride;
+    params.out = buffers.attended.from(first);
+    params.scratch = buffers.attention;
+    frame.kernels().attention(params);
+  }
+
+  /// Calls f(a row of a window's tokens in the features, its first one's place in the group, how many they are).
+  template <class F>
+  void for_rows(const Frame& frame, const WindowGroup& group, const F& f) const {
+    std::int64_t at = 0;
+    for (const Window& window : group) {
+      const WindowKind& kind = layers_.windows.kinds[window.kind];
+      for (std::int64_t y = 0; y < kind.height; ++y) {
+        f(frame.features() + ((window.y + y) * grid_ + window.x) * layers_.qkv.in, at, kind.width);
+        at += kind.width;
+      }
+    }
+  }
+
+  AttentionLayers layers_;
+  Norm norm_{kLayerNormEpsilon, {}, {}};  // its weights are folded into qkv
+  std::vector<Bf16> rounded_padding_;
+  ConstRows padding_;  // (2, channels)
+  std::int64_t grid_, most_tokens_;
+};
 
 }  // namespace
 
-void run_attention(const Block& block, const Machine& machine, std::int64_t grid, Workspace& workspace) {
-  const std::int64_t channels = block.qkv.in, most = most_tokens(block);
-  const auto pieces = static_cast<std::int64_t>(block.groups.size());
-  for_pieces(machine, workspace, pieces, [&](std::int64_t piece, Carver& carver) {
-    const AttentionPassBuffers buffers = take(block, most, carver);
-    const std::vector<Window>& group = block.groups[size(piece)];
-    const std::int64_t tokens = tokens_of(block, group);
-    for_rows(block, group, grid, workspace.current, [&](const float* row, std::int64_t at, std::int64_t count) {
-      kernels::NormalizeRowsParams norm{};
-      norm.in = row;
-      norm.rows = count / channels;
-      norm.channels = channels;
-      norm.eps = kEpsilon;
-      write_to(buffers.normalised.from(at), norm);
-      machine.kernels->normalize_rows(norm);
-    });
-    auto project = product_of(block.qkv, buffers.normalised, tokens);
-    write_to(buffers.qkv, project);
-    machine.kernels->product(project, *machine.product);
-    std::int64_t at = 0;
-    for (const Window& window : group) {
-      const WindowKind& kind = block.kinds[window.kind];
-      attend(block, kind, machine, buffers.qkv.from(at), buffers.attended.from(at), buffers.attention);
-      at += kind.height * kind.width;
-    }
-    auto params = product_of(block.proj, buffers.attended, tokens);
-    params.out = buffers.added;
-    params.out_stride = channels;
-    machine.kernels->product(params, *machine.product);
-    for_rows(block, group, grid, workspace.current, [&](float* row, std::int64_t place, std::int64_t count) {
-      machine.kernels->add(buffers.added + place * channels, row, count);
-    });
-  });
-}
-
-std::size_t attention_pass_scratch(const Block& block) {
-  Carver carver(nullptr);
-  take(block, most_tokens(block), carver);
-  return carver.used();
+PassPtr make_window_attention(AttentionLayers layers, std::int64_t grid) {
+  return std::make_unique<WindowAttention>(std::move(layers), grid);
 }
 
 }  // namespace medsam::backends::native

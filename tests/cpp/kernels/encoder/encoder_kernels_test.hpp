@@ -1,5 +1,5 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// Every SIMD target of the encoder's kernels with every way to multiply that this processor has.
+// Every target of the encoder's kernels that this processor has.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -9,7 +9,6 @@
 #include <cstdint>
 #include <random>
 #include <string>
-#include <tuple>
 #include <vector>
 
 #include "kernels/encoder/encoder_kernels.hpp"
@@ -17,7 +16,7 @@
 namespace medsam::kernels {
 using Floats = std::vector<float>;
 
-inline double value_of(Bf16 bits) { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
+inline double value_of(Bf16 value) { return std::bit_cast<float>(static_cast<std::uint32_t>(value.bits) << 16); }
 inline double value_of(float value) { return value; }
 inline double exact_gelu(double x) { return x * 0.5 * std::erfc(-x / std::sqrt(2.0)); }
 
@@ -36,10 +35,9 @@ class Aligned {
   std::vector<std::byte> memory_;
 };
 
-class EncoderKernelsTest : public ::testing::TestWithParam<std::tuple<const EncoderKernels*, const BlockProduct*>> {
+class EncoderKernelsTest : public ::testing::TestWithParam<const EncoderTarget*> {
  protected:
-  const EncoderKernels& kernels() { return *std::get<0>(GetParam()); }
-  const BlockProduct& blocks() { return *std::get<1>(GetParam()); }
+  const EncoderTarget& kernels() { return *GetParam(); }
 
   Floats random(std::int64_t count, float scale = 1.F) {
     std::normal_distribution<float> normal(0.F, scale);
@@ -56,7 +54,7 @@ class EncoderKernelsTest : public ::testing::TestWithParam<std::tuple<const Enco
   Left operand(const Floats& values, std::int64_t rows, std::int64_t in) {
     Left left{Aligned<Bf16>((rows + 32) * in), Aligned<float>((rows + 32) * in)};
     for (std::int64_t i = 0; i < (rows + 32) * in; ++i) {
-      left.rounded[i] = 0x7FC0;
+      left.rounded[i] = {0x7FC0};
       left.exact[i] = i < rows * in ? values[static_cast<std::size_t>(i)] : std::nanf("");
     }
     kernels().round(values.data(), left.rounded.data(), rows * in);
@@ -65,9 +63,8 @@ class EncoderKernelsTest : public ::testing::TestWithParam<std::tuple<const Enco
 
   static ProductParams product_of(Left& left, const PackedMatrix& matrix, std::int64_t rows) {
     ProductParams params{};
-    params.a = left.rounded.data();
-    params.a_exact = left.exact.data();
-    params.a_stride = matrix.in;
+    params.a = matrix.format() == Format::bf16 ? ConstRows(left.rounded.data(), matrix.in)
+                                               : ConstRows(left.exact.data(), matrix.in);
     params.rows = rows;
     params.b = &matrix;
     return params;
@@ -77,12 +74,9 @@ class EncoderKernelsTest : public ::testing::TestWithParam<std::tuple<const Enco
 };
 
 inline std::string target_name(const ::testing::TestParamInfo<EncoderKernelsTest::ParamType>& param) {
-  return std::string(std::get<0>(param.param)->name) + "_" + std::get<1>(param.param)->name;
+  return std::string(param.param->target) + (param.param->fast_bf16 ? std::string("_") + param.param->name : "");
 }
 
-inline auto every_target() {
-  return ::testing::Combine(::testing::ValuesIn(available_encoder_kernels()),
-                            ::testing::ValuesIn(available_products()));
-}
+inline auto every_target() { return ::testing::ValuesIn(available_encoder_targets()); }
 
 }  // namespace medsam::kernels

@@ -11,7 +11,7 @@ namespace {
 class EncoderProductsTest : public EncoderKernelsTest {};
 
 TEST_P(EncoderProductsTest, MultipliesAnyNumberOfRows) {
-  for (const Operand kind : {Operand::bf16, Operand::f32}) {
+  for (const Format kind : {Format::bf16, Format::f32}) {
     for (const std::int64_t rows : {1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 100}) {
       const std::int64_t in = 96, out = 64;
       const Floats a = random(rows * in), b = random(in * out), bias = random(out);
@@ -20,10 +20,9 @@ TEST_P(EncoderProductsTest, MultipliesAnyNumberOfRows) {
       Aligned<float> result((rows + 1) * out);
       for (std::int64_t c = 0; c < out; ++c) result[rows * out + c] = 7.F;
       ProductParams params = product_of(left, packed, rows);
-      params.bias = bias.data();
-      params.out = result.data();
-      params.out_stride = out;
-      kernels().product(params, blocks());
+      params.epilogue.bias = bias.data();
+      params.out = Rows(result.data(), out);
+      kernels().product(params);
       double worst = 0;
       for (std::int64_t r = 0; r < rows; ++r) {
         for (std::int64_t c = 0; c < out; ++c) {
@@ -36,8 +35,8 @@ TEST_P(EncoderProductsTest, MultipliesAnyNumberOfRows) {
         }
       }
       // Two roundings of 2^-9 in 96 random terms; of f32 2^-24 of sums of about 10.
-      EXPECT_LE(worst, kind == Operand::bf16 ? 0.2 : 2e-5) << rows;
-      if (rows > 30 && kind == Operand::bf16) {
+      EXPECT_LE(worst, kind == Format::bf16 ? 0.2 : 2e-5) << rows;
+      if (rows > 30 && kind == Format::bf16) {
         EXPECT_GE(worst, 1e-3) << "bf16 is not exact";
       }
       for (std::int64_t c = 0; c < out; ++c)
@@ -50,21 +49,20 @@ TEST_P(EncoderProductsTest, PacksColumnsThatAreNoMultipleOfABlock) {
   const std::int64_t rows = 9, in = 64, out = 41;
   const Floats a = random(rows * in), b = random(in * out);
   Left left = operand(a, rows, in);
-  for (const Operand kind : {Operand::bf16, Operand::f32}) {
+  for (const Format kind : {Format::bf16, Format::f32}) {
     const PackedMatrix packed = pack_matrix(b.data(), in, out, kind);
     ASSERT_EQ(packed.out, 64);
     Aligned<float> result(rows * packed.out);
     ProductParams params = product_of(left, packed, rows);
-    params.out = result.data();
-    params.out_stride = packed.out;
-    kernels().product(params, blocks());
+    params.out = Rows(result.data(), packed.out);
+    kernels().product(params);
     for (std::int64_t i = 0; i < rows * packed.out; ++i) {
       const std::int64_t r = i / packed.out, c = i % packed.out;
       double sum = 0;
       for (std::int64_t k = 0; c < out && k < in; ++k) {
         sum += static_cast<double>(a[static_cast<std::size_t>(r * in + k)]) * b[static_cast<std::size_t>(k * out + c)];
       }
-      EXPECT_NEAR(result[i], sum, kind == Operand::bf16 ? 0.2 : 2e-5) << r << " " << c;
+      EXPECT_NEAR(result[i], sum, kind == Format::bf16 ? 0.2 : 2e-5) << r << " " << c;
     }
   }
 }
@@ -73,40 +71,35 @@ TEST_P(EncoderProductsTest, FinishesAProduct) {
   const std::int64_t rows = 37, in = 32, out = 32;
   const Floats a = random(rows * in), b = random(in * out, 0.5F), residual = random(rows * out);
   Left left = operand(a, rows, in);
-  for (const Operand kind : {Operand::bf16, Operand::f32}) {
+  for (const Format kind : {Format::bf16, Format::f32}) {
     const PackedMatrix packed = pack_matrix(b.data(), in, out, kind);
     ProductParams params = product_of(left, packed, rows);
     Aligned<float> plain(rows * out), result(rows * out);
-    params.out = plain.data();
-    params.out_stride = out;
-    kernels().product(params, blocks());
+    params.out = Rows(plain.data(), out);
+    kernels().product(params);
     // GELU is as exact as the operands are.
-    const auto bound = [&](double x) { return kind == Operand::bf16 ? 2e-4 : 3e-7 * std::max(1.0, std::abs(x)); };
+    const auto bound = [&](double x) { return kind == Format::bf16 ? 2e-4 : 3e-7 * std::max(1.0, std::abs(x)); };
 
-    params.out = result.data();
-    params.gelu = true;
-    kernels().product(params, blocks());
+    params.out = Rows(result.data(), out);
+    params.epilogue.gelu = true;
+    kernels().product(params);
     for (std::int64_t i = 0; i < rows * out; ++i) {
       EXPECT_NEAR(result[i], exact_gelu(plain[i]), bound(plain[i])) << plain[i];
     }
 
     Aligned<Bf16> rounded(rows * out);
-    params.rounded = rounded.data();
-    params.rounded_stride = out;
-    params.out = nullptr;
-    kernels().product(params, blocks());
+    params.out = Rows(rounded.data(), out);
+    kernels().product(params);
     for (std::int64_t i = 0; i < rows * out; ++i) {
       const double exact = exact_gelu(plain[i]);
       EXPECT_NEAR(value_of(rounded[i]), exact, std::abs(exact) / 256 + bound(plain[i])) << plain[i];
     }
 
-    params.gelu = false;
-    params.gelu_after = true;
-    params.rounded = nullptr;
-    params.out = result.data();
-    params.residual = residual.data();
-    params.residual_stride = out;
-    kernels().product(params, blocks());
+    params.epilogue.gelu = false;
+    params.epilogue.gelu_after = true;
+    params.out = Rows(result.data(), out);
+    params.epilogue.residual = ConstRows(residual.data(), out);
+    kernels().product(params);
     for (std::int64_t i = 0; i < rows * out; ++i) {
       const double sum = static_cast<double>(plain[i]) + residual[static_cast<std::size_t>(i)];
       EXPECT_NEAR(result[i], exact_gelu(sum), bound(sum));
@@ -123,16 +116,14 @@ TEST_P(EncoderProductsTest, ConvolvesByTaps) {
   for (std::int64_t y = 0; y < 3; ++y) {
     for (std::int64_t x = 0; x < 3; ++x) taps.push_back((y * side + x) * in);
   }
-  for (const Operand kind : {Operand::bf16, Operand::f32}) {
+  for (const Format kind : {Format::bf16, Format::f32}) {
     const PackedMatrix packed = pack_matrix(matrix.data(), in, out, kind, taps);
     Aligned<float> result(width * out);
     for (std::int64_t y = 0; y < height; ++y) {
       ProductParams params = product_of(left, packed, width);
-      params.a += y * side * in;
-      params.a_exact += y * side * in;
-      params.out = result.data();
-      params.out_stride = out;
-      kernels().product(params, blocks());
+      params.a = params.a.from(y * side);
+      params.out = Rows(result.data(), out);
+      kernels().product(params);
       for (std::int64_t x = 0; x < width; ++x) {
         for (std::int64_t c = 0; c < out; ++c) {
           double sum = 0;
@@ -143,7 +134,7 @@ TEST_P(EncoderProductsTest, ConvolvesByTaps) {
                      matrix[static_cast<std::size_t>((tap * in + k) * out + c)];
             }
           }
-          EXPECT_NEAR(result[x * out + c], sum, kind == Operand::bf16 ? 0.05 : 2e-5);
+          EXPECT_NEAR(result[x * out + c], sum, kind == Format::bf16 ? 0.05 : 2e-5);
         }
       }
     }
@@ -152,12 +143,12 @@ TEST_P(EncoderProductsTest, ConvolvesByTaps) {
 
 /// softmax(q k^T + bias) v in double precision, from operands already rounded.
 template <class T>
-Floats exact_attention(const AttentionParams<T>& p, std::int64_t keys) {
+Floats exact_attention(const AttentionParams& p, std::int64_t keys) {
   const std::int64_t width = p.heads * 32;
   Floats out(static_cast<std::size_t>(p.tokens * width));
   for (std::int64_t head = 0; head < p.heads; ++head) {
     const auto row = [&](std::int64_t key, std::int64_t part) {
-      return key < p.tokens ? p.qkv + (key * 3 + part) * width + head * 32 : p.padding + (part - 1) * width + head * 32;
+      return key < p.tokens ? p.qkv.at<T>(key, part * width + head * 32) : p.padding.at<T>(part - 1, head * 32);
     };
     for (std::int64_t query = 0; query < p.tokens; ++query) {
       std::vector<double> weight(static_cast<std::size_t>(keys));
@@ -194,17 +185,23 @@ TEST_P(EncoderProductsTest, AttendsWithAndWithoutPadding) {
       }
       Aligned<std::byte> scratch(static_cast<std::int64_t>(attention_scratch(key_stride)));
       Aligned<Bf16> out(rows * width);
-      const AttentionParams<Bf16> params{
-          qkv.rounded.data(), tokens,     heads,      padded ? padding.rounded.data() : nullptr,
-          bias.data(),        key_stride, out.data(), scratch.data()};
-      kernels().attention(params, blocks());
-      const Floats close = exact_attention(params, keys);
+      AttentionParams params;
+      params.qkv = ConstRows(qkv.rounded.data(), 3 * width);
+      params.tokens = tokens;
+      params.heads = heads;
+      if (padded) params.padding = ConstRows(padding.rounded.data(), width);
+      params.bias = bias.data();
+      params.key_stride = key_stride;
+      params.out = Rows(out.data(), width);
+      params.scratch = scratch.data();
+      kernels().attention(params);
+      const Floats close = exact_attention<Bf16>(params, keys);
       Aligned<float> out_exact(rows * width);
-      const AttentionParams<float> params_exact{
-          qkv.exact.data(), tokens,           heads,         padded ? padding.exact.data() : nullptr, bias.data(),
-          key_stride,       out_exact.data(), scratch.data()};
-      kernels().attention_exact(params_exact);
-      const Floats exact = exact_attention(params_exact, keys);
+      params.qkv = ConstRows(qkv.exact.data(), 3 * width);
+      if (padded) params.padding = ConstRows(padding.exact.data(), width);
+      params.out = Rows(out_exact.data(), width);
+      kernels().attention(params);
+      const Floats exact = exact_attention<float>(params, keys);
       for (std::int64_t i = 0; i < tokens * width; ++i) {
         // Weights and result in bf16: 2^-9 of values of about 2 each. Of f32: scores of about 50 are known to 4e-6.
         EXPECT_NEAR(value_of(out[i]), close[static_cast<std::size_t>(i)], 0.04) << tokens << " " << padded;

@@ -10,64 +10,66 @@
 #include <string>
 #include <vector>
 
+#include "kernels/base/target.hpp"
 #include "kernels/encoder/encoder_kernels.hpp"
 #include "kernels/pixels/pixel_kernels.hpp"
 
 namespace medsam::kernels {
 namespace {
 
-EncoderKernels kernels_of(const char* name, const char* target, bool native_bf16) {
-  EncoderKernels made{};
+EncoderTarget target_of(const char* name, const char* target, bool fast_bf16) {
+  EncoderTarget made{};
   made.name = name;
   made.target = target;
-  made.native_bf16 = native_bf16;
+  made.fast_bf16 = fast_bf16;
   return made;
 }
 
-const BlockProduct kOracle{"SCALAR", nullptr, nullptr, nullptr, false, false};
-const BlockProduct kDots{"AVX512_BF16", nullptr, nullptr, nullptr, true, true};
-const BlockProduct kTiles{"AMX", nullptr, nullptr, nullptr, true, false};
-
-void expect(const EncoderTarget& got, const EncoderKernels& kernels, const BlockProduct& product, bool fast) {
-  EXPECT_STREQ(got.kernels->name, kernels.name);
-  EXPECT_STREQ(got.product->name, product.name);
-  EXPECT_EQ(got.fast_bf16, fast);
-}
-
 TEST(EncoderTarget, IsTheFastestUnderAnyNameOfATarget) {
-  const EncoderKernels emulated = kernels_of("EMU128", "EMU128", false), avx2 = kernels_of("AVX2", "AVX2", false);
-  for (const char* target : {"AVX3", "AVX3_DL", "AVX3_ZEN4", "AVX3_SPR", "AVX10_2"}) {
-    const std::string name = std::string(target) + "_BF16";
-    const EncoderKernels plain = kernels_of(target, target, false), native = kernels_of(name.c_str(), target, true);
-    const std::vector<const EncoderKernels*> kernels{&emulated, &avx2, &plain, &native};
-    expect(choose_encoder_target(target, kernels, {&kOracle, &kDots, &kTiles}), native, kTiles, true);
-    expect(choose_encoder_target(target, kernels, {&kOracle, &kDots}), native, kDots, true);
-    expect(choose_encoder_target(target, {&emulated, &avx2, &plain}, {&kOracle}), plain, kOracle, false);
-    expect(choose_encoder_target("AVX2", kernels, {&kOracle, &kDots, &kTiles}), avx2, kOracle, false);
-    expect(choose_encoder_target("SCALAR", kernels, {&kOracle, &kDots, &kTiles}), emulated, kOracle, false);
+  const EncoderTarget emulated = target_of("EMU128", "EMU128", false), avx2 = target_of("AVX2", "AVX2", false);
+  for (const char* name : {"AVX3", "AVX3_DL", "AVX3_ZEN4", "AVX3_SPR", "AVX10_2"}) {
+    const EncoderTarget plain = target_of(name, name, false), dots = target_of("AVX512_BF16", name, true),
+                        tiles = target_of("AMX", name, true);
+    EXPECT_EQ(&choose_encoder_target(name, {&emulated, &avx2, &plain, &dots, &tiles}), &tiles);
+    EXPECT_EQ(&choose_encoder_target(name, {&emulated, &avx2, &plain, &dots}), &dots);
+    EXPECT_EQ(&choose_encoder_target(name, {&emulated, &avx2, &plain}), &plain);
+    EXPECT_EQ(&choose_encoder_target("AVX2", {&emulated, &avx2, &plain, &dots, &tiles}), &avx2);
+    EXPECT_EQ(&choose_encoder_target("SCALAR", {&emulated, &avx2, &plain, &dots, &tiles}), &emulated);
   }
 }
 
 TEST(EncoderTarget, NeverCallsTheOracleFast) {
-  // Highway's own targets on Arm: one of them ends as our native kernels' names do.
-  const EncoderKernels neon = kernels_of("NEON", "NEON", false), bf16 = kernels_of("NEON_BF16", "NEON_BF16", false);
-  const std::vector<const EncoderKernels*> kernels{&neon, &bf16};
-  expect(choose_encoder_target("NEON", kernels, {&kOracle}), neon, kOracle, false);
-  expect(choose_encoder_target("NEON_BF16", kernels, {&kOracle}), bf16, kOracle, false);
-  const EncoderKernels native = kernels_of("AVX3_BF16", "AVX3", true);
-  expect(choose_encoder_target("AVX3", {&neon, &native}, {&kOracle}), neon, kOracle, false);
+  // Highway's own targets on Arm: one of them ends as if it had bf16 of ours.
+  const EncoderTarget neon = target_of("NEON", "NEON", false), bf16 = target_of("NEON_BF16", "NEON_BF16", false);
+  EXPECT_EQ(&choose_encoder_target("NEON", {&neon, &bf16}), &neon);
+  EXPECT_EQ(&choose_encoder_target("NEON_BF16", {&neon, &bf16}), &bf16);
+  EXPECT_FALSE(available_encoder_targets().front()->fast_bf16);
+  for (const EncoderTarget* target : available_encoder_targets()) {
+    if (target->fast_bf16) continue;
+    EXPECT_STREQ(target->name, target->target) << "its bf16 is the oracle's";
+  }
 }
 
-TEST(EncoderTarget, EveryTableHasANameOfItsOwnAndATarget) {
+TEST(EncoderTarget, EveryOneHasANameOfItsOwnAndTheProcessorsTargetsAreAmongThem) {
   std::set<std::string> names, targets;
-  for (const EncoderKernels* kernels : available_encoder_kernels()) {
-    EXPECT_TRUE(names.insert(kernels->name).second) << kernels->name << " twice";
-    targets.insert(kernels->target);
+  for (const EncoderTarget* target : available_encoder_targets()) {
+    EXPECT_TRUE(names.insert(std::string(target->target) + " " + target->name).second) << target->name << " twice";
+    targets.insert(target->target);
   }
-  for (const KernelTable* table : available_tables()) {
-    if (table == &reference_table()) continue;
-    EXPECT_EQ(targets.count(table->name), 1U) << table->name;
+  for (const std::string& name : available_targets()) {
+    if (name == kReferenceTarget) continue;
+    EXPECT_EQ(targets.count(name), 1U) << name;
   }
+}
+
+TEST(EncoderTarget, IsThatOfThePixelKernels) {
+  EXPECT_EQ(table().name, target());
+  EXPECT_EQ(encoder_target().target,
+            target() == kReferenceTarget ? available_encoder_targets().front()->target : target());
+  const std::vector<std::string>& names = available_targets();
+  const std::vector<const KernelTable*> tables = available_tables();
+  ASSERT_EQ(names.size(), tables.size());
+  for (std::size_t i = 0; i < names.size(); ++i) EXPECT_EQ(names[i], tables[i]->name);
 }
 
 #if defined(__linux__) && defined(__x86_64__)
@@ -84,14 +86,13 @@ TEST(EncoderTarget, OfThisProcessorIsTheFastestItHas) {
   }
   ASSERT_FALSE(flags.empty());
   const bool dots = flags.count("avx512_bf16") != 0, tiles = flags.count("amx_bf16") != 0;
-  const EncoderTarget target = encoder_target();
-  RecordProperty("kernels", target.kernels->name);
-  RecordProperty("product", target.product->name);
-  EXPECT_EQ(target.fast_bf16, dots) << target.kernels->name << " " << target.product->name;
-  EXPECT_STREQ(target.product->name, dots ? tiles ? "AMX" : "AVX512_BF16" : "SCALAR") << target.kernels->name;
-  EXPECT_STREQ(target.kernels->target, table().name);
-  EXPECT_EQ(target.kernels->native_bf16, dots);
-  EXPECT_EQ(target.kernels->fused_multiply_add, flags.count("fma") != 0);
+  const EncoderTarget& target = encoder_target();
+  RecordProperty("kernels", target.target);
+  RecordProperty("product", target.name);
+  EXPECT_EQ(target.fast_bf16, dots) << target.name;
+  EXPECT_STREQ(target.name, dots ? tiles ? "AMX" : "AVX512_BF16" : target.target);
+  EXPECT_STREQ(target.target, table().name);
+  EXPECT_EQ(target.fast_f32, flags.count("fma") != 0);
 }
 #endif
 

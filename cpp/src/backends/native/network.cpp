@@ -1,0 +1,56 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+#include "backends/native/network.hpp"
+
+#include <algorithm>
+#include <new>
+
+namespace medsam::backends::native {
+
+namespace {
+
+// A cache line: what threads write lies apart, and blocks of sums may be stored aligned (Carver).
+constexpr std::size_t kAlignment = 64;
+
+}  // namespace
+
+Footprint Network::footprint() const {
+  Footprint most;
+  for (const auto& pass : passes) {
+    const Footprint own = pass->footprint();
+    most.weights += own.weights;
+    most.features = std::max(most.features, own.features);
+    most.scratch = std::max(most.scratch, own.scratch);
+  }
+  return most;
+}
+
+void Workspace::Free::operator()(std::byte* p) const { ::operator delete[](p, std::align_val_t(kAlignment)); }
+
+Workspace::Bytes Workspace::allocate(std::size_t bytes) {
+  return Bytes(static_cast<std::byte*>(::operator new[](bytes, std::align_val_t(kAlignment))));
+}
+
+Workspace::Workspace(const Network& network, std::size_t threads) {
+  const Footprint footprint = network.footprint();
+  feature_count_ = footprint.features;
+  scratch_bytes_ = (footprint.scratch + kAlignment - 1) / kAlignment * kAlignment;
+  scratch_ = allocate(scratch_bytes_ * threads);
+  features_ = allocate(2 * feature_count_ * sizeof(float));
+}
+
+Frame::Frame(const Machine& machine, Workspace& workspace, const float* input, float* output)
+    : machine_(machine),
+      workspace_(workspace),
+      input_(input),
+      output_(output),
+      features_(workspace.features(0)),
+      next_(workspace.features(1)) {}
+
+std::byte* Frame::scratch(std::size_t slot) const { return workspace_.scratch(slot); }
+
+void run(const Network& network, const Machine& machine, const float* input, Workspace& workspace, float* output) {
+  Frame frame(machine, workspace, input, output);
+  for (const auto& pass : network.passes) pass->run(frame);
+}
+
+}  // namespace medsam::backends::native

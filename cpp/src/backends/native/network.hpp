@@ -1,0 +1,46 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// A network: its passes in the order in which they run.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "backends/native/pass.hpp"
+
+namespace medsam::backends::native {
+
+struct Network {
+  std::vector<std::unique_ptr<const Pass>> passes;
+  std::vector<std::int64_t> input_shape, output_shape;  // of one image, f32
+
+  /// What all passes need at once: their weights together, and of the rest as much as the neediest one.
+  [[nodiscard]] Footprint footprint() const;
+};
+
+/// Memory for one run at a time.
+class Workspace {
+ public:
+  Workspace(const Network& network, std::size_t threads);
+  [[nodiscard]] float* features(std::size_t buffer) const {
+    return reinterpret_cast<float*>(features_.get()) + buffer * feature_count_;
+  }
+  [[nodiscard]] std::byte* scratch(std::size_t slot) const { return scratch_.get() + slot * scratch_bytes_; }
+
+ private:
+  struct Free {
+    void operator()(std::byte* p) const;
+  };
+  using Bytes = std::unique_ptr<std::byte[], Free>;
+  static Bytes allocate(std::size_t bytes);
+
+  std::size_t feature_count_, scratch_bytes_;
+  Bytes features_, scratch_;
+};
+
+/// input: input_shape, for images in [0, 1]; output: output_shape. The workspace is of this network and of at least as
+/// many threads. noexcept in all but name: allocates nothing and checks nothing.
+void run(const Network& network, const Machine& machine, const float* input, Workspace& workspace, float* output);
+
+}  // namespace medsam::backends::native

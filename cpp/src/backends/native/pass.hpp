@@ -1,0 +1,84 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// What a network is made of: passes, each of which goes once over the features of the whole image, in pieces whose
+// working set stays in a core's own cache. passes.hpp has the table of them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include "backends/native/thread_pool.hpp"
+#include "kernels/base/carver.hpp"
+#include "kernels/encoder/encoder_kernels.hpp"
+
+namespace medsam::backends::native {
+
+using kernels::Carver;
+using kernels::EncoderTarget;
+
+/// What computes.
+struct Machine {
+  const EncoderTarget* target;
+  ThreadPool* threads;
+};
+
+/// What a pass needs of memory.
+struct Footprint {
+  std::size_t weights = 0;   // bytes of its weights and tables, for as long as the network is loaded
+  std::size_t features = 0;  // floats of each of the frame's two buffers, in which it reads and writes an image
+  std::size_t scratch = 0;   // bytes for each thread
+};
+
+/// Memory for one run at a time (network.hpp).
+class Workspace;
+
+/// Where a run stands: what a pass reads and writes.
+class Frame {
+ public:
+  Frame(const Machine& machine, Workspace& workspace, const float* input, float* output);
+
+  [[nodiscard]] const EncoderTarget& kernels() const { return *machine_.target; }
+  [[nodiscard]] std::size_t threads() const { return machine_.threads->size(); }
+
+  /// Of the network: what the first pass reads, and what the last one writes.
+  [[nodiscard]] const float* input() const { return input_; }
+  [[nodiscard]] float* output() const { return output_; }
+
+  /// Features of the pass before, (height, width, channels), and the other buffer of the same size.
+  [[nodiscard]] float* features() const { return features_; }
+  [[nodiscard]] float* next() const { return next_; }
+  /// What was written to next() becomes the features.
+  void advance() { std::swap(features_, next_); }
+
+  /// Calls body(piece, a Carver over a thread's scratch memory) for every piece, on all threads. noexcept in all but
+  /// name.
+  template <class Body>
+  void for_pieces(std::int64_t pieces, const Body& body) const {
+    machine_.threads->run(static_cast<std::size_t>(pieces), [this, &body](std::size_t piece, std::size_t slot) {
+      Carver carver(scratch(slot));
+      body(static_cast<std::int64_t>(piece), carver);
+    });
+  }
+
+ private:
+  [[nodiscard]] std::byte* scratch(std::size_t slot) const;
+
+  const Machine& machine_;
+  Workspace& workspace_;
+  const float* input_;
+  float *output_, *features_, *next_;
+};
+
+/// Immutable: several frames may be run at once.
+class Pass {
+ public:
+  Pass() = default;
+  Pass(const Pass&) = delete;
+  Pass& operator=(const Pass&) = delete;
+  virtual ~Pass() = default;
+  [[nodiscard]] virtual Footprint footprint() const = 0;
+  /// Allocates nothing and checks nothing: whoever makes the pass has checked its sizes.
+  virtual void run(Frame& frame) const = 0;
+};
+
+}  // namespace medsam::backends::native
