@@ -31,7 +31,7 @@ BUNDLE_STAMP := $(STAMPS)/bundle-$(EXPORT_DIGEST)
 FETCHED_STAMP := $(STAMPS)/fetched-$(EXPORT_DIGEST)
 
 .PHONY: help prepare setup build bundle demo test test-cpp test-python parity plans walkthrough test-slow test-all sanitize asan tsan highway fuzz soak throws cuda wheel consumer \
-        examples docs docs-cpp stubs lint lint-python lint-types lint-cpp analyze format mutations bench bench-build bench-full clean
+        examples docs docs-cpp stubs lint lint-python lint-types lint-cpp analyze format mutations bench bench-build bench-full perf clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -201,6 +201,14 @@ COMPARE ?=
 bench-full: setup build bundle bench-build  ## the engine against the published script, ONNX Runtime and OpenVINO; a report
 	@$(PYTHON) -m pip install --quiet -r <($(PYTHON) scripts/release/requirements.py bench)
 	@PYTHONPATH=. $(PYTHON) -m benchmarks.compare --bundle $(BUNDLE) $(COMPARE)
+
+# BASE=COMMIT: what this tree is compared with; by default origin/main, or the commit before it there. PERF="--threads 4":
+# python -m benchmarks.perf --help.
+BASE ?=
+PERF ?=
+
+perf: setup build bundle  ## this tree's speed beside that of commit BASE; fails where it is below 0.9 of it
+	@PYTHONPATH=. $(PYTHON) -m benchmarks.perf --bundle $(BUNDLE) --base "$(BASE)" $(PERF)
 
 clean:  ## remove what was built; .venv and the fetched model stay
 	@find build -mindepth 1 -maxdepth 1 -not -name bundles -exec rm -rf {} + 2>/dev/null || true
