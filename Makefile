@@ -30,8 +30,8 @@ BUNDLE_STAMP := $(STAMPS)/bundle-$(EXPORT_DIGEST)
 # user's data folder.
 FETCHED_STAMP := $(STAMPS)/fetched-$(EXPORT_DIGEST)
 
-.PHONY: help prepare setup build bundle demo test test-cpp test-python parity plans walkthrough test-slow test-all sanitize asan tsan highway fuzz soak throws cuda wheel consumer \
-        examples docs docs-cpp stubs lint lint-python lint-types lint-cpp analyze format mutations bench bench-build bench-full perf clean
+.PHONY: help prepare setup setup-cpp build bundle demo test test-cpp test-python parity plans walkthrough test-slow smoke-slow test-all sanitize asan tsan highway fuzz soak \
+        smoke-soak throws cuda wheel consumer examples docs docs-cpp stubs lint lint-python lint-types lint-cpp analyze format mutations bench bench-build bench-full perf clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ prepare:
 
 setup: | prepare  ## what the tests and the linters need: system packages (with apt, where allowed) and .venv
 	@scripts/setup.sh test lint
+
+setup-cpp:
+	@scripts/setup.sh cpp
 
 build: $(PACKAGE_STAMP)  ## build the package and install it into .venv
 
@@ -65,7 +68,7 @@ demo: build  ## fetch the model into your data folder, segment a real MR image: 
 
 test: setup build bundle test-cpp stubs test-python  ## unit tests and 2D parity (at most 10 minutes)
 
-test-cpp: | setup
+test-cpp: | setup-cpp  ## the C++ tests alone: without torch, and without weights what needs them is skipped
 	@cmake --preset dev >build/dev-configure.log 2>&1 || { cat build/dev-configure.log; exit 1; }
 	@cmake --build --preset dev -j $(JOBS)
 	@ctest --preset dev -j $(JOBS)
@@ -93,6 +96,10 @@ walkthrough: | setup  ## every command of README and the guides, word for word, 
 
 test-slow: | setup build bundle  ## the tests that take minutes: every family's export
 	@$(PYTHON) -m pytest -m slow
+
+# A family that no quick test exports whole.
+smoke-slow: | setup build bundle  ## of test-slow, one family from its checkpoint to masks (at most 2 minutes)
+	@$(PYTHON) -m pytest -m slow -k "swin_litemedsam-clinical" tests/python/tools/test_end_to_end.py
 
 test-all: test test-slow sanitize highway fuzz analyze cuda wheel consumer examples docs  ## everything: test, slow tests, sanitizers, fuzzing, CUDA, wheel alone, find_package, examples
 
@@ -133,6 +140,9 @@ SOAK ?=
 
 soak: setup build bundle  ## a mixed load for MINUTES: is memory flat, does anything fail, do answers stay the same
 	@PYTHONPATH=. $(PYTHON) -m benchmarks.soak --bundle $(BUNDLE) --minutes $(MINUTES) $(SOAK)
+
+smoke-soak:  ## a minute of soak
+	@$(MAKE) soak MINUTES=1
 
 cuda: | setup  ## the CUDA kernels for every GPU architecture, where there is nvcc; on a GPU, where there is one
 	@scripts/setup.sh cuda || echo "cuda: going on without TensorRT for RTX"

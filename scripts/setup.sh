@@ -6,6 +6,7 @@
 #   MEDSAM_NO_APT=1     never call apt; name what is missing and stop
 #   MEDSAM_TORCH_ANY=1  accept torch's CUDA build (several GB) where no index offers the CPU build
 #   PYTHON=python3.12   the interpreter for .venv
+# setup.sh cpp          what the C++ tests need and no more: neither torch nor what Python's tests need
 # setup.sh test         also what the tests need: GoogleTest, Google Benchmark, OpenCV's headers, pytest and others
 # setup.sh lint         also the linters
 # setup.sh cuda         also TensorRT for RTX, for plans of GPUs (about 95 MB)
@@ -41,7 +42,7 @@ required=(cmake ninja-build g++ pkg-config nlohmann-json3-dev libhwy-dev libxxha
 optional=()
 for group in "$@"; do
   case $group in
-    test)
+    test | cpp)
       required+=(libgtest-dev libbenchmark-dev)
       optional+=(ccache libopencv-core-dev libopencv-imgproc-dev)  # faster rebuilds; the kernel tests' oracle
       ;;
@@ -49,7 +50,7 @@ for group in "$@"; do
     examples) required+=(libinsighttoolkit5-dev qt6-base-dev zlib1g-dev fonts-dejavu-core) ;;
     docs) required+=(doxygen) ;;
     fuzz) [ -n "$(compgen -c clang++- | grep -E '^clang\+\+-(1[6-9]|2[0-9])$')" ] || required+=(clang-16 libclang-rt-16-dev) ;;
-    *) fail "no such group: $group; expected test, lint, cuda, examples, docs or fuzz" ;;
+    *) fail "no such group: $group; expected cpp, test, lint, cuda, examples, docs or fuzz" ;;
   esac
 done
 if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then required+=(python3-venv); fi
@@ -126,6 +127,11 @@ install_set() {
 mkdir -p build
 install_set running "about 200 MB" dependencies build
 
+ready() {
+  say "ready in $SECONDS s ($("$venv_python" --version), $(cmake --version | head -n 1), $("${CXX:-g++}" --version | head -n 1))"
+}
+if [ "$*" = cpp ]; then ready; exit; fi
+
 # torch: for the export of a checkpoint only; the engine never imports it.
 export_tools=$("$python" scripts/release/requirements.py export)
 if ! done_already export "$export_tools"; then
@@ -158,4 +164,4 @@ for group in "$@"; do
     cuda) install_set cuda "TensorRT for RTX, 95 MB; 235 MB of disk" cuda || exit 3 ;;
   esac
 done
-say "ready in $SECONDS s ($("$venv_python" --version), $(cmake --version | head -n 1), $("${CXX:-g++}" --version | head -n 1))"
+ready

@@ -47,10 +47,27 @@ def test_the_demo_installs_what_it_needs_and_no_more() -> None:
     assert {"numpy", "openvino", "pydicom", "Pillow", "typer", "torch", "onnx", "onnxscript", "safetensors"} <= needed
 
 
-@pytest.mark.parametrize(("target", "groups"), [("test-python", {"test", "lint"}), ("plans", {"test", "lint", "cuda"})])
+@pytest.mark.parametrize(
+    ("target", "groups"),
+    [("test-cpp", {"cpp"}), ("test-python", {"test", "lint"}), ("plans", {"test", "lint", "cuda"})],
+)
 def test_what_else_is_installed_has_its_target(target: str, groups: set[str]) -> None:
     calls = re.findall(r"scripts/setup\.sh([\w ]*)", dry_run(target))
     assert {word for call in calls for word in call.split()} == groups
+
+
+def test_the_table_of_budgets_is_what_ci_runs() -> None:
+    script = (ROOT / ".ci" / "run").read_text(encoding="ascii")
+    budgets = {
+        name: int(seconds) for seconds, name in re.findall(r"suite_that_fits (\d+) \S+ make ([a-z-]+)$", script, re.M)
+    }
+    names, seconds = re.findall(r"for name in ([\w ]+); do suite_that_fits (\d+) ", script)[0]
+    budgets |= {f"smoke-{name}": int(seconds) for name in names.split()}
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="ascii")
+    table = dict(re.findall(r"^\| .* \| `make ([\w -]+)` \| ([\d.]+) min \|$", page, re.M))
+    first = [float(table.pop(target)) for target in ("setup build bundle", "lint", "test")]
+    assert {target: float(minutes) * 60 for target, minutes in table.items()} == budgets
+    assert sum(first) * 60 + sum(budgets.values()) <= int(re.findall(r"limit=(\d+)", script)[0])
 
 
 def test_a_step_says_how_far_it_is_and_how_long_it_took(
