@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 #include <random>
+#include <vector>
 
 #include "medsam/error.hpp"
 
@@ -124,6 +125,113 @@ TEST(CheckPoint, AcceptsPointsInsideAndPadding) {
   EXPECT_THROW(check_point({-0.1, 0, 1}, 50, 100, 0, 0), InvalidArgument);
   EXPECT_THROW(check_point({0, std::nan(""), 1}, 50, 100, 0, 0), InvalidArgument);
   EXPECT_THROW(check_point({101, 0, 1}, 50, 100, 0, 0), InvalidArgument);
+}
+
+TEST(ImageGeometry, KeepsWhatItWasGivenAndScalesPromptsByTheLongestSide) {
+  const ImageGeometry g = image_geometry(30, 60, 256, 512, Fit::longest_side, 0.25);
+  EXPECT_EQ(g.height, 30);
+  EXPECT_EQ(g.width, 60);
+  EXPECT_EQ(g.input_size, 256);
+  EXPECT_EQ(g.prompt_frame, 512);
+  EXPECT_EQ(g.point_shift, 0.25);
+  EXPECT_DOUBLE_EQ(g.prompt_scale_x, 512.0 / 60);
+  EXPECT_DOUBLE_EQ(g.prompt_scale_y, 512.0 / 60);
+  const ImageGeometry tall = image_geometry(60, 30, 256, 512, Fit::longest_side);
+  EXPECT_DOUBLE_EQ(tall.prompt_scale_x, 512.0 / 60);
+  EXPECT_EQ(tall.new_height, 256);
+  EXPECT_EQ(tall.new_width, 128);
+  EXPECT_EQ(tall.point_shift, 0.5);
+  const ImageGeometry stretched = image_geometry(30, 60, 256, 512, Fit::stretch, 0.25);
+  EXPECT_EQ(stretched.point_shift, 0.25);
+  EXPECT_EQ(stretched.prompt_frame, 512);
+  EXPECT_DOUBLE_EQ(stretched.prompt_scale_x, 512.0 / 60);
+  EXPECT_DOUBLE_EQ(stretched.prompt_scale_y, 512.0 / 30);
+}
+
+TEST(PaintOrder, IsTheOrderGivenOrTheLargestFirst) {
+  EXPECT_EQ(paint_order({4, 9, 9, 1}, Overlap::later), (std::vector<std::size_t>{0, 1, 2, 3}));
+  EXPECT_EQ(paint_order({4, 9, 9, 1}, Overlap::smaller_box), (std::vector<std::size_t>{1, 2, 0, 3}));
+  EXPECT_TRUE(paint_order({}, Overlap::later).empty());
+}
+
+// The center of pixel p lies at (p + 0.5) * scale; the pixel of the frame that contains it, less what the prompt
+// encoder adds, is the coordinate. Each axis has its own scale.
+TEST(MapBox, TheContainingPixelIsOfEachAxisAndLessTheEncodersShift) {
+  const ImageGeometry g = image_geometry(50, 100, 200, 200, Fit::stretch, 0.25);  // x: 2, y: 4
+  float box[4];
+  map_box(g, {1, 2, 7, 9}, BoxRounding::containing_pixel, box);
+  EXPECT_EQ(box[0], 3.25f);
+  EXPECT_EQ(box[1], 10.25f);
+  EXPECT_EQ(box[2], 15.25f);
+  EXPECT_EQ(box[3], 38.25f);
+  map_box(g, {1, 2, 7, 9}, BoxRounding::none, box);
+  EXPECT_EQ(box[0], 2);
+  EXPECT_EQ(box[1], 8);
+  EXPECT_EQ(box[2], 14);
+  EXPECT_EQ(box[3], 36);
+}
+
+TEST(UnpaddedSize, RoundsHalfUpAndIsAtLeastOnePixel) {
+  ImageGeometry g = image_geometry(100, 100, 100, 100, Fit::longest_side);
+  g.new_height = 25;  // of 100, in masks of 10: 2.5
+  g.new_width = 24;   // in masks of 20: 4.8
+  EXPECT_EQ(unpadded_size(g, 10, 20).height, 3);
+  EXPECT_EQ(unpadded_size(g, 10, 20).width, 5);
+  g.new_height = 24;  // 2.4
+  g.new_width = 1;    // 0.2
+  EXPECT_EQ(unpadded_size(g, 10, 20).height, 2);
+  EXPECT_EQ(unpadded_size(g, 10, 20).width, 1);
+  g.new_height = 100;
+  EXPECT_EQ(unpadded_size(g, 10, 20).height, 10);
+}
+
+TEST(CheckedBox, EachEndHasItsOwnLimit) {
+  const auto same = [](const Box& given, const Box& expected) {
+    const Box box = checked_box(given, 50, 100, 0);
+    return box.x0 == expected.x0 && box.y0 == expected.y0 && box.x1 == expected.x1 && box.y1 == expected.y1;
+  };
+  EXPECT_TRUE(same({1, 2, 30, 40}, {1, 2, 30, 40}));
+  EXPECT_TRUE(same({99, 49, 99, 49}, {99, 49, 99, 49})) << "the last pixel";
+  EXPECT_TRUE(same({99, 49, 100, 50}, {99, 49, 99, 49}));
+  EXPECT_TRUE(same({0, 0, 98.5, 48.5}, {0, 0, 98.5, 48.5}));
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  for (const Box& box : {Box{0, nan, 1, 1}, Box{0, 0, nan, 1}, Box{0, 0, 1, nan}, Box{0, -1, 1, 1}, Box{-0.5, 0, 1, 1},
+                         Box{0, 49.5, 1, 50}, Box{0, 0, 100.25, 1}, Box{0, 0, 1, 50.25}, Box{60, 0, 59.5, 1},
+                         Box{0, 60, 1, 70}, Box{0, 30, 1, 29.5}}) {
+    EXPECT_THROW(checked_box(box, 50, 100, 0), InvalidArgument)
+        << box.x0 << " " << box.y0 << " " << box.x1 << " " << box.y1;
+  }
+}
+
+TEST(CheckPoint, EachAxisHasItsOwnLimit) {
+  EXPECT_NO_THROW(check_point({99.9, 49.9, 1}, 50, 100, 0, 0));
+  for (const Point& point : {Point{100, 0, 1}, Point{0, 50, 1}, Point{0, -0.1, 1}, Point{60, 60, 0}, Point{0, 0, -2}}) {
+    EXPECT_THROW(check_point(point, 50, 100, 0, 0), InvalidArgument) << point.x << " " << point.y;
+  }
+}
+
+void expect_pixels(const PixelBox& box, std::int64_t x0, std::int64_t y0, std::int64_t x1, std::int64_t y1) {
+  EXPECT_EQ(box.x0, x0);
+  EXPECT_EQ(box.y0, y0);
+  EXPECT_EQ(box.x1, x1);
+  EXPECT_EQ(box.y1, y1);
+}
+
+TEST(PixelBox, LeavesOutTheLastRowAndColumnButHasAPixel) {
+  expect_pixels(pixel_box({1.9, 2.9, 30.9, 40.9}), 1, 2, 30, 40);
+  expect_pixels(pixel_box({5, 7, 5, 7}), 5, 7, 6, 8);
+  expect_pixels(pixel_box({5, 7, 5.9, 9}), 5, 7, 6, 9);
+}
+
+TEST(PixelBox, OfAMaskGrowsOnEachSideWithinTheImage) {
+  MaskStats mask;
+  mask.x0 = 10, mask.y0 = 20, mask.x1 = 30, mask.y1 = 25;
+  expect_pixels(grown_pixel_box(mask, 3, 50, 100), 7, 17, 33, 28);
+  expect_pixels(grown_pixel_box(mask, 15, 50, 100), 0, 5, 45, 40);
+  expect_pixels(grown_pixel_box(mask, 22, 40, 50), 0, 0, 50, 40);
+  expect_pixels(grown_pixel_box(mask, 0, 50, 100), 10, 20, 30, 25);
+  mask.x1 = 10, mask.y1 = 20;  // one pixel
+  expect_pixels(grown_pixel_box(mask, 0, 50, 100), 10, 20, 11, 21);
 }
 
 }  // namespace
