@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -22,7 +23,7 @@ TINY = Path(__file__).resolve().parents[3] / "data" / "tiny_bundle"
 
 
 def test_two_stages_in_f32_are_refused_before_anything_is_read(tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="got f32 for both stages"):
+    with pytest.raises(ExportError, match=r"^precision: got f32 for both stages"):
         certify(tmp_path / "no bundle", tmp_path / "no images", encoder="f32", decoder="f32")
 
 
@@ -82,7 +83,7 @@ def test_a_certificate_replaces_the_one_of_the_same_stages_only(tmp_path: Path) 
 WITHOUT_TORCH = """
 import sys
 sys.modules.update(torch=None, onnx=None, onnxscript=None)  # importing them is an ImportError
-from medsam_engine_tools import certify
+from medsam_engine_tools.approximate import certify
 from medsam_engine.cli.bundle.export_tools import export_tools
 with export_tools("certify", needs=()):
     certify.add_certificate(certify.Path(sys.argv[1]), {"stages": {}, "backend": "b", "device": "d"}, "")
@@ -152,8 +153,10 @@ def test_a_comparison_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     approximate = [mask(1, 2), mask(), mask(), mask(3)]
     given = {"exact": exact, "approximate": approximate}
 
+    asked: list[Case] = []
+
     def masks(engine: Engine, case: Case) -> Iterator[NDArray[np.bool_]]:
-        del case
+        asked.append(case)
         return iter(given[cast(str, engine)])
 
     monkeypatch.setattr(certify_module, "_masks", masks)
@@ -165,3 +168,10 @@ def test_a_comparison_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
         Row("a", 3, 2, 0.0, None, None),  # lost
         Row("a", 4, 0, 0.0, None, None),  # found where f32 finds nothing
     ]
+    assert asked == [case, case]
+    untold = replace(case, truth=None)
+    rows = list(compare(untold, cast(Engine, "exact"), cast(Engine, "approximate")))
+    assert [(r.agreement, r.truth_f32, r.truth) for r in rows] == [(a, None, None) for a in (0.5, 1.0, 0.0, 0.0)]
+    given["approximate"] = approximate[:3]
+    with pytest.raises(ValueError, match="shorter"):
+        list(compare(case, cast(Engine, "exact"), cast(Engine, "approximate")))
