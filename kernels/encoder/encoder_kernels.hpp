@@ -22,17 +22,17 @@ namespace medsam::kernels {
 struct Epilogue {
   const float* bias = nullptr;  // (columns), or null
   bool gelu = false;            // before a residual is added; there is none, then
-  ConstRows residual = {};      // of f32, or none
+  ConstRows residual = {};      // of f32, or none  NOLINT(readability-redundant-member-init): GCC wants it
   bool gelu_after = false;      // the residual was added
 };
 
 /// out = epilogue(a b).
 struct ProductParams {
-  ConstRows a = {};  // in the format of b
+  ConstRows a;  // in the format of b
   std::int64_t rows = 0;
   const PackedMatrix* b = nullptr;
-  Epilogue epilogue = {};
-  Rows out = {};
+  Epilogue epilogue;
+  Rows out;
 };
 
 /// A row of a depthwise 3x3 convolution with zero padding, + bias, and GELU where it is asked for, as exact as `out`
@@ -44,7 +44,7 @@ struct DepthwiseParams {
   const float* weight = nullptr;  // (9, channels)
   const float* bias = nullptr;    // (channels)
   bool gelu = false;
-  Rows out = {};
+  Rows out;
 };
 
 /// Layer norm of each row: (x - mean) / sqrt(variance + eps) [* weight + bias].
@@ -54,17 +54,17 @@ struct NormalizeRowsParams {
   float eps = 0;
   const float* weight = nullptr;  // null: none, and no bias
   const float* bias = nullptr;
-  Rows out = {};
+  Rows out;
 };
 
 /// Attention inside one window, heads of 32 channels. All of one format.
 struct AttentionParams {
-  ConstRows qkv = {};  // (tokens, 3 * heads * 32), dense: queries, scaled; keys; values
+  ConstRows qkv;  // (tokens, 3 * heads * 32), dense: queries, scaled; keys; values
   std::int64_t tokens = 0, heads = 0;
-  ConstRows padding = {};       // (2, heads * 32), dense: the key and the value that follow the tokens' own, or none
+  ConstRows padding;            // (2, heads * 32), dense: the key and the value that follow the tokens' own, or none
   const float* bias = nullptr;  // (heads, tokens, key_stride); columns past the last key hold -inf
   std::int64_t key_stride = 0;  // keys rounded up to kBlock
-  Rows out = {};                // (tokens, heads * 32), dense
+  Rows out;                     // (tokens, heads * 32), dense
   void* scratch = nullptr;      // attention_scratch(key_stride) bytes, 64-byte aligned
 };
 std::size_t attention_scratch(std::int64_t key_stride) noexcept;

@@ -25,7 +25,7 @@ namespace HWY_NAMESPACE {
 // NOLINTBEGIN(misc-use-internal-linkage)
 template <class Way>
 EncoderTarget target_of(const char* name, bool fast_bf16) {
-  using Rounding = typename Way::Rounding;
+  using Rounding = Way::Rounding;
   return {name,
           hwy::TargetName(HWY_TARGET),
           fast_bf16,

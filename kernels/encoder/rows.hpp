@@ -36,7 +36,7 @@ class BasicRows {
   constexpr BasicRows() noexcept = default;
   BasicRows(Element<float>* data, std::int64_t channels) noexcept : BasicRows(data, channels, channels) {}
   BasicRows(Element<float>* data, std::int64_t channels, std::int64_t stride) noexcept
-      : data_(data), channels_(channels), stride_(stride), format_(Format::f32) {}
+      : data_(data), channels_(channels), stride_(stride) {}
   BasicRows(Element<Bf16>* data, std::int64_t channels) noexcept : BasicRows(data, channels, channels) {}
   BasicRows(Element<Bf16>* data, std::int64_t channels, std::int64_t stride) noexcept
       : data_(data), channels_(channels), stride_(stride), format_(Format::bf16) {}

@@ -80,8 +80,8 @@ std::int64_t Windows::longest_key_stride() const {
 
 std::size_t Windows::bytes() const {
   std::size_t bytes = 0;
-  for (const WindowKind& kind : kinds) bytes += sizeof kind + kind.bias.capacity() * sizeof(float);
-  for (const WindowGroup& group : groups) bytes += sizeof group + group.capacity() * sizeof(Window);
+  for (const WindowKind& kind : kinds) bytes += sizeof(WindowKind) + kind.bias.capacity() * sizeof(float);
+  for (const WindowGroup& group : groups) bytes += sizeof(WindowGroup) + group.capacity() * sizeof(Window);
   return bytes;
 }
 
