@@ -20,14 +20,15 @@ struct Variant {
   Stage stage = Stage::encoder;
   const Arithmetic* arithmetic = nullptr;  // never null in a bundle
   Runner runner = Runner::graph;
-  std::string format = "f32";  // what the runner is asked to compute in (CompileOptions::precision)
+  std::string format;        // what the runner is asked to compute in (CompileOptions::precision)
   bool typed = false;        // whether that is what the graphs' own types say, and not the exact graphs' with a request
   bool needs_trial = false;  // whether it is run in a process of its own first (precision/trial.hpp)
-  std::string identity = "";  // hash of `files`, by which certificates name them; "" for the exact graphs
+  std::string identity;      // hash of `files`, by which certificates name them; "" for the exact graphs
   /// What is run, by ModelFile::name; null: the exact graphs.
   std::shared_ptr<const std::map<std::string, ModelFile>> files = nullptr;
 
   /// What is run in place of a model of this stage. Lives as long as this and `exact`.
+  // NOLINTNEXTLINE(bugprone-return-const-ref-from-parameter): the bundle's own, which lives as long as the engine
   [[nodiscard]] const ModelFile& file_of(const ModelFile& exact) const { return files ? files->at(exact.name) : exact; }
 };
 

@@ -42,7 +42,9 @@ std::shared_ptr<const Models> only(ModelFile model) {
 }  // namespace
 
 void add_exact_graphs(Bundle& bundle) {
-  for (const char* format : {"f32", "bf16", "bf16_mixed", "f16"}) add(bundle, format, {.format = format});
+  for (const char* format : {"f32", "bf16", "bf16_mixed", "f16"}) {
+    add(bundle, format, {.format = format, .identity = ""});
+  }
 }
 
 void add_f16_graphs(ObjectReader& manifest, const Models& models, Bundle& bundle) {
