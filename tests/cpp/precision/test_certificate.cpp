@@ -265,6 +265,8 @@ TEST(Choose, WhatIsCertifiedAndNative) {
       {f16, nothing, "f16", false, kNotNative},
       {f16, nothing, "f16", true, kNotNative},
       {f16, nothing, "f16/f32", true, kNotNative},
+      {none, nothing, "f16", false, kNone},
+      {none, nothing, "f16", true, kNotNative},
       // "auto" leaves int8 to what was measured on this machine.
       {none, int8, "int8", false, kNone},
       {none, int8, "int8", true, "int8: int8/f32"},
