@@ -165,7 +165,8 @@ TEST(HalfTensor, HoldsNothingBeyondItsRangeAndIsNotForUse) {
   data->outputs = {tensor};
   data->fingerprint = std::string(64, '0');
   const ImageEmbedding embedding{std::shared_ptr<const detail::EmbeddingData>(data)};
-  EXPECT_NE(testing::raised<BackendError>([&] { static_cast<void>(compacted(embedding)); }).find("65504"), std::string::npos);
+  EXPECT_NE(testing::raised<BackendError>([&] { static_cast<void>(compacted(embedding)); }).find("65504"),
+            std::string::npos);
   EXPECT_THROW(static_cast<void>(HalfTensor(backends::Shape{1, 2}).host()), BackendError);
 }
 
