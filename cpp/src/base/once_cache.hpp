@@ -114,7 +114,7 @@ class OnceCache {
     bool made = false;
   };
   using Entries = std::list<Entry>;
-  using Position = typename Entries::iterator;
+  using Position = Entries::iterator;
 
   // All below are called under the mutex, and throw only before they have changed anything.
 
