@@ -8,8 +8,6 @@
 #include "base/sha256.hpp"
 #include "bundle/bundle_file.hpp"
 #include "bundle/manifest_parser.hpp"
-#include "bundle/model_parser.hpp"
-#include "bundle/variant_parser.hpp"
 #include "medsam/error.hpp"
 
 namespace medsam {

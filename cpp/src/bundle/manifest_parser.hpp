@@ -4,11 +4,15 @@
 // field.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <map>
 #include <string>
 
 #include "base/json_reader.hpp"
+#include "bundle/bundle.hpp"
 #include "bundle/certificate.hpp"
+#include "bundle/model_file.hpp"
 #include "bundle/profile.hpp"
 #include "bundle/prompt_encoding.hpp"
 #include "bundle/trained_prompts.hpp"
@@ -29,5 +33,29 @@ TrainedPrompts parse_trained_prompts(ObjectReader& manifest, const PromptEncodin
 
 /// Reads one entry of the manifest's list of certificates.
 Certificate parse_certificate(const Json& json, const std::string& where);
+
+using Models = std::map<std::string, ModelFile>;  // by their names in the manifest
+
+/// ModelError unless the field is a list of `least` to 64.
+void check_list(const ObjectReader& reader, const char* field, const Json& list, std::size_t least = 0);
+
+/// Reads one model, without its name and role, and checks the size of each of its files. ModelError.
+ModelFile parse_model(ObjectReader reader, const std::string& folder);
+
+// What a bundle may be computed in: each adds the variants of one field of the manifest, where it has that field
+// (CONTRIBUTING.md, "Recipe: a precision").
+
+/// The graphs as they are, by a request to the backend. No field.
+void add_exact_graphs(Bundle& bundle);
+
+/// "f16": every one of `models` once more, with f16 as its own types.
+void add_f16_graphs(ObjectReader& manifest, const Models& models, Bundle& bundle);
+
+/// "quantized": the encoder with large layers in int8; what its other layers compute in is said there. After the
+/// bundle's models.
+void add_int8_encoder(ObjectReader& manifest, Bundle& bundle);
+
+/// "fused": the encoder's weights for this library's own kernels. After the bundle's models.
+void add_native_encoder(ObjectReader& manifest, Bundle& bundle);
 
 }  // namespace medsam

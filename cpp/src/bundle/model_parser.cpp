@@ -1,11 +1,10 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-#include "bundle/model_parser.hpp"
-
 #include <algorithm>
 #include <filesystem>
 #include <set>
 
 #include "bundle/bundle_file.hpp"
+#include "bundle/manifest_parser.hpp"
 #include "medsam/error.hpp"
 
 namespace medsam {

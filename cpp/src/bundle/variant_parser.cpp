@@ -1,7 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-#include "bundle/variant_parser.hpp"
-
 #include "base/sha256.hpp"
+#include "bundle/manifest_parser.hpp"
 #include "medsam/error.hpp"
 
 namespace medsam {
