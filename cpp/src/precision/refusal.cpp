@@ -77,7 +77,7 @@ std::vector<StageRun> stage_runs(const Bundle& bundle, const Backends& backends)
     if (backend == nullptr || !backend->takes(variant)) continue;
     runs.push_back({&variant, backend,
                     native ? native_identity(variant.identity, backend->library()) : variant.identity,
-                    backend->native(variant.format)});
+                    backend->runs(variant)});
   }
   return runs;
 }
