@@ -59,7 +59,7 @@ def load(case: Case) -> tuple[io.MedicalImage, NDArray[np.generic]]:
     """The file, and its values as the models were trained: CT by the abdomen's window, MR and PET by percentiles."""
     image = io.read(case.path)
     return image, apply_window(
-        image.array, None, image.modality, image.colour, padding=image.padding, hounsfield=image.hounsfield
+        image.array, None, image.modality, image.color, padding=image.padding, hounsfield=image.hounsfield
     )
 
 

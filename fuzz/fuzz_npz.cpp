@@ -50,7 +50,7 @@ void use(const std::string& path) {
   for (std::int64_t z = 0; z < c->depth; ++z) {
     sum += sum_of(c->is_volume ? medsam::slice_of(c->volume(), z) : c->image());
   }
-  // What the sanitizer is to see read must not be optimised away.
+  // What the sanitizer is to see read must not be optimized away.
   static volatile std::uint64_t sink;
   sink = sum;
 }

@@ -19,7 +19,7 @@ using medsam::fuzz::expect;
 using Data = FuzzedDataProvider;
 
 constexpr std::int64_t kMostFloats = 1 << 20;
-// Its products are not optimised here (CMakeLists.txt).
+// Its products are not optimized here (CMakeLists.txt).
 constexpr std::size_t kMostToRun = 1 << 18;
 
 /// Mostly a size that may be right.

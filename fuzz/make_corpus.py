@@ -71,7 +71,7 @@ def cases() -> None:
     pairs = {
         "image": (np.arange(30, dtype=np.uint8).reshape(6, 5), np.array([[0, 0, 4, 5]])),
         "volume": (np.arange(60, dtype=">u2").reshape(3, 4, 5), np.array([[0, 0, 0, 4, 3, 2]], np.float32)),
-        "colour": (np.asfortranarray(np.arange(54, dtype=np.float32).reshape(3, 6, 3)), np.zeros((0, 4), np.int16)),
+        "color": (np.asfortranarray(np.arange(54, dtype=np.float32).reshape(3, 6, 3)), np.zeros((0, 4), np.int16)),
     }
     for name, (imgs, boxes) in pairs.items():
         first, second = npy(imgs), npy(boxes)

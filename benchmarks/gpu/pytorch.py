@@ -1,7 +1,7 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """The same weights in PyTorch on the same device: eager in f32 and f16, torch.compile in f16; encode and prompts.
 
-Inputs lie on the device before the clock starts and outputs stay there, which favours PyTorch: the engine's times
+Inputs lie on the device before the clock starts and outputs stay there, which favors PyTorch: the engine's times
 beside them include pixels going over and ratings coming back.
 """
 

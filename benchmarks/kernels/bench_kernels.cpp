@@ -1,6 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // Each kernel on every table this processor has, scalar oracle included, and C++ OpenCV's resize alone where OpenCV is
-// installed (its part of the same work: no normalisation, no statistics). Against OpenCV + NumPy: compare_numpy.py.
+// installed (its part of the same work: no normalization, no statistics). Against OpenCV + NumPy: compare_numpy.py.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>

@@ -5,7 +5,7 @@
 
 Same model files, precision f32, latency hint, same number of threads, one process. The two sides take turns (A B A B),
 so a noisy machine hits both; medians and their ratio are printed. OpenVINO's side gets ready-made tensors: it resizes,
-normalises and thresholds nothing.
+normalizes and thresholds nothing.
 """
 
 import argparse

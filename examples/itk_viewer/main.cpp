@@ -160,11 +160,11 @@ void write_preview(const Bytes& pixels, const Bytes& labels, const medsam::Box3D
       const bool edge = label(x, y) && !(label(x - 1, y) && label(x + 1, y) && label(x, y - 1) && label(x, y + 1));
       const bool inside = x >= box.x0 && x <= box.x1 && y >= box.y0 && y <= box.y1 && z >= box.z0 && z <= box.z1;
       const bool frame = inside && (x == box.x0 || x == box.x1 || y == box.y0 || y == box.y1);
-      itk::RGBPixel<std::uint8_t> colour;
-      colour.Fill(pixels.GetPixel({{x, y, z}}));
-      if (frame) colour.Set(255, 200, 0);
-      if (edge) colour.Set(0, 220, 255);
-      slice->SetPixel({{x, y}}, colour);
+      itk::RGBPixel<std::uint8_t> color;
+      color.Fill(pixels.GetPixel({{x, y, z}}));
+      if (frame) color.Set(255, 200, 0);
+      if (edge) color.Set(0, 220, 255);
+      slice->SetPixel({{x, y}}, color);
     }
   }
   write<Rgb, itk::PNGImageIO>(slice, path, itk::PNGImageIO::New());

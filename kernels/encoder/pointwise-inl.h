@@ -16,7 +16,7 @@ HWY_BEFORE_NAMESPACE();
 namespace medsam::kernels {
 namespace HWY_NAMESPACE {
 
-/// kOutputs neighbouring pixels of the output, all channels: a column of the image is read once for those it is part
+/// kOutputs neighboring pixels of the output, all channels: a column of the image is read once for those it is part
 /// of. Where kInside is false, rows and columns outside the image are zeros.
 template <class Rounding, bool kGelu, std::int64_t kStride, std::int64_t kOutputs, bool kInside>
 HWY_INLINE void depthwise_pixels(const DepthwiseParams& p, std::int64_t first) {

@@ -38,7 +38,7 @@ HWY_INLINE Vec polynomial(Vec x, const float (&coefficients)[kCount]) {
 
 /// x Phi(x), Phi the normal distribution (Hendrycks, Gimpel, arXiv 1606.08415): Phi(x) = 1/2 + x P(x^2) on [-c, c], P a
 /// minimax polynomial with Phi(-c) = 0 and Phi(c) = 1. For f32 c = 5.5 and P of degree 16: the error is 2e-7 max(1,
-/// |x|) at most and 3e-8 in the mean, f32's own. For products of bf16, whose operands are 2e-3 from their neighbours, c
+/// |x|) at most and 3e-8 in the mean, f32's own. For products of bf16, whose operands are 2e-3 from their neighbors, c
 /// = 4 and P of degree 6: the error is at most 2e-4 everywhere.
 template <Format kFor>
 HWY_INLINE Vec gelu(Vec x) {

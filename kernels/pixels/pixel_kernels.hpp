@@ -31,12 +31,12 @@ enum class Interpolation : std::uint8_t { area, linear, cubic, spline, antialias
 
 enum class Normalize : std::uint8_t {
   min_max,         // (v - min) / max(max - min, min_range), min and max over the resized image, all channels jointly
-  min_max_padded,  // the same, the zero padding taking part in min and max and being normalised with the rest (QMedSAM)
+  min_max_padded,  // the same, the zero padding taking part in min and max and being normalized with the rest (QMedSAM)
   mean_std,        // (v - mean[c]) / std[c]
 };
 
-/// Resize (H, W) to (new_height, new_width), normalise, and pad with zeros right and bottom to (out_size, out_size).
-/// The resized image is rounded to the pixel type as OpenCV does before it is normalised; spline drops the fraction of
+/// Resize (H, W) to (new_height, new_width), normalize, and pad with zeros right and bottom to (out_size, out_size).
+/// The resized image is rounded to the pixel type as OpenCV does before it is normalized; spline drops the fraction of
 /// u8 pixels and antialiased rounds it as Pillow does; both keep that of all others, which become f32. When the sizes
 /// are equal no resampling takes place.
 struct ResizeNormalizeParams {

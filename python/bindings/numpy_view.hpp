@@ -35,7 +35,7 @@ struct BorrowedVolume {
 /// slice is read in place.
 BorrowedVolume borrow_volume(const pybind11::object& volume);
 
-/// A new, uninitialised, C-ordered array of the caller's own. OutOfMemory names `what` and its size.
+/// A new, uninitialized, C-ordered array of the caller's own. OutOfMemory names `what` and its size.
 pybind11::array new_array(const pybind11::dtype& dtype, const std::vector<pybind11::ssize_t>& shape,
                           const std::string& what);
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsam_engine.base.percentiles import positive_percentiles
+from medsam_engine.base.renamed import renamed
 from medsam_engine.errors import InvalidArgument
 
 Padding = Sequence[tuple[float, float] | None]
@@ -167,11 +168,12 @@ def default_window(modality: str, hounsfield: bool = True) -> str:
     return "percentile" if name in CT_PRESETS and not hounsfield else name
 
 
+@renamed(colour="color")
 def apply_window(
     values: NDArray[np.generic],
     window: str | None,
     modality: str = "",
-    colour: bool = False,
+    color: bool = False,
     *,
     padding: Padding = (),
     hounsfield: bool = True,
@@ -183,7 +185,7 @@ def apply_window(
         window: abdomen, lung, brain, mediastinum, bone, percentile, full, "WIDTH,LEVEL", or none (values unchanged).
             With None, `modality` decides; uint8 values stay as they are, because they need no further preparation.
         modality: DICOM's code, for the default window.
-        colour: whether the values are RGB. They are not windowed by default, and asking for a window is an error.
+        color: whether the values are RGB. They are not windowed by default, and asking for a window is an error.
         padding: MedicalImage.padding: per slice (one entry for a flat image), the lowest and the highest value, both
             inclusive, of voxels that hold no measurement, or None. These voxels do not affect the window and become 0.
         hounsfield: MedicalImage.hounsfield: False if the values of a CT are not Hounsfield units.
@@ -195,14 +197,14 @@ def apply_window(
         InvalidArgument: the name is unknown, the width is not positive, the image is in color, a CT window is named for
             values that are not Hounsfield units, or the padding is for another number of slices.
     """
-    return windowed(values, window, modality, colour, padding=padding, hounsfield=hounsfield).slices(range(len(values)))
+    return windowed(values, window, modality, color, padding=padding, hounsfield=hounsfield).slices(range(len(values)))
 
 
 def windowed(
     values: NDArray[np.generic],
     window: str | None,
     modality: str = "",
-    colour: bool = False,
+    color: bool = False,
     *,
     padding: Padding = (),
     hounsfield: bool = True,
@@ -216,12 +218,12 @@ def windowed(
         raise InvalidArgument(
             f"padding: got {len(padding)} intervals for values of shape {values.shape}, expected one for each slice"
         )
-    if window == "none" or (window is None and colour):
+    if window == "none" or (window is None and color):
         return Windowed(values, None)
     if window is None and values.dtype == np.uint8:
         return Windowed(values, None, padding)
-    if colour:
-        raise InvalidArgument(f"window: got {window} for a colour image, expected none; leave it out")
+    if color:
+        raise InvalidArgument(f"window: got {window} for a color image, expected none; leave it out")
     name = (window or default_window(modality, hounsfield)).strip().lower()
     if name in CT_PRESETS and not hounsfield:
         raise InvalidArgument(

@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""Checks the rules that no linter knows: who may include whom, file length, ASCII, the licence line.
+"""Checks the rules that no linter knows: who may include whom, file length, ASCII, the license line.
 
 The rules are CONTRIBUTING.md's ("Dependency rules"). Prints one line a violation, ``path:line: what``; exits 1 if any.
 """
@@ -223,7 +223,7 @@ def errors(name: str) -> Iterator[str]:
         if len(lines) > MAX_LINES and suffix != ".pyi":  # a stub is as long as the module it describes
             yield f"{name}:{len(lines)}: longer than {MAX_LINES} lines; is it one idea?"
         if suffix != ".cmake" and not any("Licensed under Apache-2.0" in line for line in lines[:3]):
-            yield f"{name}:1: the licence line is missing (Copyright (c) medsam-engine contributors. Licensed ...)"
+            yield f"{name}:1: the license line is missing (Copyright (c) medsam-engine contributors. Licensed ...)"
     if suffix in CPP:
         yield from cpp_errors(name, lines)
     if name.startswith(tuple(SOURCES)) and suffix == ".py":

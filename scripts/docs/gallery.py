@@ -119,10 +119,10 @@ def write(engine: medsam_engine.Engine, picture: Picture, folder: Path) -> None:
 def write_start_picture(engine: medsam_engine.Engine, path: Path) -> None:
     """README's picture: the demo's slice before and after, without axes."""
     image, boxes = load_image(), np.array(list(OBJECTS.values()), np.float64)
-    grey = np.repeat(image[..., np.newaxis], 3, axis=2)
+    gray = np.repeat(image[..., np.newaxis], 3, axis=2)
     framed = draw_overlay(image, np.zeros(image.shape, np.uint8), boxes)
     done = draw_overlay(image, engine.segment(image, boxes), None, opacity=0.4)
-    gap = np.full((len(grey), 8, 3), 255, np.uint8)
+    gap = np.full((len(gray), 8, 3), 255, np.uint8)
     path.write_bytes(encoded(np.hstack([framed, gap, done])))
 
 

@@ -2,7 +2,7 @@
 """sbom.cdx.json: the software bill of materials (CycloneDX 1.5) of the library, from requirements.lock and native.toml.
 
 ``sbom.py`` writes it, ``sbom.py --check`` exits 1 when it is out of step. No time stamp: the same inputs give the same
-bytes, but for licences, which are read from the installed distributions and not compared.
+bytes, but for licenses, which are read from the installed distributions and not compared.
 
 cyclonedx-py 7.5.0 and ``uv export`` 0.13.9 (both tried on 2026-11-28) do not do this: they know Python packages
 only and write no scope, so this script would remain, to add the C++ libraries and the sets. cyclonedx-py finds no
@@ -35,7 +35,7 @@ def version() -> str:
     return match[1]
 
 
-def licences(name: str) -> list[dict[str, Any]]:
+def licenses(name: str) -> list[dict[str, Any]]:
     """What a distribution says of itself; empty when it is not installed or says nothing."""
     try:
         metadata = importlib.metadata.metadata(name)
@@ -59,7 +59,7 @@ def components() -> list[dict[str, Any]]:
         scope = "required" if "dependencies" in sets else "excluded" if tools else "optional"
         component = {"type": "library", "bom-ref": f"pypi/{name}", "name": name, "version": locked, "scope": scope}
         component |= {"purl": f"pkg:pypi/{name}@{locked}"}
-        found.append(component | ({"licenses": licences(name)} if licences(name) else {}))
+        found.append(component | ({"licenses": licenses(name)} if licenses(name) else {}))
     return found
 
 

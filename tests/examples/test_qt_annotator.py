@@ -16,7 +16,7 @@ from medsam_engine import Engine
 
 Program = Callable[..., CompletedProcess[str]]
 
-EDGE = (0, 220, 255)  # the outline's colour, and the frame's
+EDGE = (0, 220, 255)  # the outline's color, and the frame's
 FRAME = (255, 200, 0)
 
 
@@ -30,8 +30,8 @@ def drag(
     return numbers, np.asarray(Image.open(picture).convert("RGB"))
 
 
-def near(picture: NDArray[np.uint8], colour: tuple[int, ...]) -> NDArray[np.bool_]:
-    within: NDArray[np.bool_] = np.all(np.abs(picture.astype(int) - colour) <= 3, axis=-1)
+def near(picture: NDArray[np.uint8], color: tuple[int, ...]) -> NDArray[np.bool_]:
+    within: NDArray[np.bool_] = np.all(np.abs(picture.astype(int) - color) <= 3, axis=-1)
     return within
 
 

@@ -102,11 +102,11 @@ def test_what_stays_as_it_is() -> None:
     prepared = np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
     assert apply_window(prepared, None, "CT") is prepared
     wide = prepared.astype(np.uint16)
-    assert apply_window(wide, None, "US", colour=True) is wide
+    assert apply_window(wide, None, "US", color=True) is wide
     assert apply_window(wide, "none", "CT") is wide
     assert apply_window(prepared, "full").max() == 255
-    with pytest.raises(InvalidArgument, match="colour"):
-        apply_window(prepared, "lung", colour=True)
+    with pytest.raises(InvalidArgument, match="color"):
+        apply_window(prepared, "lung", color=True)
 
 
 @pytest.mark.parametrize("window", ["liver", "400", "400,40,1", "0,40", "-400,40", "nan,0", "a,b"])

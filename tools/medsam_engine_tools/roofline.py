@@ -77,7 +77,7 @@ def settings(precision: str, threads: int) -> dict[str, object]:
 
 
 def product(shape: Shape, precision: str) -> ov.Model:
-    """Data (m, k) times constant weights (k, n); for int8 both quantised, as the runtime wants them."""
+    """Data (m, k) times constant weights (k, n); for int8 both quantized, as the runtime wants them."""
     m, k, n = shape
     x = opset13.parameter([m, k], np.float32)
     weights = opset13.constant(np.random.default_rng(0).random((k, n), np.float32) - 0.5)

@@ -4,7 +4,7 @@
     python -m benchmarks.compare.baselines.export_plain CHECKPOINT FOLDER
 
 Writes FOLDER/encoder.onnx (one image) and FOLDER/decoder.onnx (one box: its inputs `image_embedding` and `boxes`, its
-output `low_res_logits`), as the challenge's OpenVINO pipelines have them, with fixed shapes: the case that favours the
+output `low_res_logits`), as the challenge's OpenVINO pipelines have them, with fixed shapes: the case that favors the
 baseline.
 """
 

@@ -26,9 +26,9 @@ class LayerNorm2d(nn.Module):
         self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:  # noqa: D102
-        centred = x - x.mean(1, keepdim=True)
-        normalised = centred / torch.sqrt(centred.pow(2).mean(1, keepdim=True) + 1e-6)
-        return self.weight[:, None, None] * normalised + self.bias[:, None, None]
+        centered = x - x.mean(1, keepdim=True)
+        normalized = centered / torch.sqrt(centered.pow(2).mean(1, keepdim=True) + 1e-6)
+        return self.weight[:, None, None] * normalized + self.bias[:, None, None]
 
 
 class MBConv(nn.Module):

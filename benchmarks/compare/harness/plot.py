@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.compare.harness.results import Figure, Results
 
-_COLOURS = ("#08519c", "#6baed6", "#31a354", "#a1d99b", "#fdae6b", "#bdbdbd")
+_COLORS = ("#08519c", "#6baed6", "#31a354", "#a1d99b", "#fdae6b", "#bdbdbd")
 
 
 def _panels(r: Results) -> list[tuple[str, str, dict[str, Figure]]]:
@@ -26,9 +26,9 @@ def _panels(r: Results) -> list[tuple[str, str, dict[str, Figure]]]:
     return panels
 
 
-def _draw(axes: Any, title: str, unit: str, figures: dict[str, Figure], colours: dict[str, str]) -> None:
+def _draw(axes: Any, title: str, unit: str, figures: dict[str, Figure], colors: dict[str, str]) -> None:
     for row, (system, figure) in enumerate(figures.items()):
-        axes.barh(row, figure.median, color=colours[system], hatch="//" if figure.extrapolated else None)
+        axes.barh(row, figure.median, color=colors[system], hatch="//" if figure.extrapolated else None)
         axes.plot([figure.median, figure.p95], [row, row], color="black", linewidth=1)
         axes.text(figure.p95, row, f" {figure.median:.3g}", va="center", fontsize=8)
     axes.set_yticks(range(len(figures)), list(figures), fontsize=8)
@@ -48,8 +48,8 @@ def write_plot(r: Results, path: Path) -> None:
     rows = -(-len(panels) // columns)
     sheet = Sheet(figsize=(4.2 * columns, 0.8 + 2.4 * max(1, rows)), layout="constrained")
     FigureCanvasAgg(sheet)
-    colours = dict(zip(r.titles, _COLOURS, strict=False))
+    colors = dict(zip(r.titles, _COLORS, strict=False))
     for index, (title, unit, figures) in enumerate(panels):
-        _draw(sheet.add_subplot(rows, columns, index + 1), title, unit, figures, colours)
+        _draw(sheet.add_subplot(rows, columns, index + 1), title, unit, figures, colors)
     sheet.suptitle("; ".join(f"{key}: {title}" for key, title in r.titles.items()), fontsize=8)
     sheet.savefig(path, dpi=110)

@@ -60,7 +60,7 @@ using TensorPtr = std::shared_ptr<const Tensor>;
 /// A tensor in host memory.
 class HostTensor final : public Tensor {
  public:
-  /// Uninitialised; fill through mutable_host() before sharing.
+  /// Uninitialized; fill through mutable_host() before sharing.
   explicit HostTensor(Shape shape);
   [[nodiscard]] const float* host() const override { return data_.get(); }
   [[nodiscard]] float* mutable_host() { return data_.get(); }

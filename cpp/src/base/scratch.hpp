@@ -8,7 +8,7 @@
 
 namespace medsam {
 
-/// Uninitialised memory for a kernel, aligned to 64 bytes; data() is null for 0 bytes.
+/// Uninitialized memory for a kernel, aligned to 64 bytes; data() is null for 0 bytes.
 class Scratch {
  public:
   explicit Scratch(std::size_t bytes) {

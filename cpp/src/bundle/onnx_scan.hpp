@@ -12,7 +12,7 @@ namespace medsam {
 /// What a graph says about itself that must be known before a runtime parses it.
 struct OnnxScan {
   std::vector<std::string> locations;  ///< Files in which it keeps tensors (TensorProto.external_data).
-  /// Whether any of its operators quantises, computes in integers of reduced precision, or is not ONNX's own, so that
+  /// Whether any of its operators quantizes, computes in integers of reduced precision, or is not ONNX's own, so that
   /// it may: what brings OpenVINO's low-precision passes into play (trial.hpp).
   bool quantized = false;
 };

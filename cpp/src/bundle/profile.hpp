@@ -16,7 +16,7 @@ enum class Interpolation { area, linear, cubic, spline, antialiased };
 enum class NormalizeKind { min_max, min_max_padded, mean_std };
 /// How a box's ends, pixel indices v of the image, become coordinates of the prompt frame, with s the frame over the
 /// image: none: v s; truncate: int(v s), as most published scripts; containing_pixel: floor((v + 0.5) s), the frame's
-/// pixel in which the centre of v lies. The last is whole as in training, and unbiased: truncation moves a box by up to
+/// pixel in which the center of v lies. The last is whole as in training, and unbiased: truncation moves a box by up to
 /// a pixel up and left.
 enum class BoxRounding { none, truncate, containing_pixel };
 /// What is upsampled to the image: the logits' crop; the crop of the logits upsampled to the encoder's input size first
@@ -60,7 +60,7 @@ enum class NextBox {
   label_map,  // the mask as a map of the object's label value, resized by area to the model's input, rounded to its
               // type
   mask,       // the mask's bounding box at full resolution
-  nearest,    // the mask resized to the model's input by nearest neighbour
+  nearest,    // the mask resized to the model's input by nearest neighbor
   user,       // no propagation: the user's box
 };
 

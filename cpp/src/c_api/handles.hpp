@@ -1,6 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // What the C API's opaque handles are: numbers that are never given out twice, and no addresses. A handle that was
-// destroyed, one of another kind and any other value are therefore recognised for certain and never followed, also when
+// destroyed, one of another kind and any other value are therefore recognized for certain and never followed, also when
 // the memory of what they stood for serves something else by then.
 #pragma once
 

@@ -15,7 +15,7 @@
 namespace medsam::c_api {
 
 /// Bytes of the struct in the first version that had it. A struct that gains fields keeps the number here, by a
-/// specialisation, so that callers with an older header go on being understood.
+/// specialization, so that callers with an older header go on being understood.
 template <class T>
 inline constexpr std::size_t kFirstSize = sizeof(T);
 template <>

@@ -30,7 +30,7 @@ struct ImageGeometry {
 };
 
 /// For objects of these sizes (areas or volumes of their boxes), the order in which to paint them so that what
-/// `overlap` favours is painted last: indices into `sizes`.
+/// `overlap` favors is painted last: indices into `sizes`.
 std::vector<std::size_t> paint_order(const std::vector<double>& sizes, Overlap overlap);
 
 /// The part of the low-resolution logits that shows the image.

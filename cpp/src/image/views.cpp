@@ -71,7 +71,7 @@ void check_image(const ImageView& image) {
   }
   if (image.channels != 1 && image.channels != 3) {
     throw InvalidArgument("image: got " + std::to_string(image.channels) +
-                          " channels, expected 1 (grey) or 3 (RGB); drop alpha or pick a channel first");
+                          " channels, expected 1 (gray) or 3 (RGB); drop alpha or pick a channel first");
   }
   const std::int64_t bytes = sample_bytes(image.type);
   check_rows("image", image.data, image.row_stride, image.width * image.channels * bytes, bytes);

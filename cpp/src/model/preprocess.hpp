@@ -9,7 +9,7 @@
 
 namespace medsam {
 
-/// Resizes, normalises and pads an image into input 0 of an encoder's request, (1, 3, S, S): on its device where
+/// Resizes, normalizes and pads an image into input 0 of an encoder's request, (1, 3, S, S): on its device where
 /// that has the kernel, else here. InvalidArgument when f32 pixels are not finite, now or in run().
 void preprocess(const CheckedImage& image, const ImageGeometry& geometry, const ImageRules& rules,
                 backends::Request& request);

@@ -10,7 +10,7 @@
 
 namespace medsam::npz {
 
-/// Uninitialised bytes, aligned to 64. std::bad_alloc when there is no memory.
+/// Uninitialized bytes, aligned to 64. std::bad_alloc when there is no memory.
 class Bytes {
  public:
   Bytes() : Bytes(0) {}

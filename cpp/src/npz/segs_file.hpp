@@ -17,7 +17,7 @@ namespace medsam::npz {
 /// uint16, or uint32 when there are more than 65535 objects: never narrower, so no label wraps.
 class Segs {
  public:
-  /// Labels of a case, uninitialised.
+  /// Labels of a case, uninitialized.
   explicit Segs(const Case& c);
 
   void clear();

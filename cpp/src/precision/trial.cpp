@@ -55,13 +55,13 @@ fs::path find_program() {
   for (const fs::path& folder : folders) {
     if (::access((folder / kProgram).c_str(), X_OK) == 0) return folder / kProgram;
   }
-  throw Unsupported("precision: got a quantised graph, which is first tried in a process of its own, but its program " +
+  throw Unsupported("precision: got a quantized graph, which is first tried in a process of its own, but its program " +
                     std::string(kProgram) + " is not in " + folders[0].string() +
-                    "; reinstall medsam-engine, or use f32 of a graph that is not quantised");
+                    "; reinstall medsam-engine, or use f32 of a graph that is not quantized");
 }
 
 [[noreturn]] void cannot_start(int error) {
-  throw BackendError("a quantised graph is first tried in a process of its own, which cannot be started (" +
+  throw BackendError("a quantized graph is first tried in a process of its own, which cannot be started (" +
                      std::string(std::generic_category().message(error)) + "); use precision f32");
 }
 

@@ -1,5 +1,5 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// OpenVINO's low-precision pass divides by zero on some quantised graphs, and SIGFPE ends the process. So such a graph
+// OpenVINO's low-precision pass divides by zero on some quantized graphs, and SIGFPE ends the process. So such a graph
 // is loaded and run once in a process of its own (cpp/apps/medsam_trial.cpp) before it is compiled in this one, so that
 // only that one ends: whatever its bundle says about it, unless this machine's cache remembers that it ran here.
 #pragma once
@@ -22,7 +22,7 @@ struct TrialOf {
   const backends::Backend& backend;
 };
 
-/// Tries the bundle apart because of `model`, a quantised graph of it that is to be compiled in `format`; the cache
+/// Tries the bundle apart because of `model`, a quantized graph of it that is to be compiled in `format`; the cache
 /// remembers a success for this very graph, role, library, device, format and version. Does nothing inside the other
 /// process. That one keeps nothing in the cache: a model that was compiled there and crashed when it ran would be taken
 /// from there without a trial. BackendError when it ended before it had an answer; Unsupported when its program is not

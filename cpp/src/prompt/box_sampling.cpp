@@ -218,10 +218,10 @@ class Canvas {
     });
   }
 
-  /// Covers 2 radius + 1 pixels, as ImageDraw.ellipse from centre - radius to centre + radius.
-  void disc(const std::array<std::int64_t, 2>& centre, std::int64_t radius) {
-    mark(centre, centre, radius, [&](std::int64_t x, std::int64_t y) {
-      const std::int64_t dx = x - centre[0], dy = y - centre[1];
+  /// Covers 2 radius + 1 pixels, as ImageDraw.ellipse from center - radius to center + radius.
+  void disc(const std::array<std::int64_t, 2>& center, std::int64_t radius) {
+    mark(center, center, radius, [&](std::int64_t x, std::int64_t y) {
+      const std::int64_t dx = x - center[0], dy = y - center[1];
       return dx * dx + dy * dy <= radius * (radius + 1);
     });
   }

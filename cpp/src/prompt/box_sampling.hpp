@@ -17,7 +17,7 @@ inline constexpr std::int64_t kSampledPoints = 4;
 /// corners: x0, y0, x1, y1 in the model's frame, pixels, whole or not; what is outside [0, side] is clamped.
 /// foreground: (side, side), row-major, above 0 where the model's input is. scribble: (side, side), written whole: 1 on
 /// the stroke, 0 elsewhere; all 0 where none could be drawn. Returns the points as x, y, one in each quadrant of the
-/// box: top left, bottom left, bottom right, top right; a quadrant without foreground gives the box's centre.
+/// box: top left, bottom left, bottom right, top right; a quadrant without foreground gives the box's center.
 ///
 /// The random numbers depend on the corners alone, and all arithmetic on them is on integers: a box gets the same
 /// prompts on every platform, whatever other boxes there are and in whatever order.

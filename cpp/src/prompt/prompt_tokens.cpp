@@ -24,7 +24,7 @@ void add_box(PromptTokens& tokens, const float corners[4]) {
   add(tokens, corners[2], corners[3], kBoxBottomRight);
 }
 
-// The strokes in the frame of mask_input: 1 in every cell that holds the centre of a drawn pixel.
+// The strokes in the frame of mask_input: 1 in every cell that holds the center of a drawn pixel.
 std::vector<float> scribble_cells(const ScribbleView& scribble, const PromptContext& context, std::int64_t index) {
   const ImageGeometry& g = context.geometry;
   const std::string name = "scribble of prompt " + std::to_string(index);

@@ -2,7 +2,7 @@
 // The pixel kernels on an NVIDIA GPU: the parameters, semantics and bits of kernels.hpp, over device memory. Callers
 // need no CUDA header: a stream is passed as void*.
 //
-// Every function only queues work on the stream given and returns at once: none allocates, synchronises, copies to the
+// Every function only queues work on the stream given and returns at once: none allocates, synchronizes, copies to the
 // host or reads device memory from the host. Pointers inside Pixels and the parameters (data, logits, out) are device
 // pointers; the structures themselves are read before the function returns. The caller makes the device current, sees
 // that device memory lives until the stream has passed, and checks sizes, as with the CPU's tables.

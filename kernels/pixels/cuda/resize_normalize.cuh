@@ -1,6 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// Resize + normalise + pad. With a mean and deviation: the plan, then one kernel from pixels to planes. With the range
-// of the resized image: the plan, a kernel that resizes and finds the range, and one that normalises. The samples are
+// Resize + normalize + pad. With a mean and deviation: the plan, then one kernel from pixels to planes. With the range
+// of the resized image: the plan, a kernel that resizes and finds the range, and one that normalizes. The samples are
 // those of resized_sample.hpp, so the bits are the oracle's.
 #pragma once
 
@@ -99,7 +99,7 @@ struct ResizeAndRange {
   }
 };
 
-/// Normalises into three planes and pads. `plan` says how the samples come from `image`: the source, or the resized
+/// Normalizes into three planes and pads. `plan` says how the samples come from `image`: the source, or the resized
 /// image with a plan that copies.
 template <typename T>
 struct NormalizePad {

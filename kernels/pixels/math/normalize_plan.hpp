@@ -1,5 +1,5 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// Offset, divisor and padding value of a normalisation, from the range of the resized image. Shared by all
+// Offset, divisor and padding value of a normalization, from the range of the resized image. Shared by all
 // implementations, host and device.
 #pragma once
 

@@ -1,5 +1,5 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// Normalise the resized image into planar floats and pad it right and bottom.
+// Normalize the resized image into planar floats and pad it right and bottom.
 #include <algorithm>
 
 #include "kernels/pixels/math/normalize_plan.hpp"

@@ -8,13 +8,13 @@
 
 namespace medsam::kernels::reference {
 
-/// The resized image before normalisation, dense, in the pixel type of the source.
+/// The resized image before normalization, dense, in the pixel type of the source.
 template <typename T>
 void resize(const Pixels& image, const ResizePlan& plan, std::int64_t height, std::int64_t width, T* out) noexcept;
 
 /// True unless the image is f32 and holds a NaN or an infinity.
 bool all_finite(const Pixels& image) noexcept;
-/// Normalise `image` and pad it, into (3, out_size, out_size). False when the range of an f32 image is not finite.
+/// Normalize `image` and pad it, into (3, out_size, out_size). False when the range of an f32 image is not finite.
 bool normalize_pad(const Pixels& image, const ResizeNormalizeParams& params, float* out) noexcept;
 
 std::size_t resize_normalize_scratch(const Pixels& image, const ResizeNormalizeParams& params) noexcept;

@@ -1,5 +1,5 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// Range, finiteness, normalisation into planes, padding. One subtraction and one IEEE division a sample: same bits as
+// Range, finiteness, normalization into planes, padding. One subtraction and one IEEE division a sample: same bits as
 // the oracle.
 #if defined(MEDSAM_KERNELS_NORMALIZE_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef MEDSAM_KERNELS_NORMALIZE_INL_H_

@@ -89,7 +89,7 @@ HWY_INLINE void sum_last_cell(const float* wide, const AreaCell& cell, std::int6
   hn::StoreU(hn::Add(sum, hn::Mul(hn::LoadU(d, p), hn::Set(d, cell.w_last))), d, out);
 }
 
-/// Row sums of a tile's cells. kStep floats lie between neighbouring source pixels and between output pixels; of the 4
+/// Row sums of a tile's cells. kStep floats lie between neighboring source pixels and between output pixels; of the 4
 /// floats stored for each output those beyond kStep are overwritten by the next one. kMids: shape.mids, or 0 when known
 /// only at run time.
 template <std::int64_t kStep, std::int32_t kMids>

@@ -50,7 +50,7 @@ HWY_NOINLINE void add_samples(const T* HWY_RESTRICT top, const T* HWY_RESTRICT b
   }
 }
 
-/// out[x] = sum of `factor` neighbouring columns, one channel.
+/// out[x] = sum of `factor` neighboring columns, one channel.
 HWY_NOINLINE void sum_columns_1(const float* HWY_RESTRICT columns, std::int64_t factor, std::int64_t width,
                                 float* HWY_RESTRICT out) {
   const hn::ScalableTag<float> d;

@@ -1,6 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // Crop + bilinear upsample + threshold + label write + statistics in one pass over the output. A row of logits is
-// upsampled along x once and kept for the output rows that lie between it and its neighbour. Where all four taps are at
+// upsampled along x once and kept for the output rows that lie between it and its neighbor. Where all four taps are at
 // or below the threshold the value cannot exceed it (rounding is monotonic), so only the columns near a logit above it
 // are visited: the cost goes with the object, not with the image. Same bits as the oracle.
 #if defined(MEDSAM_KERNELS_UPSAMPLE_THRESHOLD_INL_H_) == defined(HWY_TARGET_TOGGLE)
@@ -133,7 +133,7 @@ HWY_NOINLINE void upsample_row(const float* HWY_RESTRICT row, std::int64_t unpad
   const std::int64_t tail_begin = unpadded_width > lanes ? unpadded_width - lanes : 0;
   if (narrow) {
     for (std::int64_t i = tail_begin; i < unpadded_width; ++i) b.tail[i - tail_begin] = row[i];
-    b.tail[unpadded_width - tail_begin] = row[unpadded_width - 1];  // the last column is its own right neighbour
+    b.tail[unpadded_width - tail_begin] = row[unpadded_width - 1];  // the last column is its own right neighbor
   }
   std::int64_t x = span.begin / lanes * lanes;  // vectors begin where the relative taps do
   for (; x < span.end; x += lanes) {

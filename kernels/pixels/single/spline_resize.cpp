@@ -5,7 +5,7 @@
 //      pole sqrt(3) - 2 (Unser, Aldroubi, Eden 1993, B-spline signal processing II; scipy ni_splines.c);
 //   3. the spline at (i + 0.5) in / out - 0.5 (scipy zoom with grid_mode).
 // The steps of one axis commute with those of the other, so that y goes first and x on the transposed result. Both run
-// over strips of kLanes neighbouring columns, which fit in the second-level cache and vectorise in the lanes: the
+// over strips of kLanes neighboring columns, which fit in the second-level cache and vectorise in the lanes: the
 // recursion itself is along the strip. Against skimage in double: below 1e-12 of the range, from the order of sums.
 #include "kernels/pixels/single/spline_resize.hpp"
 

@@ -37,7 +37,7 @@ SplinePlan make_spline_plan(const Pixels& image, std::int64_t new_height, std::i
 template <typename Out>
 void spline_resize(const Pixels& image, const SplinePlan& plan, Out* out) noexcept;
 
-/// The resized image to normalise, with all its memory in `scratch`; its data is null if scratch only measures. A u8
+/// The resized image to normalize, with all its memory in `scratch`; its data is null if scratch only measures. A u8
 /// image stays u8, as published; others become f32, because the published cast to uint8 wraps them.
 Pixels spline_resized(const Pixels& image, const ResizeNormalizeParams& params, Carver& carver) noexcept;
 

@@ -7,4 +7,5 @@
 - output_check: nothing that is read is overwritten
 - build_folders: what C++ and C projects build against
 - percentiles: exact ones, in little memory
+- renamed: old names of parameters, for one release
 """

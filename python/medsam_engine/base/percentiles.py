@@ -65,7 +65,7 @@ def _ranked(parts: Parts, upper: NDArray[np.int64], ranks: list[int]) -> list[fl
 
 
 def _between(place: float, values: dict[int, float], count: int) -> float:
-    """Linear between the two neighbours, rounded as NumPy rounds it."""
+    """Linear between the two neighbors, rounded as NumPy rounds it."""
     first = math.floor(place)
     low, high, share = values[first], values[min(first + 1, count - 1)], place - first
     return high - (high - low) * (1 - share) if share >= 0.5 else low + (high - low) * share

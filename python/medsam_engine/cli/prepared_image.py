@@ -22,7 +22,7 @@ def prepared_image(source: io.MedicalImage, window: str | None, modality: str | 
     if window is None and input_format(source.path) is Format.IMAGE:
         return windowed(source.array, "none")  # pictures are used as they are, at their own bit depth
     chosen = source.modality if modality is None else modality.upper()
-    shown = windowed(source.array, window, chosen, source.colour, padding=source.padding, hounsfield=source.hounsfield)
+    shown = windowed(source.array, window, chosen, source.color, padding=source.padding, hounsfield=source.hounsfield)
     if not shown.unchanged:
         known = chosen or "unknown modality; give --modality or --window if this is CT, MR or PET"
         left_out = "; padding left out" if source.padding else ""

@@ -54,7 +54,7 @@ def _box_from_mm(
     corners = np.array(np.meshgrid(*zip(low, high, strict=True))).reshape(3, -1).T
     index = image.index_from_mm(corners)
     start, end = index.min(axis=0), index.max(axis=0)
-    # A grid's voxels reach half a voxel around their centres; the small allowance is for rounding.
+    # A grid's voxels reach half a voxel around their centers; the small allowance is for rounding.
     if (start < -0.5 - 1e-3).any() or (end > sizes - 0.5 + 1e-3).any():
         inside = image.affine[:3, :3] @ np.array(np.meshgrid(*[[-0.5, n - 0.5] for n in sizes])).reshape(3, -1)
         inside = inside + np.asarray(image.origin)[:, np.newaxis]

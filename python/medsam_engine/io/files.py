@@ -101,7 +101,7 @@ def _read_picture(path: Path, limit: ByteLimit) -> MedicalImage:
         direction=np.eye(3),
         modality="",
         path=path,
-        colour=picture.pixels.ndim == 3,
+        color=picture.pixels.ndim == 3,
         spaced=False,
         positioned=False,
         notes=tuple(picture.notes),
@@ -131,8 +131,8 @@ def read_labels(
 
 def _as_labels(image: MedicalImage, where: Path) -> NDArray[np.generic]:
     values = image.array
-    if image.colour:
-        raise InvalidArgument(f"labels: got a colour image in {where}, expected one label a voxel; write a label map")
+    if image.color:
+        raise InvalidArgument(f"labels: got a color image in {where}, expected one label a voxel; write a label map")
     if values.dtype.kind == "f" and not np.array_equal(values, np.rint(values)):
         raise InvalidArgument(f"labels: got fractions in {where}, expected whole numbers; write a label map")
     if values.size and float(values.min()) < 0:
@@ -153,7 +153,7 @@ def _npz_labels(path: Path, limit: ByteLimit) -> MedicalImage:
     )  # fmt: skip
 
 
-_LARGEST_LABEL = {Format.IMAGE: 65535, Format.DICOM: 65535}  # 16-bit grey, PS3.3 C.8.20.2 SegmentNumber; others 32 bits
+_LARGEST_LABEL = {Format.IMAGE: 65535, Format.DICOM: 65535}  # 16-bit gray, PS3.3 C.8.20.2 SegmentNumber; others 32 bits
 
 
 def label_dtype(labels: NDArray[np.generic]) -> type[np.unsignedinteger]:

@@ -7,12 +7,12 @@ from numpy.typing import ArrayLike, NDArray
 _GOLDEN_RATIO = 0.618033988749895
 
 
-def label_colours(count: int) -> NDArray[np.uint8]:
+def label_colors(count: int) -> NDArray[np.uint8]:
     """The colors of the labels 1 to `count`: (count, 3) RGB uint8."""
-    return colours_of(np.arange(1, count + 1))
+    return colors_of(np.arange(1, count + 1))
 
 
-def colours_of(labels: ArrayLike) -> NDArray[np.uint8]:
+def colors_of(labels: ArrayLike) -> NDArray[np.uint8]:
     """One saturated color per label: (N, 3) RGB uint8 for labels (N,) of 1 or more. A label always has the same color.
 
     Hues advance by the golden ratio, so that consecutive labels differ.

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from medsam_engine.base.renamed import renamed, warn_renamed
 from medsam_engine.errors import InvalidArgument
 
 Vector = tuple[float, float, float]
@@ -49,14 +50,14 @@ class MedicalImage:
     """Values, the grid they lie on, and where both came from.
 
     Attributes:
-        array: (D, H, W) or (H, W), with a last axis of 3 if `colour`; uint8, uint16, int16 or finite float32. CT is in
+        array: (D, H, W) or (H, W), with a last axis of 3 if `color`; uint8, uint16, int16 or finite float32. CT is in
             Hounsfield units, other images in the units after the file's rescaling.
         spacing: mm between voxel centers along x, y, z: the LAST array axis first, as in SimpleITK.
         origin: position of voxel (0, 0, 0) in mm, LPS (x to the patient's left, y to the back, z to the head).
         direction: (3, 3) float64; column k is the direction of index axis k (x, y, z) in LPS. Orthonormal.
         modality: DICOM's code (CT, MR, PT, US, CR, ...), "" if the file does not state it.
         path: the file or folder that was read.
-        colour: whether the last axis of `array` holds RGB.
+        color: whether the last axis of `array` holds RGB.
         spaced: whether `spacing` is known; if not, it is 1.
         positioned: whether `origin` and `direction` are known; if not, they are 0 and the identity.
         source: the data of the file that a writer needs, by format; None if it needs none.
@@ -72,7 +73,7 @@ class MedicalImage:
     direction: NDArray[np.float64]
     modality: str
     path: Path
-    colour: bool = False
+    color: bool = False
     spaced: bool = True
     positioned: bool = True
     source: NiftiSource | ItkSource | DicomSource | None = None
@@ -82,13 +83,19 @@ class MedicalImage:
 
     def __post_init__(self) -> None:
         check_grid(self.path, self.spacing, self.origin, self.direction)
-        if self.array.ndim - int(self.colour) not in (2, 3):
+        if self.array.ndim - int(self.color) not in (2, 3):
             raise InvalidArgument(f"image: got shape {self.array.shape} in {self.path}, expected 2 or 3 axes")
+
+    @property
+    def colour(self) -> bool:
+        """The old name of `color`, kept for one release."""
+        warn_renamed("MedicalImage.colour", "color")
+        return self.color
 
     @property
     def grid(self) -> tuple[int, ...]:
         """(D, H, W) or (H, W): the shape of a label map of this image."""
-        return self.array.shape[:-1] if self.colour else self.array.shape
+        return self.array.shape[:-1] if self.color else self.array.shape
 
     @property
     def is_volume(self) -> bool:
@@ -106,6 +113,10 @@ class MedicalImage:
     def index_from_mm(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Converts points (N, 3) in mm, LPS, to continuous indices (N, 3) x, y, z; voxel centers are whole numbers."""
         return np.asarray(np.linalg.solve(self.affine[:3, :3], (points - np.asarray(self.origin)).T).T)
+
+
+# A frozen dataclass has no other place for an old name of a field.
+MedicalImage.__init__ = renamed(colour="color")(MedicalImage.__init__)  # type: ignore[method-assign]
 
 
 def check_grid(path: Path, spacing: Vector, origin: Vector, direction: NDArray[np.float64]) -> None:

@@ -120,7 +120,7 @@ def load_arrays(
 def read_npz(path: Path, limit: ByteLimit) -> MedicalImage:
     """Reads `imgs`: a volume (D, H, W) or an image (H, W) or (H, W, 3).
 
-    Three axes of which the last is 3 are a colour image, unless the name begins with 3D or the file has a `spacing`.
+    Three axes of which the last is 3 are a color image, unless the name begins with 3D or the file has a `spacing`.
 
     Raises:
         InvalidArgument: a damaged file, wrong keys or shapes, NaN, more than the limit.
@@ -128,8 +128,8 @@ def read_npz(path: Path, limit: ByteLimit) -> MedicalImage:
     arrays = load_arrays(path, "imgs", ("spacing",), limit)
     values = arrays["imgs"]
     flat = path.name.startswith("2D") or not (path.name.startswith("3D") or "spacing" in arrays)
-    colour = values.ndim == 4 or (values.ndim == 3 and values.shape[-1] == 3 and flat)
-    if values.ndim not in (2, 3, 4) or 0 in values.shape or (colour and values.shape[-1] != 3):
+    color = values.ndim == 4 or (values.ndim == 3 and values.shape[-1] == 3 and flat)
+    if values.ndim not in (2, 3, 4) or 0 in values.shape or (color and values.shape[-1] != 3):
         raise InvalidArgument(
             f"image: got imgs of shape {values.shape} in {path}, expected (D, H, W), (H, W) or (H, W, 3); "
             "correct the file"
@@ -149,7 +149,7 @@ def read_npz(path: Path, limit: ByteLimit) -> MedicalImage:
         direction=np.eye(3),
         modality=_MODALITIES.get(challenge_modality(path.name), ""),
         path=path,
-        colour=colour,
+        color=color,
         spaced="spacing" in arrays,
         positioned=False,
     )

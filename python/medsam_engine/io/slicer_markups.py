@@ -92,7 +92,7 @@ def _numbers(markup: dict[str, Any], key: str, count: int, where: str) -> NDArra
     return numbers
 
 
-def _centre(markup: dict[str, Any], where: str) -> NDArray[np.float64]:
+def _center(markup: dict[str, Any], where: str) -> NDArray[np.float64]:
     if "center" in markup:
         return _numbers(markup, "center", 3, where)
     points = markup.get("controlPoints")  # a file that was written by hand may have its point only
@@ -114,7 +114,7 @@ def _box(markup: dict[str, Any], where: str) -> list[float]:
     _expect(markup, "insideOut", (False, None), where, "switch off 'Inside out'")
     _expect(markup, "coordinateUnits", ("mm", None), where, "save the ROI in mm")
     _expect(markup, "coordinateSystem", ("LPS", "RAS"), where, "save the ROI again with 3D Slicer")
-    centre, size = _centre(markup, where), _numbers(markup, "size", 3, where)
+    center, size = _center(markup, where), _numbers(markup, "size", 3, where)
     if not (size > 0).all():
         raise InvalidArgument(f"markups: got size {size.tolist()} for {where}, expected three lengths above 0 mm")
     axes = np.eye(3)
@@ -128,6 +128,6 @@ def _box(markup: dict[str, Any], where: str) -> list[float]:
             f"markups: got a box rotated by {math.degrees(math.acos(cosine)):.2f} degrees for {where}, expected one "
             "along the patient's axes; reset the ROI's rotation (Transforms module, or draw it anew)"
         )
-    centre = centre * np.array(_TO_LPS[markup["coordinateSystem"]])
+    center = center * np.array(_TO_LPS[markup["coordinateSystem"]])
     half = along @ size / 2
-    return [*(centre - half), *(centre + half)]
+    return [*(center - half), *(center + half)]

@@ -28,7 +28,7 @@ def drawn_range(first: float, last: float, count: int, drawn: int) -> tuple[int,
     return start, max(start, -(-(high + 1) * drawn // count) - 1)
 
 
-def drawn_centre(index: float, count: int, drawn: int) -> float:
+def drawn_center(index: float, count: int, drawn: int) -> float:
     """Where among `drawn` pixels the center of pixel `index` of `count` lies; whole numbers are left edges."""
     return (index + 0.5) * drawn / count
 
@@ -88,7 +88,7 @@ class AxesPicture:
         values, apart = ticks(first, last, most, whole=step == 0)
 
         def position(value: float) -> float:
-            return drawn_centre(value if step == 0 else (value - first) / step, count, drawn)
+            return drawn_center(value if step == 0 else (value - first) / step, count, drawn)
 
         numbers = [(position(value), f"{value + 0.0:.{decimals(apart)}f}") for value in values]
         per_tick = drawn * apart / max(abs(last - first), apart) / 5
@@ -129,7 +129,7 @@ class AxesPicture:
         draw.rectangle((x0 - 1, y0 - 1, x1, y1), outline=_FRAME)
         draw.text((x0, y0 - tick - self._height - 4), title, font=self._font, fill=_TITLE, anchor="ls")
         draw.text((x0 - self._caption_gap, y0 - tick - 3), self._unit(), font=self._font, fill=_VOXELS, anchor="rs")
-        for name, colour in (("top", _VOXELS), ("bottom", _MM), ("left", _VOXELS), ("right", _MM)):
+        for name, color in (("top", _VOXELS), ("bottom", _MM), ("left", _VOXELS), ("right", _MM)):
             side = self._sides.get(name)
             if side is None:
                 continue
@@ -137,10 +137,10 @@ class AxesPicture:
                 length = tick if any(place == number for number, _ in side.numbers) else max(2, tick // 2)
                 if name in ("top", "bottom"):
                     edge, end = (y0 - 1, y0 - length) if name == "top" else (y1, y1 + length - 1)
-                    draw.line((x0 + int(place), edge, x0 + int(place), end), fill=colour, width=line)
+                    draw.line((x0 + int(place), edge, x0 + int(place), end), fill=color, width=line)
                 else:
                     edge, end = (x0 - 1, x0 - length) if name == "left" else (x1, x1 + length - 1)
-                    draw.line((edge, y0 + int(place), end, y0 + int(place)), fill=colour, width=line)
+                    draw.line((edge, y0 + int(place), end, y0 + int(place)), fill=color, width=line)
             for place, text in side.numbers:
                 where, anchor = {
                     "top": ((x0 + place, y0 - tick - 3), "ms"),
@@ -148,7 +148,7 @@ class AxesPicture:
                     "left": ((x0 - tick - 3, y0 + place), "rm"),
                     "right": ((x1 + tick + 3, y0 + place), "lm"),
                 }[name]
-                draw.text(where, text, font=self._font, fill=colour, anchor=anchor)
+                draw.text(where, text, font=self._font, fill=color, anchor=anchor)
         self._name_mm(draw, x0, y0, x1, y1)
 
     def _unit(self) -> str:

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from medsam_engine.errors import InvalidArgument
-from medsam_engine.io.label_colors import colours_of
+from medsam_engine.io.label_colors import colors_of
 from medsam_engine.prompts import box_array
 
 _IN_OBJECT, _OUTSIDE, _BORDER = (0, 230, 0), (255, 40, 40), (0, 0, 0)  # of points
@@ -52,7 +52,7 @@ def draw_overlay(
 
     Args:
         image: (H, W) or (H, W, 3), any dtype; anything but uint8 is stretched from its minimum to its maximum.
-        labels: (H, W) unsigned integers, 0 = background; colors are those of `colours_of`.
+        labels: (H, W) unsigned integers, 0 = background; colors are those of `colors_of`.
         boxes: (N, 4) x0, y0, x1, y1, ends inclusive; None = not drawn.
         opacity: opacity of the fill, 0 to 1.
         width: width of the outline in pixels; None = about 1/400 of the longer side.
@@ -79,16 +79,16 @@ def draw_overlay(
     inside = labels != 0
     # Labels are any numbers up to 2**32 - 1: colors are made for those that occur.
     values, place = np.unique(labels[inside], return_inverse=True)
-    colours = colours_of(values)[place]
-    canvas[inside] = (canvas[inside] * (1.0 - opacity) + colours * opacity).round().astype(np.uint8)
+    colors = colors_of(values)[place]
+    canvas[inside] = (canvas[inside] * (1.0 - opacity) + colors * opacity).round().astype(np.uint8)
     edge = outlines(labels, width if width is not None else max(1, round(max(labels.shape) / 400)))
-    canvas[edge] = colours[edge[inside]]
-    for frame, colour in zip(frames, colours_of(owners), strict=True):
-        _draw_frame(canvas, frame, colour, box_width)
+    canvas[edge] = colors[edge[inside]]
+    for frame, color in zip(frames, colors_of(owners), strict=True):
+        _draw_frame(canvas, frame, color, box_width)
     return canvas
 
 
-def _draw_frame(canvas: NDArray[np.uint8], frame: NDArray[np.float64], colour: NDArray[np.uint8], thick: int) -> None:
+def _draw_frame(canvas: NDArray[np.uint8], frame: NDArray[np.float64], color: NDArray[np.uint8], thick: int) -> None:
     height, width = canvas.shape[:2]
     x0, x1 = (int(np.clip(x, 0, width - 1)) for x in frame[[0, 2]])
     y0, y1 = (int(np.clip(y, 0, height - 1)) for y in frame[[1, 3]])
@@ -96,9 +96,9 @@ def _draw_frame(canvas: NDArray[np.uint8], frame: NDArray[np.float64], colour: N
         return  # reversed: nothing lies in it
     across, down = min(thick, x1 - x0 + 1), min(thick, y1 - y0 + 1)
     for k in range(down):
-        canvas[[y0 + k, y1 - k], x0 : x1 + 1] = colour
+        canvas[[y0 + k, y1 - k], x0 : x1 + 1] = color
     for k in range(across):
-        canvas[y0 : y1 + 1, [x0 + k, x1 - k]] = colour
+        canvas[y0 : y1 + 1, [x0 + k, x1 - k]] = color
 
 
 def draw_points(canvas: NDArray[np.uint8], points: ArrayLike, point_labels: ArrayLike, arm: int = 3) -> None:
@@ -113,8 +113,8 @@ def draw_points(canvas: NDArray[np.uint8], points: ArrayLike, point_labels: Arra
     height, width = canvas.shape[:2]
     for (x, y), label in zip(np.asarray(points).reshape(-1, 2), np.asarray(point_labels).ravel(), strict=True):
         column, row = int(x), int(y)
-        for colour, border in ((_BORDER, 1), (_IN_OBJECT if label else _OUTSIDE, 0)):
+        for color, border in ((_BORDER, 1), (_IN_OBJECT if label else _OUTSIDE, 0)):
             for half_height, half_width in ((arm + border, border), (border, arm + border)):
                 top, bottom = max(0, row - half_height), min(height, row + half_height + 1)
                 left, right = max(0, column - half_width), min(width, column + half_width + 1)
-                canvas[top:bottom, left:right] = colour
+                canvas[top:bottom, left:right] = color

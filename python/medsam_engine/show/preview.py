@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.show.axes_picture import (
     AxesPicture,
-    drawn_centre,
+    drawn_center,
     drawn_range,
     reduced_labels,
     sheet_columns,
@@ -53,7 +53,7 @@ class Marks:
             )
             frames.append([left, top, right, bottom])
         points = [
-            [drawn_centre(v, n, m) for v, n, m in zip(p, shape[::-1], drawn[::-1], strict=True)] for p in self.points
+            [drawn_center(v, n, m) for v, n, m in zip(p, shape[::-1], drawn[::-1], strict=True)] for p in self.points
         ]
         return Marks(
             np.array(frames, np.float64).reshape(-1, 4),
@@ -126,7 +126,7 @@ def contact_sheet(
     flat = (labels.shape[1], labels.shape[2])
     shape = tile_shape(flat, axes.spacing if axes is not None else spacing, side)
     tiles = (
-        (z, _tile(_grey_levels(volume[z], (low, high)), labels[z], shape, opacity, marks.on_slice(z, flat, shape)))
+        (z, _tile(_gray_levels(volume[z], (low, high)), labels[z], shape, opacity, marks.on_slice(z, flat, shape)))
         for z in shown
     )
     return _sheet_of(list(tiles), shape, None if axes is None else AxesPicture(axes, flat, shape), axes)
@@ -161,7 +161,7 @@ def _sheet_of(
     return np.asarray(image)
 
 
-def _grey_levels(pixels: NDArray[np.generic], limits: tuple[float, float]) -> NDArray[np.generic]:
+def _gray_levels(pixels: NDArray[np.generic], limits: tuple[float, float]) -> NDArray[np.generic]:
     if pixels.dtype == np.uint8:
         return pixels
     values = np.asarray(pixels, dtype=np.float32)

@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""What the axes of a slice say: voxel indices, and the millimetres of --box-mm. Needs NumPy only."""
+"""What the axes of a slice say: voxel indices, and the millimeters of --box-mm. Needs NumPy only."""
 
 import math
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _OBLIQUE = 0.5  # voxels: by more than this an axis of mm would be wrong somewhe
 
 
 class MmScale(NamedTuple):
-    """Millimetres along one index axis: `first` at the first voxel's center, then `step` per voxel, of either sign."""
+    """Millimeters along one index axis: `first` at the first voxel's center, then `step` per voxel, of either sign."""
 
     name: str  # x, y or z in LPS
     first: float

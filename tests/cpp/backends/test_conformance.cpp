@@ -93,7 +93,7 @@ TEST_P(BackendConformance, TakesAnyNumberOfPromptsAndMasks) {
       ASSERT_EQ(outputs[1]->shape(), (Shape{n, m}));
       const float token = static_cast<float>(index.back());
       const float* last = outputs[0]->host() + (n * m - 1) * kMaskSide * kMaskSide;
-      // Row 3 has its centre at y = 7, inside 4..12; row 7 at 15, outside. The box of prompt n covers columns 2n to 2n
+      // Row 3 has its center at y = 7, inside 4..12; row 7 at 15, outside. The box of prompt n covers columns 2n to 2n
       // + 3.
       for (std::int64_t x = 0; x < kMaskSide; ++x) {
         const bool inside = x >= 2 * (n - 1) && x < 2 * (n - 1) + 4;

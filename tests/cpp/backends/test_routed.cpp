@@ -30,9 +30,9 @@ class RoutedTest : public ::testing::Test {
     prompt.box = Box{x0, 4, x1, 20};
     return prompt;
   }
-  // What the graphs compute for a box over one colour.
-  static float answer(float modality, float colour, float brightness) {
-    return modality + 10 * 2 * colour + 100 * colour + 1000 * brightness;
+  // What the graphs compute for a box over one color.
+  static float answer(float modality, float color, float brightness) {
+    return modality + 10 * 2 * color + 100 * color + 1000 * brightness;
   }
 
   testing::TemporaryFolder folder_;

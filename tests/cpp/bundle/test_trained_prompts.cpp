@@ -242,13 +242,13 @@ TEST_F(TrainedPromptsTest, BoxesAreRefusedWhereTheWeightsDoNotKnowThem) {
 
 TEST_F(TrainedPromptsTest, TheCApiRefusesPointsAndAllowsThem) {
   const CEngine made = engine(bundle_of(kBoxOnly));
-  auto info = initialised(medsam_engine_info_init);
+  auto info = initialized(medsam_engine_info_init);
   EXPECT_OK(medsam_engine_get_info(made.get(), &info));
   ASSERT_EQ(info.trained_prompt_count, 1u);
   EXPECT_EQ(info.trained_prompts[0], MEDSAM_PROMPT_BOX);
   EXPECT_EQ(info.trained_prompts_stated, 1);
   const CEmbedding embedding = encode(made);
-  medsam_prompt prompt = initialised(medsam_prompt_init);
+  medsam_prompt prompt = initialized(medsam_prompt_init);
   const medsam_point point{30, 20, 1, 0};
   prompt.points = &point;
   prompt.point_count = 1;
@@ -256,7 +256,7 @@ TEST_F(TrainedPromptsTest, TheCApiRefusesPointsAndAllowsThem) {
   EXPECT_FAILS(medsam_predict(made.get(), embedding.get(), &prompt, 1, nullptr, &out), MEDSAM_UNSUPPORTED,
                "got points, which the weights of tiny were not trained with");
   EXPECT_EQ(out, nullptr);
-  auto options = initialised(medsam_predict_options_init);
+  auto options = initialized(medsam_predict_options_init);
   EXPECT_EQ(options.allow_untrained, 0);
   options.allow_untrained = 2;
   EXPECT_FAILS(medsam_predict(made.get(), embedding.get(), &prompt, 1, &options, &out), MEDSAM_INVALID_ARGUMENT,
@@ -277,7 +277,7 @@ TEST_F(TrainedPromptsTest, TheCApiRefusesPointsAndAllowsThem) {
 TEST_F(TrainedPromptsTest, TheCApiUnderstandsOptionsOfBefore) {
   const CEngine made = engine(bundle_of(kBoxOnly));
   const CEmbedding embedding = encode(made);
-  medsam_prompt prompt = initialised(medsam_prompt_init);
+  medsam_prompt prompt = initialized(medsam_prompt_init);
   const medsam_point point{30, 20, 1, 0};
   prompt.points = &point;
   prompt.point_count = 1;

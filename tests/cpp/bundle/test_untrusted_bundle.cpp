@@ -276,7 +276,7 @@ TEST_F(ExternalData, TheGraphsOfABundleAreChecked) {
   EXPECT_NE(fault_of([&] { VerifiedModel{bundle.model("encoder")}; }).find("secret"), std::string::npos);
 }
 
-TEST_F(ExternalData, QuantisedGraphsAreKnownByTheirOperators) {
+TEST_F(ExternalData, QuantizedGraphsAreKnownByTheirOperators) {
   const auto node = [](const std::string& operation, const std::string& domain = "") {
     return field(7, field(1, field(4, operation) + (domain.empty() ? "" : field(7, domain))));
   };

@@ -41,7 +41,7 @@ TEST_F(CApiTest, AProgramInCSegments) {
 
 TEST_F(CApiTest, DefaultsAreThoseOfCpp) {
   const EngineOptions wanted;
-  const auto got = initialised(medsam_engine_options_init);
+  const auto got = initialized(medsam_engine_options_init);
   EXPECT_EQ(got.size, sizeof got);
   EXPECT_EQ(got.device, wanted.device);
   EXPECT_EQ(got.precision, wanted.precision);
@@ -57,16 +57,16 @@ TEST_F(CApiTest, DefaultsAreThoseOfCpp) {
   EXPECT_EQ(got.allow_uncertified, 0);
   EXPECT_EQ(got.verify, 0);
   EXPECT_EQ(got.log, nullptr);
-  EXPECT_EQ(initialised(medsam_predict_options_init).multimask_output, 0);
-  EXPECT_EQ(initialised(medsam_segment_options_init).cancelled, nullptr);
-  EXPECT_EQ(initialised(medsam_encode_options_init).modality, nullptr);
-  EXPECT_EQ(initialised(medsam_prompt_init).box, nullptr);
+  EXPECT_EQ(initialized(medsam_predict_options_init).multimask_output, 0);
+  EXPECT_EQ(initialized(medsam_segment_options_init).cancelled, nullptr);
+  EXPECT_EQ(initialized(medsam_encode_options_init).modality, nullptr);
+  EXPECT_EQ(initialized(medsam_prompt_init).box, nullptr);
 }
 
 TEST_F(CApiTest, DescribesWhatItRuns) {
   const Engine wanted(bundle_, options_);
   const CEngine made = engine();
-  auto info = initialised(medsam_engine_info_init);
+  auto info = initialized(medsam_engine_info_init);
   ASSERT_EQ(medsam_engine_get_info(made.get(), &info), MEDSAM_OK);
   EXPECT_EQ(info.size, sizeof info);
   EXPECT_EQ(info.family, wanted.info().family);
@@ -97,7 +97,7 @@ TEST_F(CApiTest, DescribesWhatItRuns) {
 TEST_F(CApiTest, EncodesOnceAndDescribesTheEmbedding) {
   const CEngine made = engine();
   const CEmbedding embedding = encode(made), again = encode(made);
-  auto info = initialised(medsam_embedding_info_init);
+  auto info = initialized(medsam_embedding_info_init);
   ASSERT_EQ(medsam_embedding_get_info(embedding.get(), &info), MEDSAM_OK);
   EXPECT_EQ(info.height, 48);
   EXPECT_EQ(info.width, 64);
@@ -108,7 +108,7 @@ TEST_F(CApiTest, EncodesOnceAndDescribesTheEmbedding) {
   EXPECT_EQ(info.fingerprint, wanted.fingerprint());
   EXPECT_TRUE(std::equal(wanted.data(), wanted.data() + wanted.bytes() / sizeof(float), info.data));
 
-  auto stats = initialised(medsam_cache_stats_init);
+  auto stats = initialized(medsam_cache_stats_init);
   EXPECT_OK(medsam_engine_get_cache_stats(made.get(), &stats));
   EXPECT_EQ(stats.misses, 1u);
   EXPECT_EQ(stats.hits, 1u);
@@ -135,7 +135,7 @@ TEST_F(CApiTest, AnEmbeddingTravelsAsBytes) {
   medsam_embedding* read = nullptr;
   ASSERT_EQ(medsam_embedding_deserialize(bytes.data(), written, &read), MEDSAM_OK) << medsam_last_error();
   const CEmbedding copy(read);
-  auto info = initialised(medsam_embedding_info_init), copied = info;
+  auto info = initialized(medsam_embedding_info_init), copied = info;
   EXPECT_OK(medsam_embedding_get_info(embedding.get(), &info));
   EXPECT_OK(medsam_embedding_get_info(copy.get(), &copied));
   EXPECT_STREQ(info.fingerprint, copied.fingerprint);
@@ -160,20 +160,20 @@ TEST_F(CApiTest, AnswersPromptsAsCppDoes) {
   const CEngine made = engine();
   const CEmbedding embedding = encode(made);
   medsam_prompt prompts[3];
-  for (medsam_prompt& prompt : prompts) prompt = initialised(medsam_prompt_init);
+  for (medsam_prompt& prompt : prompts) prompt = initialized(medsam_prompt_init);
   const medsam_point points[] = {{20, 20, 1, 0}, {40, 30, 0, 0}};
   prompts[0].box = prompts[2].box = &kBox;
   prompts[1].points = points;
   prompts[1].point_count = 2;
   prompts[2].mask_input = mask.data();
   prompts[2].mask_input_count = static_cast<std::int64_t>(mask.size());
-  auto options = initialised(medsam_predict_options_init);
+  auto options = initialized(medsam_predict_options_init);
   options.multimask_output = 1;
   medsam_prediction* out = nullptr;
   ASSERT_EQ(medsam_predict(made.get(), embedding.get(), prompts, 3, &options, &out), MEDSAM_OK) << medsam_last_error();
   const CPrediction prediction(out);
 
-  auto info = initialised(medsam_prediction_info_init);
+  auto info = initialized(medsam_prediction_info_init);
   ASSERT_EQ(medsam_prediction_get_info(prediction.get(), &info), MEDSAM_OK);
   EXPECT_EQ(info.prompts, 3);
   EXPECT_EQ(info.masks_per_prompt, 3);
@@ -205,7 +205,7 @@ TEST_F(CApiTest, ZeroPromptsAreAnEmptyAnswer) {
   medsam_prediction* out = nullptr;
   ASSERT_EQ(medsam_predict(made.get(), embedding.get(), nullptr, 0, nullptr, &out), MEDSAM_OK) << medsam_last_error();
   const CPrediction prediction(out);
-  auto info = initialised(medsam_prediction_info_init);
+  auto info = initialized(medsam_prediction_info_init);
   EXPECT_OK(medsam_prediction_get_info(prediction.get(), &info));
   EXPECT_EQ(info.prompts, 0);
   EXPECT_OK(medsam_prediction_read_iou(prediction.get(), nullptr, 0));
@@ -235,7 +235,7 @@ TEST_F(CApiTest, SegmentsAsCppDoesAndOutlivesTheEngine) {
 
   const CPrediction prediction = predict(made, embedding, kBox);
   made.reset();
-  auto info = initialised(medsam_embedding_info_init);
+  auto info = initialized(medsam_embedding_info_init);
   EXPECT_OK(medsam_embedding_get_info(embedding.get(), &info));
   std::vector<std::uint8_t> mask(48 * 64);
   EXPECT_OK(medsam_prediction_read_mask(prediction.get(), 0, 0, mask.data(), mask.size(), nullptr));

@@ -61,7 +61,7 @@ class CApiErrors : public CApiTest {
 TEST_F(CApiErrors, EveryStatusIsRaised) {
   const CEngine made = engine();
   const CEmbedding embedding = encode(made);
-  medsam_prompt prompt = initialised(medsam_prompt_init);
+  medsam_prompt prompt = initialized(medsam_prompt_init);
   const medsam_box reversed{47, 8, 16, 39};
   prompt.box = &reversed;
   EXPECT_FAILS(ask(made, embedding, prompt), MEDSAM_INVALID_ARGUMENT, "box");
@@ -79,7 +79,7 @@ TEST_F(CApiErrors, EveryStatusIsRaised) {
                "counts");
   c_options_.device = "TPU";
   EXPECT_FAILS(create(bundle_.c_str()), MEDSAM_UNSUPPORTED, "TPU");
-  auto options = initialised(medsam_segment_options_init);
+  auto options = initialized(medsam_segment_options_init);
   options.cancelled = [](void*) -> std::int32_t { return 1; };
   EXPECT_FAILS(segment(made, image_, labels_view_, &options), MEDSAM_CANCELLED, "cancel");
 }
@@ -92,7 +92,7 @@ TEST_F(CApiErrors, NothingThrownLeavesACall) {
   EXPECT_MESSAGE_HAS(medsam_last_error(), "callback") << "a success leaves the message alone";
   // A host in C++ whose callback throws all the same gets a status, not the end of its process.
   const CEngine made = engine();
-  auto options = initialised(medsam_segment_options_init);
+  auto options = initialized(medsam_segment_options_init);
   options.cancelled = [](void*) -> std::int32_t { throw 42; };
   EXPECT_EQ(segment(made, image_, labels_view_, &options), MEDSAM_BACKEND_ERROR);
 }
@@ -107,11 +107,11 @@ TEST_F(CApiErrors, NullIsRefusedWhereItHasNoMeaning) {
   size_t needed = 0;
   std::uint8_t mask[64 * 48];
   float floats[testing::kMaskSide * testing::kMaskSide];
-  auto engine_info = initialised(medsam_engine_info_init);
-  auto embedding_info = initialised(medsam_embedding_info_init);
-  auto prediction_info = initialised(medsam_prediction_info_init);
-  auto stats = initialised(medsam_cache_stats_init);
-  const medsam_prompt prompt = initialised(medsam_prompt_init);
+  auto engine_info = initialized(medsam_engine_info_init);
+  auto embedding_info = initialized(medsam_embedding_info_init);
+  auto prediction_info = initialized(medsam_prediction_info_init);
+  auto stats = initialized(medsam_cache_stats_init);
+  const medsam_prompt prompt = initialized(medsam_prompt_init);
   const medsam_engine* e = made.get();
   const medsam_embedding* i = embedding.get();
   const medsam_prediction* p = prediction.get();
@@ -203,8 +203,8 @@ TEST_F(CApiErrors, NumbersThatStandForNothingAreRefused) {
   EXPECT_FAILS(segment(made, volume_, label_volume), MEDSAM_INVALID_ARGUMENT, "labels.reserved");
   EXPECT_OK(segment(made, volume_, label_volume_));
 
-  auto options = initialised(medsam_predict_options_init);
-  medsam_prompt prompt = initialised(medsam_prompt_init);
+  auto options = initialized(medsam_predict_options_init);
+  medsam_prompt prompt = initialized(medsam_prompt_init);
   prompt.box = &kBox;
   medsam_prediction* out = nullptr;
   options.multimask_output = 2;
@@ -233,7 +233,7 @@ TEST_F(CApiErrors, PromptsAndBuffersAreChecked) {
   const CEngine made = engine();
   const CEmbedding embedding = encode(made);
   const auto prompt = [&](auto&& change) {
-    medsam_prompt changed = initialised(medsam_prompt_init);
+    medsam_prompt changed = initialized(medsam_prompt_init);
     changed.box = &kBox;
     change(changed);
     return ask(made, embedding, changed);
@@ -282,8 +282,8 @@ TEST_F(CApiErrors, AForkedChildGetsAClearError) {
   ASSERT_GE(child, 0);
   if (child == 0) {
     medsam_embedding* out = nullptr;
-    auto stats = initialised(medsam_cache_stats_init);
-    auto info = initialised(medsam_engine_info_init);
+    auto stats = initialized(medsam_cache_stats_init);
+    auto info = initialized(medsam_engine_info_init);
     const bool refused =
         medsam_encode(made.get(), &image_, nullptr, &out) == MEDSAM_UNSUPPORTED &&
         medsam_segment(made.get(), &image_, &kBox, 1, &labels_view_, nullptr, nullptr) == MEDSAM_UNSUPPORTED &&

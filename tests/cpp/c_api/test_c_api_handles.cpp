@@ -77,10 +77,10 @@ class CApiHandles : public CApiTest {
   medsam_labels labels_view_{};
   medsam_volume volume_{};
   medsam_label_volume label_volume_{};
-  medsam_engine_info engine_info_ = initialised(medsam_engine_info_init);
-  medsam_cache_stats stats_ = initialised(medsam_cache_stats_init);
-  medsam_embedding_info embedding_info_ = initialised(medsam_embedding_info_init);
-  medsam_prediction_info prediction_info_ = initialised(medsam_prediction_info_init);
+  medsam_engine_info engine_info_ = initialized(medsam_engine_info_init);
+  medsam_cache_stats stats_ = initialized(medsam_cache_stats_init);
+  medsam_embedding_info embedding_info_ = initialized(medsam_embedding_info_init);
+  medsam_prediction_info prediction_info_ = initialized(medsam_prediction_info_init);
   medsam_embedding* embedding_out_ = nullptr;
   medsam_prediction* prediction_out_ = nullptr;
   size_t needed_ = 0;
@@ -216,7 +216,7 @@ TEST_F(CApiHandles, ACallbackMayEndTheEngineThatCallsIt) {
     medsam_engine* engine;
     int asked;
   } context{engine().release(), 0};
-  auto options = initialised(medsam_segment_options_init);
+  auto options = initialized(medsam_segment_options_init);
   options.cancelled_context = &context;
   options.cancelled = [](void* data) -> std::int32_t {
     auto* at = static_cast<Context*>(data);
@@ -230,7 +230,7 @@ TEST_F(CApiHandles, ACallbackMayEndTheEngineThatCallsIt) {
 
 TEST_F(CApiHandles, ACallbackThatThrowsEndsItsCallAndNothingElse) {
   const CEngine made = engine();
-  auto volume_options = initialised(medsam_volume_options_init);
+  auto volume_options = initialized(medsam_volume_options_init);
   const auto volume = [&] {
     return medsam_segment_volume(made.get(), &volume_, &kBox3D, 1, &label_volume_, &volume_options, nullptr);
   };
@@ -243,14 +243,14 @@ TEST_F(CApiHandles, ACallbackThatThrowsEndsItsCallAndNothingElse) {
   volume_options.progress = nullptr;
   volume_options.cancelled = [](void*) -> std::int32_t { throw std::bad_alloc(); };
   EXPECT_EQ(volume(), MEDSAM_OUT_OF_MEMORY);
-  auto segment_options = initialised(medsam_segment_options_init);
+  auto segment_options = initialized(medsam_segment_options_init);
   segment_options.cancelled = [](void*) -> std::int32_t { throw std::string("no exception of ours"); };
   EXPECT_FAILS(medsam_segment(made.get(), &image_, &kBox, 1, &labels_view_, &segment_options, nullptr),
                MEDSAM_BACKEND_ERROR, "callback");
-  auto predict_options = initialised(medsam_predict_options_init);
+  auto predict_options = initialized(medsam_predict_options_init);
   predict_options.cancelled = segment_options.cancelled;
   const CEmbedding embedding = encode(made);
-  medsam_prompt prompt = initialised(medsam_prompt_init);
+  medsam_prompt prompt = initialized(medsam_prompt_init);
   prompt.box = &kBox;
   EXPECT_FAILS(medsam_predict(made.get(), embedding.get(), &prompt, 1, &predict_options, &prediction_out_),
                MEDSAM_BACKEND_ERROR, "callback");
@@ -277,7 +277,7 @@ TEST_F(CApiHandles, ALogThatThrowsCostsTheMessageAlone) {
 
 TEST_F(CApiHandles, AnyNumberButZeroCancels) {
   const CEngine made = engine();
-  auto options = initialised(medsam_segment_options_init);
+  auto options = initialized(medsam_segment_options_init);
   options.cancelled = [](void* context) { return *static_cast<std::int32_t*>(context); };
   for (std::int32_t answer : {1, -1, 7, INT32_MIN, 1 << 30}) {
     options.cancelled_context = &answer;

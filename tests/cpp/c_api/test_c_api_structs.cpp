@@ -49,7 +49,7 @@ TEST_F(CApiTest, PromptsOfTwoSizesAreRefused) {
   const CEngine made = engine();
   const CEmbedding embedding = encode(made);
   const medsam_box box{16, 8, 47, 39};
-  medsam_prompt prompts[2] = {initialised(medsam_prompt_init), initialised(medsam_prompt_init)};
+  medsam_prompt prompts[2] = {initialized(medsam_prompt_init), initialized(medsam_prompt_init)};
   prompts[0].box = prompts[1].box = &box;
   prompts[1].size -= 8;
   medsam_prediction* out = nullptr;

@@ -60,7 +60,7 @@ TEST_F(CVolumeTest, SegmentsAsCppDoesAndTellsItsProgress) {
                           {wanted.data(), LabelType::u8, kDepth, kHeight, kWidth, kWidth, kSlice});
   const CEngine made = engine();
   Steps steps;
-  auto options = initialised(medsam_volume_options_init);
+  auto options = initialized(medsam_volume_options_init);
   options.progress = note_progress;
   options.progress_context = &steps;
   options.cancelled = ask;
@@ -90,7 +90,7 @@ TEST_F(CVolumeTest, IsCancelledWhereTheCallbackAsksForIt) {
   std::vector<std::uint8_t> labels;
   Steps steps;
   steps.stop_at = 3;
-  auto options = initialised(medsam_volume_options_init);
+  auto options = initialized(medsam_volume_options_init);
   options.cancelled = ask;
   options.cancelled_context = &steps;
   EXPECT_EQ(segment(made, labels, &options), MEDSAM_CANCELLED);
@@ -102,7 +102,7 @@ TEST_F(CVolumeTest, IsCancelledWhereTheCallbackAsksForIt) {
 TEST_F(CVolumeTest, TheProfileOfACallIsChecked) {
   const CEngine made = engine();
   std::vector<std::uint8_t> labels;
-  auto options = initialised(medsam_volume_options_init);
+  auto options = initialized(medsam_volume_options_init);
   options.profile = "clinical";
   EXPECT_EQ(segment(made, labels, &options), MEDSAM_OK) << medsam_last_error();
   options.profile = "nope";
@@ -117,10 +117,10 @@ TEST_F(CVolumeTest, ImageCallsAreCancelledToo) {
   const CEmbedding embedding = encode(made);
   Steps steps;
   steps.stop_at = 2;
-  std::vector<medsam_prompt> prompts(100, initialised(medsam_prompt_init));
+  std::vector<medsam_prompt> prompts(100, initialized(medsam_prompt_init));
   const medsam_box box{0, 0, 63, 47};
   for (medsam_prompt& prompt : prompts) prompt.box = &box;
-  auto options = initialised(medsam_predict_options_init);
+  auto options = initialized(medsam_predict_options_init);
   options.cancelled = ask;
   options.cancelled_context = &steps;
   auto* out = reinterpret_cast<medsam_prediction*>(&steps);  // anything but NULL
@@ -131,7 +131,7 @@ TEST_F(CVolumeTest, ImageCallsAreCancelledToo) {
   std::vector<std::uint16_t> labels;
   const medsam_labels c_view = c_labels(labels);
   const medsam_image in = c_image();
-  auto how = initialised(medsam_segment_options_init);
+  auto how = initialized(medsam_segment_options_init);
   how.cancelled = ask;
   how.cancelled_context = &steps;
   steps = {{}, 0, 0, 1};
@@ -170,20 +170,20 @@ TEST_F(CVolumeTest, TwoEnginesShareNothingButTheirFiles) {
   ASSERT_EQ(logs[1].warnings, 1);
   EXPECT_MESSAGE_HAS(logs[1].lines[0], "cache folder");
 
-  auto info = initialised(medsam_engine_info_init);
+  auto info = initialized(medsam_engine_info_init);
   EXPECT_OK(medsam_engine_get_info(one.get(), &info));
   EXPECT_EQ(info.threads, 1);
   EXPECT_OK(medsam_engine_get_info(other.get(), &info));
   EXPECT_EQ(info.threads, 2);
 
   const CEmbedding of_one = encode(one), of_other = encode(other);
-  auto stats = initialised(medsam_cache_stats_init);
+  auto stats = initialized(medsam_cache_stats_init);
   EXPECT_OK(medsam_engine_get_cache_stats(one.get(), &stats));
   EXPECT_EQ(stats.entries, 0u);
   EXPECT_OK(medsam_engine_get_cache_stats(other.get(), &stats));
   EXPECT_EQ(stats.entries, 1u);
   medsam_prediction* out = nullptr;
-  medsam_prompt prompt = initialised(medsam_prompt_init);
+  medsam_prompt prompt = initialized(medsam_prompt_init);
   const medsam_box box{16, 8, 47, 39};
   prompt.box = &box;
   EXPECT_EQ(medsam_predict(one.get(), of_other.get(), &prompt, 1, nullptr, &out), MEDSAM_MODEL_ERROR);
@@ -203,7 +203,7 @@ TEST_F(CVolumeTest, ManyThreadsCallOneEngineAndKeepTheirOwnMessages) {
       for (int i = 0; i < 5; ++i) {
         std::vector<std::uint8_t> labels;
         if (segment(made, labels, nullptr) != MEDSAM_OK || labels != wanted) ++wrong;
-        medsam_prompt prompt = initialised(medsam_prompt_init);
+        medsam_prompt prompt = initialized(medsam_prompt_init);
         const medsam_box box{0, 0, 1000.0 + t, 10};
         prompt.box = &box;
         medsam_prediction* out = nullptr;

@@ -84,7 +84,7 @@ TEST_F(EngineTest, ZeroPromptsAreAnEmptyAnswer) {
   EXPECT_EQ(std::count(labels.begin(), labels.end(), 0), 64 * 48);
 }
 
-TEST_F(EngineTest, APromptsAnswerDoesNotDependOnItsNeighbours) {
+TEST_F(EngineTest, APromptsAnswerDoesNotDependOnItsNeighbors) {
   const Engine engine(bundle_, options_);
   const ImageEmbedding embedding = engine.encode(image());
   std::vector<Prompt> prompts;

@@ -60,7 +60,7 @@ TEST(MapBox, TruncatesOnlyWhenTheProfileSaysSo) {
   EXPECT_EQ(box[3], 255);
   const ImageGeometry up = image_geometry(64, 64, 256, 256, Fit::longest_side);
   map_box(up, {0, 1, 2, 63}, BoxRounding::containing_pixel, box);
-  EXPECT_EQ(box[0], 2);  // pixel 0 becomes pixels 0 to 3; its centre lies at 2.0
+  EXPECT_EQ(box[0], 2);  // pixel 0 becomes pixels 0 to 3; its center lies at 2.0
   EXPECT_EQ(box[3], 254);
 }
 

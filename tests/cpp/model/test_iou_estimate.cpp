@@ -109,7 +109,7 @@ TEST_F(IouEstimate, ReachesACHostThatAsksForIt) {
   const medsam_label_volume out{labels_.data(), MEDSAM_LABEL_U8, 0, kDepth, kHeight, kWidth, kWidth, kSlice};
   const medsam_box_3d boxes[] = {{16, 8, 2, 47, 39, 5}, {0, 0, 5, 20, 20, 7}};
   float iou[3] = {-1, -1, -1};
-  auto options = initialised(medsam_volume_options_init);
+  auto options = initialized(medsam_volume_options_init);
   EXPECT_EQ(options.iou, nullptr);
   options.iou = iou;
   ASSERT_EQ(medsam_segment_volume(made.get(), &in, boxes, 2, &out, &options, nullptr), MEDSAM_OK);
@@ -120,7 +120,7 @@ TEST_F(IouEstimate, ReachesACHostThatAsksForIt) {
   const medsam_image flat{voxels_.data() + 3 * kSlice, MEDSAM_PIXEL_U8, 1, kHeight, kWidth, kWidth};
   const medsam_labels flat_out{labels_.data(), MEDSAM_LABEL_U8, 0, kHeight, kWidth, kWidth};
   const medsam_box box{16, 8, 47, 39};
-  auto flat_options = initialised(medsam_segment_options_init);
+  auto flat_options = initialized(medsam_segment_options_init);
   flat_options.iou = iou;
   ASSERT_EQ(medsam_segment(made.get(), &flat, &box, 1, &flat_out, &flat_options, nullptr), MEDSAM_OK);
   EXPECT_EQ(iou[0], wanted_flat[0].iou);

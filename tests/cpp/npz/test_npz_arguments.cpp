@@ -63,7 +63,7 @@ TEST(Arguments, RefusesWhatItDoesNotKnow) {
   expect_refused({}, "-i");
   expect_refused({"-i", "in"}, "-o");
   expect_refused({"-i", "in", "-o"}, "-o: got nothing");
-  expect_refused({"-i", "in", "-o", "out", "--colour"}, "--colour");
+  expect_refused({"-i", "in", "-o", "out", "--color"}, "--color");
   expect_refused({"-i", "in", "-o", "out", "--overwrite=yes"}, "--overwrite=yes");
   expect_refused({"-i", "in", "-o", "out", "more"}, "more");
   expect_refused({"-i=in", "-o", "out"}, "-i=in");

@@ -70,17 +70,17 @@ TEST(NpzCase, ReadsADeflatedImage) {
 }
 
 TEST(NpzCase, ReadsFortranOrderVolumes) {
-  const Case grey = numpy_case("3DBox_fortran");
-  EXPECT_TRUE(grey.is_volume);
-  const VolumeView view = grey.volume();
+  const Case gray = numpy_case("3DBox_fortran");
+  EXPECT_TRUE(gray.is_volume);
+  const VolumeView view = gray.volume();
   EXPECT_EQ(view.type, PixelType::i16);
   EXPECT_EQ(view.depth, 3);
   EXPECT_EQ(view.height, 4);
   EXPECT_EQ(view.width, 5);
   EXPECT_EQ(view.row_stride, 10);
   EXPECT_EQ(view.slice_stride, 40);
-  expect_pixels<std::int16_t>(grey);
-  expect_box3d(grey);  // big-endian float64
+  expect_pixels<std::int16_t>(gray);
+  expect_box3d(gray);  // big-endian float64
 
   const Case rgb = numpy_case("3DBox_rgb_fortran");
   EXPECT_EQ(rgb.volume().channels, 3);

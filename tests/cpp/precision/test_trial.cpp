@@ -142,7 +142,7 @@ TEST_F(Trial, ACertificateDoesNotSpareIt) {
   EXPECT_GE(trial.runs(), 1);
 }
 
-TEST_F(Trial, AnyGraphThatQuantisesIsTriedInAnyPrecision) {
+TEST_F(Trial, AnyGraphThatQuantizesIsTriedInAnyPrecision) {
   // A node QuantizeLinear, in protobuf: model.graph (7) .node (1) .op_type (4).
   const std::string graph("\x3a\x12\x0a\x10\x22\x0eQuantizeLinear", 20);
   for (const char* role : {"encoder", "decoder", "decoder_mask"}) {

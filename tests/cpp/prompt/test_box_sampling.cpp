@@ -110,7 +110,7 @@ TEST(BoxSampling, PointsLieInTheirQuadrants) {
         EXPECT_GE(s.y(i), std::floor(box.y0));
         EXPECT_LE(s.x(i), box.x1);
         EXPECT_LE(s.y(i), box.y1);
-        // Top left, bottom left, bottom right, top right; the centre stands for an empty quadrant.
+        // Top left, bottom left, bottom right, top right; the center stands for an empty quadrant.
         EXPECT_TRUE(i < 2 ? s.x(i) <= mid_x : s.x(i) >= mid_x) << i << ' ' << s.x(i);
         EXPECT_TRUE(i == 0 || i == 3 ? s.y(i) <= mid_y : s.y(i) >= mid_y) << i << ' ' << s.y(i);
       }
@@ -159,7 +159,7 @@ TEST(BoxSampling, ScribbleIsOnePieceOfForegroundInsideTheNarrowedBox) {
   EXPECT_GT(drawn, 60);
 }
 
-TEST(BoxSampling, BackgroundAloneGivesCentresAndNoScribble) {
+TEST(BoxSampling, BackgroundAloneGivesCentersAndNoScribble) {
   const Sample s = sample({40, 50, 61, 81}, constant(0));
   for (std::size_t i = 0; i < 4; ++i) {
     EXPECT_EQ(s.x(i), 50);
@@ -181,7 +181,7 @@ TEST(BoxSampling, TakesDegenerateAndForeignBoxes) {
     }
     for (const float v : s.scribble) ASSERT_TRUE(v == 0 || v == 1);
   }
-  // One pixel is an empty half-open range, as in the published slices: its centre, and nothing to scribble on.
+  // One pixel is an empty half-open range, as in the published slices: its center, and nothing to scribble on.
   const Sample pixel = sample({7, 9, 7, 9}, constant(1));
   EXPECT_EQ(pixel.points, (std::array<float, 8>{7, 9, 7, 9, 7, 9, 7, 9}));
   EXPECT_EQ(pixel.scribble, constant(0));

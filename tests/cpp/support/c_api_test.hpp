@@ -23,9 +23,9 @@ using CEngine = std::unique_ptr<medsam_engine, Destroy<medsam_engine_destroy>>;
 using CEmbedding = std::unique_ptr<medsam_embedding, Destroy<medsam_embedding_destroy>>;
 using CPrediction = std::unique_ptr<medsam_prediction, Destroy<medsam_prediction_destroy>>;
 
-/// A struct with its defaults: initialised(medsam_prompt_init).
+/// A struct with its defaults: initialized(medsam_prompt_init).
 template <class Struct>
-Struct initialised(medsam_status (*init)(Struct*, size_t)) {
+Struct initialized(medsam_status (*init)(Struct*, size_t)) {
   Struct value;
   EXPECT_EQ(init(&value, sizeof value), MEDSAM_OK) << medsam_last_error();
   return value;
@@ -46,7 +46,7 @@ class CApiTest : public EngineTest {
   void SetUp() override {
     EngineTest::SetUp();
     cache_dir_ = options_.cache_dir;
-    c_options_ = initialised(medsam_engine_options_init);
+    c_options_ = initialized(medsam_engine_options_init);
     c_options_.cache_dir = cache_dir_.c_str();
     c_options_.profile = "";
   }
@@ -72,7 +72,7 @@ class CApiTest : public EngineTest {
     return {out.data, MEDSAM_LABEL_U16, 0, out.height, out.width, out.row_stride};
   }
   CPrediction predict(const CEngine& engine, const CEmbedding& embedding, const medsam_box& box) {
-    medsam_prompt prompt = initialised(medsam_prompt_init);
+    medsam_prompt prompt = initialized(medsam_prompt_init);
     prompt.box = &box;
     medsam_prediction* made = nullptr;
     EXPECT_OK(medsam_predict(engine.get(), embedding.get(), &prompt, 1, nullptr, &made));

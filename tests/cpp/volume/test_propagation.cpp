@@ -35,7 +35,7 @@ TEST(SliceRange, OfOneSliceWithoutItsEndIsEmptyInBothDirections) {
   for (const ZRange rule : {ZRange::half_open, ZRange::open}) {
     const SliceRange none = slice_range(z_box(4, 4), 20, rule);
     EXPECT_LT(none.high, none.middle);  // upwards from the middle
-    EXPECT_GE(none.low, none.middle);   // downwards from below it: these slices were labelled, down to the first
+    EXPECT_GE(none.low, none.middle);   // downwards from below it: these slices were labeled, down to the first
     EXPECT_GT(none.low, none.high);
   }
 }

@@ -114,7 +114,7 @@ def test_the_lines_for_people_have_the_same_facts(tmp_path: Path, capsys: pytest
     assert f"IoU estimate {told['iou_estimate']:.2f}" in line
 
 
-def test_an_image_without_spacing_has_no_millimetres(
+def test_an_image_without_spacing_has_no_millimeters(
     tmp_path: Path, picture: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = str(tmp_path / "m.png")

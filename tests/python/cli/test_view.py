@@ -13,7 +13,7 @@ pytest.importorskip("typer", reason="typer is not in a thin installation")
 
 from medsam_engine import io
 from medsam_engine.cli.app import run
-from medsam_engine.io.label_colors import colours_of
+from medsam_engine.io.label_colors import colors_of
 from medsam_engine.show.preview import Marks, contact_sheet
 from medsam_engine.show.slice_axes import slice_axes
 from medsam_engine.windows import Windowed, apply_window
@@ -101,8 +101,8 @@ def test_boxes_and_labels_are_drawn(tmp_path: Path, volume: Path) -> None:
     drawn = picture(tmp_path / "v.png")
     np.testing.assert_array_equal(drawn, expected)
     for label in (1, 2, 500):
-        assert (drawn == colours_of([label])[0]).all(axis=2).any()
-    # The same box in millimetres, from the numbers that the axes show.
+        assert (drawn == colors_of([label])[0]).all(axis=2).any()
+    # The same box in millimeters, from the numbers that the axes show.
     corners = "-18.4,15.8,17,-11.2,25.4,23"
     one = ["--slice", "4", "--slice", "6"]
     assert run([*common, *one, f"--box-mm={corners}", "-o", str(tmp_path / "mm.png")]) == 0
@@ -127,11 +127,11 @@ def test_an_image_has_axes_too(tmp_path: Path, mode: str, capsys: pytest.Capture
         (["VOLUME", "--slice", "-1"], "--slice: got -1, expected 0 to 29"),
         (["IMAGE", "--slice", "0"], "expected a volume; leave it out"),
         (["VOLUME", "--window", "liver"], "window: got 'liver'"),
-        (["IMAGE", "--window", "lung"], "colour image"),
+        (["IMAGE", "--window", "lung"], "color image"),
         (["VOLUME", "--box", "1,2,3,4"], "got 4 numbers"),
         (["VOLUME", "--box", "1,2,3,99,5,6"], "outside the image"),
         (["VOLUME", "--box", "1,2,3,4,5,6", "--box-mm=1,2,3,4,5,6"], "expected one of them"),
-        (["VOLUME", "--labels", "IMAGE"], "colour image"),
+        (["VOLUME", "--labels", "IMAGE"], "color image"),
         (["VOLUME", "--labels", "OTHER"], "expected the same grid"),
         (["none.nii.gz"], "none.nii.gz"),
     ],

@@ -66,7 +66,7 @@ def test_bad_boxes_cost_nothing(engine: Engine, image: NDArray[np.uint8]) -> Non
         engine.segment(image, [BOX, (0, 0, WIDTH + 1, 5)])
 
 
-def test_a_prompt_does_not_depend_on_its_neighbours(engine: Engine, embedding: ImageEmbedding) -> None:
+def test_a_prompt_does_not_depend_on_its_neighbors(engine: Engine, embedding: ImageEmbedding) -> None:
     boxes = [(i, i, i + 40, i + 40) for i in range(0, 50, 10)]
     together = engine.predict(embedding, box=boxes)
     for n, box in enumerate(boxes):

@@ -95,11 +95,11 @@ def test_overlapping_rows_are_copied(engine: Engine) -> None:
     )
 
 
-def test_grey_shapes_are_one(engine: Engine, image: NDArray[np.uint8]) -> None:
-    grey = image[..., 0]
-    expected = encoded(engine, np.repeat(grey[..., np.newaxis], 3, axis=2))
-    np.testing.assert_array_equal(encoded(engine, grey), expected)
-    np.testing.assert_array_equal(encoded(engine, grey[..., np.newaxis]), expected)
+def test_gray_shapes_are_one(engine: Engine, image: NDArray[np.uint8]) -> None:
+    gray = image[..., 0]
+    expected = encoded(engine, np.repeat(gray[..., np.newaxis], 3, axis=2))
+    np.testing.assert_array_equal(encoded(engine, gray), expected)
+    np.testing.assert_array_equal(encoded(engine, gray[..., np.newaxis]), expected)
 
 
 def test_one_row_and_one_column(engine: Engine, image: NDArray[np.uint8]) -> None:

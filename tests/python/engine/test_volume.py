@@ -85,7 +85,7 @@ def test_takes_every_dtype_and_byte_order(
         assert (got != labels).mean() < 0.001, dtype  # the resized image is rounded to its own type
 
 
-def test_colour(engine: Engine, volume: NDArray[np.uint8], labels: NDArray[np.generic]) -> None:
+def test_color(engine: Engine, volume: NDArray[np.uint8], labels: NDArray[np.generic]) -> None:
     np.testing.assert_array_equal(engine.segment_volume(np.stack([volume] * 3, -1), BOXES), labels)
 
 

@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""Boxes from millimetres on grids of any orientation, from label maps, and loosened."""
+"""Boxes from millimeters on grids of any orientation, from label maps, and loosened."""
 
 from pathlib import Path
 
@@ -58,10 +58,10 @@ def test_a_permuted_grid() -> None:
 def test_an_oblique_box_holds_its_own_points(seed: int) -> None:
     made = image(seed)
     rng = np.random.default_rng(seed)
-    centre = made.affine[:3, :3] @ (np.array([15, 10, 4])) + np.asarray(made.origin)
+    center = made.affine[:3, :3] @ (np.array([15, 10, 4])) + np.asarray(made.origin)
     half = rng.uniform(0.1, 1.0, 3)
-    (box,) = boxes_from_mm([[*(centre - half), *(centre + half)]], made)
-    points = made.index_from_mm(centre + rng.uniform(-1, 1, (50, 3)) * half)
+    (box,) = boxes_from_mm([[*(center - half), *(center + half)]], made)
+    points = made.index_from_mm(center + rng.uniform(-1, 1, (50, 3)) * half)
     assert (points >= box[:3] - 0.5 - 1e-6).all()
     assert (points <= box[3:] + 0.5 + 1e-6).all()
 

@@ -60,7 +60,7 @@ def test_dicom_seg_is_read_back_by_highdicom(tmp_path: Path, series: io.MedicalI
     assert seg.FrameOfReferenceUID == source.FrameOfReferenceUID
     assert (seg.PatientID, seg.StudyInstanceUID) == (source.PatientID, source.StudyInstanceUID)
     lightness = seg.SegmentSequence[0].RecommendedDisplayCIELabValue[0]
-    assert lightness == pytest.approx(0xFFFF * 0.532, abs=200)  # L* of the first colour, red, is 53.2
+    assert lightness == pytest.approx(0xFFFF * 0.532, abs=200)  # L* of the first color, red, is 53.2
     (referenced,) = seg.ReferencedSeriesSequence
     assert referenced.SeriesInstanceUID == source.SeriesInstanceUID
     uids = [pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID for path in source_files(series)]
@@ -170,7 +170,7 @@ def test_read_labels_refuses_what_is_none(tmp_path: Path) -> None:
     for name, message in {
         "f.npz": "integers",
         "k.npz": "expected segs or gts",
-        "c.png": "colour",
+        "c.png": "color",
         "f.tif": "fractions",
         "n.tif": "0 or more",
     }.items():

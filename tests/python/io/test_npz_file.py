@@ -19,7 +19,7 @@ def save(path: Path, **arrays: object) -> Path:
     ("name", "shape", "spacing", "grid", "modality"),
     [
         ("2DBox_US_a_1.npz", (7, 8, 3), False, (7, 8), "US"),
-        ("3DBox_MR_a_1.npz", (7, 8, 3), True, (7, 8, 3), "MR"),  # three columns, not three colours
+        ("3DBox_MR_a_1.npz", (7, 8, 3), True, (7, 8, 3), "MR"),  # three columns, not three colors
         ("3DBox_PET_a_1.npz", (4, 7, 8), True, (4, 7, 8), "PT"),
         ("mine.npz", (7, 8, 3), False, (7, 8), ""),
         ("mine.npz", (7, 8, 3), True, (7, 8, 3), ""),

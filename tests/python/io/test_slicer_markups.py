@@ -77,11 +77,11 @@ def test_a_region_around_voxels_is_the_box_of_these_voxels(
         second.TransformContinuousIndexToPhysicalPoint([float(v) for v in ends])
         for ends in (np.array(low) - 0.5, np.array(high) + 0.5)
     ]
-    centre, extent = np.mean(faces, axis=0), np.abs(np.subtract(*faces))
+    center, extent = np.mean(faces, axis=0), np.abs(np.subtract(*faces))
     flip = np.array([-1.0, -1, 1]) if ras else np.ones(3)
     markup = roi(
         coordinateSystem="RAS" if ras else "LPS",
-        center=(centre * flip).tolist(),
+        center=(center * flip).tolist(),
         orientation=own.ravel().tolist(),
         size=(np.abs(own).T @ extent).tolist(),
     )
@@ -89,7 +89,7 @@ def test_a_region_around_voxels_is_the_box_of_these_voxels(
     np.testing.assert_array_equal(boxes, [[*low, *high]])
     assert names == ("liver",)
     # SimpleITK finds the same voxels just inside of the region's corners.
-    inside = [np.array(face) + np.sign(centre - face) * 1e-3 for face in faces]
+    inside = [np.array(face) + np.sign(center - face) * 1e-3 for face in faces]
     corners = [second.TransformPhysicalPointToIndex(point.tolist()) for point in inside]
     np.testing.assert_array_equal(np.min(corners, axis=0), low)
     np.testing.assert_array_equal(np.max(corners, axis=0), high)

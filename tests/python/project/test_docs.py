@@ -166,7 +166,7 @@ def test_a_broken_link_is_found_and_a_source_is_named() -> None:
 
 
 def literals() -> str:
-    """All string literals of the sources, one after the other, neighbours joined and values as U+0000."""
+    """All string literals of the sources, one after the other, neighbors joined and values as U+0000."""
     text = ""
     for folder, pattern in (("cpp/src", "*.cpp"), ("python/medsam_engine", "*.py")):
         for path in sorted((ROOT / folder).rglob(pattern)):

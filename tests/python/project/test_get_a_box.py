@@ -75,7 +75,7 @@ def test_width_and_height() -> None:
 
 
 @pytest.mark.parametrize(("program", "sign"), [("SimpleITK, DICOM", 1.0), ("NIfTI viewers", -1.0)])
-def test_millimetres(scan: Path, program: str, sign: float) -> None:
+def test_millimeters(scan: Path, program: str, sign: float) -> None:
     points = [[sign * x, sign * y, z] for x, y, z in numbers(program)]
     assert boxes_from_mm([points[0] + points[1]], io.read(scan)).tolist() == [BOX]
     second = sitk.ReadImage(str(scan))

@@ -81,11 +81,11 @@ def test_lint_fails(tmp_path: Path) -> None:
         copy = tmp_path / "scripts" / "checks" / file
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes((ROOT / "scripts" / "checks" / file).read_bytes())
-    licence = "# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.\n"
+    header = "# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.\n"
     for file, text in (("show/overlay.py", ""), ("io/files.py", "import medsam_engine.show.overlay\n")):
         path = tmp_path / "python" / "medsam_engine" / file
         path.parent.mkdir(parents=True)
-        path.write_text(licence + text, encoding="ascii")
+        path.write_text(header + text, encoding="ascii")
     subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
     words = [sys.executable, str(tmp_path / "scripts" / "checks" / "check_sources.py")]
     done = subprocess.run(words, check=False, capture_output=True, text=True)
@@ -94,5 +94,5 @@ def test_lint_fails(tmp_path: Path) -> None:
         f"{IO_FILES}:2: medsam_engine.io.__init__ imports only lower rooms (ROOMS in python_rooms.py), got "
         "medsam_engine.show.overlay"
     )
-    (tmp_path / IO_FILES).write_text(licence, encoding="ascii")
+    (tmp_path / IO_FILES).write_text(header, encoding="ascii")
     assert subprocess.run(words, check=False, capture_output=True).returncode == 0

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 pytest.importorskip("PIL", reason="Pillow is not in a thin installation")
 
-from medsam_engine.io.label_colors import colours_of
+from medsam_engine.io.label_colors import colors_of
 from medsam_engine.show.axes_picture import AxesPicture, drawn_range, image_tile, reduced_labels, tile_shape
 from medsam_engine.show.preview import Marks, contact_sheet
 from medsam_engine.show.slice_axes import MmScale, SliceAxes
@@ -64,15 +64,15 @@ def test_a_box_frames_its_object_at_every_scale(
         assert (ours.min(), ours.max()) == (theirs.min(), theirs.max())
 
 
-def test_a_box_is_on_the_slices_that_it_spans_in_its_labels_colour() -> None:
+def test_a_box_is_on_the_slices_that_it_spans_in_its_labels_color() -> None:
     volume = np.zeros((6, 64, 64), np.uint8)
     marks = Marks(np.array([[10, 20, 1, 40, 50, 3], [5, 54, 3, 9, 60, 5]], float), np.array([300, 70000]))
     sheet = contact_sheet(volume, volume, tile=64, slices=range(6), marks=marks)
     for z in range(6):
         row, column = divmod(z, 3)
         tile = sheet[GAP + row * 68 :, GAP + column * 68 :][:64, :64]
-        for (x0, y0, z0, x1, y1, z1), colour in zip(marks.boxes.astype(int), colours_of(marks.labels), strict=True):
-            here = [(tile[y, x] == colour).all() for y, x in ((y1, x0), (y1, x1), (y0, x1), ((y0 + y1) // 2, x1))]
+        for (x0, y0, z0, x1, y1, z1), color in zip(marks.boxes.astype(int), colors_of(marks.labels), strict=True):
+            here = [(tile[y, x] == color).all() for y, x in ((y1, x0), (y1, x1), (y0, x1), ((y0 + y1) // 2, x1))]
             assert all(here) if z0 <= z <= z1 else not any(here)
 
 
@@ -127,7 +127,7 @@ def test_numbers_do_not_touch_each_other_or_leave_the_cell() -> None:
                     assert other - one > (size + next_size) / 2, (name, tile, shape)
 
 
-def test_points_are_crosses_in_two_colours() -> None:
+def test_points_are_crosses_in_two_colors() -> None:
     volume = np.full((1, 64, 64), 128, np.uint8)
     marks = Marks(points=np.array([[10.0, 20.0], [40.0, 50.0]]), point_labels=np.array([1, 0]))
     tile = contact_sheet(volume, volume * 0, tile=128, slices=[0], marks=marks)[GAP:, GAP:]

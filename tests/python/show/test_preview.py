@@ -28,11 +28,11 @@ def test_outlines_lie_on_their_objects() -> None:
     for k in range(4):
         top, left = 4 + k // 2 * 68, 4 + k % 2 * 68
         tile = sheet[top : top + 64, left : left + 64].astype(int)
-        coloured = (tile.max(axis=2) != tile.min(axis=2)) & (np.arange(64) >= 18)[:, np.newaxis]  # below the number
-        rows, columns = np.nonzero(coloured)
+        colored = (tile.max(axis=2) != tile.min(axis=2)) & (np.arange(64) >= 18)[:, np.newaxis]  # below the number
+        rows, columns = np.nonzero(colored)
         assert (rows.min(), rows.max()) == (20, 39)
         assert (columns.min(), columns.max()) == (10 + 10 * k, 19 + 10 * k)
-        assert not coloured[25, 14 + 10 * k]  # an outline, not a fill
+        assert not colored[25, 14 + 10 * k]  # an outline, not a fill
 
 
 def test_proportions_and_types() -> None:
@@ -42,9 +42,9 @@ def test_proportions_and_types() -> None:
         volume = np.linspace(-900, 900, 800).reshape(1, 20, 40).astype(dtype)
         tile = contact_sheet(volume, labels, tile=40)[4:24, 4:44]
         assert tile[-1, -1, 0] == 255
-    colour = np.zeros((1, 20, 40, 3), np.uint8)
-    colour[..., 1] = 200
-    assert contact_sheet(colour, labels, tile=40)[20, 40].tolist() == [0, 200, 0]
+    color = np.zeros((1, 20, 40, 3), np.uint8)
+    color[..., 1] = 200
+    assert contact_sheet(color, labels, tile=40)[20, 40].tolist() == [0, 200, 0]
 
 
 def test_shapes_that_differ() -> None:

@@ -36,7 +36,7 @@ TURNS = {
 
 
 @pytest.mark.parametrize("name", TURNS)
-def test_millimetres_of_the_axes_are_those_of_box_mm(name: str) -> None:
+def test_millimeters_of_the_axes_are_those_of_box_mm(name: str) -> None:
     scan = image(TURNS[name])
     mm = slice_axes(scan).mm
     assert mm is not None

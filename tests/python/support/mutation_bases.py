@@ -40,12 +40,12 @@ def _made_nifti(dtype: Any = np.int16, shear: float = 0.0) -> bytes:
     return bytes(image.to_bytes())
 
 
-def _itk(suffix: str, packed: bool = False, dtype: Any = np.int16, colour: bool = False) -> bytes:
+def _itk(suffix: str, packed: bool = False, dtype: Any = np.int16, color: bool = False) -> bytes:
     sitk = pytest.importorskip("SimpleITK", reason="SimpleITK is not in a thin installation")
     import tempfile
 
     values = (VOXELS % 200).astype(dtype)
-    image = sitk.GetImageFromArray(np.stack([values] * 3, axis=-1) if colour else values, isVector=colour)
+    image = sitk.GetImageFromArray(np.stack([values] * 3, axis=-1) if color else values, isVector=color)
     image.SetSpacing((0.5, 0.75, 3.0))
     image.SetOrigin((1.0, -2.0, 3.5))
     image.SetDirection((0.0, 1.0, 0.0, -1.0, 0.0, 0.0, 0.0, 0.0, 1.0))
@@ -105,10 +105,10 @@ BASES = {
     "nifti gzip": Base("nifti", ".nii.gz", lambda: gzip.compress(_made_nifti(), mtime=0), _bytes_only),
     "nrrd": Base("itk", ".nrrd", lambda: _itk(".nrrd"), _nrrd_changes),
     "nrrd gzip": Base("itk", ".nrrd", lambda: _itk(".nrrd", True), _nrrd_changes),
-    "nrrd colour": Base("itk", ".nrrd", lambda: _itk(".nrrd", dtype=np.uint8, colour=True), _nrrd_changes),
+    "nrrd color": Base("itk", ".nrrd", lambda: _itk(".nrrd", dtype=np.uint8, color=True), _nrrd_changes),
     "mha": Base("itk", ".mha", lambda: _itk(".mha"), _meta_changes),
     "mha zlib": Base("itk", ".mha", lambda: _itk(".mha", True), _meta_changes),
-    "mha colour": Base("itk", ".mha", lambda: _itk(".mha", dtype=np.uint8, colour=True), _meta_changes),
+    "mha color": Base("itk", ".mha", lambda: _itk(".mha", dtype=np.uint8, color=True), _meta_changes),
     "tiff": Base("tiff", ".tif", _tiff, _tiff_changes),
     "tiff rgb": Base(
         "tiff", ".tif", lambda: _tiff(values=(VOXELS.T % 200).astype(np.uint8), photometric="rgb"), _tiff_changes

@@ -168,12 +168,12 @@ def _dicom_file(dataset: Any, decode: Any = None) -> Second:
     from pydicom.pixels import pixel_array
     from pydicom.uid import JPEGBaseline8Bit
 
-    grey = int(dataset.get("SamplesPerPixel") or 1) == 1
-    options: dict[str, Any] = {"correct_unused_bits": False} if grey else {}
+    gray = int(dataset.get("SamplesPerPixel") or 1) == 1
+    options: dict[str, Any] = {"correct_unused_bits": False} if gray else {}
     if dataset.file_meta.TransferSyntaxUID == JPEGBaseline8Bit:
         options["decoding_plugin"] = "pillow"  # gdcm, pydicom's first choice, ends the process on damaged frames
     pixels = (decode or pixel_array)(dataset, raw=False, **options)
-    values = _units(pixels, dataset) if grey else pixels
+    values = _units(pixels, dataset) if gray else pixels
     frames = int(dataset.get("NumberOfFrames") or 1)
     return Second(values, _frame_affine(dataset, frames), _spacing(dataset))
 
@@ -265,7 +265,7 @@ def _tiff(path: Path) -> Second:
         )  # fmt: skip
         if int(page.planarconfig) == 2 and samples > 1:
             values = np.moveaxis(values, 0, -1)
-        if photometric == 3:  # rule: a palette is replaced by its colours, of which the high byte is kept
+        if photometric == 3:  # rule: a palette is replaced by its colors, of which the high byte is kept
             table = np.asarray(page.colormap).T
             return Second((table >> 8).astype(np.uint8)[values[..., 0]])
         if samples in (2, 4):

@@ -28,7 +28,7 @@ from medsam_engine_tools.errors import ExportError
 Progress = Callable[[str], None]
 Labels = NDArray[np.generic]
 
-SLICES = (0.3, 0.5, 0.7)  # of a volume's labelled range: images of their own beside the volume
+SLICES = (0.3, 0.5, 0.7)  # of a volume's labeled range: images of their own beside the volume
 LARGE_PIXELS, RIGHT_DICE = 400, 0.7  # an object that must not be lost: so large, and so well found by f32
 
 
@@ -63,11 +63,11 @@ class Row:
 def _slices(case: Case) -> Iterator[Case]:
     """Some slices of a volume with a ground truth, as images, each object's box tight around its label."""
     assert case.truth is not None
-    labelled = np.flatnonzero(case.truth.reshape(len(case.truth), -1).any(axis=1))
-    if not labelled.size:
+    labeled = np.flatnonzero(case.truth.reshape(len(case.truth), -1).any(axis=1))
+    if not labeled.size:
         return
     # A flat volume has fewer slices than parts.
-    for z in sorted({int(labelled[0] + part * (labelled[-1] - labelled[0])) for part in SLICES}):
+    for z in sorted({int(labeled[0] + part * (labeled[-1] - labeled[0])) for part in SLICES}):
         boxes, values = boxes_from_labels(case.truth[z])
         if not len(values):
             continue

@@ -79,7 +79,7 @@ def _ancestors(graph: _Graph, names: Iterator[str], through: set[str] | None = N
         stack += node.input
 
 
-def _normalising_product(graph: _Graph, division: onnx.NodeProto) -> onnx.NodeProto | None:
+def _normalizing_product(graph: _Graph, division: onnx.NodeProto) -> onnx.NodeProto | None:
     """The matrix product of which both sides of a division are parts: linear attention's."""
     sides = [
         {id(n): n for n in _ancestors(graph, iter([name]), MOVES | {"Add", "MatMul"}) if n.op_type == "MatMul"}
@@ -97,7 +97,7 @@ def protected(graph: _Graph) -> set[int]:
             kept.update(id(n) for n in _ancestors(graph, iter(node.input)))
         if node.op_type != "Div" or node.input[1] in graph.constants:
             continue
-        product = _normalising_product(graph, node)
+        product = _normalizing_product(graph, node)
         if product is not None:
             kept.add(id(product))
             kept.update(id(n) for n in _ancestors(graph, iter(node.input), MOVES | {"Add"}))

@@ -2,7 +2,7 @@
 """Images as a bundle's encoder gets them, made by the engine itself.
 
 The engine shows the encoder's output, not its input. So it is given a bundle whose encoder passes its input on: what
-comes out of `encode` is the image, resized, normalised and padded by the same kernels and rules as in use.
+comes out of `encode` is the image, resized, normalized and padded by the same kernels and rules as in use.
 """
 
 from __future__ import annotations

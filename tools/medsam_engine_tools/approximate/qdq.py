@@ -1,7 +1,7 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""Work on an ONNX graph whose large layers are quantised: which they are, and undoing it for all but some.
+"""Work on an ONNX graph whose large layers are quantized: which they are, and undoing it for all but some.
 
-A quantised layer reads its weights through a DequantizeLinear and its activations through a pair QuantizeLinear,
+A quantized layer reads its weights through a DequantizeLinear and its activations through a pair QuantizeLinear,
 DequantizeLinear, perhaps with operators that only move values in between, and perhaps with a Mul before the pair that
 SmoothQuant put there (its inverse is in the weights).
 """
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import onnx
 
 LARGE_SHARE = 0.004
-"""Of the work of all layers with constant weights; a smaller layer would not pay for its quantisation."""
+"""Of the work of all layers with constant weights; a smaller layer would not pay for its quantization."""
 
 _MOVING = frozenset(
     {"Concat", "Expand", "Flatten", "Gather", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze"}
@@ -24,11 +24,11 @@ _MOVING = frozenset(
 
 @dataclass(frozen=True)
 class Unit:
-    """Layers that read the same quantised activations, such as q, k and v: they are quantised together or not."""
+    """Layers that read the same quantized activations, such as q, k and v: they are quantized together or not."""
 
     layers: frozenset[str]
     activations: frozenset[str]  # outputs of the DequantizeLinear nodes they read
-    error: float = math.nan  # of the encoder's output when this unit alone is quantised
+    error: float = math.nan  # of the encoder's output when this unit alone is quantized
     flops: int = 0
 
 
@@ -90,8 +90,8 @@ def _sources(node: onnx.NodeProto, producers: Mapping[str, onnx.NodeProto]) -> s
     return found
 
 
-def quantised_units(model: onnx.ModelProto, work: Mapping[str, int]) -> list[Unit]:
-    """The units of a quantised graph, whose layers have the names in `work`."""
+def quantized_units(model: onnx.ModelProto, work: Mapping[str, int]) -> list[Unit]:
+    """The units of a quantized graph, whose layers have the names in `work`."""
     producers = _producers(model)
     units: list[Unit] = []
     for node in model.graph.node:
@@ -108,14 +108,14 @@ def quantised_units(model: onnx.ModelProto, work: Mapping[str, int]) -> list[Uni
     return units
 
 
-def only(quantised: onnx.ModelProto, exact: onnx.ModelProto, units: Iterable[Unit]) -> onnx.ModelProto:
-    """A copy of `quantised` in which these units alone are, and everything else computes as in `exact`.
+def only(quantized: onnx.ModelProto, exact: onnx.ModelProto, units: Iterable[Unit]) -> onnx.ModelProto:
+    """A copy of `quantized` in which these units alone are, and everything else computes as in `exact`.
 
-    That takes back what NNCF did beyond what it was asked: it smooths layers that it then does not quantise, and
-    quantises the weights of a small layer that shares them with a large one.
+    That takes back what NNCF did beyond what it was asked: it smooths layers that it then does not quantize, and
+    quantizes the weights of a small layer that shares them with a large one.
     """
     model = onnx.ModelProto()
-    model.CopyFrom(quantised)
+    model.CopyFrom(quantized)
     units = list(units)
     layers = {name for unit in units for name in unit.layers}
     activations = {name for unit in units for name in unit.activations}
@@ -171,7 +171,7 @@ def _without_dead_nodes(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def choose(units: Collection[Unit], budget: float) -> list[Unit]:
-    """The units to quantise: most work for an error of at most `budget` together.
+    """The units to quantize: most work for an error of at most `budget` together.
 
     Errors of layers are taken for independent, so that their squares add up (measured on LiteMedSAM: 50 units gave
     0.185 where the sum says 0.183).

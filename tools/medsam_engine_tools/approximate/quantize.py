@@ -44,7 +44,7 @@ SMOOTHING = 0.95  # NNCF's alpha for transformers: how much of the activations' 
 
 
 @dataclass(frozen=True)
-class Quantised:
+class Quantized:
     """What was done: the layers in int8, their share of the encoder's work, the embedding's error, and the file."""
 
     layers: int
@@ -76,7 +76,7 @@ def calibration(content: Mapping[str, Any], images: Path) -> Array:
 
 
 def _with_nncf(model: onnx.ModelProto, layers: Mapping[str, int], inputs: Array) -> onnx.ModelProto:
-    """`model` with these layers quantised."""
+    """`model` with these layers quantized."""
     os.environ.setdefault("NNCF_CI", "1")  # its only switch for the reports that it would send to its makers
     try:
         import nncf
@@ -108,7 +108,7 @@ def _written(model: onnx.ModelProto, path: Path) -> Path:
 
 def measured_units(
     exact: onnx.ModelProto,
-    quantised: onnx.ModelProto,
+    quantized: onnx.ModelProto,
     units: Sequence[Unit],
     probes: Array,
     path: Path,
@@ -120,7 +120,7 @@ def measured_units(
         raise ExportError(f"the exact encoder does not run ({why}); export the bundle again")
     found = []
     for i, unit in enumerate(units):
-        output, why = run_apart(_written(qdq.only(quantised, exact, [unit]), path), probes)
+        output, why = run_apart(_written(qdq.only(quantized, exact, [unit]), path), probes)
         if output is None:
             report(f"left out {', '.join(sorted(unit.layers))}: {why}")
             continue
@@ -130,25 +130,25 @@ def measured_units(
     return found
 
 
-def quantised_encoder(exact: onnx.ModelProto, inputs: Array, budget: float, path: Path, report: Progress) -> Quantised:
+def quantized_encoder(exact: onnx.ModelProto, inputs: Array, budget: float, path: Path, report: Progress) -> Quantized:
     """Writes to `path` the encoder `exact` with int8 layers whose errors together stay within `budget`. ExportError."""
     work = qdq.large_layers(exact)
     if not work:
         raise ExportError("the encoder has no large linear or 1x1 layer; leave it as it is")
-    report(f"quantising {len(work)} layers on {len(inputs)} images")
-    quantised = _with_nncf(exact, work, inputs)
+    report(f"quantizing {len(work)} layers on {len(inputs)} images")
+    quantized = _with_nncf(exact, work, inputs)
     probes = np.stack(_spread(list(inputs), PROBES))
-    units = measured_units(exact, quantised, qdq.quantised_units(quantised, work), probes, path, report)
+    units = measured_units(exact, quantized, qdq.quantized_units(quantized, work), probes, path, report)
     chosen = qdq.choose(units, budget)
     if not chosen:
-        raise ExportError(f"budget: got {budget:g}, at which no layer can be quantised; allow more")
+        raise ExportError(f"budget: got {budget:g}, at which no layer can be quantized; allow more")
     reference, _ = run_apart(_written(exact, path), probes)
-    output, why = run_apart(_written(qdq.only(quantised, exact, chosen), path), probes)
+    output, why = run_apart(_written(qdq.only(quantized, exact, chosen), path), probes)
     if output is None or reference is None:
-        raise ExportError(f"the quantised encoder does not run ({why}); try a smaller --budget")
+        raise ExportError(f"the quantized encoder does not run ({why}); try a smaller --budget")
     share = sum(unit.flops for unit in chosen) / sum(qdq.layer_work(exact).values())
     layers = sum(len(unit.layers) for unit in chosen)
-    return Quantised(layers, len(work), share, relative_error(output, reference), path)
+    return Quantized(layers, len(work), share, relative_error(output, reference), path)
 
 
 def _checked_source(bundle: Path) -> dict[str, Any]:
@@ -158,7 +158,7 @@ def _checked_source(bundle: Path) -> dict[str, Any]:
     if "experts" in content:
         raise ExportError("bundle: got one with experts, expected one encoder; int8 is not made for experts yet")
     if content["models"]["encoder"].get("data"):
-        raise ExportError("bundle: got an encoder with its weights in a second file, which is not quantised yet")
+        raise ExportError("bundle: got an encoder with its weights in a second file, which is not quantized yet")
     return content
 
 
@@ -170,7 +170,7 @@ def quantize(
     budget: float = BUDGET,
     rest: str = "f32",
     progress: Progress | None = None,
-) -> Quantised:
+) -> Quantized:
     """Adds an int8 encoder to `bundle`, or to a copy of it in the folder `out`; it runs once it is certified.
 
     Args:
@@ -200,9 +200,9 @@ def quantize(
             work = Path(name) / FILE
             inputs = calibration(content, Path(images))
             exact = onnx.load(source / content["models"]["encoder"]["file"])
-            done = quantised_encoder(exact, inputs, budget, work, report)
+            done = quantized_encoder(exact, inputs, budget, work, report)
             if rest != "f32" and run_apart(work, inputs[:1], rest)[0] is None:
-                raise ExportError(f"the quantised encoder does not run in {rest}; use --rest f32")
+                raise ExportError(f"the quantized encoder does not run in {rest}; use --rest f32")
             if target != source:
                 shutil.copytree(source, target)
             write_atomically(target / FILE, work.read_bytes())

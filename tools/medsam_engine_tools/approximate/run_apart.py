@@ -1,7 +1,7 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """Runs an ONNX model on the CPU in a process of its own.
 
-OpenVINO's low-precision pass divides by zero on some quantised graphs, and SIGFPE would take the caller with it. This
+OpenVINO's low-precision pass divides by zero on some quantized graphs, and SIGFPE would take the caller with it. This
 file is also what the process runs: MODEL PRECISION INPUTS.npy OUTPUT.npy.
 """
 

@@ -59,7 +59,7 @@ def architecture(family: Family, expert: str, tensors: Mapping[str, Tensor]) -> 
     if fits(family, own, tensors):
         return family, own
     try:
-        match = recognition.recognise(tensors)
+        match = recognition.recognize(tensors)
     except ExportError as error:
         raise ExportError(f"expert '{expert}': {error}") from error
     expected = rules(family, own)

@@ -68,11 +68,11 @@ def check_companion(family: Family, companion: Path | None) -> None:
         raise ExportError(f"family '{family.name}' is built on another model; give {wanted.option} DIR, {wanted.what}")
 
 
-def recognised(checkpoint: Path | None, experts: Mapping[str, Path], progress: Progress) -> Family:
+def recognized(checkpoint: Path | None, experts: Mapping[str, Path], progress: Progress) -> Family:
     """The family of `checkpoint`, told from its tensors; raises ExportError where there is nothing to tell it from."""
     if checkpoint is None or experts:
         raise ExportError("the family is told from a single checkpoint; name the family where experts are given")
-    match = recognition.recognise(checkpoints.read(checkpoint).tensors)
+    match = recognition.recognize(checkpoints.read(checkpoint).tensors)
     progress(str(match))
     return families.get(match.family)
 
@@ -171,7 +171,7 @@ def export(
     main = None if checkpoint is None else Path(checkpoint).expanduser()
     files = {name: Path(path).expanduser() for name, path in (experts or {}).items()}
     if chosen is None:
-        chosen = recognised(main, files, report)
+        chosen = recognized(main, files, report)
     parts = expert_parts.parts(chosen, main, files)
     second = None if companion is None else Path(companion).expanduser()
     check_companion(chosen, second)

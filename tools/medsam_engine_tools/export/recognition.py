@@ -16,7 +16,7 @@ from medsam_engine_tools.export import families
 from medsam_engine_tools.export.checkpoint import layout_faults
 from medsam_engine_tools.export.family import Family
 
-AUTO = "auto"  # given for a family: recognise it
+AUTO = "auto"  # given for a family: recognize it
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Match:
             else "has the same layout, name it if it is"
         )
         note = f"; {', '.join(self.also)} {verb} meant" if self.also else ""
-        return f"recognised {self.family} ({self.size}){note}"
+        return f"recognized {self.family} ({self.size}){note}"
 
 
 @cache
@@ -62,7 +62,7 @@ def closest_size(family: Family, tensors: Mapping[str, Tensor]) -> str:
     return min(family.sizes, key=lambda size: distance(layout(family, size), tensors))
 
 
-def recognise(tensors: Mapping[str, Tensor]) -> Match:
+def recognize(tensors: Mapping[str, Tensor]) -> Match:
     """The family, the first in the registry, and the size that `tensors` fit; else ExportError naming the closest."""
     layouts = {
         (name, size): layout(family, size)

@@ -28,7 +28,7 @@ npz::Case read_u8(const std::string& path) {
   npz::Case content = npz::read_case(path).value();
   const bool planes = content.channels == (content.is_volume ? 1 : 3);
   if (content.pixel_type != PixelType::u8 || !planes) {
-    throw std::invalid_argument(path + ": got imgs " + content.imgs.describe() + ", expected u8, RGB or a grey volume");
+    throw std::invalid_argument(path + ": got imgs " + content.imgs.describe() + ", expected u8, RGB or a gray volume");
   }
   return content;
 }

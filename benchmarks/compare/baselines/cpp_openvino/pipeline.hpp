@@ -16,7 +16,7 @@ struct Frame {
   int height, width, new_height, new_width;
 };
 
-/// Resizes, normalises and pads u8 pixels of 1 or 3 channels into the encoder's input. `pixels` are not written.
+/// Resizes, normalizes and pads u8 pixels of 1 or 3 channels into the encoder's input. `pixels` are not written.
 void preprocess(const std::uint8_t* pixels, int channels, const Frame& frame, float* out);
 
 /// A box of the original image in the 256 frame, truncated.

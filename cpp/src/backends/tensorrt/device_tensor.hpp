@@ -14,7 +14,7 @@ namespace medsam::backends::tensorrt {
 /// The host's copy is made at the first call of host() and kept.
 class DeviceTensor final : public Tensor {
  public:
-  /// Uninitialised; filled on `stream`, and described by set_finite, before it is shared.
+  /// Uninitialized; filled on `stream`, and described by set_finite, before it is shared.
   DeviceTensor(Shape shape, Device device, const Stream& stream, std::shared_ptr<MaskWriters> masks);
   [[nodiscard]] const float* host() const override;
   [[nodiscard]] bool finite() const override { return finite_; }

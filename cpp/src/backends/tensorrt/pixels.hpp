@@ -33,7 +33,7 @@ class Flags {
   PinnedBuffer host_;
 };
 
-/// An image for the device to resize and normalise. One a request.
+/// An image for the device to resize and normalize. One a request.
 class ImageUpload {
  public:
   /// Packs the image's rows into page-locked memory. False where the kernels leave it to the CPU.

@@ -81,7 +81,7 @@ void add_profile(nvinfer1::IBuilder& builder, nvinfer1::INetworkDefinition& netw
     nvinfer1::ITensor* input = network.getInput(static_cast<std::int32_t>(i));
     const Shape& shape = asked_shape(model, options, i);
     if (!dynamic(shape)) {
-      // A shape that the caller fixes is fixed in the network, so that TensorRT optimises for it alone.
+      // A shape that the caller fixes is fixed in the network, so that TensorRT optimizes for it alone.
       input->setDimensions(dims(shape, Extreme::least));
       continue;
     }

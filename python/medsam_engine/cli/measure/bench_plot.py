@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from medsam_engine.io.extras import require
 from medsam_engine.measure.bench import StageTime
 
-_COLOURS = {"f32": "#08519c", "bf16": "#6baed6", "f16": "#31a354", "int8": "#fdae6b"}
+_COLORS = {"f32": "#08519c", "bf16": "#6baed6", "f16": "#31a354", "int8": "#fdae6b"}
 
 
 def plot_png(times: Sequence[StageTime], title: str) -> bytes:
@@ -21,7 +21,7 @@ def plot_png(times: Sequence[StageTime], title: str) -> bytes:
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     for row, time in enumerate(times):
-        axes.barh(row, time.median_ms, color=_COLOURS[time.precision])
+        axes.barh(row, time.median_ms, color=_COLORS[time.precision])
         axes.plot([time.median_ms, time.p95_ms], [row, row], color="black", linewidth=1)
         if time.bound_ms is not None:
             axes.plot([time.bound_ms] * 2, [row - 0.4, row + 0.4], color="#cb181d", linewidth=2)

@@ -4,7 +4,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from medsam_engine.cli.segment.prompts import LabelledBoxes
+from medsam_engine.cli.segment.prompts import LabeledBoxes
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.box_files import read_names
 
@@ -22,7 +22,7 @@ class NameOptions:
             raise InvalidArgument("name: got --name and --names-from, expected one of them; leave one out")
 
 
-def with_names(prompts: LabelledBoxes, options: NameOptions, max_bytes: int | None = None) -> LabelledBoxes:
+def with_names(prompts: LabeledBoxes, options: NameOptions, max_bytes: int | None = None) -> LabeledBoxes:
     """`prompts` under the names that were asked for; those from a file stay where none were.
 
     Raises:

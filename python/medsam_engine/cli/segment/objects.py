@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from medsam_engine import Engine, Segmentation
-from medsam_engine.cli.segment.prompts import LabelledBoxes
+from medsam_engine.cli.segment.prompts import LabeledBoxes
 from medsam_engine.cli.steps import Steps
 from medsam_engine.io.medical_image import MedicalImage
 
@@ -32,7 +32,7 @@ class Prompts:
         allow_untrained: as Engine.predict, for points.
     """
 
-    boxes: LabelledBoxes
+    boxes: LabeledBoxes
     points: tuple[list[list[float]], list[int]]
     allow_untrained: bool
 
@@ -67,7 +67,7 @@ def _label_image(engine: Engine, pixels: NDArray[np.generic], asked: Prompts, st
         embedding = engine.encode(pixels)
     with steps.step("decode prompts"):
         if not points[0]:
-            return relabelled(engine.segment_objects(embedding, prompts.boxes), prompts)
+            return relabeled(engine.segment_objects(embedding, prompts.boxes), prompts)
         prediction = engine.predict(
             embedding,
             box=prompts.boxes[0] if len(prompts.boxes) else None,
@@ -80,7 +80,7 @@ def _label_image(engine: Engine, pixels: NDArray[np.generic], asked: Prompts, st
 
 
 def _label_volume(
-    engine: Engine, pixels: NDArray[np.generic], prompts: LabelledBoxes, console: Console, steps: Steps
+    engine: Engine, pixels: NDArray[np.generic], prompts: LabeledBoxes, console: Console, steps: Steps
 ) -> FoundObjects:
     bar = Progress(console=console, transient=True, disable=not console.is_terminal)
     with steps.timed("segment volume"), bar:
@@ -90,9 +90,9 @@ def _label_volume(
             prompts.boxes,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
-    return relabelled(found, prompts)
+    return relabeled(found, prompts)
 
 
-def relabelled(found: Segmentation, prompts: LabelledBoxes) -> FoundObjects:
+def relabeled(found: Segmentation, prompts: LabeledBoxes) -> FoundObjects:
     """The engine's objects, 1 to N, under the labels of their boxes."""
-    return FoundObjects(prompts.relabelled(found.labels), np.array([o.iou for o in found.objects], np.float64))
+    return FoundObjects(prompts.relabeled(found.labels), np.array([o.iou for o in found.objects], np.float64))

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsam_engine import io
-from medsam_engine.cli.segment.prompts import LabelledBoxes
+from medsam_engine.cli.segment.prompts import LabeledBoxes
 from medsam_engine.cli.steps import Steps
 from medsam_engine.io.formats import Format, output_format
 from medsam_engine.show.axes_picture import image_tile
@@ -16,7 +16,7 @@ from medsam_engine.show.slice_axes import slice_axes
 from medsam_engine.windows import Windowed
 
 
-def marks_of(prompts: LabelledBoxes, points: tuple[list[list[float]], list[int]]) -> Marks:
+def marks_of(prompts: LabeledBoxes, points: tuple[list[list[float]], list[int]]) -> Marks:
     """The boxes, of an image or a volume, and the points as a picture draws them."""
     boxes = prompts.boxes
     if boxes.shape[1] == 4:  # of an image, which is drawn as a volume of one slice
@@ -29,7 +29,7 @@ def result_picture(
     shown: Windowed,
     labels: NDArray[np.generic],
     source: io.MedicalImage,
-    prompts: LabelledBoxes,
+    prompts: LabeledBoxes,
     points: tuple[list[list[float]], list[int]],
 ) -> NDArray[np.uint8]:
     """RGB uint8 (rows, columns, 3): an image with its objects, or a sheet of a volume's slices."""

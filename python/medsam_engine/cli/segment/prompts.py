@@ -42,7 +42,7 @@ class BoxOptions:
 
 
 @dataclass(frozen=True)
-class LabelledBoxes:
+class LabeledBoxes:
     """Boxes (N, 4) of an image or (N, 6) of a volume, ends inclusive, and the label (N,) that each is to get.
 
     Attributes:
@@ -85,7 +85,7 @@ class LabelledBoxes:
             reached[first : last + 1] = True
         return [int(z) for z in np.flatnonzero(reached)]
 
-    def relabelled(self, result: NDArray[np.generic]) -> NDArray[np.generic]:
+    def relabeled(self, result: NDArray[np.generic]) -> NDArray[np.generic]:
         """The engine's labels 1 to N, (D, H, W) or (H, W), as the labels of the boxes; `result` may be written to."""
         if np.array_equal(self.labels, np.arange(1, len(self.labels) + 1)):
             return result
@@ -98,7 +98,7 @@ class LabelledBoxes:
         return renamed
 
 
-def resolve_boxes(options: BoxOptions, image: MedicalImage, max_bytes: int | None = None) -> LabelledBoxes:
+def resolve_boxes(options: BoxOptions, image: MedicalImage, max_bytes: int | None = None) -> LabeledBoxes:
     """The boxes in the image's indices; `max_bytes` of the file of --boxes-from as io.read.
 
     Raises:
@@ -109,12 +109,12 @@ def resolve_boxes(options: BoxOptions, image: MedicalImage, max_bytes: int | Non
     if options.boxes_from is not None and is_markups(options.boxes_from):
         regions, names = markups_boxes(options.boxes_from, image)
         boxes = jittered(regions, options.jitter, image.grid, options.seed).astype(np.float64)
-        return LabelledBoxes(boxes, np.arange(1, len(boxes) + 1), names, named=True)
+        return LabeledBoxes(boxes, np.arange(1, len(boxes) + 1), names, named=True)
     if options.boxes_from is not None:
         found = read_boxes(options.boxes_from, image, max_bytes=max_bytes)
         boxes = jittered(found.boxes, options.jitter, image.grid, options.seed).astype(np.float64)
         named = any(name != default_name(int(label)) for label, name in zip(found.labels, found.names, strict=True))
-        return LabelledBoxes(boxes, found.labels, found.names, named, found.notes)
+        return LabeledBoxes(boxes, found.labels, found.names, named, found.notes)
     if options.box_mm:
         boxes = boxes_from_mm(options.box_mm, image).astype(np.float64)
     else:
@@ -130,4 +130,4 @@ def resolve_boxes(options: BoxOptions, image: MedicalImage, max_bytes: int | Non
     notes = check_boxes(boxes, image.grid, lambda k: f"box {k + 1}")  # as its label, from 1
     labels = np.arange(1, len(boxes) + 1)
     names = tuple(default_name(int(k)) for k in labels) or (default_name(1),)
-    return LabelledBoxes(boxes, labels, names, notes=tuple(notes))
+    return LabeledBoxes(boxes, labels, names, notes=tuple(notes))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsam_engine.cli.segment.objects import FoundObjects
-from medsam_engine.cli.segment.prompts import BoxOptions, LabelledBoxes
+from medsam_engine.cli.segment.prompts import BoxOptions, LabeledBoxes
 from medsam_engine.cli.steps import Steps
 from medsam_engine.io.medical_image import MedicalImage
 
@@ -109,7 +109,7 @@ def report_objects(steps: Steps, objects: Sequence[ReportedObject], written: str
 
 def objects_content(
     objects: Sequence[ReportedObject],
-    prompts: LabelledBoxes,
+    prompts: LabeledBoxes,
     options: BoxOptions,
     points: tuple[list[list[float]], list[int]],
 ) -> list[dict[str, Any]]:

@@ -55,7 +55,7 @@ def check_codestreams(dataset: Any, path: Path) -> None:
         # The bits that samples are unpacked to: one or two bytes of JPEG, up to four of JPEG 2000.
         unpacked = 8 * ((size.bits + 7) // 8)
         same_bits = unpacked == allocated if syntax not in _JPEG_2000 else unpacked <= allocated
-        # Of colours nothing masks bits above BitsStored.
+        # Of colors nothing masks bits above BitsStored.
         same_bits = same_bits and (samples == 1 or size.bits <= int(dataset.BitsStored))
         if (size.width, size.height, size.components) != (columns, rows, samples) or not same_bits:
             raise InvalidArgument(

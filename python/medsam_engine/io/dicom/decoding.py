@@ -35,7 +35,7 @@ def decompressed(
         Unsupported: a compression for which no decoder is installed.
     """
     pixels = require("pydicom.pixels", f"reading {path}")
-    # pydicom masks unused bits for some transfer syntaxes only; of grey images stored_values masks them for all.
+    # pydicom masks unused bits for some transfer syntaxes only; of gray images stored_values masks them for all.
     options: dict[str, Any] = {"correct_unused_bits": False} if keep_unused_bits else {}
     with _decoding(dataset, path):
         check_pixels(dataset, path, limit)

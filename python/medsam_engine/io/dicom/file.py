@@ -17,7 +17,7 @@ from medsam_engine.io.medical_image import DicomSource, MedicalImage, Vector
 
 
 def read_dicom_file(path: Path, limit: ByteLimit) -> MedicalImage:
-    """One file: (H, W), or (D, H, W) of a multi-frame object, with a last axis of 3 for colour.
+    """One file: (H, W), or (D, H, W) of a multi-frame object, with a last axis of 3 for color.
 
     Raises:
         InvalidArgument: damaged, no image, or frames that make no volume.
@@ -26,7 +26,7 @@ def read_dicom_file(path: Path, limit: ByteLimit) -> MedicalImage:
     dataset = read_dataset(path, limit)
     pixels = decode(dataset, path, limit)
     frames = int(dataset.get("NumberOfFrames") or 1)
-    if pixels.values.ndim - int(pixels.colour) == 3:
+    if pixels.values.ndim - int(pixels.color) == 3:
         return _multi_frame(dataset, pixels, path, frames)
     plane = plane_of(dataset)
     notes = [*pixels.notes, *([plane.note] if plane.note else [])]
@@ -61,7 +61,7 @@ def _image(
         direction=direction,
         modality=modality,
         path=path,
-        colour=pixels.colour,
+        color=pixels.color,
         spaced=spaced,
         positioned=positioned,
         source=source,

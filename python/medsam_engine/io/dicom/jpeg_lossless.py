@@ -48,9 +48,9 @@ def _decoded(frame: bytes, samples: int, path: Path) -> NDArray[np.integer]:
     """The samples of a frame, as whole little-endian integers of one or two bytes, (rows, columns[, samples])."""
     decode = require("imagecodecs", f"reading {path}").jpeg8_decode
     # Three components stay what they are; pydicom makes RGB of them where the header says YBR.
-    colours = {"colorspace": "RGB", "outcolorspace": "RGB"} if samples == 3 else {}
+    colors = {"colorspace": "RGB", "outcolorspace": "RGB"} if samples == 3 else {}
     try:
-        values = np.asarray(decode(frame, **colours))
+        values = np.asarray(decode(frame, **colors))
         whole = holds(frame, values)
     except NotLosslessError as error:
         raise InvalidArgument(

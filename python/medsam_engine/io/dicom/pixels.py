@@ -18,14 +18,14 @@ from medsam_engine.io.dicom.limit import inflated
 from medsam_engine.io.dicom.quiet import quiet_dicom
 from medsam_engine.io.dicom.rescale import in_units
 from medsam_engine.io.dicom.stored import is_padding, stored_values
-from medsam_engine.io.dicom.tables import palette_colours
+from medsam_engine.io.dicom.tables import palette_colors
 from medsam_engine.io.dicom.tags import check_numbers
 from medsam_engine.io.engine_values import engine_values
 from medsam_engine.io.extras import require
 from medsam_engine.io.input_file import open_input, size_of
 from medsam_engine.io.medical_image import Interval
 
-_COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT")
+_COLOR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT")
 
 
 @dataclass
@@ -34,7 +34,7 @@ class DicomPixels:
 
     Attributes:
         values: the pixels.
-        colour: whether the last axis of `values` is RGB.
+        color: whether the last axis of `values` is RGB.
         notes: what was done to them.
         padding: for each frame, the values that hold no measurement; None where there are none.
         units: what the file says of them: "HU", "unstated", or the name of another unit.
@@ -42,7 +42,7 @@ class DicomPixels:
     """
 
     values: NDArray[np.generic]
-    colour: bool
+    color: bool
     notes: list[str] = field(default_factory=list)
     padding: tuple[Interval | None, ...] = ()
     units: str = "unstated"
@@ -96,7 +96,7 @@ def decode(dataset: Any, path: Path, limit: ByteLimit) -> DicomPixels:
 
     Raises:
         InvalidArgument: no pixels, cut off, more than the limit, other than the header says, or a photometric
-            interpretation that is no image of values or colours.
+            interpretation that is no image of values or colors.
         Unsupported: compressed in a way for which no decoder is installed.
     """
     if not any(name in dataset for name in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
@@ -112,25 +112,25 @@ def decode(dataset: Any, path: Path, limit: ByteLimit) -> DicomPixels:
         )
     photometric = str(dataset.get("PhotometricInterpretation", ""))
     samples = int(dataset.get("SamplesPerPixel", 1))
-    grey = samples == 1 and photometric in ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
-    if not grey and not (samples == 3 and photometric in _COLOUR):
+    gray = samples == 1 and photometric in ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
+    if not gray and not (samples == 3 and photometric in _COLOR):
         raise InvalidArgument(
-            f"image: got {samples} samples per pixel as '{photometric}' in {path}, expected grey, RGB, YBR or a "
+            f"image: got {samples} samples per pixel as '{photometric}' in {path}, expected gray, RGB, YBR or a "
             "palette; convert it"
         )
     notes: list[str] = []
-    values = decompressed(dataset, path, notes, grey, limit)
+    values = decompressed(dataset, path, notes, gray, limit)
     _check_shape(values, dataset, samples, path)
-    if not grey and values.dtype.kind != "u":
+    if not gray and values.dtype.kind != "u":
         raise InvalidArgument(
-            f"image: got signed colours ({values.dtype}) in {path}, expected PixelRepresentation 0; correct the tag"
+            f"image: got signed colors ({values.dtype}) in {path}, expected PixelRepresentation 0; correct the tag"
         )
-    if not grey:
+    if not gray:
         return DicomPixels(engine_values(values, path), True, notes)
     stored = stored_values(values, dataset, path, notes)
     if photometric == "PALETTE COLOR":
-        notes.append("palette replaced by its colours")
-        return DicomPixels(palette_colours(stored, dataset, path), True, notes)
+        notes.append("palette replaced by its colors")
+        return DicomPixels(palette_colors(stored, dataset, path), True, notes)
     padded = is_padding(stored, dataset)
     scaled = in_units(stored, dataset, path, photometric == "MONOCHROME1", notes)
     intervals, below_zero = _intervals(scaled.values, padded, notes)

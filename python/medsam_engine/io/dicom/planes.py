@@ -18,7 +18,7 @@ from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.dicom.tags import functional_groups
 from medsam_engine.io.medical_image import Vector
 
-# Steps between neighbours may differ by this share of the usual step: scanners round positions to 0.01 or 0.1 mm.
+# Steps between neighbors may differ by this share of the usual step: scanners round positions to 0.01 or 0.1 mm.
 _UNEVEN = 0.05
 
 

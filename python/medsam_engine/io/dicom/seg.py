@@ -14,7 +14,7 @@ from medsam_engine.errors import InvalidArgument, Unsupported
 from medsam_engine.io.dicom.quiet import quiet_dicom
 from medsam_engine.io.dicom.seg_source import source_headers
 from medsam_engine.io.extras import require
-from medsam_engine.io.label_colors import label_colours
+from medsam_engine.io.label_colors import label_colors
 from medsam_engine.io.medical_image import DicomSource, MedicalImage
 from medsam_engine.io.named_boxes import default_name
 
@@ -97,9 +97,9 @@ def _segmentation(
             segmented_property_type=codes.SCT.Tissue,
             algorithm_type=seg.SegmentAlgorithmTypeValues.SEMIAUTOMATIC,
             algorithm_identification=made_by,
-            display_color=highdicom.color.CIELabColor.from_rgb(*(int(part) for part in colour)),
+            display_color=highdicom.color.CIELabColor.from_rgb(*(int(part) for part in color)),
         )
-        for label, colour in enumerate(label_colours(highest), start=1)
+        for label, color in enumerate(label_colors(highest), start=1)
     ]
     release = re.sub(r"[^0-9.]", "", version()) or "0"
     return seg.Segmentation(

@@ -28,7 +28,7 @@ _MAY_BE_EMPTY = {
 def source_headers(files: Sequence[Path], where: Path) -> list[Any]:
     """The source images `files` of `where` without their pixels, as highdicom takes them.
 
-    Anonymised images lack type-2 attributes, or have text in them that is no date or sex: these become empty. Text in
+    Anonymized images lack type-2 attributes, or have text in them that is no date or sex: these become empty. Text in
     any character set, several at once included (PS3.5 6.1.2.5), becomes UTF-8. SpacingBetweenSlices, which is often
     wrong, is left out: highdicom measures it from the slices' positions.
 

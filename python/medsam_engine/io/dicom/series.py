@@ -190,8 +190,8 @@ def _decoded(
 
 
 def _check_one_kind(first: Path, kind: DicomPixels, path: Path, pixels: DicomPixels, folder: Path) -> None:
-    if pixels.colour != kind.colour:
-        raise InvalidArgument(f"series: got grey and colour slices in {folder}, expected one kind; separate them")
+    if pixels.color != kind.color:
+        raise InvalidArgument(f"series: got gray and color slices in {folder}, expected one kind; separate them")
     if pixels.units != kind.units:
         raise InvalidArgument(
             f"series: got slices in different units in {folder} ({first.name}: {kind.units}, {path.name}: "
@@ -221,7 +221,7 @@ def _refuse(missing: list[Unreadable], folder: Path) -> None:
 def read_dicom_series(
     folder: Path, series: str | None, limit: ByteLimit, skip_unreadable: bool = False
 ) -> MedicalImage:
-    """A folder of single-frame files of one series, sorted by position: (D, H, W), with a last axis of 3 for colour.
+    """A folder of single-frame files of one series, sorted by position: (D, H, W), with a last axis of 3 for color.
 
     Entries that look like slices of the series (by name, by content, or as links) and cannot be read are refused by
     name. With `skip_unreadable` they are left out, with a note that says at which position; slices in the middle are
@@ -265,7 +265,7 @@ def read_dicom_series(
         direction=slices.stack.direction,
         modality=chosen[0].modality,
         path=folder,
-        colour=slices.kinds[0].colour,
+        color=slices.kinds[0].color,
         spaced=chosen[0].plane.spaced,
         source=DicomSource(slices.files),
         padding=padding if any(padding) else (),

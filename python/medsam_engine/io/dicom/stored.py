@@ -19,7 +19,7 @@ _PADDING = {
 
 
 def stored_values(values: NDArray[Any], dataset: Any, path: Path, notes: list[str]) -> NDArray[Any]:
-    """Grey samples with all their allocated bits as the values that BitsStored and HighBit describe.
+    """Gray samples with all their allocated bits as the values that BitsStored and HighBit describe.
 
     What lies above the stored bits (an old overlay, padding of a value that they cannot hold) is left out, whatever the
     compression; pixels that hold the padding value keep it, so that they can be told apart.

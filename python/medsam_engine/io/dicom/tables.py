@@ -12,7 +12,7 @@ from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.extras import require
 from medsam_engine.io.palettes import eight_bit_palette
 
-_COLOURS = ("Red", "Green", "Blue")
+_COLORS = ("Red", "Green", "Blue")
 
 
 @dataclass(frozen=True)
@@ -26,23 +26,23 @@ class _Table:
         return np.asarray(self.entries[index])
 
 
-def palette_colours(values: NDArray[np.generic], dataset: Any, path: Path) -> NDArray[np.uint8]:
-    """Stored values (...) as colours (..., 3) uint8. InvalidArgument: tables that are absent or do not fit."""
-    segmented = any(f"Segmented{colour}PaletteColorLookupTableData" in dataset for colour in _COLOURS)
+def palette_colors(values: NDArray[np.generic], dataset: Any, path: Path) -> NDArray[np.uint8]:
+    """Stored values (...) as colors (..., 3) uint8. InvalidArgument: tables that are absent or do not fit."""
+    segmented = any(f"Segmented{color}PaletteColorLookupTableData" in dataset for color in _COLORS)
     tables = []
-    for colour in _COLOURS:
-        descriptor = _descriptor(dataset, f"{colour}PaletteColorLookupTableDescriptor", path)
+    for color in _COLORS:
+        descriptor = _descriptor(dataset, f"{color}PaletteColorLookupTableDescriptor", path)
         if segmented:
-            tables.append(_expanded(dataset, descriptor, path, _COLOURS.index(colour)))
+            tables.append(_expanded(dataset, descriptor, path, _COLORS.index(color)))
         else:
-            tables.append(_table(dataset, f"{colour}PaletteColorLookupTableData", descriptor, dataset, path))
+            tables.append(_table(dataset, f"{color}PaletteColorLookupTableData", descriptor, dataset, path))
     if len({(table.first, len(table.entries)) for table in tables}) != 1:
         raise InvalidArgument(
             f"image: got palettes of different range for red, green and blue in {path}, expected one; convert it to RGB"
         )
-    colours = eight_bit_palette(np.stack([table.entries for table in tables], axis=-1))
-    index = np.clip(values.astype(np.int64) - tables[0].first, 0, len(colours) - 1)
-    return colours[index]
+    colors = eight_bit_palette(np.stack([table.entries for table in tables], axis=-1))
+    index = np.clip(values.astype(np.int64) - tables[0].first, 0, len(colors) - 1)
+    return colors[index]
 
 
 def modality_values(values: NDArray[np.generic], dataset: Any, path: Path) -> tuple[NDArray[np.generic], str, int]:

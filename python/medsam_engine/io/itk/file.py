@@ -33,13 +33,13 @@ def _reason(error: RuntimeError) -> str:
 
 @numeric_locale_c()
 def _read(path: Path, limit: ByteLimit) -> tuple[Any, bool]:
-    """ITK's image, and whether its components may be colours: NRRD names their kind, MetaImage cannot."""
+    """ITK's image, and whether its components may be colors: NRRD names their kind, MetaImage cannot."""
     sitk = require("SimpleITK", f"reading {path}")
     form = META if path.suffix.lower() in (".mha", ".mhd") else NRRD
     with open_input(path) as file:
         header = form.read(file, path)
-        may_be_colour = form is META or "RGB-color" in header.fields.get("kinds", "").split()
-        return _read_canonical(sitk, header, form, file, path, limit), may_be_colour
+        may_be_color = form is META or "RGB-color" in header.fields.get("kinds", "").split()
+        return _read_canonical(sitk, header, form, file, path, limit), may_be_color
 
 
 def _read_canonical(
@@ -72,16 +72,16 @@ def read_itk(path: Path, volume: int | None, limit: ByteLimit) -> MedicalImage:
             limit, several volumes and none chosen, a singular or sheared grid, NaN.
         Unsupported: SimpleITK is not installed.
     """
-    image, may_be_colour = _read(path, limit)
+    image, may_be_color = _read(path, limit)
     dimension, components = image.GetDimension(), image.GetNumberOfComponentsPerPixel()
     sitk = require("SimpleITK", f"reading {path}")
     values: NDArray[np.generic] = sitk.GetArrayFromImage(image)
-    colour = components == 3 and values.dtype == np.uint8 and may_be_colour
+    color = components == 3 and values.dtype == np.uint8 and may_be_color
     if dimension > 4 or dimension < 2:
         raise InvalidArgument(f"image: got {dimension} axes in {path}, expected 2 to 4; split the file")
     if dimension == 4:
         values = values[chosen_volume(values.shape[0], volume, path)]
-    if components > 1 and not colour:  # Slicer keeps the volumes of a sequence as the components of a voxel
+    if components > 1 and not color:  # Slicer keeps the volumes of a sequence as the components of a voxel
         values = values[..., chosen_volume(components, volume, path)]
     elif dimension < 4 and volume is not None:
         chosen_volume(1, volume, path)
@@ -96,7 +96,7 @@ def read_itk(path: Path, volume: int | None, limit: ByteLimit) -> MedicalImage:
         direction=direction,
         modality="",
         path=path,
-        colour=colour,
+        color=color,
         source=ItkSource(kept),
     )
 

@@ -50,7 +50,7 @@ class NiftiVolume:
 
     values: NDArray[np.generic]  # (D, H, W) or (D, H, W, 3)
     header: NDArray[np.void]
-    colour: bool
+    color: bool
     notes: list[str]
 
 
@@ -181,16 +181,16 @@ def load_volume(path: Path, volume: int | None, limit: ByteLimit, memory_map: bo
             raise InvalidArgument(
                 f"image: got {path}, expected a whole file; its compressed data is damaged: {error}"
             ) from error
-    colour = len(layout.shape) == 4
+    color = len(layout.shape) == 4
     trailing = isinstance(stream, GzipStream) and stream.trailing
     notes = ["bytes after the end of the compressed data ignored"] if trailing else []
-    return NiftiVolume(_rescaled(stored, header, colour, path), header, colour, notes)
+    return NiftiVolume(_rescaled(stored, header, color, path), header, color, notes)
 
 
-def _rescaled(values: NDArray[np.generic], header: NDArray[np.void], colour: bool, path: Path) -> NDArray[np.generic]:
+def _rescaled(values: NDArray[np.generic], header: NDArray[np.void], color: bool, path: Path) -> NDArray[np.generic]:
     slope, inter = float(header["scl_slope"]), float(header["scl_inter"])
     # nifti1.h: a slope of 0 means that the values are as stored. RGB is never scaled.
-    if colour or slope == 0 or not np.isfinite([slope, inter]).all() or (slope, inter) == (1.0, 0.0):
+    if color or slope == 0 or not np.isfinite([slope, inter]).all() or (slope, inter) == (1.0, 0.0):
         return engine_values(values, path)
     if values.dtype.kind in "iu" and slope.is_integer() and inter.is_integer() and _in_64_bits(values, slope, inter):
         return engine_parts(values, lambda part: part.astype(np.int64) * int(slope) + int(inter), path)
@@ -230,7 +230,7 @@ def read_nifti(path: Path, volume: int | None, limit: ByteLimit, memory_map: boo
         direction=direction,
         modality="",
         path=path,
-        colour=loaded.colour,
+        color=loaded.color,
         positioned=affine is not None,
         source=NiftiSource(loaded.header.tobytes() if loaded.header.dtype.isnative else _swapped(loaded.header)),
         notes=tuple(notes),

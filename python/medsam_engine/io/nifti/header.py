@@ -230,5 +230,5 @@ def header_affine(header: NDArray[np.void], path: Path) -> tuple[NDArray[np.floa
 
 
 def _scale(header: NDArray[np.void]) -> float:
-    """Millimetres in the header's unit of length."""
+    """Millimeters in the header's unit of length."""
     return _MM.get(int(header["xyzt_units"]) & 7, 1.0)

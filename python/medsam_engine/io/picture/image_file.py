@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from PIL import ImageFile as ImageFilePlugin
 
 _EXIF_ORIENTATION = 0x0112
-_ACCEPTED = "expected a PNG, JPEG or TIFF image, grey or RGB"
+_ACCEPTED = "expected a PNG, JPEG or TIFF image, gray or RGB"
 
 
 @dataclass(frozen=True)
@@ -103,15 +103,15 @@ def _read(image: "Image.Image", file: BinaryIO, name: str) -> ImageFile:
     if rawmode in ("L;2", "L;4"):
         notes.append(f"{rawmode[-1]}-bit values stretched to 0 to 255")
     if ";16" in rawmode and image.mode != "I;16":
-        pixels: NDArray[np.generic] = _read_16_bit_colour(image, file, rawmode, name)
+        pixels: NDArray[np.generic] = _read_16_bit_color(image, file, rawmode, name)
     else:
         pixels = _read_pillow_mode(image, name, notes)
-    _check_transparent_colour(image, pixels, name, notes)
+    _check_transparent_color(image, pixels, name, notes)
     return ImageFile(pixels, notes)
 
 
-def _check_transparent_colour(image: "Image.Image", pixels: NDArray[np.generic], name: str, notes: list[str]) -> None:
-    """PNG's tRNS outside palettes: one grey or colour that stands for nothing. Pillow keeps it beside the pixels."""
+def _check_transparent_color(image: "Image.Image", pixels: NDArray[np.generic], name: str, notes: list[str]) -> None:
+    """PNG's tRNS outside palettes: one gray or color that stands for nothing. Pillow keeps it beside the pixels."""
     key = image.info.get("transparency")
     if key is None or image.mode not in ("1", "L", "I;16", "RGB"):
         return
@@ -120,7 +120,7 @@ def _check_transparent_colour(image: "Image.Image", pixels: NDArray[np.generic],
         raise InvalidArgument(
             f"image: got transparent pixels in {name}, {_ACCEPTED}; flatten it onto a background first"
         )
-    notes.append("transparent colour ignored: no pixel has it")
+    notes.append("transparent color ignored: no pixel has it")
 
 
 def _read_pillow_mode(image: "Image.Image", name: str, notes: list[str]) -> NDArray[np.generic]:
@@ -130,8 +130,8 @@ def _read_pillow_mode(image: "Image.Image", name: str, notes: list[str]) -> NDAr
     if image.mode in ("P", "PA"):
         entries = len(image.palette.palette) // len(image.palette.mode) if image.palette else 0
         if int(np.asarray(image).max()) >= entries:
-            raise InvalidArgument(f"image: got a palette of {entries} colours in {name}, expected one for every pixel")
-        notes.append("palette replaced by its colours")
+            raise InvalidArgument(f"image: got a palette of {entries} colors in {name}, expected one for every pixel")
+        notes.append("palette replaced by its colors")
         image = image.convert("RGBA" if image.mode == "PA" or "transparency" in image.info else "RGB")
     if image.mode in ("LA", "RGBA"):
         if image.getextrema()[-1] != (255, 255):
@@ -144,7 +144,7 @@ def _read_pillow_mode(image: "Image.Image", name: str, notes: list[str]) -> NDAr
         return np.asarray(image)
     if image.mode == "I;16":
         return np.asarray(image).astype(np.uint16)
-    raise InvalidArgument(f"image: got colour mode {image.mode} in {name}, {_ACCEPTED}; convert it first")
+    raise InvalidArgument(f"image: got color mode {image.mode} in {name}, {_ACCEPTED}; convert it first")
 
 
 def _rawmode(image: "Image.Image") -> str:
@@ -156,12 +156,12 @@ def _rawmode(image: "Image.Image") -> str:
     return str(arguments if isinstance(arguments, str) else arguments[0]) if arguments else ""
 
 
-def _read_16_bit_colour(image: "Image.Image", file: BinaryIO, rawmode: str, name: str) -> NDArray[np.uint16]:
+def _read_16_bit_color(image: "Image.Image", file: BinaryIO, rawmode: str, name: str) -> NDArray[np.uint16]:
     """16-bit RGB, of which Pillow keeps one byte a sample. Unpacked in the other byte order it keeps the other byte."""
     little = np.little_endian
     other = {"RGB;16B": "RGB;16L", "RGB;16L": "RGB;16B", "RGB;16N": "RGB;16B" if little else "RGB;16L"}.get(rawmode)
     if image.mode != "RGB" or other is None:
-        raise InvalidArgument(f"image: got 16-bit {image.mode} in {name}, {_ACCEPTED}; save it as 16-bit RGB or grey")
+        raise InvalidArgument(f"image: got 16-bit {image.mode} in {name}, {_ACCEPTED}; save it as 16-bit RGB or gray")
     pixels = np.asarray(image).astype(np.uint16)
     pixels <<= 8
     with _opened(file, name) as again:

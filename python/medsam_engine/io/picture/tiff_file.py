@@ -33,7 +33,7 @@ _UNSIGNED, _SIGNED, _REAL, _UNDEFINED = 1, 2, 3, 4  # SampleFormat
 _REDUCED, _MASK = 1, 4  # bits of NewSubfileType
 _STACK_TAGS = {33629: "MetaMorph", 32997: "ImageDepth"}  # planes in one directory, one after another
 _MOST_PICTURES = 1000
-_EXPECTED = "expected grey or RGB of 8 or 16 bits, or float32"
+_EXPECTED = "expected gray or RGB of 8 or 16 bits, or float32"
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,8 @@ def _read(file: Any, name: str, bounds: _Bounds) -> tuple[NDArray[np.generic], l
     samples = _samples(page, name, bounds)
     photometric = int(page.photometric)
     if photometric == _PALETTE:
-        notes.append("palette replaced by its colours")
-        return _coloured(samples[..., 0], page, name), notes
+        notes.append("palette replaced by its colors")
+        return _colored(samples[..., 0], page, name), notes
     samples = _without_extra(samples, page, name, notes)
     values = samples[..., 0] if samples.shape[-1] == 1 else samples
     if photometric == _WHITE_IS_0:
@@ -166,12 +166,12 @@ def _check_kind(page: Any, name: str) -> None:
     if isinstance(bits, tuple) or isinstance(kind, tuple):
         raise InvalidArgument(f"image: got samples of different types in {name}, {_EXPECTED}; convert it")
     photometric = int(page.photometric)
-    grey = photometric in (_WHITE_IS_0, _BLACK_IS_0)
-    colour = photometric == _RGB or (photometric == _YCBCR and int(page.compression) in _JPEG)
-    if not (grey or colour or photometric == _PALETTE):
-        raise InvalidArgument(f"image: got colour mode {_name_of(page.photometric)} in {name}, {_EXPECTED}; convert it")
+    gray = photometric in (_WHITE_IS_0, _BLACK_IS_0)
+    color = photometric == _RGB or (photometric == _YCBCR and int(page.compression) in _JPEG)
+    if not (gray or color or photometric == _PALETTE):
+        raise InvalidArgument(f"image: got color mode {_name_of(page.photometric)} in {name}, {_EXPECTED}; convert it")
     alpha = any(int(extra) in (1, 2) for extra in page.extrasamples)
-    wanted = (1, 2) if grey and alpha else (1,) if not colour else (3, 4)
+    wanted = (1, 2) if gray and alpha else (1,) if not color else (3, 4)
     if samples not in wanted:
         raise InvalidArgument(
             f"image: got {samples} channels as {_name_of(page.photometric)} in {name}, {_EXPECTED}; save the one you "
@@ -234,19 +234,19 @@ def _check_size(page: Any, name: str, shape: tuple[int, int, int], bounds: _Boun
         )
 
 
-def _coloured(index: NDArray[np.generic], page: Any, name: str) -> NDArray[np.uint8]:
+def _colored(index: NDArray[np.generic], page: Any, name: str) -> NDArray[np.uint8]:
     table = page.colormap
     entries = 1 << int(page.bitspersample)
     if page.sampleformat != _UNSIGNED or table is None or np.shape(table) != (3, entries):
         raise InvalidArgument(
-            f"image: got a palette of shape {np.shape(table)} in {name}, expected 3 x {entries} colours for "
+            f"image: got a palette of shape {np.shape(table)} in {name}, expected 3 x {entries} colors for "
             f"{page.bitspersample} bits; save it as RGB"
         )
     return eight_bit_palette(np.asarray(table).T)[index.astype(np.intp)]
 
 
 def _without_extra(samples: NDArray[np.generic], page: Any, name: str, notes: list[str]) -> NDArray[np.generic]:
-    """Drops a channel after grey or RGB: an alpha channel that hides nothing, or one of no stated meaning."""
+    """Drops a channel after gray or RGB: an alpha channel that hides nothing, or one of no stated meaning."""
     if samples.shape[-1] in (1, 3):
         return samples
     alpha = samples[..., -1]

@@ -29,14 +29,14 @@ TEST_F(BuildProgressOf, OnePhaseIsItsSteps) {
 TEST_F(BuildProgressOf, APhaseWithinAStepIsPartOfIt) {
   progress_.start("build", "", 2);
   progress_.step("build", 0);
-  progress_.start("optimise", "build", 2);
-  progress_.start("time", "optimise", 2);
+  progress_.start("optimize", "build", 2);
+  progress_.start("time", "optimize", 2);
   progress_.step("time", 0);  // 1/2 + 1/2 * 1/2 * 1/2
   EXPECT_EQ(lines_, (Lines{"encoder: 50 %", "encoder: 60 %"}));
   progress_.finish("time");
-  progress_.step("optimise", 0);
+  progress_.step("optimize", 0);
   EXPECT_EQ(lines_.back(), "encoder: 70 %");
-  progress_.finish("optimise");
+  progress_.finish("optimize");
   progress_.step("build", 1);
   progress_.finish("build");
   EXPECT_EQ(lines_.back(), "encoder: 100 %");

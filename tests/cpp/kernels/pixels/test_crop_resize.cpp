@@ -101,7 +101,7 @@ TEST(CropResize, HalfTheSizeIsATriangleOverFourPixels) {
   for (std::size_t i = 0; i < out.size(); ++i) EXPECT_NEAR(out[i], expected[i % 4], kTolerance) << i;
 }
 
-TEST(CropResize, GreyFillsThreePlanesAndStridesAreRead) {
+TEST(CropResize, GrayFillsThreePlanesAndStridesAreRead) {
   const auto pixels = hashed_pixels(std::int64_t{20} * 30);
   const std::uint8_t *top = pixels.data() + 127, *bottom = pixels.data() + 427;
   const Pixels crop{top, PixelType::u8, 11, 13, 1, 30};  // rows 4 to 14, columns 7 to 19

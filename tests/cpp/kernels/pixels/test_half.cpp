@@ -37,7 +37,7 @@ TEST(Half, TheOracleExpandsEveryHalf) {
 }
 
 TEST(Half, TheOracleRoundsToTheNearestEven) {
-  for (std::uint32_t bits = 0; bits < 0x7BFF; ++bits) {  // every pair of neighbours
+  for (std::uint32_t bits = 0; bits < 0x7BFF; ++bits) {  // every pair of neighbors
     const auto low = static_cast<std::uint16_t>(bits), high = static_cast<std::uint16_t>(bits + 1);
     const auto a = static_cast<float>(value_of(low)), b = static_cast<float>(value_of(high));
     const float middle = static_cast<float>((value_of(low) + value_of(high)) / 2);  // exact in f32

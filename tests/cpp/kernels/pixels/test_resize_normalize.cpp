@@ -1,6 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // resize_normalize: every table against the oracle, to the bit (compared as values, so that -0 equals 0), at vector
-// tails, odd shapes, all layouts and types; the oracle's normalisation and padding against their definitions. The
+// tails, odd shapes, all layouts and types; the oracle's normalization and padding against their definitions. The
 // oracle's resampling is compared with OpenCV in test_opencv.cpp.
 #include <gtest/gtest.h>
 
@@ -18,7 +18,7 @@ struct Shape {
   std::int64_t height, width, new_height, new_width;
 };
 
-/// Compares all tables for one image over all interpolations; one normalisation, to keep sweeps short.
+/// Compares all tables for one image over all interpolations; one normalization, to keep sweeps short.
 void expect_tables_agree(const TestImage& image, std::int64_t new_height, std::int64_t new_width, Normalize normalize,
                          std::int64_t padding) {
   const Pixels& p = image.pixels();
@@ -31,7 +31,7 @@ void expect_tables_agree(const TestImage& image, std::int64_t new_height, std::i
       EXPECT_EQ(count_different(run_resize(*table, p, params), expected), 0U)
           << table->name << " " << name_of(p.type) << " " << name_of(interpolation) << " " << p.channels
           << " channels, " << p.height << "x" << p.width << " to " << new_height << "x" << new_width
-          << ", normalisation " << static_cast<int>(normalize) << ", stride " << p.row_stride;
+          << ", normalization " << static_cast<int>(normalize) << ", stride " << p.row_stride;
     }
   }
 }
@@ -131,7 +131,7 @@ TEST(ResizeNormalize, PaddingIsZeroUnlessItTakesPart) {
   EXPECT_GT(high[0], 0.9F);
 }
 
-TEST(ResizeNormalize, GreyFillsThreeEqualPlanes) {
+TEST(ResizeNormalize, GrayFillsThreeEqualPlanes) {
   const TestImage image(PixelType::u8, 30, 40, 1, RowLayout::padded, 2);
   for (const KernelTable* table : tables_under_test()) {
     const auto out = run_resize(*table, image.pixels(), resize_params(12, 16, Interpolation::area, Normalize::min_max));

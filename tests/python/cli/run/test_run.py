@@ -183,7 +183,7 @@ def test_broken_cases_are_reported_and_the_rest_go_on(runner: Runner, cases: Pat
         ([], "-i"),
         (["-i", "IN"], "-o"),
         (["-i", "IN", "-o"], "-o"),
-        (["-i", "IN", "-o", "OUT", "--colour"], "--colour"),
+        (["-i", "IN", "-o", "OUT", "--color"], "--color"),
         (["-i", "IN", "-o", "OUT", "--threads", "two"], "--threads"),
         (["-i", "IN", "-o", "OUT", "--threads", "-3"], "threads"),
         (["-i", "nowhere", "-o", "OUT"], "input"),

@@ -38,7 +38,7 @@ def tiny(tiny_bundle: Path, tmp_path: Path) -> Engine:
 def expected(tiny: Engine, path: Path, boxes: list[list[int]]) -> NDArray[np.generic]:
     image = io.read(path)
     pixels = apply_window(
-        image.array, None, image.modality, image.colour, padding=image.padding, hounsfield=image.hounsfield
+        image.array, None, image.modality, image.color, padding=image.padding, hounsfield=image.hounsfield
     )
     modality = "CT" if image.modality == "CT" else None
     call = tiny.segment_volume if image.is_volume else tiny.segment

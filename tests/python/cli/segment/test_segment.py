@@ -13,7 +13,7 @@ Image = pytest.importorskip("PIL.Image", reason="Pillow is not in a thin install
 pytest.importorskip("typer", reason="typer is not in a thin installation")
 
 from medsam_engine.cli.app import run
-from medsam_engine.io.label_colors import colours_of
+from medsam_engine.io.label_colors import colors_of
 
 BOX = (30, 20, 90, 70)
 BOX_TEXT = "30,20,90,70"
@@ -54,8 +54,8 @@ def test_boxes_become_labels(
         assert file.mode == "RGB"
         drawn = np.asarray(file)
     assert min(drawn.shape[:2]) > 480  # 5 times as large, with axes around
-    assert (drawn == colours_of([1])[0]).all(axis=2).any()
-    assert (drawn == colours_of([2])[0]).all(axis=2).any()
+    assert (drawn == colors_of([1])[0]).all(axis=2).any()
+    assert (drawn == colors_of([2])[0]).all(axis=2).any()
     captured = capsys.readouterr()
     assert captured.out == ""  # stdout stays free for pipes
     for word in ("load model", "encode image", "decode prompts", " ms", "label 1", "label 2", str(mask)):
@@ -89,7 +89,7 @@ def test_points_that_the_weights_do_not_know_are_refused_before_the_image_is_enc
     assert not mask.exists()
 
 
-def test_16_bit_grey_and_notes(
+def test_16_bit_gray_and_notes(
     tmp_path: Path, image: NDArray[np.uint8], engine: Engine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     deep = image[..., 0].astype(np.uint16) * 200
@@ -128,7 +128,7 @@ def test_16_bit_grey_and_notes(
         (["IMAGE", "--box", BOX_TEXT, "--overlay", "MASK"], "different files"),
         (["IMAGE", "--box", BOX_TEXT, "--overlay", "IMAGE"], "different files"),
         (["IMAGE", "--box", BOX_TEXT, "--overlay", "no/such/o.png"], "existing folder"),
-        (["IMAGE", "--box", BOX_TEXT, "--colour", "red"], "--colour"),
+        (["IMAGE", "--box", BOX_TEXT, "--color", "red"], "--color"),
         ([], "image"),
     ],
 )

@@ -116,9 +116,9 @@ def test_palettes(tmp_path: Path, bits: int, scale: int) -> None:
     index = np.where(OBJECT, 220, 60).astype(np.uint8)
     sound = mask(dicom(tmp_path / "a.dcm", index, Modality="US"))
     tags: dict[str, Any] = {"Modality": "US", "PhotometricInterpretation": "PALETTE COLOR"}
-    for colour in ("Red", "Green", "Blue"):
-        tags[f"{colour}PaletteColorLookupTableDescriptor"] = [256, 0, bits]
-        tags[f"{colour}PaletteColorLookupTableData"] = (np.arange(256) * scale).astype(np.uint16).tobytes()
+    for color in ("Red", "Green", "Blue"):
+        tags[f"{color}PaletteColorLookupTableDescriptor"] = [256, 0, bits]
+        tags[f"{color}PaletteColorLookupTableData"] = (np.arange(256) * scale).astype(np.uint16).tobytes()
     check_same(sound, mask(dicom(tmp_path / "b.dcm", index, **tags)))
 
 

@@ -114,7 +114,7 @@ def test_a_preview_without_a_finding_shows_the_slices_of_the_box(
 
 
 @pytest.mark.usefixtures("filler")
-def test_boxes_in_millimetres(tmp_path: Path, volume: Path) -> None:
+def test_boxes_in_millimeters(tmp_path: Path, volume: Path) -> None:
     image = io.read(volume)
     corners = (image.affine @ np.array([[10, 9, 4, 1], [3, 4, 1, 1]]).T)[:3].T.ravel()
     box = ",".join(f"{value:.4f}" for value in corners)

@@ -14,7 +14,7 @@ from medsam_engine.cli.segment.picture import marks_of, note_black_png, result_p
 from medsam_engine.cli.segment.prompts import BoxOptions, resolve_boxes
 from medsam_engine.cli.steps import Steps
 from medsam_engine.io import MedicalImage
-from medsam_engine.io.label_colors import colours_of
+from medsam_engine.io.label_colors import colors_of
 from medsam_engine.windows import windowed
 
 NOTHING: tuple[list[list[float]], list[int]] = ([], [])
@@ -32,8 +32,8 @@ def source(shape: tuple[int, ...]) -> MedicalImage:
     )
 
 
-def has(picture: NDArray[np.uint8], colour: object) -> bool:
-    return bool((picture == np.asarray(colour)).all(axis=2).any())
+def has(picture: NDArray[np.uint8], color: object) -> bool:
+    return bool((picture == np.asarray(color)).all(axis=2).any())
 
 
 def test_points_are_green_in_the_object_and_red_outside() -> None:
@@ -48,14 +48,14 @@ def test_points_are_green_in_the_object_and_red_outside() -> None:
     assert not has(inside, (255, 40, 40))
 
 
-def test_boxes_have_the_colours_of_their_labels() -> None:
+def test_boxes_have_the_colors_of_their_labels() -> None:
     image = source((5, 40, 50))
     prompts = resolve_boxes(BoxOptions([[3, 4, 1, 20, 30, 2], [25, 4, 2, 40, 30, 3]], [], None, 0, 0), image)
     shown, labels = windowed(image.array, "none"), np.zeros((5, 40, 50), np.uint16)
     picture = result_picture(shown, labels, image, prompts, NOTHING)
     for label in (1, 2):
-        assert has(picture, colours_of([label])[0])
-    assert not has(picture, colours_of([3])[0])
+        assert has(picture, colors_of([label])[0])
+    assert not has(picture, colors_of([3])[0])
     flat = marks_of(resolve_boxes(BoxOptions([[3, 4, 20, 30]], [], None, 0, 0), source((40, 50))), NOTHING)
     assert flat.boxes.tolist() == [[3, 4, 0, 20, 30, 0]]
 

@@ -95,10 +95,10 @@ def test_a_frame_that_is_none(tmp_path: Path, name: str, content: bytes) -> None
     assert "\n" not in str(caught.value)
 
 
-def test_signed_colours(tmp_path: Path) -> None:
+def test_signed_colors(tmp_path: Path) -> None:
     dataset = sample("jpeg 2000 rgb")
     dataset.PixelRepresentation = 1
-    with pytest.raises(InvalidArgument, match="signed colours"):
+    with pytest.raises(InvalidArgument, match="signed colors"):
         read(tmp_path / "a.dcm", dataset)
     dataset = sample("jpeg 2000 rgb")
     dataset.BitsStored, dataset.HighBit = 7, 6

@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""Single DICOM files, most of them pydicom's own: compressed, colour, palette, multi-frame, inverted, rescaled."""
+"""Single DICOM files, most of them pydicom's own: compressed, color, palette, multi-frame, inverted, rescaled."""
 
 import importlib.util
 from pathlib import Path
@@ -52,22 +52,22 @@ def test_a_compression_without_decoder(capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().err == ""
 
 
-def test_colours_are_rgb() -> None:
+def test_colors_are_rgb() -> None:
     reference = io.read(sample("SC_rgb_rle.dcm"))
-    assert reference.colour
+    assert reference.color
     assert reference.array.shape == (100, 100, 3)
     assert reference.grid == (100, 100)
-    # The file holds bars of pure colours; the first is red (pydicom's documentation of the file).
+    # The file holds bars of pure colors; the first is red (pydicom's documentation of the file).
     np.testing.assert_array_equal(reference.array[5, 50], [255, 0, 0])
     for name in ("SC_ybr_full_422_uncompressed.dcm", "SC_rgb_dcmtk_+eb+cy+np.dcm"):
         image = io.read(sample(name))
-        assert image.colour
+        assert image.color
         np.testing.assert_allclose(image.array[5, 50].astype(int), [255, 0, 0], atol=3)
 
 
 def test_palette() -> None:
     image = io.read(sample("examples_palette.dcm"))
-    assert image.colour
+    assert image.color
     assert image.array.dtype == np.uint8
     assert image.array.shape == (350, 800, 3)
     dataset = pydicom.dcmread(sample("examples_palette.dcm"))
@@ -80,7 +80,7 @@ def test_palette() -> None:
     assert any("palette" in note for note in image.notes)
 
 
-def test_colour_frames_without_positions() -> None:
+def test_color_frames_without_positions() -> None:
     image = io.read(sample("examples_ybr_color.dcm"))
     assert image.array.shape == (30, 240, 320, 3)
     assert image.is_volume

@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""DICOM pixels against their own header: unused bits, colours, palettes."""
+"""DICOM pixels against their own header: unused bits, colors, palettes."""
 
 from pathlib import Path
 from typing import Any
@@ -86,7 +86,7 @@ def test_float_pixels(tmp_path: Path) -> None:
     assert image.padding == ((float(values[3, 4]), float(values[3, 4])),)
 
 
-def colour_dataset(pixels: NDArray[np.uint8], photometric: str, planar: int = 0) -> Any:
+def color_dataset(pixels: NDArray[np.uint8], photometric: str, planar: int = 0) -> Any:
     dataset = slice_dataset(pixels[..., 0], Modality="US", SamplesPerPixel=3, PhotometricInterpretation=photometric)
     dataset.PlanarConfiguration = planar
     dataset.PixelData = (np.moveaxis(pixels, -1, 0) if planar else pixels).tobytes()
@@ -96,25 +96,25 @@ def colour_dataset(pixels: NDArray[np.uint8], photometric: str, planar: int = 0)
 @pytest.mark.parametrize("planar", [0, 1])
 def test_planes_and_ybr(tmp_path: Path, planar: int) -> None:
     pixels = RNG.integers(0, 256, (64, 60, 3)).astype(np.uint8)
-    image = read(tmp_path / "a.dcm", colour_dataset(pixels, "RGB", planar))
+    image = read(tmp_path / "a.dcm", color_dataset(pixels, "RGB", planar))
     np.testing.assert_array_equal(image.array, pixels)
     y, cb, cr = (pixels[..., k].astype(float) - (128 if k else 0) for k in range(3))  # PS3.3 C.7.6.3.1.2
     rgb = np.stack([y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb], -1)
-    image = read(tmp_path / "a.dcm", colour_dataset(pixels, "YBR_FULL", planar))
+    image = read(tmp_path / "a.dcm", color_dataset(pixels, "YBR_FULL", planar))
     np.testing.assert_allclose(image.array.astype(float), np.clip(rgb, 0, 255), atol=1.01)
 
 
 @pytest.mark.parametrize("photometric", ["HSV", "ARGB", "CMYK", "MONOCHROME2", "PALETTE COLOR"])
 def test_three_samples_of_another_kind(tmp_path: Path, photometric: str) -> None:
     with pytest.raises(InvalidArgument, match="3 samples per pixel"):
-        read(tmp_path / "a.dcm", colour_dataset(np.zeros((64, 60, 3), np.uint8), photometric))
+        read(tmp_path / "a.dcm", color_dataset(np.zeros((64, 60, 3), np.uint8), photometric))
 
 
 def palette_dataset(index: NDArray[np.generic], tables: list[bytes], descriptor: list[int]) -> Any:
     dataset = slice_dataset(index, Modality="US", PhotometricInterpretation="PALETTE COLOR")
-    for colour, table in zip(("Red", "Green", "Blue"), tables, strict=True):
-        setattr(dataset, f"{colour}PaletteColorLookupTableDescriptor", descriptor)
-        setattr(dataset, f"{colour}PaletteColorLookupTableData", table)
+    for color, table in zip(("Red", "Green", "Blue"), tables, strict=True):
+        setattr(dataset, f"{color}PaletteColorLookupTableDescriptor", descriptor)
+        setattr(dataset, f"{color}PaletteColorLookupTableData", table)
     return dataset
 
 
@@ -125,39 +125,39 @@ def palette_dataset(index: NDArray[np.generic], tables: list[bytes], descriptor:
 )
 @pytest.mark.parametrize("count", [256, 201])
 def test_palettes_of_either_width(tmp_path: Path, bits: int, form: str, count: int) -> None:
-    colours = RNG.integers(0, 256, (3, count)).astype(np.uint16)
+    colors = RNG.integers(0, 256, (3, count)).astype(np.uint16)
     scale = {"high": 256, "full": 257, "low": 1}.get(form)
-    tables = [(row * scale).tobytes() if scale else row.astype(np.uint8).tobytes() for row in colours]
+    tables = [(row * scale).tobytes() if scale else row.astype(np.uint8).tobytes() for row in colors]
     tables = [table + bytes(len(table) % 2) for table in tables]
     index = RNG.integers(0, 256, (64, 60)).astype(np.uint8)  # what lies beyond the table takes its last entry
     image = read(tmp_path / "a.dcm", palette_dataset(index, tables, [count % 65536, 0, bits]))
     assert image.array.dtype == np.uint8
-    np.testing.assert_array_equal(image.array, colours.T[np.minimum(index, count - 1)])
+    np.testing.assert_array_equal(image.array, colors.T[np.minimum(index, count - 1)])
 
 
 def test_a_palette_that_begins_elsewhere(tmp_path: Path) -> None:
-    colours = RNG.integers(0, 256, (3, 100)).astype(np.uint16)
-    tables = [(row * 256).tobytes() for row in colours]
+    colors = RNG.integers(0, 256, (3, 100)).astype(np.uint16)
+    tables = [(row * 256).tobytes() for row in colors]
     index = RNG.integers(0, 256, (64, 60)).astype(np.uint8)
     image = read(tmp_path / "a.dcm", palette_dataset(index, tables, [100, 50, 16]))
-    np.testing.assert_array_equal(image.array, colours.T[np.clip(index.astype(int) - 50, 0, 99)])
+    np.testing.assert_array_equal(image.array, colors.T[np.clip(index.astype(int) - 50, 0, 99)])
     signed = RNG.integers(-60, 60, (64, 60)).astype(np.int16)
     image = read(tmp_path / "s.dcm", palette_dataset(signed, tables, [100, -50, 16]))
-    np.testing.assert_array_equal(image.array, colours.T[np.clip(signed.astype(int) + 50, 0, 99)])
+    np.testing.assert_array_equal(image.array, colors.T[np.clip(signed.astype(int) + 50, 0, 99)])
 
 
 def test_a_segmented_palette(tmp_path: Path) -> None:
     """PS3.3 C.7.9.2: a discrete segment of two entries, then a linear one of six up to 0x8000."""
     words = np.array([0, 2, 0x1000, 0x2000, 1, 6, 0x8000], np.uint16)
     dataset = palette_dataset(np.arange(8, dtype=np.uint8).reshape(2, 4), [b""] * 3, [8, 0, 16])
-    for colour in ("Red", "Green", "Blue"):
-        delattr(dataset, f"{colour}PaletteColorLookupTableData")
-        setattr(dataset, f"Segmented{colour}PaletteColorLookupTableData", words.tobytes())
+    for color in ("Red", "Green", "Blue"):
+        delattr(dataset, f"{color}PaletteColorLookupTableData")
+        setattr(dataset, f"Segmented{color}PaletteColorLookupTableData", words.tobytes())
     image = read(tmp_path / "a.dcm", dataset)
     expected = np.concatenate([[0x1000, 0x2000], np.linspace(0x2000, 0x8000, 7)[1:]]) / 256
     np.testing.assert_allclose(image.array[..., 0].ravel().astype(float), np.floor(expected), atol=1)
-    for colour in ("Red", "Green", "Blue"):
-        setattr(dataset, f"Segmented{colour}PaletteColorLookupTableData", words[:-2].tobytes())
+    for color in ("Red", "Green", "Blue"):
+        setattr(dataset, f"Segmented{color}PaletteColorLookupTableData", words[:-2].tobytes())
     with pytest.raises(InvalidArgument, match="palette"):
         read(tmp_path / "b.dcm", dataset)
 

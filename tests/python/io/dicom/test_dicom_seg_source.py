@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""DICOM SEG for images as hospitals and anonymisers leave them: character sets, absent and odd type-2 attributes."""
+"""DICOM SEG for images as hospitals and anonymizers leave them: character sets, absent and odd type-2 attributes."""
 
 from pathlib import Path
 from typing import Any
@@ -82,7 +82,7 @@ def test_all_of_them_absent(tmp_path: Path) -> None:
         ("PatientSize", b"1,80"), ("SeriesNumber", b"-5"), ("SeriesNumber", b"first "), ("PatientName", b""),
     ],
 )  # fmt: skip
-def test_text_that_an_anonymiser_left(tmp_path: Path, name: str, text: bytes) -> None:
+def test_text_that_an_anonymizer_left(tmp_path: Path, name: str, text: bytes) -> None:
     dataset = a_slice()
     tag = pydicom.tag.Tag(name)
     dataset._dict[tag] = RawDataElement(tag, pydicom.datadict.dictionary_VR(tag), len(text), text, 0, False, True)

@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""NRRD and MetaImage: geometry there and back, also oblique and flipped; 2D, 4D, colour; damaged files."""
+"""NRRD and MetaImage: geometry there and back, also oblique and flipped; 2D, 4D, color; damaged files."""
 
 from pathlib import Path
 from typing import Any
@@ -77,11 +77,11 @@ def test_4d_and_components(tmp_path: Path) -> None:
         np.testing.assert_array_equal(io.read(tmp_path / name, volume=2).array, values[2])
 
 
-def test_colour(tmp_path: Path) -> None:
+def test_color(tmp_path: Path) -> None:
     values = RNG.integers(0, 255, (4, 5, 6, 3)).astype("uint8")
     sitk.WriteImage(sitk.GetImageFromArray(values, isVector=True), str(tmp_path / "a.mha"))
     image = io.read(tmp_path / "a.mha")
-    assert image.colour
+    assert image.color
     assert image.grid == (4, 5, 6)
     np.testing.assert_array_equal(image.array, values)
 
@@ -145,10 +145,10 @@ def test_a_small_file_cannot_ask_for_much_memory(tmp_path: Path, name: str, head
 
 
 @pytest.mark.parametrize("kind", ["HSV-color", "XYZ-color", "vector", "list", "3-vector"])
-def test_only_rgb_is_colour(tmp_path: Path, kind: str) -> None:
+def test_only_rgb_is_color(tmp_path: Path, kind: str) -> None:
     header = "NRRD0004\ntype: uint8\ndimension: 3\nsizes: 3 4 2\nencoding: raw\nkinds: {} domain domain\n\n"
     (tmp_path / "a.nrrd").write_bytes(header.format("RGB-color").encode() + bytes(range(24)))
-    assert io.read(tmp_path / "a.nrrd").colour
+    assert io.read(tmp_path / "a.nrrd").color
     (tmp_path / "a.nrrd").write_bytes(header.format(kind).encode() + bytes(range(24)))
     with pytest.raises(InvalidArgument, match="3 volumes"):
         io.read(tmp_path / "a.nrrd")

@@ -60,7 +60,7 @@ def test_a_mask_carries_the_header_of_its_image(tmp_path: Path, suffix: str) -> 
     np.testing.assert_array_equal(again.affine, image.affine)
 
 
-def test_units_of_metres_and_microns(tmp_path: Path) -> None:
+def test_units_of_meters_and_microns(tmp_path: Path) -> None:
     for unit, scale in ((1, 1000.0), (3, 0.001)):
         path = save(tmp_path / "a.nii", np.zeros((3, 3, 3), np.uint8), affine(0), xyzt_units=unit)
         np.testing.assert_allclose(io.read(path).spacing, np.array([0.7, 0.8, 3.0]) * scale, rtol=1e-5)
@@ -211,7 +211,7 @@ def test_rgb(tmp_path: Path) -> None:
     values = RNG.integers(0, 255, (6, 5, 4, 3)).astype(np.uint8)
     typed = values.view(np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")]))[..., 0]
     image = io.read(save(tmp_path / "a.nii", typed, affine()))
-    assert image.colour
+    assert image.color
     assert image.grid == (4, 5, 6)
     np.testing.assert_array_equal(image.array, values.transpose(2, 1, 0, 3))
 

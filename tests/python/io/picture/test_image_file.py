@@ -18,7 +18,7 @@ RNG = np.random.default_rng(3)
 
 
 def png(pixels: NDArray[np.uint16], interlaced: bool = False) -> bytes:
-    """16-bit RGB PNG, which Pillow cannot write (PNG specification, colour type 2, depth 16, filter 0 or 1)."""
+    """16-bit RGB PNG, which Pillow cannot write (PNG specification, color type 2, depth 16, filter 0 or 1)."""
     height, width = pixels.shape[:2]
 
     def chunk(kind: bytes, data: bytes) -> bytes:
@@ -80,7 +80,7 @@ def random(dtype: str, *shape: int) -> NDArray[np.generic]:
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])
 @pytest.mark.parametrize(
-    ("dtype", "shape"), [("uint8", (9, 13)), ("uint8", (9, 13, 3)), ("uint16", (9, 13))], ids=["grey", "rgb", "grey16"]
+    ("dtype", "shape"), [("uint8", (9, 13)), ("uint8", (9, 13, 3)), ("uint16", (9, 13))], ids=["gray", "rgb", "gray16"]
 )
 def test_values_as_stored(tmp_path: Path, suffix: str, dtype: str, shape: tuple[int, ...]) -> None:
     pixels = random(dtype, *shape)
@@ -91,14 +91,14 @@ def test_values_as_stored(tmp_path: Path, suffix: str, dtype: str, shape: tuple[
     assert file.notes == []
 
 
-def test_16_bit_colour_keeps_its_low_byte(tmp_path: Path) -> None:
+def test_16_bit_color_keeps_its_low_byte(tmp_path: Path) -> None:
     pixels = random("uint16", 9, 13, 3).astype(np.uint16)
     for name, content in {"a.png": png(pixels), "l.tif": tiff(pixels, "<"), "b.tif": tiff(pixels, ">")}.items():
         (tmp_path / name).write_bytes(content)
         np.testing.assert_array_equal(read_image(tmp_path / name).pixels, pixels, err_msg=name)
 
 
-def test_compressed_16_bit_colour_tiff(tmp_path: Path) -> None:
+def test_compressed_16_bit_color_tiff(tmp_path: Path) -> None:
     cv2 = pytest.importorskip("cv2", reason="writes the file")
     pixels = random("uint16", 50, 60, 3).astype(np.uint16)
     for name in ("a.tif", "a.png"):  # OpenCV compresses both, TIFF by LZW with a predictor
@@ -114,9 +114,9 @@ def test_jpeg_and_orientation(tmp_path: Path) -> None:
     assert file.pixels.shape == (8, 24, 3)
     assert any("orientation 6" in note for note in file.notes)
     Image.fromarray(np.full((8, 24), 90, np.uint8)).save(tmp_path / "g.jpg")
-    grey = read_image(tmp_path / "g.jpg")
-    assert grey.pixels.shape == (8, 24)
-    assert grey.notes == []
+    gray = read_image(tmp_path / "g.jpg")
+    assert gray.pixels.shape == (8, 24)
+    assert gray.notes == []
 
 
 def test_signed_and_float_tiff(tmp_path: Path) -> None:
@@ -168,8 +168,8 @@ def test_a_png_of_few_bits_is_stretched_and_says_so(tmp_path: Path, bits: int) -
 
 
 @pytest.mark.parametrize(("mode", "depth", "kind"), [("L", 8, 0), ("I;16", 16, 0), ("RGB", 8, 2), ("RGB;16", 16, 2)])
-def test_a_transparent_colour(tmp_path: Path, mode: str, depth: int, kind: int) -> None:
-    """PNG's tRNS of grey and colour images, which Pillow leaves beside the pixels."""
+def test_a_transparent_color(tmp_path: Path, mode: str, depth: int, kind: int) -> None:
+    """PNG's tRNS of gray and color images, which Pillow leaves beside the pixels."""
     pixels = RNG.integers(0, 200, (9, 16, 1 if kind == 0 else 3)).astype(">u2" if depth == 16 else "u1")
     rows = [row.tobytes() for row in pixels]
     for key, refused in ((pixels[4, 5], True), (np.full(pixels.shape[-1], 250), False)):
@@ -181,13 +181,13 @@ def test_a_transparent_colour(tmp_path: Path, mode: str, depth: int, kind: int) 
             continue
         file = read_image(tmp_path / "a.png")
         np.testing.assert_array_equal(file.pixels, pixels if kind else pixels[..., 0], err_msg=mode)
-        assert any("transparent colour" in note for note in file.notes)
+        assert any("transparent color" in note for note in file.notes)
 
 
 def test_a_palette_that_is_too_short(tmp_path: Path) -> None:
     rows = [bytes([0, 1, 2, 3]) for _ in range(4)]
     (tmp_path / "a.png").write_bytes(chunks(4, 4, 8, 3, rows, PLTE=bytes(6)))
-    with pytest.raises(InvalidArgument, match="palette of 2 colours"):
+    with pytest.raises(InvalidArgument, match="palette of 2 colors"):
         read_image(tmp_path / "a.png")
 
 

@@ -65,5 +65,5 @@ def test_a_palette_is_no_label_map(tmp_path: Path) -> None:
     indexed = Image.fromarray(np.array([[0, 1], [2, 0]], np.uint8))
     indexed.putpalette([255, 255, 255, 255, 0, 0, 0, 255, 0])
     indexed.save(tmp_path / "m.png")
-    with pytest.raises(InvalidArgument, match="got a colour image"):
+    with pytest.raises(InvalidArgument, match="got a color image"):
         read_labels(tmp_path / "m.png")

@@ -68,7 +68,7 @@ def saved(path: Path, content: bytes) -> Path:
     "options", [{}, {"byteorder": ">"}, {"bigtiff": True}, {"tile": (16, 16)}, {"rowsperstrip": 5}]
 )
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32"])
-def test_grey_as_stored(tmp_path: Path, compression: str | None, options: dict[str, Any], dtype: str) -> None:
+def test_gray_as_stored(tmp_path: Path, compression: str | None, options: dict[str, Any], dtype: str) -> None:
     pixels = some(dtype, H, W)
     tifffile.imwrite(tmp_path / "a.tif", pixels, compression=compression, photometric="minisblack", **options)
     file = read_image(tmp_path / "a.tif")
@@ -80,7 +80,7 @@ def test_grey_as_stored(tmp_path: Path, compression: str | None, options: dict[s
 @pytest.mark.parametrize("compression", [None, "lzw", "deflate"])
 @pytest.mark.parametrize("planar", ["contig", "separate"])
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
-def test_colour_as_stored(tmp_path: Path, compression: str | None, planar: str, dtype: str) -> None:
+def test_color_as_stored(tmp_path: Path, compression: str | None, planar: str, dtype: str) -> None:
     pixels = some(dtype, H, W, 3)
     stored = pixels if planar == "contig" else np.moveaxis(pixels, -1, 0).copy()
     tifffile.imwrite(tmp_path / "a.tif", stored, compression=compression, photometric="rgb", planarconfig=planar)
@@ -191,13 +191,13 @@ def test_white_is_0(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("low_byte", [True, False])
 def test_palettes(tmp_path: Path, low_byte: bool) -> None:
-    colours = some("uint8", 3, 256).astype(np.uint16)
+    colors = some("uint8", 3, 256).astype(np.uint16)
     index = some("uint8", H, W)
-    table = colours if low_byte else colours * 257
+    table = colors if low_byte else colors * 257
     tifffile.imwrite(tmp_path / "a.tif", index, photometric="palette", colormap=table)
     file = read_image(tmp_path / "a.tif")
     assert file.pixels.dtype == np.uint8
-    np.testing.assert_array_equal(file.pixels, colours.T[index])
+    np.testing.assert_array_equal(file.pixels, colors.T[index])
     short = tiff([index.tobytes()], {262: (3, 3), 320: (3, [0] * 30)})
     with pytest.raises(InvalidArgument, match="palette"):
         read_image(saved(tmp_path / "s.tif", short))
@@ -290,7 +290,7 @@ def test_what_no_type_keeps_is_refused_by_name(
     assert "\n" not in str(caught.value)
 
 
-def test_grey_with_alpha(tmp_path: Path) -> None:
+def test_gray_with_alpha(tmp_path: Path) -> None:
     pixels = some("uint8", H, W)
     Image.merge("LA", (Image.fromarray(pixels), Image.new("L", (W, H), 255))).save(tmp_path / "a.tif")
     file = read_image(tmp_path / "a.tif")

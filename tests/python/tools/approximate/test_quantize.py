@@ -66,10 +66,10 @@ def _pair(source: str, name: str) -> list[Any]:
     ]
 
 
-def _quantised() -> onnx.ModelProto:
+def _quantized() -> onnx.ModelProto:
     """Layers q and v read one pair through a Reshape, after a Mul of SmoothQuant; o has a pair of its own.
 
-    p is smoothed and not quantised, r has v's weights and is small, as NNCF leaves such layers.
+    p is smoothed and not quantized, r has v's weights and is small, as NNCF leaves such layers.
     """
     wq, cq = _int8("wq", Q / SMOOTH[:, np.newaxis])
     wv, cv = _int8("wv", V / SMOOTH[:, np.newaxis])
@@ -118,26 +118,26 @@ def _large() -> dict[str, int]:
 
 
 def test_layers_of_one_pair_are_one_unit() -> None:
-    units = qdq.quantised_units(_quantised(), _large())
+    units = qdq.quantized_units(_quantized(), _large())
     assert sorted(sorted(unit.layers) for unit in units) == [["o"], ["q", "v"]]
     assert {unit.flops for unit in units} == {2 * 6 * 8 * 8 * 2, 2 * 6 * 8 * 4}
 
 
 def test_what_is_not_chosen_leaves_no_trace(tmp_path: Path) -> None:
-    exact, quantised = _exact(), _quantised()
-    units = qdq.quantised_units(quantised, _large())
+    exact, quantized = _exact(), _quantized()
+    units = qdq.quantized_units(quantized, _large())
     reference = _run(exact, tmp_path)
-    restored = qdq.only(quantised, exact, [])
+    restored = qdq.only(quantized, exact, [])
     assert np.array_equal(_run(restored, tmp_path), reference)
     assert {node.op_type for node in restored.graph.node} == {"MatMul", "Sum", "Reshape"}
     assert {tensor.name for tensor in restored.graph.initializer} == {"wq", "wv", "wp", "wo", "same"}
     for unit in units:
-        one = qdq.only(quantised, exact, [unit])
+        one = qdq.only(quantized, exact, [unit])
         assert sum(node.op_type == "QuantizeLinear" for node in one.graph.node) == 1
         assert sum(node.op_type == "DequantizeLinear" for node in one.graph.node) == 1 + len(unit.layers)
         error = quantize.relative_error(_run(one, tmp_path), reference)
         assert 0 < error < 0.05
-    both = qdq.only(quantised, exact, units)
+    both = qdq.only(quantized, exact, units)
     assert sum(node.op_type == "Mul" for node in both.graph.node) == 1
     assert 0 < quantize.relative_error(_run(both, tmp_path), reference) < 0.05
 
@@ -248,7 +248,7 @@ def test_an_int8_encoder_is_added_and_needs_its_certificate(bundle: Path, cases:
     assert content is not None
     assert certificate["quantized"]["encoder"] == content["quantized"]["encoder"]["sha256"]
     assert len(rows) == 3
-    # Quantised again, the measurement of the older encoder goes.
+    # Quantized again, the measurement of the older encoder goes.
     quantize.quantize(out, cases, budget=0.2)
     again = manifest.read(out)
     assert again is not None
@@ -256,7 +256,7 @@ def test_an_int8_encoder_is_added_and_needs_its_certificate(bundle: Path, cases:
     assert quantize.FILE in manifest.model_files(again)
 
 
-def test_what_cannot_be_quantised_is_one_line(bundle: Path, cases: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_quantized_is_one_line(bundle: Path, cases: Path, tmp_path: Path) -> None:
     def refused(match: str, folder: Path = bundle, images: Path = cases, **options: Any) -> None:
         with pytest.raises(ExportError, match=match) as error:
             quantize.quantize(folder, images, **options)

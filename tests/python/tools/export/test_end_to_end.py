@@ -101,15 +101,15 @@ def bundle_of(
 
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A colour image with a box of one pixel's width, a volume with two boxes that overlap, a grey image."""
+    """A color image with a box of one pixel's width, a volume with two boxes that overlap, a gray image."""
     folder = tmp_path_factory.mktemp("cases")
     rng = np.random.default_rng(11)
     z, y, x = np.mgrid[:5, :72, :96]
     ellipse = ((x - 44) / 22) ** 2 + ((y - 33) / 17) ** 2 < 1 - (z - 2) ** 2 / 9
     volume = (np.where(ellipse, 190, 50) + rng.integers(0, 40, ellipse.shape)).astype(np.uint8)
-    colour = np.stack([volume[2], 255 - volume[2], volume[1] // 2], axis=-1)
+    color = np.stack([volume[2], 255 - volume[2], volume[1] // 2], axis=-1)
     boxes = np.array([[20, 14, 68, 52], [40, 10, 40, 60], [2, 30, 50, 70]])
-    np.savez_compressed(folder / IMAGE, imgs=colour, boxes=boxes)
+    np.savez_compressed(folder / IMAGE, imgs=color, boxes=boxes)
     boxes3d = np.array([[22, 15, 0, 67, 51, 4], [40, 20, 1, 80, 66, 3]])
     np.savez_compressed(folder / VOLUME, imgs=volume, boxes=boxes3d)
     np.savez_compressed(folder / UNKNOWN, imgs=volume[2], boxes=boxes[:1])

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from medsam_engine_tools.export.nn.layers import LayerNorm2d, fold_norm, normalise
+from medsam_engine_tools.export.nn.layers import LayerNorm2d, fold_norm, normalize
 from medsam_engine_tools.export.nn.mask_decoder import split_tokens
 from medsam_engine_tools.export.nn.tiny_vit import WindowAttention, window_regions
 from medsam_engine_tools.export.nn.transformer import Attention, ImageToTokenAttention, TokenToImageAttention
@@ -17,7 +17,7 @@ DIM, HEADS = 16, 4
 Module = TypeVar("Module", bound=nn.Module)
 
 
-def randomise(module: Module) -> Module:
+def randomize(module: Module) -> Module:
     generator = torch.Generator().manual_seed(0)
     for value in module.double().requires_grad_(False).state_dict().values():
         value.copy_(torch.randn(value.shape, generator=generator, dtype=value.dtype))
@@ -31,7 +31,7 @@ def random(*shape: int) -> Tensor:
 @pytest.mark.parametrize(("prompts", "images"), [(1, 1), (3, 1), (3, 3)])
 @pytest.mark.parametrize("kind", [TokenToImageAttention, ImageToTokenAttention])
 def test_projections_on_the_tokens_are_the_attention(kind: type[Attention], prompts: int, images: int) -> None:
-    attention, plain = randomise(kind(DIM, HEADS, 2)), Attention(DIM, HEADS, 2).double()
+    attention, plain = randomize(kind(DIM, HEADS, 2)), Attention(DIM, HEADS, 2).double()
     plain.load_state_dict(attention.state_dict())
     tokens, image, image_key = random(prompts, 5, DIM), random(images, 49, DIM), random(images, 49, DIM) + 1
     repeated = [x.expand(prompts, -1, -1) for x in (image_key, image)]
@@ -64,7 +64,7 @@ def padded_windows(attention: WindowAttention, x: Tensor, grid: int) -> Tensor:
 def test_one_key_stands_for_the_padding_of_a_cut_window(grid: int, window: int) -> None:
     attention = WindowAttention(DIM, HEADS, window, grid)
     raster = attention.raster.clone()
-    randomise(attention)
+    randomize(attention)
     assert torch.equal(attention.raster, raster)
     x = random(2, grid**2, DIM)
     torch.testing.assert_close(attention(x), padded_windows(attention, x, grid), rtol=1e-10, atol=1e-10)
@@ -78,13 +78,13 @@ def test_regions_hold_each_token_once(grid: int, window: int, counts: list[int])
 
 
 def test_a_folded_norm_is_the_norm() -> None:
-    norm, linear = randomise(nn.LayerNorm(DIM)), randomise(nn.Linear(DIM, 3))
+    norm, linear = randomize(nn.LayerNorm(DIM)), randomize(nn.Linear(DIM, 3))
     x = random(2, 5, DIM)
-    torch.testing.assert_close(functional.linear(normalise(norm, x), *fold_norm(norm, linear)), linear(norm(x)))
+    torch.testing.assert_close(functional.linear(normalize(norm, x), *fold_norm(norm, linear)), linear(norm(x)))
 
 
 def test_split_tokens_is_the_transposed_convolution_and_its_norm() -> None:
-    conv, norm = randomise(nn.ConvTranspose2d(DIM, 8, 2, stride=2)), randomise(LayerNorm2d(8))
+    conv, norm = randomize(nn.ConvTranspose2d(DIM, 8, 2, stride=2)), randomize(LayerNorm2d(8))
     x = random(1, DIM, 3, 3)
     tokens = x.flatten(2).transpose(1, 2)
     for found, expected in (

@@ -110,7 +110,7 @@ class Case:
     """A folder of ../shared/golden and what it holds the outputs of.
 
     prefix: of the tensors' names in the published file, which is a training dict then; big: its export takes minutes;
-    shared_layout: another family is recognised in it, so this one has to be named; graphs: what stands before the roles
+    shared_layout: another family is recognized in it, so this one has to be named; graphs: what stands before the roles
     in the names of the bundle's files; companion: writes the folder of the model that the family is built on.
     """
 
@@ -225,7 +225,7 @@ def test_f16_overflows_nowhere_in_an_efficient_vit(bundle_of_case: Callable[[Cas
 
 
 def export_as_published(case: Case, golden: Any, folder: Path) -> Path:
-    """The bundle of a file as the family publishes it; family and size recognised, but for a layout that is shared."""
+    """The bundle of a file as the family publishes it; family and size recognized, but for a layout that is shared."""
     tensors = {case.prefix + name: value for name, value in golden.weights().items()}
     torch.save({"epoch": 1, "state_dict": tensors} if case.prefix else tensors, folder / "stand_in.pth")
     if case.shared_layout:
@@ -233,7 +233,7 @@ def export_as_published(case: Case, golden: Any, folder: Path) -> Path:
     lines: list[str] = []
     companion = None if case.companion is None else case.companion(folder / "companion", golden)
     bundle = export("auto", folder / "stand_in.pth", folder / "bundle", lines.append, companion)
-    assert lines[1].startswith(f"recognised {case.family} ({case.size})")
+    assert lines[1].startswith(f"recognized {case.family} ({case.size})")
     return bundle
 
 

@@ -20,7 +20,7 @@ def test_the_torch_program_encodes_coordinates_half_a_pixel_further() -> None:
     moved = plain.prompt_encoder.tokens(corners + 0.5, labels)
     assert torch.equal(shifted.prompt_encoder.tokens(corners, labels), moved)
     assert not torch.equal(plain.prompt_encoder.tokens(corners, labels), moved)
-    # The image's own positions are the same: each is the centre of a token in both.
+    # The image's own positions are the same: each is the center of a token in both.
     assert torch.equal(plain.prompt_encoder.dense_positions(), shifted.prompt_encoder.dense_positions())
 
 

@@ -9,7 +9,7 @@ from medsam_engine_tools.errors import ExportError
 from medsam_engine_tools.export import checkpoint, families, recognition
 
 SIZES = [(name, size) for name in families.REGISTRY for size in families.get(name).sizes]
-# The sizes of a family that have the layout of an earlier one, which is therefore recognised.
+# The sizes of a family that have the layout of an earlier one, which is therefore recognized.
 SAME_LAYOUT = {
     **{("medficientsam_torch", size): "medficientsam" for size in ("l0", "l1", "l2")},
     **{("efficientvit_sam", size): "medficientsam" for size in ("l0", "l1", "l2")},
@@ -24,20 +24,20 @@ def tensors(family: str, size: str) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize(("family", "size"), SIZES)
-def test_every_size_is_recognised(family: str, size: str) -> None:
-    match = recognition.recognise(tensors(family, size))
+def test_every_size_is_recognized(family: str, size: str) -> None:
+    match = recognition.recognize(tensors(family, size))
     assert (match.family, match.size) == (SAME_LAYOUT.get((family, size), family), size)
     assert (family in match.also) == ((family, size) in SAME_LAYOUT)
     assert recognition.closest_size(families.get(family), tensors(family, size)) == size
 
 
 def test_the_note_names_families_of_the_same_layout() -> None:
-    assert str(recognition.recognise(tensors("litemedsam", "tiny_vit"))) == "recognised litemedsam (tiny_vit)"
-    note = str(recognition.recognise(tensors("sam", "vit_b")))
-    assert note == "recognised medsam (vit_b); sam has the same layout, name it if it is meant"
-    note = str(recognition.recognise(tensors("medficientsam", "l1")))
+    assert str(recognition.recognize(tensors("litemedsam", "tiny_vit"))) == "recognized litemedsam (tiny_vit)"
+    note = str(recognition.recognize(tensors("sam", "vit_b")))
+    assert note == "recognized medsam (vit_b); sam has the same layout, name it if it is meant"
+    note = str(recognition.recognize(tensors("medficientsam", "l1")))
     others = "medficientsam_torch, efficientvit_sam"
-    assert note == f"recognised medficientsam (l1); {others} have the same layout, name the one that is meant"
+    assert note == f"recognized medficientsam (l1); {others} have the same layout, name the one that is meant"
 
 
 @pytest.mark.parametrize(("family", "size"), SIZES)
@@ -55,7 +55,7 @@ def test_an_unknown_checkpoint_is_refused_with_the_closest() -> None:
     altered["image_encoder.cls_token"] = torch.empty(1, 1, 1024, device="meta")
     altered["mask_decoder.mask_tokens.weight"] = torch.empty(3, 256, device="meta")
     with pytest.raises(ExportError) as caught:
-        recognition.recognise(altered)
+        recognition.recognize(altered)
     message = str(caught.value)
     assert "\n" not in message
     for part in (

@@ -179,7 +179,7 @@ class TextTower(nn.Module):
 
 
 class Clip(nn.Module):
-    """Both towers and their projections into one space; features are not normalised."""
+    """Both towers and their projections into one space; features are not normalized."""
 
     def __init__(self, size: ClipSize) -> None:
         super().__init__()

@@ -239,7 +239,7 @@ class Neck(nn.Module):
 
 
 def upsample(x: Tensor) -> Tensor:
-    """To GRID x GRID by torch's bicubic (a = -0.75, half-pixel centres); a map that is there already stays as it is."""
+    """To GRID x GRID by torch's bicubic (a = -0.75, half-pixel centers); a map that is there already stays as it is."""
     if x.shape[-1] == GRID:
         return x
     return functional.interpolate(x, size=(GRID, GRID), mode="bicubic", align_corners=False)

@@ -65,13 +65,13 @@ class LayerNorm2d(nn.Module):
         return to_map(self.tokens(to_tokens(x)), x.shape[2])
 
 
-def normalise(norm: nn.LayerNorm, x: Tensor) -> Tensor:
+def normalize(norm: nn.LayerNorm, x: Tensor) -> Tensor:
     """`norm` without its weight and bias, for a linear layer that has them from `fold_norm`."""
     return functional.layer_norm(x, norm.normalized_shape, eps=norm.eps)
 
 
 def fold_norm(norm: nn.LayerNorm, linear: nn.Linear) -> tuple[Tensor, Tensor]:
-    """Weight and bias of `linear` after `norm`, as they act on `normalise(norm, x)`: one pass over x less."""
+    """Weight and bias of `linear` after `norm`, as they act on `normalize(norm, x)`: one pass over x less."""
     return linear.weight * norm.weight, linear.bias + linear.weight @ norm.bias
 
 

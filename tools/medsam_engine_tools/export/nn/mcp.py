@@ -39,7 +39,7 @@ class Perceptron(nn.Module):
 class ResidualBlock(Fusable):
     """Two 3x3 convolutions beside an identity.
 
-    is_closed: the sum is normalised and activated (the prompt encoder's blocks), or left linear (the mask decoder's).
+    is_closed: the sum is normalized and activated (the prompt encoder's blocks), or left linear (the mask decoder's).
     """
 
     def __init__(self, dim: int, is_closed: bool) -> None:

@@ -34,7 +34,7 @@ class PromptEncoder(nn.Module):
     """Points and boxes to sparse tokens, mask inputs to dense ones.
 
     `frame` is the side, in pixels, of the square in which coordinates are given (SAM's input_image_size); `point_shift`
-    moves them to pixel centres (0.5 in SAM, 0 in systems that left it out); `grid` is the side of the image embedding;
+    moves them to pixel centers (0.5 in SAM, 0 in systems that left it out); `grid` is the side of the image embedding;
     without `mask_channels` it takes no mask inputs.
     """
 
@@ -69,8 +69,8 @@ class PromptEncoder(nn.Module):
 
     def dense_positions(self) -> Tensor:
         """(grid^2, dim): the positional encoding of the image tokens, row-major; a constant of the weights."""
-        centre = (torch.arange(self.grid, dtype=torch.float32) + 0.5) / self.grid
-        y, x = torch.meshgrid(centre, centre, indexing="ij")
+        center = (torch.arange(self.grid, dtype=torch.float32) + 0.5) / self.grid
+        y, x = torch.meshgrid(center, center, indexing="ij")
         encoding: Tensor = self.pe_layer(torch.stack([x, y], dim=-1)).flatten(0, 1)
         return encoding
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from medsam_engine_tools.export.nn.layers import ConvBN, LayerNorm2d, fold_norm, normalise, to_map, to_tokens
+from medsam_engine_tools.export.nn.layers import ConvBN, LayerNorm2d, fold_norm, normalize, to_map, to_tokens
 
 
 class PatchEmbed(nn.Module):
@@ -126,7 +126,7 @@ class WindowAttention(nn.Module):
         )
 
     def projections(self) -> list[tuple[Tensor, Tensor]]:
-        """Weight (in, out) and bias of the query (scaled), key and value projections of the normalised tokens.
+        """Weight (in, out) and bias of the query (scaled), key and value projections of the normalized tokens.
 
         The published layer interleaves them by head. Apart they give q, k and v in the layout that attention wants,
         with no transposition at run time; the exporter folds this into constants.
@@ -163,9 +163,9 @@ class WindowAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, grid^2, dim) -> the same shape."""
-        x = normalise(self.norm, x)
+        x = normalize(self.norm, x)
         projections = self.projections()
-        padding = [bias for _, bias in projections[1:]]  # a zero token is zero when normalised
+        padding = [bias for _, bias in projections[1:]]  # a zero token is zero when normalized
         attended = []
         for group in self.groups:
             tokens = x.index_select(1, torch.cat([region.tokens for region in group]))
@@ -188,7 +188,7 @@ class Feedforward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.fc2(
-            functional.gelu(functional.linear(normalise(self.norm, x), *fold_norm(self.norm, self.fc1)))
+            functional.gelu(functional.linear(normalize(self.norm, x), *fold_norm(self.norm, self.fc1)))
         )
         return out
 

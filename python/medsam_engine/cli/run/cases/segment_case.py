@@ -18,9 +18,9 @@ from medsam_engine.cli.run.cases import answer_record
 from medsam_engine.cli.run.cases.answer_paths import record_path
 from medsam_engine.cli.run.cases.answer_record import Measured, file_digest
 from medsam_engine.cli.run.cases.case_table import Case
-from medsam_engine.cli.segment.objects import FoundObjects, relabelled
+from medsam_engine.cli.segment.objects import FoundObjects, relabeled
 from medsam_engine.cli.segment.picture import result_picture
-from medsam_engine.cli.segment.prompts import BoxOptions, LabelledBoxes, resolve_boxes
+from medsam_engine.cli.segment.prompts import BoxOptions, LabeledBoxes, resolve_boxes
 from medsam_engine.cli.segment.report import reported_objects
 from medsam_engine.errors import Error, InvalidArgument
 from medsam_engine.io.formats import input_format
@@ -84,7 +84,7 @@ class ReadCase:
     content: str
     finished: list[Measured] | None
     source: io.MedicalImage | None
-    prompts: LabelledBoxes | None
+    prompts: LabeledBoxes | None
     shown: Windowed | None
     unchanged: Unchanged
     seconds: float
@@ -141,7 +141,7 @@ def read_case(case: Case, answer: Path, options: RunOptions, max_bytes: int | No
     )
 
 
-def boxes_of(case: Case, image: io.MedicalImage, table: str) -> LabelledBoxes:
+def boxes_of(case: Case, image: io.MedicalImage, table: str) -> LabeledBoxes:
     """The boxes of a case in the image's indices. InvalidArgument: one is wrong for this image, by its line."""
     boxes = []
     for row in case.objects:
@@ -153,7 +153,7 @@ def boxes_of(case: Case, image: io.MedicalImage, table: str) -> LabelledBoxes:
             raise InvalidArgument(f"{table} line {row.line}: {error}") from error
     labels = np.array([row.label for row in case.objects], np.int64)
     names = tuple(row.name or default_name(row.label) for row in case.objects)
-    return LabelledBoxes(np.vstack(boxes), labels, names, named=any(row.name for row in case.objects))
+    return LabeledBoxes(np.vstack(boxes), labels, names, named=any(row.name for row in case.objects))
 
 
 def segment_case(engine: Engine, read: ReadCase, progress: Callable[[int, int], object]) -> FoundObjects:
@@ -168,7 +168,7 @@ def segment_case(engine: Engine, read: ReadCase, progress: Callable[[int, int], 
     else:
         pixels = read.shown.slices(read.prompts.reached(depth))
         found = engine.segment_volume_objects(pixels, read.prompts.boxes, progress=progress, modality=modality)
-    return relabelled(found, read.prompts)
+    return relabeled(found, read.prompts)
 
 
 def write_case(
