@@ -88,7 +88,8 @@ class CudaEngineInHalf : public CudaEngine {
   void SetUp() override {
     CudaEngine::SetUp();
     if (IsSkipped()) return;
-    if (create_backend("cuda:0")->library().find("stand-in") == std::string::npos) GTEST_SKIP() << "needs graphs in f16";
+    if (create_backend("cuda:0")->library().find("stand-in") == std::string::npos)
+      GTEST_SKIP() << "needs graphs in f16";
     nlohmann::json manifest = testing::tiny_manifest();
     std::string hashes;
     for (const auto& [name, model] : manifest.at("models").items()) {
