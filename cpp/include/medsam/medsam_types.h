@@ -124,7 +124,7 @@ typedef struct medsam_label_volume {
   int64_t height;        ///< Rows, H.
   int64_t width;         ///< Columns, W.
   int64_t row_stride;    ///< Bytes from one row to the next.
-  int64_t slice_stride;  ///< Bytes from one slice to the next.
+  int64_t slice_stride;  ///< Bytes from one slice to the next; slices must not overlap.
 } medsam_label_volume;
 
 /// A click in pixels of the original image; x grows to the right, y grows downward, and pixel (0, 0) is at the top

@@ -33,7 +33,7 @@ struct LabelVolumeView {
   std::int64_t height = 0;          ///< Rows, H.
   std::int64_t width = 0;           ///< Columns, W.
   std::int64_t row_stride = 0;      ///< Bytes from one row to the next.
-  std::int64_t slice_stride = 0;    ///< Bytes from one slice to the next.
+  std::int64_t slice_stride = 0;    ///< Bytes from one slice to the next; slices must not overlap.
 };
 
 /// A 3D box in voxel indices. Ends are INCLUSIVE, as in the MedSAM-on-laptop challenge; an end equal to the size

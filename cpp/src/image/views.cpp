@@ -115,8 +115,13 @@ void check_label_volume(const LabelVolumeView& view, const VolumeView& v, std::u
                           std::to_string(v.depth));
   }
   check_labels(slice_of(view, 0), v.height, v.width, largest_label);
-  check_rows("label volume", view.data, view.slice_stride, std::abs(view.row_stride) * (view.height - 1),
-             label_bytes(view.type));
+  const std::int64_t slice = std::abs(view.row_stride) * (view.height - 1) + view.width * label_bytes(view.type);
+  if (view.depth > 1 && std::abs(view.slice_stride) < slice) {
+    throw InvalidArgument("label volume: got slice_stride " + std::to_string(view.slice_stride) +
+                          ", expected at least the " + std::to_string(slice) +
+                          " bytes of a slice; its labels would overwrite those of the next");
+  }
+  check_rows("label volume", view.data, view.slice_stride, 0, label_bytes(view.type));
 }
 
 void clear_labels(const LabelView& view) {

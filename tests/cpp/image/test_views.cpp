@@ -164,14 +164,31 @@ TEST(CheckLabelVolume, IsOfTheVolumesSizeAndBoundsTheWayBetweenSlices) {
     check_label_volume(view, volume, largest);
   };
   EXPECT_NO_THROW(check({bytes, LabelType::u32, 4, 3, 5, 20, 60}));
-  EXPECT_NO_THROW(check({bytes, LabelType::u32, 4, 3, 5, -20, 40}));
-  EXPECT_THROW(check({bytes, LabelType::u32, 4, 3, 5, -20, 36}), InvalidArgument);
+  for (const std::int64_t row : {20, -20}) {
+    for (const std::int64_t sign : {1, -1}) {
+      EXPECT_NO_THROW(check({bytes, LabelType::u32, 4, 3, 5, row, sign * 60}));
+      for (const std::int64_t overlapping : {0, 4, 40, 56}) {
+        EXPECT_THROW(check({bytes, LabelType::u32, 4, 3, 5, row, sign * overlapping}), InvalidArgument) << overlapping;
+      }
+    }
+  }
   EXPECT_THROW(check({bytes, LabelType::u32, 4, 3, 5, 20, 62}), InvalidArgument) << "slices that are not aligned";
   EXPECT_THROW(check({bytes, LabelType::u32, 3, 3, 5, 20, 60}), InvalidArgument);
   EXPECT_THROW(check({bytes, LabelType::u32, 5, 3, 5, 20, 60}), InvalidArgument);
   EXPECT_THROW(check({bytes, LabelType::u32, 4, 5, 3, 20, 60}), InvalidArgument);
   EXPECT_NO_THROW(check({bytes, LabelType::u8, 4, 3, 5, 5, 15}, 255));
   EXPECT_THROW(check({bytes, LabelType::u8, 4, 3, 5, 5, 15}, 256), InvalidArgument);
+}
+
+// A last row that is the first of the next slice would be written twice.
+TEST(CheckLabelVolume, ASliceOfOneRowOverlapsToo) {
+  alignas(8) char bytes[64] = {};
+  const VolumeView flat{bytes, PixelType::u8, 2, 1, 5, 1, 5, 5};
+  EXPECT_NO_THROW(check_label_volume({bytes, LabelType::u8, 2, 1, 5, 5, 5}, flat, 1));
+  EXPECT_THROW(check_label_volume({bytes, LabelType::u8, 2, 1, 5, 5, 4}, flat, 1), InvalidArgument);
+  EXPECT_THROW(check_label_volume({bytes, LabelType::u8, 2, 1, 5, 5, 0}, flat, 1), InvalidArgument);
+  const VolumeView one{bytes, PixelType::u8, 1, 3, 5, 1, 5, 15};
+  EXPECT_NO_THROW(check_label_volume({bytes, LabelType::u8, 1, 3, 5, 5, 0}, one, 1)) << "there is no next slice";
 }
 
 TEST(ClearLabels, SetsLabelsToZeroAndLeavesWhatLiesBetweenRows) {
