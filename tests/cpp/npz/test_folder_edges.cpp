@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "support/folder_test.hpp"
 
@@ -42,13 +43,10 @@ TEST_F(FolderTest, AnErrorShowsAnEntrysNameInOneLine) {
   EXPECT_NE(report.cases[0].message.find("im\\ngs\\x1b[2J\\xff.npy"), std::string::npos) << report.cases[0].message;
 }
 
-// What a child process does with what it inherited; the signal that it ends by says whether all of it was refused.
-TEST_F(FolderTest, AForkedChildGetsAClearErrorAndDoesNotHang) {
-  add_image("2DBox_a.npz", {1, 1, 20, 20});
-  const Engine engine(bundle_, options_);
-  auto inherited = std::make_unique<FolderRun>(folder_options_);
+// The child of a fork; the signal that it ends by says whether all of it was refused. `_exit` under ThreadSanitizer
+// calls the parent's reading thread a leak of the child, if that thread had ended before the fork.
+bool refused_in_a_child(const std::vector<std::function<void()>>& acts) {
   const pid_t child = ::fork();
-  ASSERT_GE(child, 0);
   if (child == 0) {
     const auto refused = [](const std::function<void()>& act) {
       try {
@@ -58,22 +56,33 @@ TEST_F(FolderTest, AForkedChildGetsAClearErrorAndDoesNotHang) {
       }
       return false;
     };
-    const bool both = refused([&] { inherited->run(engine); }) && refused([&] { inherited->run(); });
-    inherited.reset();
-#ifdef __SANITIZE_THREAD__
-    const bool own = true;  // a run of its own starts a thread, which ThreadSanitizer does not support after fork
-#else
-    const bool own = refused([&] { run_folder(engine, folder_options_); });
-#endif
-    // By a signal: `_exit` under ThreadSanitizer calls the parent's reading thread a leak of the child, if that thread
-    // had ended before the fork.
-    ::kill(::getpid(), both && own ? SIGKILL : SIGTERM);
+    ::kill(::getpid(), std::all_of(acts.begin(), acts.end(), refused) ? SIGKILL : SIGTERM);
   }
   int status = 0;
-  ASSERT_EQ(::waitpid(child, &status, 0), child);
-  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+  return child > 0 && ::waitpid(child, &status, 0) == child && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+}
+
+TEST_F(FolderTest, AForkedChildGetsAClearErrorAndDoesNotHang) {
+  add_image("2DBox_a.npz", {1, 1, 20, 20});
+  const Engine engine(bundle_, options_);
+  auto inherited = std::make_unique<FolderRun>(folder_options_);
+  EXPECT_TRUE(refused_in_a_child({[&] { inherited->run(engine); }, [&] { inherited->run(); },
+                                  [&] {
+                                    inherited.reset();  // does not hang
+                                    throw Unsupported("fork");
+                                  }}));
   EXPECT_EQ(inherited->run(engine).done, 1);
 }
+
+#ifndef __SANITIZE_THREAD__  // a run of its own starts a thread, which ThreadSanitizer does not support after fork
+// While no thread of the parent may hold a lock of AddressSanitizer's allocator, which GCC 12's does not free in the
+// child.
+TEST_F(FolderTest, AForkedChildsOwnRunIsRefused) {
+  add_image("2DBox_a.npz", {1, 1, 20, 20});
+  const Engine engine(bundle_, options_);
+  EXPECT_TRUE(refused_in_a_child({[&] { run_folder(engine, folder_options_); }}));
+}
+#endif
 
 }  // namespace
 }  // namespace medsam

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "backends/tensorrt/plan.hpp"
+#include "base/sha256.hpp"
 #include "medsam/error.hpp"
 #include "support/built_plugin.hpp"
 #include "support/tiny_bundle.hpp"
@@ -151,7 +152,10 @@ TEST_F(AheadOfTime, RefusesAModelThatIsNotTheManifests) {
 
 TEST_F(AheadOfTime, AFileThatIsNoModelIsABackendErrorInOneLine) {
   ModelFile model = bundle_.model("encoder");
-  testing::write_file(model.path, "not a model");
+  const std::string text = "\x08\x08";  // a protobuf message (ir_version 8) without a graph
+  testing::write_file(model.path, text);
+  model.bytes = text.size();  // as the manifest of such a file would have it: what differs from it is refused before
+  model.sha256 = sha256_hex(text);
   try {
     build(model, {"f32", 0, kImage});
     FAIL();
