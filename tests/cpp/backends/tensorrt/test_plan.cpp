@@ -150,12 +150,16 @@ TEST_F(AheadOfTime, RefusesAModelThatIsNotTheManifests) {
   EXPECT_THROW(build(model, {"f32", 0, {}}), ModelError);
 }
 
-TEST_F(AheadOfTime, AFileThatIsNoModelIsABackendErrorInOneLine) {
+TEST_F(AheadOfTime, AGraphOfUnknownOperatorsIsABackendErrorInOneLine) {
   ModelFile model = bundle_.model("encoder");
-  const std::string text = "\x08\x08";  // a protobuf message (ir_version 8) without a graph
-  testing::write_file(model.path, text);
-  model.bytes = text.size();  // as the manifest of such a file would have it: what differs from it is refused before
-  model.sha256 = sha256_hex(text);
+  std::ifstream in(model.path, std::ios::binary);
+  std::string graph{std::istreambuf_iterator<char>(in), {}};
+  const std::string known = "Conv", unknown = "Canv";
+  const std::size_t at = graph.find(known);
+  ASSERT_NE(at, std::string::npos);
+  graph.replace(at, known.size(), unknown);
+  testing::write_file(model.path, graph);
+  model.sha256 = sha256_hex(graph);  // as a manifest of this file has it: what differs from it is refused before
   try {
     build(model, {"f32", 0, kImage});
     FAIL();
