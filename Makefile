@@ -99,7 +99,7 @@ test-slow: | setup build bundle  ## the tests that take minutes: every family's 
 
 # A family that no quick test exports whole.
 smoke-slow: | setup build bundle  ## of test-slow, one family from its checkpoint to masks (at most 2 minutes)
-	@$(PYTHON) -m pytest -m slow -k "swin_litemedsam-clinical" tests/python/tools/test_end_to_end.py
+	@$(PYTHON) -m pytest -m slow -k "swin_litemedsam-clinical" tests/python/tools/export/test_end_to_end.py
 
 test-all: test test-slow sanitize highway fuzz analyze cuda wheel consumer examples docs  ## everything: test, slow tests, sanitizers, fuzzing, CUDA, wheel alone, find_package, examples
 

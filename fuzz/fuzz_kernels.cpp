@@ -1,6 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// Kernel geometry: sizes, crops, strides and layouts of any value that kernels.hpp allows, every SIMD table against the
-// scalar oracle to the bit, in memory that ends where the views end.
+// Kernel geometry: sizes, crops, strides and layouts of any value that pixel_kernels.hpp allows, every SIMD table
+// against the scalar oracle to the bit, in memory that ends where the views end.
 #include <fuzzer/FuzzedDataProvider.h>
 
 #include <algorithm>
@@ -116,7 +116,7 @@ void half(Data& data) {
   bool expected_finite = false;
   for (const kernels::KernelTable* table : kernels::available_tables()) {
     std::vector<std::uint16_t> out(in.size());
-    const bool finite = table->to_half(in.data(), out.data(), n);
+    const bool finite = table->to_f16(in.data(), out.data(), n);
     if (expected.empty()) {
       expected = out;
       expected_finite = finite;
@@ -124,9 +124,9 @@ void half(Data& data) {
     expect(finite == expected_finite && (!finite || out == expected));
     if (!finite) continue;
     std::vector<float> back(in.size());
-    table->from_half(out.data(), back.data(), n);
+    table->from_f16(out.data(), back.data(), n);
     std::vector<std::uint16_t> again(in.size());
-    expect(table->to_half(back.data(), again.data(), n) && again == out);
+    expect(table->to_f16(back.data(), again.data(), n) && again == out);
   }
 }
 

@@ -29,7 +29,7 @@ ALLOWED: dict[str, str] = {
     'got version " + version + ", expected "': "needs a plugin of another build",
     'but this bundle has no model \\"': "prompt_tokens refuses such a prompt before",
     "crop encoder: ": "the fake backend has no crop encoder, and OpenVINO's answers as its graph says",
-    "throw Unsupported(e.what());": "a SIMD target that is not there: read once a process (kernels/test_dispatch.cpp)",
+    "throw Unsupported(e.what());": "a SIMD target that is not there: read once per process (test_dispatch.cpp)",
     "used in a child process after fork": "tests/python/engine/test_engine.py",
     "output: got a label volume of": "needs 4 GiB of labels in one file",
     "expected at most the machine's": "needs a machine of less memory than the 8 GiB that a case may have",

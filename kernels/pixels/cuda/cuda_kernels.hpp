@@ -1,6 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// The pixel kernels on an NVIDIA GPU: the parameters, semantics and bits of kernels.hpp, over device memory. Callers
-// need no CUDA header: a stream is passed as void*.
+// The pixel kernels on an NVIDIA GPU: the parameters, semantics and bits of pixel_kernels.hpp, over device memory.
+// Callers need no CUDA header: a stream is passed as void*.
 //
 // Every function only queues work on the stream given and returns at once: none allocates, synchronizes, copies to the
 // host or reads device memory from the host. Pointers inside Pixels and the parameters (data, logits, out) are device
@@ -59,8 +59,8 @@ struct Table {
   Status (*upsample_threshold)(const UpsampleThresholdParams&, MaskCounts* counts, void* workspace, Stream) noexcept;
 
   /// *fits (device) becomes 1, or 0 when a value is not finite or rounds beyond 65504 (out is then unspecified).
-  Status (*to_half)(const float* in, std::uint16_t* out, std::int64_t n, std::int32_t* fits, Stream) noexcept;
-  Status (*from_half)(const std::uint16_t* in, float* out, std::int64_t n, Stream) noexcept;
+  Status (*to_f16)(const float* in, std::uint16_t* out, std::int64_t n, std::int32_t* fits, Stream) noexcept;
+  Status (*from_f16)(const std::uint16_t* in, float* out, std::int64_t n, Stream) noexcept;
 
   /// *finite (device) becomes 1, or 0 when one of n values is NaN or infinite.
   Status (*all_finite)(const float* values, std::int64_t n, std::int32_t* finite, Stream) noexcept;

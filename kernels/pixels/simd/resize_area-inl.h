@@ -2,7 +2,8 @@
 // Area resize. The oracle adds the taps of a cell one after the other, and so must we; the lanes therefore run across
 // what is independent: the 3 channels (and one idle lane) of a pixel, or 4 rows of a one-channel image. A row is
 // converted to floats once, and once more multiplied by the weight that all inner taps share, so that an inner tap
-// costs one addition. Same bits as the oracle; tested at the sizes of tests/cpp/kernels/resize_normalize_test.cpp.
+// costs one addition. Same bits as the oracle; tested at the sizes of
+// tests/cpp/kernels/pixels/test_resize_normalize.cpp.
 #if defined(MEDSAM_KERNELS_RESIZE_AREA_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef MEDSAM_KERNELS_RESIZE_AREA_INL_H_
 #undef MEDSAM_KERNELS_RESIZE_AREA_INL_H_

@@ -1,5 +1,5 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// OpenVINO backend. Its headers are included here and in openvino_mixed.* only; its exceptions do not leave this file.
+// OpenVINO backend. Its headers are included here and in mixed.* only; its exceptions do not leave this file.
 #include <unistd.h>
 
 #include <openvino/frontend/manager.hpp>

@@ -1,5 +1,5 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// The two ends of an image's way over the bus: pixels to an encoder's input, logits to a mask, by kernels/cuda.
+// The two ends of an image's way over the bus: pixels to an encoder's input, logits to a mask, by kernels/pixels/cuda.
 #pragma once
 
 #include <cstddef>

@@ -1,6 +1,7 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // The native encoder's threads and its weights file; what it computes is tested on real weights from Python
-// (tests/python/tools/export/test_fused.py), its kernels in kernels/test_encoder_kernels.cpp.
+// (tests/python/tools/export/test_fused.py), its kernels in
+// tests/cpp/kernels/encoder/test_encoder_kernels.cpp.
 #include <gtest/gtest.h>
 
 #include <array>

@@ -1,5 +1,5 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// The keyed sums: the oracle against the formula of kernels.hpp, every target against the oracle, to the bit.
+// The keyed sums: the oracle against the formula of pixel_kernels.hpp, every target against the oracle, to the bit.
 #include <gtest/gtest.h>
 
 #include <cstring>

@@ -1,6 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // The oracle's resampling against the installed OpenCV (an OpenCV without IPP, as distributions build it): equal to the
-// bit for integers and for f32, all interpolations. cv2 wheels with IPP differ for cubic: docs/kernels.md.
+// bit for integers and for f32, all interpolations. cv2 wheels with IPP differ for cubic: kernels/README.md.
 #include <gtest/gtest.h>
 
 #include <opencv2/core.hpp>
