@@ -21,9 +21,9 @@ namespace medsam::kernels {
 /// GELU is as exact as the product's operands are (rounding-inl.h).
 struct Epilogue {
   const float* bias = nullptr;  // (columns), or null
-  bool gelu = false;            // before a residual is added; there is none, then
-  ConstRows residual = {};      // of f32, or none  NOLINT(readability-redundant-member-init): GCC wants it
-  bool gelu_after = false;      // the residual was added
+  bool gelu = false;            // of the sum with the bias; not together with a residual
+  ConstRows residual = {};  // of f32, or none  NOLINT(readability-redundant-member-init): -Wmissing-field-initializers
+  bool gelu_after = false;  // after the residual is added
 };
 
 /// out = epilogue(a b).
@@ -88,8 +88,9 @@ struct EncoderTarget {
                         const float* bias, std::int64_t channels, float* out) noexcept;
 };
 
-/// Every one this processor has, the oracle first, the best last: of each of Highway's targets the one that rounds in
-/// arithmetic and multiplies bf16 by the oracle, and those that do both by bf16 instructions, where it has these.
+/// All targets of this processor, the oracle first and the best last. Each of Highway's targets is there once with
+/// rounding in arithmetic and the oracle's product of bf16, and again with bf16 instructions where the processor has
+/// them.
 const std::vector<const EncoderTarget*>& available_encoder_targets();
 
 /// The last of `targets` whose `target` is this, or the first of them. `targets` is not empty.

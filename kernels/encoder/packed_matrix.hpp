@@ -25,7 +25,7 @@ struct PackedMatrix {
   [[nodiscard]] const T* data() const noexcept {
     return std::get_if<std::vector<T>>(&values)->data();
   }
-  /// Of memory.
+  /// Bytes of memory.
   [[nodiscard]] std::size_t bytes() const noexcept;
 };
 

@@ -41,10 +41,11 @@ class BasicRows {
   BasicRows(Element<Bf16>* data, std::int64_t channels, std::int64_t stride) noexcept
       : data_(data), channels_(channels), stride_(stride), format_(Format::bf16) {}
   /// What may be written may be read.
+  // NOLINTBEGIN(google-explicit-constructor): implicit, as from T* to const T*
   template <bool kOther>
   requires(kConst && !kOther) BasicRows(const BasicRows<kOther>& rows)
-  noexcept  // NOLINT(google-explicit-constructor)
-      : data_(rows.data_), channels_(rows.channels_), stride_(rows.stride_), format_(rows.format_) {}
+  noexcept : data_(rows.data_), channels_(rows.channels_), stride_(rows.stride_), format_(rows.format_) {}
+  // NOLINTEND(google-explicit-constructor)
 
   explicit operator bool() const noexcept { return data_ != nullptr; }
   [[nodiscard]] Format format() const noexcept { return format_; }

@@ -92,10 +92,10 @@ struct KernelTable {
   std::size_t (*upsample_threshold_scratch)(const UpsampleThresholdParams&) noexcept;
   MaskStats (*upsample_threshold)(const UpsampleThresholdParams&, void* scratch) noexcept;
 
-  /// n floats to IEEE half precision, halves to even, and back (exact). to_half returns false when a value is not
+  /// n floats to f16 (IEEE half precision), halves to even, and back (exact). to_f16 returns false when a value is not
   /// finite or rounds beyond 65504; out is then unspecified.
-  bool (*to_half)(const float* in, std::uint16_t* out, std::int64_t n) noexcept;
-  void (*from_half)(const std::uint16_t* in, float* out, std::int64_t n) noexcept;
+  bool (*to_f16)(const float* in, std::uint16_t* out, std::int64_t n) noexcept;
+  void (*from_f16)(const std::uint16_t* in, float* out, std::int64_t n) noexcept;
 
   /// `block` holds kSumBlockBytes bytes, of any alignment.
   void (*block_sums)(const BlockSumKey& key, const void* block, std::uint64_t sums[kBlockSums]) noexcept;

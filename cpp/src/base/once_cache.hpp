@@ -9,6 +9,7 @@
 #include <limits>
 #include <list>
 #include <mutex>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -47,7 +48,7 @@ class OnceCache {
   /// reaches everyone who waits for it; nothing is kept then, and the next call tries again. make() must not ask for
   /// its own key.
   Value get(const Key& key, const Make& make, Keep keep = Keep::evicting) {
-    std::promise<Value> promise;
+    std::optional<std::promise<Value>> promise;  // made for a miss alone: it allocates
     std::uint64_t id = 0;
     {
       Entries evicted;  // declared first: values end after the lock was given up, since that may take long
@@ -59,21 +60,21 @@ class OnceCache {
         lock.unlock();
         return value.get();
       }
-      id = begin(key, promise.get_future().share(), keep, evicted);
+      id = begin(key, promise.emplace().get_future().share(), keep, evicted);
     }
     try {
       Value value = make();
       const std::uint64_t cost = cost_ ? cost_(value) : 1;
       Entries evicted;
       const std::lock_guard lock(mutex_);
-      promise.set_value(value);
+      promise->set_value(value);
       settle(key, id, cost, keep, evicted);
       return value;
     } catch (...) {
       Entries failed;
       const std::lock_guard lock(mutex_);
       if (const auto entry = find(key, id); entry != entries_.end()) remove(entry, failed);
-      promise.set_exception(std::current_exception());
+      promise->set_exception(std::current_exception());
       throw;
     }
   }

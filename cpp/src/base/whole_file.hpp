@@ -25,8 +25,8 @@ enum class FileUse {
   output,
 };
 
-/// A file on its way. Unless it is committed, its end removes the temporary, and what was at the target before is still
-/// there. Never follows a link at the temporary's name; a link at the target is replaced.
+/// A file that is being written. Unless it is committed, the destructor removes the temporary, and what was at the
+/// target before is still there. Never follows a link at the temporary's name; a link at the target is replaced.
 class WholeFile {
  public:
   /// Makes the temporary. std::system_error, as everything below.

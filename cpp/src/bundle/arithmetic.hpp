@@ -1,6 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// What a stage may compute in: the one table of the words that users, certificates and stored choices have for it
-// (docs/precision.md). Nothing else in the library compares these words.
+// The arithmetics that a stage may compute in: one table, with the words that users, certificates and stored choices
+// use for them (docs/precision.md). Other code asks for their properties and does not compare the words.
 #pragma once
 
 #include <cstdint>
@@ -19,10 +19,10 @@ enum class Exactness : std::uint8_t {
   rounded     // an approximation
 };
 
-/// The native encoder's: products on bf16 operands, or on f32.
+/// The names of the native encoder's arithmetics: products of bf16 operands, or of f32.
 inline constexpr const char *kBf16Fused = "bf16_fused", *kF32Fused = "f32_fused";
 
-/// One word, and what is the same for all bundles and machines.
+/// An arithmetic: its word, and what is true of it for all bundles and machines.
 struct Arithmetic {
   const char* name = "";
   bool decoders = false;    // whether decoders are computed in it, too

@@ -11,7 +11,7 @@
 
 namespace medsam {
 
-/// What was measured of a stage.
+/// A stage, as it was measured.
 struct CertifiedStage {
   const Arithmetic* arithmetic = nullptr;
   std::string identity;  // of the files; "" = the exact graphs

@@ -1,7 +1,7 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // The parsers of the manifest's parts, each defined beside what it reads. A header of its own, because no other of the
-// engine's headers includes JSON (scripts/check_sources.py). Each throws ModelError on a missing, unknown or mistyped
-// field.
+// engine's headers includes JSON (scripts/checks/check_sources.py). Each throws ModelError on a missing, unknown or
+// mistyped field.
 #pragma once
 
 #include <cstddef>
@@ -42,20 +42,20 @@ void check_list(const ObjectReader& reader, const char* field, const Json& list,
 /// Reads one model, without its name and role, and checks the size of each of its files. ModelError.
 ModelFile parse_model(ObjectReader reader, const std::string& folder);
 
-// What a bundle may be computed in: each adds the variants of one field of the manifest, where it has that field
+// The readers of variants: each adds those of one field of the manifest, if it has that field
 // (CONTRIBUTING.md, "Recipe: a precision").
 
-/// The graphs as they are, by a request to the backend. No field.
+/// The graphs as they are; the backend is asked to compute them in a format. Reads no field.
 void add_exact_graphs(Bundle& bundle);
 
-/// "f16": every one of `models` once more, with f16 as its own types.
+/// "f16": a second version of each of `models`, whose own types are f16.
 void add_f16_graphs(ObjectReader& manifest, const Models& models, Bundle& bundle);
 
-/// "quantized": the encoder with large layers in int8; what its other layers compute in is said there. After the
-/// bundle's models.
+/// "quantized": the encoder with its large layers in int8; the entry also names the format of the other layers.
+/// `bundle.models` must have been read.
 void add_int8_encoder(ObjectReader& manifest, Bundle& bundle);
 
-/// "fused": the encoder's weights for this library's own kernels. After the bundle's models.
+/// "fused": the encoder's weights for this library's own kernels. `bundle.models` must have been read.
 void add_native_encoder(ObjectReader& manifest, Bundle& bundle);
 
 }  // namespace medsam

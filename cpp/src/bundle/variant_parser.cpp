@@ -7,12 +7,12 @@ namespace medsam {
 
 namespace {
 
-// The encoder once more, in another form: `section` of the manifest, of which `encoder` is the entry.
+// An alternative form of the encoder: `section` is its key in the manifest, and `encoder` the entry there.
 ModelFile parse_second_encoder(ObjectReader encoder, const char* section, const Bundle& bundle) {
   ModelFile model = parse_model(std::move(encoder), bundle.folder);
   model.role = "encoder";
   const std::string where = std::string("manifest.json: ") + section;
-  // With experts there would be one an expert, which no tool makes yet.
+  // With experts there would have to be one per expert, which no tool makes yet.
   const auto set = bundle.models.find("");
   if (set == bundle.models.end()) {
     throw ModelError(where + " and experts: this version understands one of them at a time");
@@ -24,8 +24,8 @@ ModelFile parse_second_encoder(ObjectReader encoder, const char* section, const 
   return model;
 }
 
-// A variant of each stage that is computed in it. What users can choose is what these readers add (CONTRIBUTING.md,
-// "Recipe: a precision").
+// Adds a variant for each stage that the arithmetic exists for. What users can choose is what these readers add
+// (CONTRIBUTING.md, "Recipe: a precision").
 void add(Bundle& bundle, const char* arithmetic, Variant variant) {
   for (const Stage stage : {Stage::encoder, Stage::decoder}) {
     variant.stage = stage;

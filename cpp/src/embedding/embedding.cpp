@@ -47,33 +47,33 @@ ImageEmbedding ImageEmbedding::deserialize(const void* data, std::size_t size) {
   return at_edge("deserialize", [&] { return expanded(read_embedding(data, size)); });
 }
 
-HalfTensor::HalfTensor(backends::Shape shape) : Tensor(std::move(shape)) {
+F16Tensor::F16Tensor(backends::Shape shape) : Tensor(std::move(shape)) {
   values_.resize(static_cast<std::size_t>(backends::element_count(this->shape())));
 }
 
-const float* HalfTensor::host() const { throw BackendError("embedding: a half-precision tensor was used unexpanded"); }
+const float* F16Tensor::host() const { throw BackendError("embedding: an f16 tensor was used unexpanded"); }
 
 ImageEmbedding compacted(const ImageEmbedding& embedding) {
   auto data = std::make_shared<detail::EmbeddingData>(*embedding.impl());
   for (auto& output : data->outputs) {
-    auto half = std::make_shared<HalfTensor>(output->shape());
+    auto f16 = std::make_shared<F16Tensor>(output->shape());
     const std::int64_t count = backends::element_count(output->shape());
-    if (!kernels::table().to_half(output->host(), half->mutable_values().data(), count)) {
+    if (!kernels::table().to_f16(output->host(), f16->mutable_values().data(), count)) {
       throw BackendError("embedding: a value is beyond f16's range of 65504; use embedding storage f32");
     }
-    output = std::move(half);
+    output = std::move(f16);
   }
   return ImageEmbedding(std::move(data));
 }
 
 ImageEmbedding expanded(const ImageEmbedding& embedding) {
-  if (dynamic_cast<const HalfTensor*>(embedding.impl()->outputs.at(0).get()) == nullptr) return embedding;
+  if (dynamic_cast<const F16Tensor*>(embedding.impl()->outputs.at(0).get()) == nullptr) return embedding;
   auto data = std::make_shared<detail::EmbeddingData>(*embedding.impl());
   for (auto& output : data->outputs) {
-    const auto& half = dynamic_cast<const HalfTensor&>(*output);
-    auto full = std::make_shared<HostTensor>(half.shape());
-    kernels::table().from_half(half.values().data(), full->mutable_host(),
-                               static_cast<std::int64_t>(half.values().size()));
+    const auto& f16 = dynamic_cast<const F16Tensor&>(*output);
+    auto full = std::make_shared<HostTensor>(f16.shape());
+    kernels::table().from_f16(f16.values().data(), full->mutable_host(),
+                              static_cast<std::int64_t>(f16.values().size()));
     output = std::move(full);
   }
   return ImageEmbedding(std::move(data));

@@ -75,8 +75,8 @@ class Reader {
 void write_tensor(Writer& writer, const backends::Tensor& tensor) {
   writer.value(static_cast<std::uint32_t>(tensor.shape().size()));
   for (const std::int64_t d : tensor.shape()) writer.value(d);
-  if (const auto* half = dynamic_cast<const HalfTensor*>(&tensor)) {
-    writer.bytes(half->values().data(), half->bytes());
+  if (const auto* f16 = dynamic_cast<const F16Tensor*>(&tensor)) {
+    writer.bytes(f16->values().data(), f16->bytes());
   } else {
     writer.bytes(tensor.host(), tensor.bytes());
   }
@@ -95,7 +95,7 @@ backends::TensorPtr read_tensor(Reader& reader, EmbeddingStorage storage) {
   }
   if (storage == EmbeddingStorage::f16) {
     const char* values = reader.take(count * sizeof(std::uint16_t));
-    auto tensor = std::make_shared<HalfTensor>(std::move(shape));
+    auto tensor = std::make_shared<F16Tensor>(std::move(shape));
     std::memcpy(tensor->mutable_values().data(), values, count * sizeof(std::uint16_t));
     return tensor;
   }
@@ -137,7 +137,7 @@ void check_digest(const void* data, std::size_t size) {
 std::string write_embedding(const ImageEmbedding& embedding) {
   const EmbeddingData& full = *embedding.impl();
   const bool compact =
-      full.storage == EmbeddingStorage::f16 && dynamic_cast<const HalfTensor*>(full.outputs.at(0).get()) == nullptr;
+      full.storage == EmbeddingStorage::f16 && dynamic_cast<const F16Tensor*>(full.outputs.at(0).get()) == nullptr;
   const ImageEmbedding stored = compact ? compacted(embedding) : embedding;
   const EmbeddingData& data = *stored.impl();
   const ImageGeometry& g = data.geometry;

@@ -13,10 +13,10 @@
 
 namespace medsam {
 
-/// A tensor kept in half precision. Every value is exactly what its f32 form holds.
-class HalfTensor final : public backends::Tensor {
+/// A tensor kept in f16 (IEEE half precision). Every value is exactly what its f32 form holds.
+class F16Tensor final : public backends::Tensor {
  public:
-  explicit HalfTensor(backends::Shape shape);
+  explicit F16Tensor(backends::Shape shape);
   /// Not for use: expand() makes the f32 tensor. BackendError.
   [[nodiscard]] const float* host() const override;
   [[nodiscard]] std::uint64_t bytes() const override { return values_.size() * sizeof(std::uint16_t); }
@@ -47,7 +47,7 @@ struct EmbeddingData {
 
 }  // namespace detail
 
-/// The embedding with its tensors in half precision. BackendError when a value does not fit (|x| > 65504).
+/// The embedding with its tensors in f16. BackendError when a value does not fit (|x| > 65504).
 ImageEmbedding compacted(const ImageEmbedding& embedding);
 
 /// The embedding with its tensors in f32; itself when they are.

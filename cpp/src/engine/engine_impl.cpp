@@ -163,9 +163,9 @@ void Engine::Impl::check_prompt(PromptKinds kinds, bool allow_untrained, const s
 Prediction Engine::Impl::predict(const ImageEmbedding& embedding, const std::vector<Prompt>& prompts,
                                  const PredictOptions& predict_options) const {
   check_process();
-  const auto [data, expert] = checked(embedding);
-  Decoder& decoder = expert->decoder();
-  const PromptContext context = expert->context(data, profile.prompt);
+  const auto [data, model] = checked(embedding);
+  Decoder& decoder = model->decoder();
+  const PromptContext context = model->context(data, profile.prompt);
   // SAM's mask tokens: 0 is the single mask, 1 to 3 the alternatives (mask_decoder.py forward).
   const std::vector<std::int32_t> index =
       predict_options.multimask_output ? std::vector<std::int32_t>{1, 2, 3} : std::vector<std::int32_t>{0};
@@ -193,9 +193,9 @@ std::vector<MaskStats> Engine::Impl::segment(const ImageEmbedding& embedding, co
                                              const LabelView& out, const SegmentOptions& segment_options) const {
   check_process();
   if (!boxes.empty()) check_prompt(PromptKinds::box, false, "boxes");
-  const auto [data, expert] = checked(embedding);
-  Decoder& decoder = expert->decoder();
-  const PromptContext context = expert->context(data, profile.prompt);
+  const auto [data, model] = checked(embedding);
+  Decoder& decoder = model->decoder();
+  const PromptContext context = model->context(data, profile.prompt);
   check_labels(out, data.geometry.height, data.geometry.width, boxes.size());
   std::vector<double> areas;
   areas.reserve(boxes.size());
@@ -232,14 +232,14 @@ std::vector<VolumeStats> Engine::Impl::segment_volume(const VolumeView& volume, 
     static_cast<void>(checked_box3d(boxes[i], volume.depth, volume.height, volume.width, static_cast<std::int64_t>(i)));
   }
   const Route route = route_of(volume_options.modality);
-  const std::shared_ptr<Model> expert = models_->get(route.expert);
+  const std::shared_ptr<Model> model = models_->get(route.expert);
   for (std::int64_t z = 0; z < out.depth; ++z) clear_labels(slice_of(out, z));
   const EncodeSlice encode_slice = [&](std::int64_t z, bool again) {
     return encode(slice_of(volume, z), route,
                   again ? EmbeddingCache::Keep::evicting : EmbeddingCache::Keep::if_there_is_room);
   };
   const Profile& rules = volume_options.profile.empty() ? profile : choose_profile(volume_options.profile, bundle);
-  return propagate(volume, boxes, rules, encode_slice, *expert, out, volume_options);
+  return propagate(volume, boxes, rules, encode_slice, *model, out, volume_options);
 }
 
 }  // namespace medsam

@@ -1,5 +1,5 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// What an Engine holds: bundle -> backend -> experts (encoder and decoder) -> masks. Immutable but for pools and
+// What an Engine holds: bundle -> backend -> models (encoder and decoder) -> masks. Immutable but for pools and
 // caches, which lock themselves.
 #pragma once
 
@@ -61,7 +61,7 @@ struct Engine::Impl {
  private:
   struct Checked {
     const detail::EmbeddingData& data;
-    std::shared_ptr<Model> expert;
+    std::shared_ptr<Model> model;
   };
 
   /// Whether an embedding's geometry, shapes, pixels and modality are what this engine makes of an image of its size.
@@ -71,10 +71,10 @@ struct Engine::Impl {
                              const std::string& expert) const;
   /// The bytes that an embedding of the image has at most, as a file.
   [[nodiscard]] std::uint64_t largest_file(const CheckedImage& image, const std::string& expert) const;
-  /// An embedding that one of this engine's experts made, and that expert.
+  /// An embedding that one of this engine's models made, and that model.
   [[nodiscard]] Checked checked(const ImageEmbedding& embedding) const;
   ImageEmbedding encode(const CheckedImage& image, const Route& route, EmbeddingCache::Keep keep) const;
-  /// Past all caches.
+  /// Bypasses all caches.
   [[nodiscard]] ImageEmbedding encode_anew(const CheckedImage& image, const std::string& expert) const;
   std::shared_ptr<Model> load_model(const std::string& name) const;
   std::shared_ptr<const backends::CompiledModel> compile(const ModelFile& model,
@@ -85,7 +85,7 @@ struct Engine::Impl {
 
   std::map<std::string, std::string> fingerprints_;  // expert -> what its embeddings carry
   mutable CompiledModels compiled_;                  // locks itself
-  mutable std::unique_ptr<ModelPool> models_;        // locks itself; last, so that it goes before what experts use
+  mutable std::unique_ptr<ModelPool> models_;        // locks itself; last, so that it goes before what models use
 };
 
 }  // namespace medsam

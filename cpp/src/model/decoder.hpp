@@ -36,7 +36,7 @@ class Decoder {
   [[nodiscard]] std::int64_t low_height() const { return low_height_; }
   [[nodiscard]] std::int64_t low_width() const { return low_width_; }
 
-  /// Decodes all prompts of one image, which must be this expert's. Prompts with equally many tokens, all with a mask
+  /// Decodes all prompts of one image, which must be this model's. Prompts with equally many tokens, all with a mask
   /// or all without, share a batch; `sink` is called once a prompt, in an order of the decoder's choosing, but in order
   /// among such prompts.
   void decode(const detail::EmbeddingData& image, const std::vector<PromptTokens>& prompts,

@@ -1,5 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// One set of models ready to run, and the experts of a bundle that has several, loaded as they are asked for.
+// A model that is ready to run, and the pool of them: a bundle with experts has one per expert, loaded when it is
+// first asked for.
 #pragma once
 
 #include <cstdint>
@@ -29,13 +30,13 @@ class Model {
   using Compile =
       std::function<std::shared_ptr<const backends::CompiledModel>(const ModelFile&, std::vector<backends::Shape>)>;
 
-  /// `bundle` must outlive the expert. Compiles encoder and decoder side by side.
+  /// `bundle` must outlive the model. Compiles encoder and decoder side by side.
   Model(const Bundle& bundle, const std::string& name, std::string fingerprint, const Compile& compile);
 
   /// An image's embedding, in f32. BackendError, ModelError, InvalidArgument (pixels).
   [[nodiscard]] std::shared_ptr<detail::EmbeddingData> encode(const CheckedImage& image);
   [[nodiscard]] Decoder& decoder() { return *decoder_; }
-  /// What prompts about an image of this expert are translated with; refers to the arguments.
+  /// What prompts about an image of this model are translated with; refers to the arguments.
   [[nodiscard]] PromptContext context(const detail::EmbeddingData& image, const PromptRules& rules) const;
 
  private:
@@ -47,15 +48,16 @@ class Model {
   std::unique_ptr<RequestPool> encoder_;
 };
 
-/// At most `limit` experts, the least recently used out first; one still at work lives until its work ends.
-/// Thread-safe; two threads that ask for one expert load it once.
+/// At most `limit` models, the least recently used out first; one still at work lives until its work ends.
+/// Thread-safe; two threads that ask for the same model load it once.
 class ModelPool {
  public:
   using Load = std::function<std::shared_ptr<Model>(const std::string& name)>;
 
   ModelPool(std::size_t limit, Load load) : load_(std::move(load)), models_(limit) {}
 
-  /// The expert of that name; exceptions of `load` pass through to everyone waiting, and the next call tries again.
+  /// The model of the expert of that name, "" without experts; exceptions of `load` pass through to everyone waiting,
+  /// and the next call tries again.
   std::shared_ptr<Model> get(const std::string& name) {
     return models_.get(name, [&] { return load_(name); });
   }

@@ -80,13 +80,13 @@ Bytes c_order(const std::uint8_t* from, const NpyHeader& header, std::int64_t co
   return to;
 }
 
-double half_to_double(std::uint16_t half) {
-  const int exponent = half >> 10 & 0x1f;
-  const double mantissa = half & 0x3ff;
+double f16_to_double(std::uint16_t f16) {
+  const int exponent = f16 >> 10 & 0x1f;
+  const double mantissa = f16 & 0x3ff;
   double value = std::ldexp(mantissa, -24);
   if (exponent == 31) value = mantissa == 0 ? HUGE_VAL : std::nan("");
   if (exponent > 0 && exponent < 31) value = std::ldexp(mantissa + 1024, exponent - 25);
-  return (half & 0x8000) != 0 ? -value : value;
+  return (f16 & 0x8000) != 0 ? -value : value;
 }
 
 template <class T>
@@ -129,7 +129,7 @@ std::vector<double> NpyArray::to_doubles() const {
   const auto [kind, bytes] = header_.type;
   if (kind == 'f' && bytes == 2) {
     std::vector<double> values = doubles<std::uint16_t>(data(), count_);
-    for (double& value : values) value = half_to_double(static_cast<std::uint16_t>(value));
+    for (double& value : values) value = f16_to_double(static_cast<std::uint16_t>(value));
     return values;
   }
   if (kind == 'f') return bytes == 4 ? doubles<float>(data(), count_) : doubles<double>(data(), count_);

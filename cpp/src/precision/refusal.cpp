@@ -16,7 +16,7 @@ constexpr double kTruthLoss = 0.002, kWorstLoss = 0.05;
 constexpr double kSameMean = 0.9999, kSameWorst = 0.999;
 constexpr double kLargestF16 = 65504 / 2.0;  // of the magnitudes seen in an f16 graph: an image may hold more
 
-// Of the files: those of the certificate are to be those that would run.
+// The certificate must be for the files that would run here.
 std::string other_files(Stage stage, const CertifiedStage& certified, const Situation& here) {
   const Arithmetic& arithmetic = *certified.arithmetic;
   const StageRun* run = here.find(stage, arithmetic.name);
@@ -24,7 +24,8 @@ std::string other_files(Stage stage, const CertifiedStage& certified, const Situ
   return unnamed || certified.identity != (run != nullptr ? run->identity : "") ? arithmetic.other_files : "";
 }
 
-// Of the place where it was measured. Graphs in types of their own round alike wherever they run.
+// It must have been measured on this backend and device, unless its graphs have types of their own, which round alike
+// everywhere.
 std::string other_place(const Certificate& c, const Situation& here) {
   const auto own_types = [](const CertifiedStage& s) { return s.arithmetic->portable && !s.identity.empty(); };
   const auto anywhere = [&](const CertifiedStage& s) {
@@ -41,7 +42,7 @@ std::string other_place(const Certificate& c, const Situation& here) {
   return "";
 }
 
-// Of what was measured.
+// What was measured must reach the bars.
 std::string below_the_bars(const Certificate& c) {
   if (c.images < kImages) return "its certificate covers fewer than " + std::to_string(kImages) + " images";
   if (c.encoder.arithmetic->exactness == Exactness::reordered && c.decoder.arithmetic->exactness == Exactness::exact) {

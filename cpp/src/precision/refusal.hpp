@@ -24,7 +24,7 @@ struct StageRun {
   [[nodiscard]] std::string name() const { return variant->arithmetic->name; }
 };
 
-/// Who runs what: the device's library its graphs, and `native` native encoders; null: nobody does.
+/// The backends of an engine: `graph` runs graphs on the device, and `native` runs native encoders; null: none does.
 struct Backends {
   const backends::Backend& graph;
   const backends::Backend* native = nullptr;
@@ -34,7 +34,7 @@ struct Backends {
 struct Situation {
   std::vector<Certificate> certificates;
   std::string model_hash, backend, device;
-  std::vector<StageRun> runs;  // at most one of a stage and name; f32 of each stage is always there
+  std::vector<StageRun> runs;  // at most one per stage and name; f32 is there for each stage
   bool trust_bundle = false;   // whether the bundle's own word counts
 
   /// The one of that name; null where there is nothing to run.

@@ -22,17 +22,17 @@ struct Choice {
   [[nodiscard]] std::string pair() const { return encoder.name() + "/" + decoder.name(); }
 };
 
-/// What an engine runs, and what it says of it (EngineInfo). Valid as long as the bundle and the backends.
+/// What an engine runs and reports in EngineInfo. Valid as long as the bundle and the backends.
 struct RunPlan {
   Choice stages;
   int threads = 0;
-  bool tuned = false;                         // whether a stored choice was used
+  bool tuned = false;                         // whether a stored choice is used
   std::vector<std::string> certified;         // certified_pairs
   std::vector<CertificateInfo> certificates;  // with the refusal of each
   std::string machine, tuning_file;           // of the stored choice that holds here; no file without a cache folder
   std::string certificates_file;              // of those measured here; "" without a cache folder
 
-  /// What a model of the bundle is run as.
+  /// How a model of the bundle is run.
   [[nodiscard]] const StageRun& run_of(const ModelFile& model) const {
     return model.role == "encoder" ? stages.encoder : stages.decoder;
   }
@@ -40,9 +40,9 @@ struct RunPlan {
   [[nodiscard]] std::string computed() const;
 };
 
-/// What the caller says, else the stored choice, else what choose() says. A stored choice is looked for only where
-/// `options.precision` is "auto", and taken only if the bundle holds a certificate for it now: who can write the cache
-/// cannot make an engine run an approximation that was not measured. Errors of choose().
+/// The plan for what the caller asks for: with `options.precision` "auto", the choice that `medsam-engine tune` stored,
+/// if there is one and the bundle has a certificate for it now, so that write access to the cache is not enough to make
+/// an engine run an approximation that was not measured; otherwise what choose() returns. Errors of choose().
 RunPlan resolve(const EngineOptions& options, const Bundle& bundle, const Backends& backends, const CacheFolder& cache,
                 const CacheFolder::Log& log);
 

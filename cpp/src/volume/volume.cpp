@@ -125,12 +125,12 @@ class SliceMask {
 /// One volume's run: the objects' states and the buffers that every slice reuses.
 class Propagation {
  public:
-  Propagation(const VolumeView& volume, const std::vector<Box3D>& boxes, const Profile& profile, Model& expert,
+  Propagation(const VolumeView& volume, const std::vector<Box3D>& boxes, const Profile& profile, Model& model,
               const LabelVolumeView& out)
       : profile_(profile),
         rules_(profile.volume),
-        expert_(expert),
-        decoder_(expert.decoder()),
+        model_(model),
+        decoder_(model.decoder()),
         out_(out),
         mask_(volume.height, volume.width, mask_type(profile.volume)) {
     for (std::size_t i = 0; i < boxes.size(); ++i) {
@@ -157,7 +157,7 @@ class Propagation {
                        std::to_string(embedding.geometry.height) + " x " + std::to_string(embedding.geometry.width) +
                        ", expected one of its own size; clear the embedding cache and store");
     }
-    const std::vector<PromptTokens> tokens = visit_tokens(visit, expert_.context(embedding, profile_.prompt));
+    const std::vector<PromptTokens> tokens = visit_tokens(visit, model_.context(embedding, profile_.prompt));
     best_.assign(visit.objects.size(), {});
     decoder_.decode(embedding, tokens, {0}, cancelled, [&](std::size_t n, const Decoder::Answer& answer) {
       Best& best = best_[owner_[n]];
@@ -256,7 +256,7 @@ class Propagation {
 
   const Profile& profile_;
   const VolumeRules& rules_;
-  Model& expert_;
+  Model& model_;
   Decoder& decoder_;
   const LabelVolumeView& out_;
   std::vector<Object> objects_;
@@ -269,9 +269,9 @@ class Propagation {
 }  // namespace
 
 std::vector<VolumeStats> propagate(const VolumeView& volume, const std::vector<Box3D>& boxes, const Profile& profile,
-                                   const EncodeSlice& encode, Model& expert, const LabelVolumeView& out,
+                                   const EncodeSlice& encode, Model& model, const LabelVolumeView& out,
                                    const VolumeOptions& options) {
-  Propagation propagation(volume, boxes, profile, expert, out);
+  Propagation propagation(volume, boxes, profile, model, out);
   const std::vector<Visit> visits = propagation.plan(volume.depth);
   const auto ahead = [&](std::size_t i) {
     return std::async(std::launch::async, [&, i] { return encode(visits[i].z, visits[i].again); });

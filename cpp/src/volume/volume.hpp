@@ -21,9 +21,9 @@ namespace medsam {
 /// time.
 using EncodeSlice = std::function<ImageEmbedding(std::int64_t z, bool again)>;
 
-/// Segments checked boxes of a checked volume, whose slices `expert` encodes, into a checked, cleared label volume.
+/// Segments checked boxes of a checked volume, whose slices `model` encodes, into a checked, cleared label volume.
 std::vector<VolumeStats> propagate(const VolumeView& volume, const std::vector<Box3D>& boxes, const Profile& profile,
-                                   const EncodeSlice& encode, Model& expert, const LabelVolumeView& out,
+                                   const EncodeSlice& encode, Model& model, const LabelVolumeView& out,
                                    const VolumeOptions& options);
 
 }  // namespace medsam

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "kernels/pixels/cuda/cuda_kernels.hpp"
-#include "kernels/pixels/cuda/half.cuh"
+#include "kernels/pixels/cuda/f16.cuh"
 #include "kernels/pixels/cuda/resize_normalize.cuh"
 #include "kernels/pixels/cuda/upsample_threshold.cuh"
 
@@ -67,17 +67,17 @@ Status upsample_threshold(const UpsampleThresholdParams& params, MaskCounts* cou
 }
 
 template <class Launcher>
-Status to_half(const float* in, std::uint16_t* out, std::int64_t n, std::int32_t* fits, Stream stream) noexcept {
+Status to_f16(const float* in, std::uint16_t* out, std::int64_t n, std::int32_t* fits, Stream stream) noexcept {
   Launcher launcher(stream);
   launcher.launch(SetFlag{fits, 1}, {1});
-  launcher.launch(ToHalf{in, out, n, fits}, {n});
+  launcher.launch(ToF16{in, out, n, fits}, {n});
   return launcher.status();
 }
 
 template <class Launcher>
-Status from_half(const std::uint16_t* in, float* out, std::int64_t n, Stream stream) noexcept {
+Status from_f16(const std::uint16_t* in, float* out, std::int64_t n, Stream stream) noexcept {
   Launcher launcher(stream);
-  launcher.launch(FromHalf{in, out, n}, {n});
+  launcher.launch(FromF16{in, out, n}, {n});
   return launcher.status();
 }
 
@@ -98,8 +98,8 @@ constexpr Table table_over(const char* name) noexcept {
           upsample_square<Launcher>,
           upsample_threshold_workspace,
           upsample_threshold<Launcher>,
-          to_half<Launcher>,
-          from_half<Launcher>,
+          to_f16<Launcher>,
+          from_f16<Launcher>,
           all_finite<Launcher>};
 }
 

@@ -164,7 +164,7 @@ MEDSAM_HOST_DEVICE inline bool is_finite(float v) noexcept { return (bits_of(v) 
 
 /// IEEE 754 binary32 to binary16 and back, by bits. The smallest magnitude that rounds to infinity is 65520, half way
 /// between 65504 and 65536: a tie that goes to even.
-MEDSAM_HOST_DEVICE inline bool fits_half(float v) noexcept { return (bits_of(v) & 0x7FFFFFFF) < 0x477FF000; }
+MEDSAM_HOST_DEVICE inline bool fits_f16(float v) noexcept { return (bits_of(v) & 0x7FFFFFFF) < 0x477FF000; }
 
 MEDSAM_HOST_DEVICE inline std::uint16_t half_of(float v) noexcept {
   const std::uint32_t bits = bits_of(v);
@@ -180,7 +180,7 @@ MEDSAM_HOST_DEVICE inline std::uint16_t half_of(float v) noexcept {
   return static_cast<std::uint16_t>(sign | ((magnitude - (112U << 23) + 0xFFF + odd) >> 13));
 }
 
-MEDSAM_HOST_DEVICE inline float float_of_half(std::uint16_t half) noexcept {
+MEDSAM_HOST_DEVICE inline float float_of_f16(std::uint16_t half) noexcept {
   const std::uint32_t sign = (half & 0x8000U) << 16;
   const std::uint32_t magnitude = half & 0x7FFFU;
   if (magnitude < 0x0400) {  // subnormal: m * 2^-24, exact

@@ -21,8 +21,8 @@ std::size_t resize_normalize_scratch(const Pixels& image, const ResizeNormalizeP
 bool resize_normalize(const Pixels& image, const ResizeNormalizeParams& params, float* out, void* scratch) noexcept;
 std::size_t upsample_threshold_scratch(const UpsampleThresholdParams& params) noexcept;
 MaskStats upsample_threshold(const UpsampleThresholdParams& params, void* scratch) noexcept;
-bool to_half(const float* in, std::uint16_t* out, std::int64_t n) noexcept;
-void from_half(const std::uint16_t* in, float* out, std::int64_t n) noexcept;
+bool to_f16(const float* in, std::uint16_t* out, std::int64_t n) noexcept;
+void from_f16(const std::uint16_t* in, float* out, std::int64_t n) noexcept;
 void block_sums(const BlockSumKey& key, const void* block, std::uint64_t sums[kBlockSums]) noexcept;
 
 }  // namespace medsam::kernels::reference

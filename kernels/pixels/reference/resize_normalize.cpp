@@ -65,8 +65,8 @@ const KernelTable& reference_table() noexcept {
                                          reference::resize_normalize,
                                          reference::upsample_threshold_scratch,
                                          reference::upsample_threshold,
-                                         reference::to_half,
-                                         reference::from_half,
+                                         reference::to_f16,
+                                         reference::from_f16,
                                          reference::block_sums};
   return kTable;
 }

@@ -15,7 +15,7 @@
 
 #if HWY_TARGET != HWY_SCALAR && HWY_TARGET != HWY_EMU128
 #include "kernels/pixels/simd/block_sums-inl.h"
-#include "kernels/pixels/simd/half-inl.h"
+#include "kernels/pixels/simd/f16-inl.h"
 #include "kernels/pixels/simd/normalize-inl.h"
 #include "kernels/pixels/simd/resize_area-inl.h"
 #include "kernels/pixels/simd/resize_area_integer-inl.h"
@@ -159,8 +159,8 @@ const KernelTable* target_table() {
                                      resize_normalize,
                                      upsample_threshold_scratch,
                                      upsample_threshold,
-                                     to_half,
-                                     from_half,
+                                     to_f16,
+                                     from_f16,
                                      block_sums};
   return &kTable;
 }

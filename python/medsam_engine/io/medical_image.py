@@ -116,7 +116,7 @@ class MedicalImage:
 
 
 # A frozen dataclass has no other place for an old name of a field.
-MedicalImage.__init__ = renamed(colour="color")(MedicalImage.__init__)  # type: ignore[method-assign]
+MedicalImage.__init__ = renamed(colour="color")(MedicalImage.__init__)  # type: ignore[method-assign]  # the old keyword
 
 
 def check_grid(path: Path, spacing: Vector, origin: Vector, direction: NDArray[np.float64]) -> None:

@@ -157,7 +157,7 @@ TEST_F(EmbeddingFile, AStoreStaysWithinItsBudget) {
   EXPECT_GT(bytes, 2000u);
 }
 
-TEST(HalfTensor, HoldsNothingBeyondItsRangeAndIsNotForUse) {
+TEST(F16Tensor, HoldsNothingBeyondItsRangeAndIsNotForUse) {
   auto data = std::make_shared<detail::EmbeddingData>();
   auto tensor = std::make_shared<backends::HostTensor>(backends::Shape{1, 2});
   tensor->mutable_host()[0] = 1;
@@ -167,7 +167,7 @@ TEST(HalfTensor, HoldsNothingBeyondItsRangeAndIsNotForUse) {
   const ImageEmbedding embedding{std::shared_ptr<const detail::EmbeddingData>(data)};
   EXPECT_NE(testing::raised<BackendError>([&] { static_cast<void>(compacted(embedding)); }).find("65504"),
             std::string::npos);
-  EXPECT_THROW(static_cast<void>(HalfTensor(backends::Shape{1, 2}).host()), BackendError);
+  EXPECT_THROW(static_cast<void>(F16Tensor(backends::Shape{1, 2}).host()), BackendError);
 }
 
 TEST(EmbeddingCodec, RefusesAnotherVersion) {

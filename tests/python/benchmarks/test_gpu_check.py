@@ -127,7 +127,7 @@ def test_tests_that_were_skipped_are_no_pass() -> None:
 def test_the_filter_takes_no_test_that_a_gpu_skips() -> None:
     folder = ROOT / "tests" / "cpp" / "backends" / "tensorrt"
     source = "".join((folder / f"{name}.cpp").read_text() for name in ("test_cuda_engine", "test_cuda_plans"))
-    for name in ("CudaEngineOnStandIn", "CudaEngineInHalf"):  # what needs the stand-in has a fixture of its own
+    for name in ("CudaEngineOnStandIn", "CudaEngineInF16"):  # what needs the stand-in has a fixture of its own
         assert f"TEST_F({name}, " in source
     assert "CudaEngine.*" in Path(gpu_build.__file__).read_text()
 

@@ -186,7 +186,7 @@ class _Rewrite:
         return made
 
 
-def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
+def to_f16(model: onnx.ModelProto) -> onnx.ModelProto:
     """`model` in f16, its inputs and outputs as they were. ExportError."""
     return _Rewrite(model).run()
 

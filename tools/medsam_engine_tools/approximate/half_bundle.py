@@ -49,7 +49,7 @@ def add_half(bundle: str | os.PathLike[str], progress: Progress | None = None) -
     for name, entry in content["models"].items():
         path = folder / f"{name}{SUFFIX}"
         report(f"writing {path.name}")
-        rewritten = half.to_half(onnx.load(folder / entry["file"]))
+        rewritten = half.to_f16(onnx.load(folder / entry["file"]))
         write_atomically(path, rewritten.SerializeToString(deterministic=True))
         entries[name] = {**manifest.file_entry(path), "inputs": entry["inputs"], "outputs": entry["outputs"]}
     variants.set_f16(content, entries)

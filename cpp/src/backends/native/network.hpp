@@ -15,7 +15,7 @@ struct Network {
   std::vector<std::unique_ptr<const Pass>> passes;
   std::vector<std::int64_t> input_shape, output_shape;  // of one image, f32
 
-  /// What all passes need at once: their weights together, and of the rest as much as the neediest one.
+  /// The sum of the weights of all passes, and the largest of their other needs.
   [[nodiscard]] Footprint footprint() const;
 };
 
@@ -40,7 +40,7 @@ class Workspace {
 };
 
 /// input: input_shape, for images in [0, 1]; output: output_shape. The workspace is of this network and of at least as
-/// many threads. noexcept in all but name: allocates nothing and checks nothing.
+/// many threads. It does not throw, allocate or check.
 void run(const Network& network, const Machine& machine, const float* input, Workspace& workspace, float* output);
 
 }  // namespace medsam::backends::native

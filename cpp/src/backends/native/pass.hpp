@@ -16,7 +16,7 @@ namespace medsam::backends::native {
 using kernels::Carver;
 using kernels::EncoderTarget;
 
-/// What computes.
+/// The kernels and the threads that a network runs on.
 struct Machine {
   const EncoderTarget* target;
   ThreadPool* threads;
@@ -40,7 +40,7 @@ class Frame {
   [[nodiscard]] const EncoderTarget& kernels() const { return *machine_.target; }
   [[nodiscard]] std::size_t threads() const { return machine_.threads->size(); }
 
-  /// Of the network: what the first pass reads, and what the last one writes.
+  /// What the first pass of the network reads, and what the last one writes.
   [[nodiscard]] const float* input() const { return input_; }
   [[nodiscard]] float* output() const { return output_; }
 
@@ -50,8 +50,8 @@ class Frame {
   /// What was written to next() becomes the features.
   void advance() { std::swap(features_, next_); }
 
-  /// Calls body(piece, a Carver over a thread's scratch memory) for every piece, on all threads. noexcept in all but
-  /// name.
+  /// Calls body(piece, a Carver over a thread's scratch memory) for every piece, on all threads. `body` must
+  /// not throw.
   template <class Body>
   void for_pieces(std::int64_t pieces, const Body& body) const {
     machine_.threads->run(static_cast<std::size_t>(pieces), [this, &body](std::size_t piece, std::size_t slot) {

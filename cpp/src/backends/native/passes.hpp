@@ -1,5 +1,5 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// The passes there are. "features" and "next" are the frame's two buffers, (height, width, channels), f32; the working
+// All passes. "features" and "next" are the frame's two buffers, (height, width, channels), f32; the working
 // set is what a piece of work holds beside the weights, of LiteMedSAM's passes of that kind, in bf16 and in f32.
 //
 // | pass            | reads    | writes               | piece of work                    | working set, KiB         |
@@ -31,7 +31,7 @@ struct PatchEmbedLayers {
   std::vector<float> planes_weight, planes_bias;  // of the first: (3, channels), (channels)
   Linear linear;
 };
-/// Of a square image of `side` pixels, a multiple of 32.
+/// For a square image of `side` pixels, a multiple of 32.
 PassPtr make_patch_embed(PatchEmbedLayers layers, std::int64_t side);
 
 /// 1x1, depthwise 3x3, 1x1: with a residual connection (MBConv), or between two stages (PatchMerging).

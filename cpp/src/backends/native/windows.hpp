@@ -28,10 +28,10 @@ struct Windows {
   std::vector<WindowGroup> groups;  // windows that are projected together
 
   [[nodiscard]] std::int64_t tokens(const WindowGroup& group) const;
-  /// Of a group.
+  /// The most tokens of a group.
   [[nodiscard]] std::int64_t most_tokens() const;
   [[nodiscard]] std::int64_t longest_key_stride() const;
-  /// Of memory.
+  /// Bytes of memory.
   [[nodiscard]] std::size_t bytes() const;
 };
 

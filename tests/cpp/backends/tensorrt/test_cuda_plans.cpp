@@ -83,7 +83,7 @@ TEST_F(CudaEngineOnStandIn, WhatTheFirstContextCompiledIsKeptAtOnce) {
 
 /// A bundle with f16 graphs. The stand-in does not look at a graph's types, so these are the exact ones under new
 /// names.
-class CudaEngineInHalf : public CudaEngine {
+class CudaEngineInF16 : public CudaEngine {
  protected:
   void SetUp() override {
     CudaEngine::SetUp();
@@ -117,7 +117,7 @@ class CudaEngineInHalf : public CudaEngine {
   std::string half_hash_;
 };
 
-TEST_F(CudaEngineInHalf, RunsTheF16Graphs) {
+TEST_F(CudaEngineInF16, RunsTheF16Graphs) {
   EXPECT_THROW(half("f16", false), Unsupported) << "no certificate";
   for (const auto& file : std::filesystem::directory_iterator(bundle_)) {
     const std::string name = file.path().filename().string();
@@ -131,7 +131,7 @@ TEST_F(CudaEngineInHalf, RunsTheF16Graphs) {
   EXPECT_EQ(engine.predict(engine.encode(image()), {prompt}).size(), 1);
 }
 
-TEST_F(CudaEngineInHalf, AutoTakesThemWithTheirCertificate) {
+TEST_F(CudaEngineInF16, AutoTakesThemWithTheirCertificate) {
   EXPECT_EQ(half("auto", false).info().encoder_precision, "f32");
   const std::string models = engine("CPU").info().model_hash;
   manifest_["certificates"] = nlohmann::json::parse(R"([{"precision": "f16", "backend": "the graph's types",
@@ -148,7 +148,7 @@ TEST_F(CudaEngineInHalf, AutoTakesThemWithTheirCertificate) {
   EXPECT_EQ(half("auto", false).info().decoder_precision, "f32");
 }
 
-TEST_F(CudaEngineInHalf, GraphsThatAreNotTheModelsAreAModelError) {
+TEST_F(CudaEngineInF16, GraphsThatAreNotTheModelsAreAModelError) {
   manifest_["f16"]["encoder"]["inputs"][0]["name"] = "picture";
   testing::write_file(bundle_ + "/manifest.json", manifest_.dump());
   EXPECT_THROW(half("f32", false), ModelError);

@@ -32,10 +32,10 @@ template <class Place>
 class Adapted {
  public:
   static KernelTable table(const char* name) {
-    return {name,      Place::table().resize_normalize_workspace,
-            resize,    Place::table().upsample_threshold_workspace,
-            upsample,  to_half,
-            from_half, nullptr};
+    return {name,     Place::table().resize_normalize_workspace,
+            resize,   Place::table().upsample_threshold_workspace,
+            upsample, to_f16,
+            from_f16, nullptr};
   }
   static CudaOnly only(const char* name) { return {name, all_finite, upsample_square}; }
 
@@ -103,23 +103,23 @@ class Adapted {
     to.fetch(out);
   }
 
-  static bool to_half(const float* in, std::uint16_t* out, std::int64_t n) noexcept {
+  static bool to_f16(const float* in, std::uint16_t* out, std::int64_t n) noexcept {
     const auto count = static_cast<std::size_t>(n);
     std::int32_t fits = -1;
     Buffer from(in, count * sizeof(float)), to(out, count * 2), flag(&fits, sizeof fits);
-    expect_queued(Place::table().to_half(static_cast<const float*>(from.data()), static_cast<std::uint16_t*>(to.data()),
-                                         n, static_cast<std::int32_t*>(flag.data()), Place::stream()));
+    expect_queued(Place::table().to_f16(static_cast<const float*>(from.data()), static_cast<std::uint16_t*>(to.data()),
+                                        n, static_cast<std::int32_t*>(flag.data()), Place::stream()));
     to.fetch(out);
     flag.fetch(&fits);
     EXPECT_TRUE(fits == 0 || fits == 1) << fits;
     return fits == 1;
   }
 
-  static void from_half(const std::uint16_t* in, float* out, std::int64_t n) noexcept {
+  static void from_f16(const std::uint16_t* in, float* out, std::int64_t n) noexcept {
     const auto count = static_cast<std::size_t>(n);
     Buffer from(in, count * 2), to(out, count * sizeof(float));
-    expect_queued(Place::table().from_half(static_cast<const std::uint16_t*>(from.data()),
-                                           static_cast<float*>(to.data()), n, Place::stream()));
+    expect_queued(Place::table().from_f16(static_cast<const std::uint16_t*>(from.data()),
+                                          static_cast<float*>(to.data()), n, Place::stream()));
     to.fetch(out);
   }
 };

@@ -74,7 +74,7 @@ int main(int argc, char** argv) {
   cudaGetLastError();
   std::uint16_t half = 0;
   float value = 0;
-  const auto status = medsam::kernels::cuda::table().from_half(&half, &value, 1, nullptr);
+  const auto status = medsam::kernels::cuda::table().from_f16(&half, &value, 1, nullptr);
   if (status.code != medsam::kernels::cuda::Status::Code::failed || status.message == nullptr) {
     std::printf("without a device the table must fail and say so\n");
     return 1;

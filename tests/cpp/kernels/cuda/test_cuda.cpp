@@ -147,7 +147,7 @@ TEST(Cuda, BadValuesAreSeenByThreadsSideBySide) {
   EXPECT_TRUE(run_resize(concurrent_cuda_table(), image.pixels(), params).empty());
   std::vector<float> values(3000, 1e9F);
   std::vector<std::uint16_t> halves(values.size());
-  EXPECT_FALSE(concurrent_cuda_table().to_half(values.data(), halves.data(), 3000));
+  EXPECT_FALSE(concurrent_cuda_table().to_f16(values.data(), halves.data(), 3000));
 }
 
 TEST(Cuda, ImagesLargerThanTheGridAgree) {

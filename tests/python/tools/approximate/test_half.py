@@ -43,7 +43,7 @@ def run(model: onnx.ModelProto, path: Path, x: NDArray[np.float32]) -> list[NDAr
 
 
 def test_products_are_f16_and_what_the_caller_sees_is_not() -> None:
-    made = half.to_half(linear(np.eye(8, dtype=np.float32), helper.make_node("Softmax", ["a"], ["y"])))
+    made = half.to_f16(linear(np.eye(8, dtype=np.float32), helper.make_node("Softmax", ["a"], ["y"])))
     onnx.checker.check_model(made, full_check=True)
     types = {v.name: v.type.tensor_type.elem_type for v in (*made.graph.input, *made.graph.output)}
     assert set(types.values()) == {TensorProto.FLOAT}
@@ -52,7 +52,7 @@ def test_products_are_f16_and_what_the_caller_sees_is_not() -> None:
 
 
 def test_an_output_that_is_f16_is_cast() -> None:
-    made = half.to_half(linear(np.eye(8, dtype=np.float32), helper.make_node("Relu", ["a"], ["y"])))
+    made = half.to_f16(linear(np.eye(8, dtype=np.float32), helper.make_node("Relu", ["a"], ["y"])))
     onnx.checker.check_model(made, full_check=True)
     assert made.graph.node[-1].op_type == "Cast"
     assert made.graph.node[-1].output == ["y"]
@@ -61,7 +61,7 @@ def test_an_output_that_is_f16_is_cast() -> None:
 def test_the_emulation_rounds_as_f16_does(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     x = (rng.standard_normal((500, 8)) * 10.0 ** rng.integers(-3, 4, (500, 8))).astype(np.float32)
-    made = half.to_half(linear(np.eye(8, dtype=np.float32), helper.make_node("Softplus", ["a"], ["y"])))
+    made = half.to_f16(linear(np.eye(8, dtype=np.float32), helper.make_node("Softplus", ["a"], ["y"])))
     exact = linear(np.eye(8, dtype=np.float32), helper.make_node("Softplus", ["a"], ["y"]))
     rounded = x.astype(np.float16).astype(np.float32)
     normal = np.abs(x) > 2.0**-14
@@ -72,7 +72,7 @@ def test_the_emulation_rounds_as_f16_does(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("scale", "overflows"), [(60000.0, False), (70000.0, True)])
 def test_an_overflow_is_seen(tmp_path: Path, scale: float, overflows: bool) -> None:
-    model = half.to_half(linear(np.eye(8, dtype=np.float32) * 100, helper.make_node("Softplus", ["a"], ["y"])))
+    model = half.to_f16(linear(np.eye(8, dtype=np.float32) * 100, helper.make_node("Softplus", ["a"], ["y"])))
     x = np.full((1, 8), scale / 100, np.float32)
     _, largest = run(half.emulated(model, largest=True), tmp_path / "l.onnx", x)
     assert largest == pytest.approx(scale, rel=1e-3)
@@ -91,12 +91,12 @@ def test_an_overflow_is_not_hidden_by_what_comes_after(tmp_path: Path) -> None:
     model.graph.value_info.extend(helper.make_tensor_value_info(n, TensorProto.FLOAT, ["B", 8]) for n in "bc")
     x = np.full((1, 8), 40000, np.float32)
     x[0, 1:] = 0
-    _, largest = run(half.emulated(half.to_half(model), largest=True), tmp_path / "l.onnx", x)
+    _, largest = run(half.emulated(half.to_f16(model), largest=True), tmp_path / "l.onnx", x)
     assert largest == 80000
 
 
 def test_a_weight_that_does_not_fit_stays_and_is_cast() -> None:
-    made = half.to_half(linear(np.full((8, 8), 1e5, np.float32), helper.make_node("Softmax", ["a"], ["y"])))
+    made = half.to_f16(linear(np.full((8, 8), 1e5, np.float32), helper.make_node("Softmax", ["a"], ["y"])))
     assert [t.data_type for t in made.graph.initializer] == [TensorProto.FLOAT]
 
 
@@ -124,7 +124,7 @@ class TestLinearAttention:
     """EfficientViT's: sums over all positions, divided by one another."""
 
     def test_stays_f32_from_relu_to_the_division(self, attention: onnx.ModelProto) -> None:
-        made = half.to_half(attention)
+        made = half.to_f16(attention)
         onnx.checker.check_model(made, full_check=True)
         computed = set(half.half_tensors(made))
         products = [n for n in made.graph.node if n.op_type == "MatMul"]
@@ -137,7 +137,7 @@ class TestLinearAttention:
     def test_survives_values_that_overflow_f16(self, attention: onnx.ModelProto, tmp_path: Path) -> None:
         x = np.random.default_rng(0).standard_normal((1, 64, 8, 8)).astype(np.float32) * 300
         [exact] = run(attention, tmp_path / "x.onnx", x)
-        [got] = run(half.emulated(half.to_half(attention)), tmp_path / "e.onnx", x)
+        [got] = run(half.emulated(half.to_f16(attention)), tmp_path / "e.onnx", x)
         assert np.isfinite(got).all()
         assert np.abs(got - exact).max() < 0.01 * np.abs(exact).max()
 

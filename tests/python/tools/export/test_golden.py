@@ -208,7 +208,7 @@ def test_tensorrt_compiles_encoder_and_decoder_in_both_types(
     assert sorted(model.role for model in models) == ["decoder", "encoder"]
     for model in models:
         path = tmp_path / model.path.name
-        onnx.save(half.to_half(onnx.load(model.path)), path)
+        onnx.save(half.to_f16(onnx.load(model.path)), path)
         halved = replace(model, path=path, precision="f16", files=((path.name, file_sha256(path)),))
         exact, smaller = plans.build(model, "sm_89"), plans.build(halved, "sm_89")
         assert 0 < len(smaller) < len(exact), model.role

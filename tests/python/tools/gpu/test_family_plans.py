@@ -64,7 +64,7 @@ def check_plans(graphs: list[Graph], folder: Path) -> None:
         exact, halved = folder / f"{graph.key}.onnx", folder / f"{graph.key}.f16.onnx"
         onnx_export.write_onnx(graph, exact, ("test", "0"))
         larger = plans.build(plan_model(graph, exact, "f32"), TARGET)
-        onnx.save(half.to_half(onnx.load(exact)), halved)
+        onnx.save(half.to_f16(onnx.load(exact)), halved)
         smaller = plans.build(plan_model(graph, halved, "f16"), TARGET)
         assert len(smaller) < len(larger), graph.key
         exact.unlink()  # pytest keeps the folders of several runs
@@ -91,7 +91,7 @@ def test_f16_overflows_nowhere_in_an_efficient_vit(tmp_path: Path) -> None:
     onnx_export.write_onnx(encoder, path, ("test", "0"))
     image = encoder.cases[0][0][:1].numpy()
     [exact] = parity.run_openvino(path, [[image]])[0]
-    onnx.save(half.emulated(half.to_half(onnx.load(path)), largest=True), path)
+    onnx.save(half.emulated(half.to_f16(onnx.load(path)), largest=True), path)
     value, largest = parity.run_openvino(path, [[image]])[0]
     assert largest < half.LARGEST / 2
     assert np.abs(value - exact).max() < 0.01 * np.abs(exact).max()

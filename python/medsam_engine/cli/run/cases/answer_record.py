@@ -42,7 +42,7 @@ class Measured:
 
 
 def file_digest(path: Path) -> str:
-    """The SHA-256 of a file in hexadecimal digits. InvalidArgument: the file cannot be read."""
+    """Returns the SHA-256 of a file as 64 hexadecimal digits. Raises InvalidArgument if it cannot be read."""
     digest = hashlib.sha256()
     with open_input(path) as file:
         while part := file.read(_PART):

@@ -212,7 +212,7 @@ def _measured(found: FoundObjects, case: Case, source: io.MedicalImage) -> list[
 
 
 def _digest(path: Path, files: Sequence[Path]) -> str:
-    """The SHA-256 of a file; for a folder or a header with data files, that of the names and digests of the files."""
+    """Returns the SHA-256 of a file, or of the names and digests of all files of a folder or of a header."""
     if list(files) == [path]:
         return file_digest(path)
     lines = []

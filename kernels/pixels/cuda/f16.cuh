@@ -1,5 +1,5 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// Half precision by the bits of pixel_math.hpp.
+// f16 (IEEE half precision) by the bits of pixel_math.hpp.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@ struct SetFlag {
   }
 };
 
-struct ToHalf {
+struct ToF16 {
   const float* in;
   std::uint16_t* out;
   std::int64_t n;
@@ -27,20 +27,20 @@ struct ToHalf {
   MEDSAM_HOST_DEVICE void operator()(const Lane& lane) const noexcept {
     bool all = true;
     for (std::int64_t i = lane.x; i < n; i += lane.step_x) {
-      all = all && fits_half(in[i]);
+      all = all && fits_f16(in[i]);
       out[i] = half_of(in[i]);
     }
     if (!all) write_flag(fits, 0);
   }
 };
 
-struct FromHalf {
+struct FromF16 {
   const std::uint16_t* in;
   float* out;
   std::int64_t n;
 
   MEDSAM_HOST_DEVICE void operator()(const Lane& lane) const noexcept {
-    for (std::int64_t i = lane.x; i < n; i += lane.step_x) out[i] = float_of_half(in[i]);
+    for (std::int64_t i = lane.x; i < n; i += lane.step_x) out[i] = float_of_f16(in[i]);
   }
 };
 

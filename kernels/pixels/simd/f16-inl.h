@@ -1,11 +1,11 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// Half precision by the processor's own conversion (F16C, AVX-512), which rounds to even as the oracle does. Highway's
-// emulation on older targets truncates, so there the oracle serves.
-#if defined(MEDSAM_KERNELS_HALF_INL_H_) == defined(HWY_TARGET_TOGGLE)
-#ifdef MEDSAM_KERNELS_HALF_INL_H_
-#undef MEDSAM_KERNELS_HALF_INL_H_
+// f16 (IEEE half precision) by the processor's own conversion (F16C, AVX-512), which rounds to even as the oracle does.
+// Highway's emulation on older targets truncates, so there the oracle serves.
+#if defined(MEDSAM_KERNELS_F16_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef MEDSAM_KERNELS_F16_INL_H_
+#undef MEDSAM_KERNELS_F16_INL_H_
 #else
-#define MEDSAM_KERNELS_HALF_INL_H_
+#define MEDSAM_KERNELS_F16_INL_H_
 #endif
 
 #include "hwy/highway.h"
@@ -19,7 +19,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 #if HWY_TARGET <= HWY_AVX2
 
-inline bool to_half(const float* in, std::uint16_t* out, std::int64_t n) noexcept {
+inline bool to_f16(const float* in, std::uint16_t* out, std::int64_t n) noexcept {
   const hn::ScalableTag<float> d;
   const hn::Rebind<hwy::float16_t, decltype(d)> dh;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
@@ -31,10 +31,10 @@ inline bool to_half(const float* in, std::uint16_t* out, std::int64_t n) noexcep
     fits = hn::And(fits, hn::Lt(hn::Abs(v), limit));  // false for NaN
     hn::StoreU(hn::DemoteTo(dh, v), dh, reinterpret_cast<hwy::float16_t*>(out + i));
   }
-  return reference::to_half(in + i, out + i, n - i) && hn::AllTrue(d, fits);
+  return reference::to_f16(in + i, out + i, n - i) && hn::AllTrue(d, fits);
 }
 
-inline void from_half(const std::uint16_t* in, float* out, std::int64_t n) noexcept {
+inline void from_f16(const std::uint16_t* in, float* out, std::int64_t n) noexcept {
   const hn::ScalableTag<float> d;
   const hn::Rebind<hwy::float16_t, decltype(d)> dh;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
@@ -42,17 +42,15 @@ inline void from_half(const std::uint16_t* in, float* out, std::int64_t n) noexc
   for (; i + lanes <= n; i += lanes) {
     hn::StoreU(hn::PromoteTo(d, hn::LoadU(dh, reinterpret_cast<const hwy::float16_t*>(in + i))), d, out + i);
   }
-  reference::from_half(in + i, out + i, n - i);
+  reference::from_f16(in + i, out + i, n - i);
 }
 
 #else
 
-inline bool to_half(const float* in, std::uint16_t* out, std::int64_t n) noexcept {
-  return reference::to_half(in, out, n);
+inline bool to_f16(const float* in, std::uint16_t* out, std::int64_t n) noexcept {
+  return reference::to_f16(in, out, n);
 }
-inline void from_half(const std::uint16_t* in, float* out, std::int64_t n) noexcept {
-  reference::from_half(in, out, n);
-}
+inline void from_f16(const std::uint16_t* in, float* out, std::int64_t n) noexcept { reference::from_f16(in, out, n); }
 
 #endif
 

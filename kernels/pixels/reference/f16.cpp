@@ -4,17 +4,17 @@
 
 namespace medsam::kernels::reference {
 
-bool to_half(const float* in, std::uint16_t* out, std::int64_t n) noexcept {
+bool to_f16(const float* in, std::uint16_t* out, std::int64_t n) noexcept {
   bool fits = true;
   for (std::int64_t i = 0; i < n; ++i) {
-    fits = fits && fits_half(in[i]);
+    fits = fits && fits_f16(in[i]);
     out[i] = half_of(in[i]);
   }
   return fits;
 }
 
-void from_half(const std::uint16_t* in, float* out, std::int64_t n) noexcept {
-  for (std::int64_t i = 0; i < n; ++i) out[i] = float_of_half(in[i]);
+void from_f16(const std::uint16_t* in, float* out, std::int64_t n) noexcept {
+  for (std::int64_t i = 0; i < n; ++i) out[i] = float_of_f16(in[i]);
 }
 
 }  // namespace medsam::kernels::reference

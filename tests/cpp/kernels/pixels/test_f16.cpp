@@ -27,7 +27,7 @@ TEST(Half, TheOracleExpandsEveryHalf) {
   for (std::uint32_t bits = 0; bits < 65536; ++bits) {
     const auto half = static_cast<std::uint16_t>(bits);
     float v = -1;
-    reference_table().from_half(&half, &v, 1);
+    reference_table().from_f16(&half, &v, 1);
     if (finite(half)) {
       ASSERT_EQ(static_cast<double>(v), value_of(half)) << bits;
     } else {
@@ -45,7 +45,7 @@ TEST(Half, TheOracleRoundsToTheNearestEven) {
     const float in[] = {a, std::nextafter(middle, a), middle, std::nextafter(middle, b), -middle};
     const std::uint16_t expected[] = {low, low, even, high, static_cast<std::uint16_t>(even | 0x8000)};
     std::uint16_t out[5];
-    ASSERT_TRUE(reference_table().to_half(in, out, 5));
+    ASSERT_TRUE(reference_table().to_f16(in, out, 5));
     ASSERT_EQ(std::memcmp(out, expected, sizeof out), 0) << bits;
   }
 }
@@ -58,10 +58,10 @@ TEST(Half, RefusesWhatDoesNotFitOnEveryTarget) {
         for (const std::int64_t at : {std::int64_t{0}, n / 2, n - 1}) {
           std::vector<float> in(static_cast<std::size_t>(n), 65519.0f);
           std::vector<std::uint16_t> out(in.size());
-          EXPECT_TRUE(table->to_half(in.data(), out.data(), n)) << table->name;
+          EXPECT_TRUE(table->to_f16(in.data(), out.data(), n)) << table->name;
           EXPECT_EQ(out[0], 0x7BFF);
           in[static_cast<std::size_t>(at)] = bad;
-          EXPECT_FALSE(table->to_half(in.data(), out.data(), n)) << table->name << " " << bad << " at " << at;
+          EXPECT_FALSE(table->to_f16(in.data(), out.data(), n)) << table->name << " " << bad << " at " << at;
         }
       }
     }
@@ -79,12 +79,12 @@ TEST(Half, EveryTargetGivesTheOraclesBits) {
     for (const std::size_t n : {0, 1, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64, 20000}) {
       std::vector<std::uint16_t> expected(n + 1, 0x5555), got(n + 1, 0x5555);
       const auto count = static_cast<std::int64_t>(n);
-      ASSERT_TRUE(reference_table().to_half(in.data(), expected.data(), count));
-      ASSERT_TRUE(table->to_half(in.data(), got.data(), count));
+      ASSERT_TRUE(reference_table().to_f16(in.data(), expected.data(), count));
+      ASSERT_TRUE(table->to_f16(in.data(), got.data(), count));
       ASSERT_EQ(got, expected) << table->name << " " << n;
       std::vector<float> back(n + 1, -7), oracle(n + 1, -7);
-      table->from_half(got.data(), back.data(), count);
-      reference_table().from_half(got.data(), oracle.data(), count);
+      table->from_f16(got.data(), back.data(), count);
+      reference_table().from_f16(got.data(), oracle.data(), count);
       ASSERT_EQ(back, oracle) << table->name << " " << n;
     }
   }
