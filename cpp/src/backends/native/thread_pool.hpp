@@ -1,8 +1,8 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // The native room's own threads. In a volume they encode the next slice while OpenVINO's threads decode this one
-// (cpp/src/volume/volume.cpp), each with all the cores, so that there are two threads for a core. This was measured:
-// encoding and decoding one after the other took 1.00 and 1.08 times as long, and half the cores for each 1.09 and 1.03
-// times (docs/lab_notes.md, "Two pools in a volume").
+// (cpp/src/volume/volume.cpp), each with all the cores, so that there are two threads per core. On two idle cores,
+// encoding and decoding one after the other took 0.99 to 1.00 of that time, and half the cores for each 1.16 to 1.63
+// (docs/lab_notes.md, "Two pools in a volume").
 #pragma once
 
 #include <condition_variable>
