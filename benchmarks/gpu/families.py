@@ -3,11 +3,12 @@
 
     python -m benchmarks.gpu.families build/gpu-check/families [FAMILY ...]
 
-Takes half a minute to two minutes a family on two cores. Needs `make setup`'s export tools.
+Takes half a minute to two minutes per family on two cores. Needs `make setup`'s export tools.
 """
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -86,4 +87,8 @@ def prepare(folder: Path, names: Sequence[str], progress: Progress | None = None
 
 
 if __name__ == "__main__":
-    prepare(Path(sys.argv[1]), sys.argv[2:] or sorted(families.REGISTRY), print)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="where the bundles are kept")
+    parser.add_argument("family", nargs="*", help=f"default: all of {', '.join(sorted(families.REGISTRY))}")
+    arguments = parser.parse_args()
+    prepare(arguments.folder, arguments.family or sorted(families.REGISTRY), print)

@@ -15,7 +15,7 @@
 #include "kernels/encoder/product-inl.h"
 
 HWY_BEFORE_NAMESPACE();
-// NOLINTNEXTLINE(modernize-concat-nested-namespaces): HWY_NAMESPACE names one namespace a target
+// NOLINTNEXTLINE(modernize-concat-nested-namespaces): HWY_NAMESPACE names one namespace per target
 namespace medsam::kernels {
 namespace HWY_NAMESPACE {
 

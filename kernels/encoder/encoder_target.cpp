@@ -17,11 +17,11 @@
 #include "kernels/encoder/product-inl.h"
 
 HWY_BEFORE_NAMESPACE();
-// NOLINTNEXTLINE(modernize-concat-nested-namespaces): HWY_NAMESPACE names one namespace a target
+// NOLINTNEXTLINE(modernize-concat-nested-namespaces): HWY_NAMESPACE names one namespace per target
 namespace medsam::kernels {
 namespace HWY_NAMESPACE {
 
-// One a target, so an anonymous namespace would hide what HWY_EXPORT names.
+// There is one per target, so an anonymous namespace would hide what HWY_EXPORT names.
 // NOLINTBEGIN(misc-use-internal-linkage)
 template <class Way>
 EncoderTarget target_of(const char* name, bool fast_bf16) {

@@ -17,7 +17,7 @@
 #define MEDSAM_ENCODER_AVX512 (HWY_ARCH_X86_64 && HWY_TARGET <= HWY_AVX3)
 
 HWY_BEFORE_NAMESPACE();
-// NOLINTNEXTLINE(modernize-concat-nested-namespaces): HWY_NAMESPACE names one namespace a target
+// NOLINTNEXTLINE(modernize-concat-nested-namespaces): HWY_NAMESPACE names one namespace per target
 namespace medsam::kernels {
 namespace HWY_NAMESPACE {
 

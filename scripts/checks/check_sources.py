@@ -1,7 +1,7 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """Checks the rules that no linter knows: who may include whom, file length, ASCII, the license line.
 
-The rules are CONTRIBUTING.md's ("Dependency rules"). Prints one line a violation, ``path:line: what``; exits 1 if any.
+The rules are CONTRIBUTING.md's ("Dependency rules"). Prints a line ``path:line: what`` per violation; exits 1 if any.
 """
 
 from __future__ import annotations

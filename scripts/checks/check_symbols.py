@@ -3,7 +3,7 @@
 
 ``check_symbols.py LIBRARY``: the C API's functions must be those of ``cpp/medsam_c_symbols.txt``, all declared in
 ``medsam.h`` and all used by a test; every other exported symbol must belong to a class or function that a public C++
-header declares. Prints one line a fault; exits 1 if any.
+header declares. Prints one line per fault; exits 1 if any.
 """
 
 from __future__ import annotations

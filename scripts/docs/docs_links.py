@@ -1,7 +1,7 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """Links of the documentation: as a code host has them in the files, and as the site needs them.
 
-``docs_links.py`` prints the links of all pages that lead to no file, one a line; exits 1 if any.
+``docs_links.py`` prints the links of all pages that lead to no file, one per line; exits 1 if any.
 """
 
 from __future__ import annotations

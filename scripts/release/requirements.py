@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""Prints requirements of pyproject.toml, one a line, for ``pip install -r``.
+"""Prints requirements of pyproject.toml, one per line, for ``pip install -r``.
 
 pip before 25.1 cannot install dependency groups, and none can install only a project's dependencies.
 Usage: ``requirements.py [dependencies | EXTRA | GROUP] ...``; needs nothing but Python 3.11.

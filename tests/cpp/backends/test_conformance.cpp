@@ -39,7 +39,7 @@ class BackendConformance : public ::testing::TestWithParam<const char*> {
     std::fill(input, input + 3 * kInputSize * kInputSize, value);
     return request.run();
   }
-  // One box a prompt, (4 n, 4, 4 n + 7, 11) in the prompt frame.
+  // One box per prompt, (4 n, 4, 4 n + 7, 11) in the prompt frame.
   static std::vector<TensorPtr> decode(Request& request, const TensorPtr& embedding, std::int64_t prompts,
                                        const std::vector<std::int32_t>& index) {
     request.bind(0, embedding);

@@ -32,7 +32,7 @@ TEST(Profile, LitemedsamIsThePublishedScript) {
   EXPECT_EQ(profile.prompt.box_rounding, BoxRounding::truncate);
 }
 
-// The rows of the published systems that touch geometry, propagation or labels, one profile a line.
+// The rows of the published systems that touch geometry, propagation or labels, one profile per line.
 TEST(Profile, TheBuiltinOnesAreThePublishedRules) {
   struct Expected {
     const char* name;

@@ -62,7 +62,7 @@ def test_every_2d_object_is_the_published_one(bundle: Path) -> None:
 
 @pytest.mark.slow
 def test_every_3d_object_is_the_published_one(bundle: Path, tmp_path: Path) -> None:
-    """Through medsam-npz, a process a case, whose peak memory is measured too. Minutes: 238 encodes, 993 decodes."""
+    """Through medsam-npz, one process per case, whose peak memory is measured, too: 238 encodes, 993 decodes."""
     program = Path(medsam_engine.__file__).parent / "bin" / "medsam-npz"
     scores = Scores()
     peaks: dict[str, float] = {}

@@ -53,7 +53,7 @@ def write_series(
     directions: tuple[float, ...] = AXIAL,
     **tags: Any,
 ) -> list[Path]:
-    """One file a slice, named against the order of the positions, so that no reader can live on the names."""
+    """One file per slice, named against the order of the positions, so that no reader can live on the names."""
     folder.mkdir(exist_ok=True)
     tags.setdefault("SeriesInstanceUID", generate_uid())
     files = []

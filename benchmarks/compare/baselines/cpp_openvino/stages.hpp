@@ -6,8 +6,8 @@
 
 namespace medsam::baseline {
 
-/// Times `encode`, `prompt` and `batch` on the case's image, one a line of standard input, until it ends: the protocol
-/// of benchmarks/compare/baselines/stages.py.
+/// Times `encode`, `prompt` and `batch` on the case's image, one per line of standard input, until it ends: the
+/// protocol of benchmarks/compare/baselines/stages.py.
 void serve_stages(Model& model, const npz::Case& content);
 
 }  // namespace medsam::baseline

@@ -66,7 +66,7 @@ F symbol(void* handle, const char* name) {
   return reinterpret_cast<F>(found);
 }
 
-// What the headers' inline functions call. One library a process, so plain pointers serve.
+// What the headers' inline functions call. One library per process, so plain pointers serve.
 void* (*g_create_builder)(void*, std::int32_t);
 void* (*g_create_runtime)(void*, std::int32_t);
 void* (*g_create_parser)(void*, void*, int);
