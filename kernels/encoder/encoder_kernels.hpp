@@ -14,6 +14,7 @@
 
 #include "kernels/encoder/packed_matrix.hpp"
 #include "kernels/encoder/rows.hpp"
+#include "kernels/encoder/token_attention.hpp"
 
 namespace medsam::kernels {
 
@@ -22,7 +23,7 @@ namespace medsam::kernels {
 struct Epilogue {
   const float* bias = nullptr;  // (columns), or null
   bool gelu = false;            // of the sum with the bias; not together with a residual
-  ConstRows residual = {};  // of f32, or none  NOLINT(readability-redundant-member-init): -Wmissing-field-initializers
+  ConstRows residual = {};  // of either format, or none  NOLINT(readability-redundant-member-init): -Wmissing-field-initializers
   bool gelu_after = false;  // after the residual is added
 };
 
@@ -47,13 +48,15 @@ struct DepthwiseParams {
   Rows out;
 };
 
-/// Layer norm of each row: (x - mean) / sqrt(variance + eps) [* weight + bias].
+/// Layer norm of each row: (x - mean) / sqrt(variance + eps) [* weight + bias], and GELU where it is asked for, as exact
+/// as `out` is.
 struct NormalizeRowsParams {
   const float* in = nullptr;  // (rows, channels), dense
   std::int64_t rows = 0, channels = 0;
   float eps = 0;
   const float* weight = nullptr;  // null: none, and no bias
   const float* bias = nullptr;
+  bool gelu = false;
   Rows out;
 };
 
@@ -86,6 +89,16 @@ struct EncoderTarget {
   /// out (n, channels) = GELU(bias + sum over planes of planes[p][i] * weight[p]), for a 1x1 convolution of an image.
   void (*expand_planes)(const float* const* planes, std::int64_t count, std::int64_t n, const float* weight,
                         const float* bias, std::int64_t channels, float* out) noexcept;
+  /// max(0, values), in place.
+  void (*relu)(float* values, std::int64_t n) noexcept;
+  void (*fold_heads)(const FoldHeadsParams&) noexcept;
+  void (*unfold_heads)(const UnfoldHeadsParams&) noexcept;
+  void (*soften_heads)(const SoftenHeadsParams&) noexcept;
+  void (*soften_columns)(const SoftenColumnsParams&) noexcept;
+  void (*mix)(const MixParams&) noexcept;
+  void (*merge)(const MergeParams&) noexcept;
+  void (*image_operands)(const ImageOperandsParams&) noexcept;
+  void (*mask_logits)(const MaskLogitsParams&) noexcept;
 };
 
 /// All targets of this processor, the oracle first and the best last. Each of Highway's targets is there once with

@@ -15,6 +15,7 @@
 #include "kernels/encoder/attention-inl.h"
 #include "kernels/encoder/pointwise-inl.h"
 #include "kernels/encoder/product-inl.h"
+#include "kernels/encoder/token_attention-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 // NOLINTNEXTLINE(modernize-concat-nested-namespaces): HWY_NAMESPACE names one namespace per target
@@ -36,16 +37,25 @@ EncoderTarget target_of(const char* name, bool fast_bf16) {
           attention<Way>,
           round<Rounding>,
           add,
-          expand_planes};
+          expand_planes,
+          relu,
+          fold_heads<Rounding>,
+          unfold_heads,
+          soften_heads<Rounding>,
+          soften_columns,
+          mix<typename Way::Mix>,
+          merge,
+          image_operands<Rounding>,
+          mask_logits};
 }
 
 /// Without bf16 instructions; with AVX-512's; with AMX's too. Null where the target can have none: newer releases of
 /// Highway have several with AVX-512, AVX3, AVX3_ZEN4 and AVX3_SPR, and each of them can.
 std::array<const EncoderTarget*, 3> encoder_targets() {
-  static const EncoderTarget kPlain = target_of<Bf16Way<Arithmetic, ScalarBlocks>>(hwy::TargetName(HWY_TARGET), false);
+  static const EncoderTarget kPlain = target_of<Bf16Way<Arithmetic, ScalarBlocks, WidenedMix>>(hwy::TargetName(HWY_TARGET), false);
 #if MEDSAM_ENCODER_AVX512
-  static const EncoderTarget kDots = target_of<Bf16Way<Native, DotBlocks>>("AVX512_BF16", true);
-  static const EncoderTarget kTiles = target_of<Bf16Way<Native, TileBlocks>>("AMX", true);
+  static const EncoderTarget kDots = target_of<Bf16Way<Native, DotBlocks, DotMix>>("AVX512_BF16", true);
+  static const EncoderTarget kTiles = target_of<Bf16Way<Native, TileBlocks, DotMix>>("AMX", true);
   return {&kPlain, &kDots, &kTiles};
 #else
   return {&kPlain, nullptr, nullptr};

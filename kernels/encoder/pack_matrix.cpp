@@ -65,4 +65,62 @@ PackedMatrix pack_matrix(const float* matrix, std::int64_t in, std::int64_t out,
   return packed;
 }
 
+PackedMatrix unpacked_matrix(std::int64_t in, std::int64_t out, Format format) {
+  PackedMatrix packed;
+  packed.in = in;
+  packed.out = out;
+  for (std::int64_t i = 0; i < in; i += kBlock) packed.chunks.push_back(i);
+  const auto elements = static_cast<std::size_t>(in * out);
+  if (format == Format::bf16) {
+    packed.values.emplace<std::vector<Bf16>>(elements);
+  } else {
+    packed.values.emplace<std::vector<float>>(elements);
+  }
+  return packed;
+}
+
+namespace {
+
+/// Fills the chunks, one after the other, with element_of(row, column).
+template <class T, class ElementOf>
+void pack_chunks(PackedMatrix& matrix, const ElementOf& element_of) noexcept {
+  T* to = matrix.data<T>();
+  constexpr std::int64_t kPair = kFormatOf<T> == Format::bf16 ? 2 : 1, kWidth = kFormatOf<T> == Format::bf16 ? kTile : kBlock;
+  for (std::int64_t block = 0; block < matrix.out; block += kBlock) {
+    for (std::int64_t chunk = 0; chunk < matrix.in; chunk += kBlock) {
+      for (std::int64_t tile = 0; tile < kBlock; tile += kWidth) {
+        for (std::int64_t row = 0; row < kBlock; row += kPair) {
+          for (std::int64_t c = 0; c < kWidth; ++c) {
+            for (std::int64_t i = 0; i < kPair; ++i) *to++ = element_of(chunk + row + i, block + tile + c);
+          }
+        }
+      }
+    }
+  }
+}
+
+template <class T>
+void pack_rows_as(const ConstRows& rows, PackedMatrix& matrix) noexcept {
+  const T* from = rows.at<T>(0);
+  const std::int64_t width = matrix.out;
+  pack_chunks<T>(matrix, [=](std::int64_t row, std::int64_t column) { return from[row * width + column]; });
+}
+
+template <class T>
+void pack_columns_as(const ConstRows& rows, PackedMatrix& matrix) noexcept {
+  const T* from = rows.at<T>(0);
+  const std::int64_t width = matrix.in;
+  pack_chunks<T>(matrix, [=](std::int64_t row, std::int64_t column) { return from[column * width + row]; });
+}
+
+}  // namespace
+
+void pack_rows(const ConstRows& rows, PackedMatrix& matrix) noexcept {
+  matrix.format() == Format::bf16 ? pack_rows_as<Bf16>(rows, matrix) : pack_rows_as<float>(rows, matrix);
+}
+
+void pack_columns(const ConstRows& rows, PackedMatrix& matrix) noexcept {
+  matrix.format() == Format::bf16 ? pack_columns_as<Bf16>(rows, matrix) : pack_columns_as<float>(rows, matrix);
+}
+
 }  // namespace medsam::kernels

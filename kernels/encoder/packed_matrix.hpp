@@ -25,6 +25,10 @@ struct PackedMatrix {
   [[nodiscard]] const T* data() const noexcept {
     return std::get_if<std::vector<T>>(&values)->data();
   }
+  template <class T>
+  [[nodiscard]] T* data() noexcept {
+    return std::get_if<std::vector<T>>(&values)->data();
+  }
   /// Bytes of memory.
   [[nodiscard]] std::size_t bytes() const noexcept;
 };
@@ -33,5 +37,13 @@ struct PackedMatrix {
 /// element tap_offsets[t] + i.
 PackedMatrix pack_matrix(const float* matrix, std::int64_t in, std::int64_t out, Format format,
                          const std::vector<std::int64_t>& tap_offsets = {0});
+
+/// Memory for a matrix (in, out), both multiples of 32, that is packed again and again.
+PackedMatrix unpacked_matrix(std::int64_t in, std::int64_t out, Format format);
+
+/// Packs rows of the matrix's own format into a matrix of unpacked_matrix: rows (in) of `out` channels as they are, or
+/// rows (out) of `in` channels as the matrix's columns. Both dense. They allocate nothing.
+void pack_rows(const ConstRows& rows, PackedMatrix& matrix) noexcept;
+void pack_columns(const ConstRows& rows, PackedMatrix& matrix) noexcept;
 
 }  // namespace medsam::kernels

@@ -101,6 +101,7 @@ HWY_INLINE void normalize_group(const NormalizeRowsParams& p, std::int64_t row) 
     for (std::int64_t r = 0; r < kRows; ++r) {
       auto v = hn::Mul(hn::Sub(hn::LoadU(d, in + r * p.channels + c), total[r]), scale[r]);
       if (p.weight != nullptr) v = hn::MulAdd(v, hn::LoadU(d, p.weight + c), hn::LoadU(d, p.bias + c));
+      if (p.gelu) v = p.out.format() == Format::bf16 ? gelu<Format::bf16>(v) : gelu<Format::f32>(v);
       store<Rounding>(v, p.out, row + r, c);
     }
   }

@@ -65,10 +65,9 @@ struct Finish {
 
 template <class Rounding, Finish kFinish>
 HWY_INLINE void finish_sums(const ProductParams& p, Vec sums, Vec bias, std::int64_t row, std::int64_t column) {
-  const Floats d;
   auto v = hn::Add(sums, bias);
   if constexpr (kFinish.gelu) v = gelu<kFinish.operands>(v);
-  if constexpr (kFinish.residual) v = hn::Add(v, hn::LoadU(d, p.epilogue.residual.at<float>(row, column)));
+  if constexpr (kFinish.residual) v = hn::Add(v, load(p.epilogue.residual, row, column));
   if constexpr (kFinish.gelu_after) v = gelu<kFinish.operands>(v);
   store<Rounding>(v, p.out, row, column);
 }
@@ -190,11 +189,12 @@ void product_as(const ProductParams& p) {
   product_bf16<Way, Finish{Format::bf16, kGelu, kResidual, kGeluAfter}>(p);
 }
 
-/// A way to compute with bf16: how a number is rounded, and what multiplies blocks.
-template <class Rounds, class Multiplies>
+/// A way to compute with bf16: how a number is rounded, what multiplies blocks, and what mixes rows (token_attention-inl.h).
+template <class Rounds, class Multiplies, class Mixes>
 struct Bf16Way {
   using Rounding = Rounds;
   using Blocks = Multiplies;
+  using Mix = Mixes;
 };
 
 template <class Way>

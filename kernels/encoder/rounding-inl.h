@@ -129,6 +129,16 @@ HWY_INLINE void store(Vec v, const Rows& out, std::int64_t row, std::int64_t cha
   }
 }
 
+/// The numbers from a row and a channel on, as f32.
+HWY_INLINE Vec load(const ConstRows& rows, std::int64_t row, std::int64_t channel) {
+  const Floats d;
+  if (rows.format() == Format::f32) return hn::LoadU(d, rows.at<float>(row, channel));
+  const hn::RebindToUnsigned<Floats> du;
+  const hn::Rebind<std::uint16_t, Floats> d16;
+  const auto bits = hn::LoadU(d16, reinterpret_cast<const std::uint16_t*>(rows.at<Bf16>(row, channel)));
+  return hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(du, bits)));
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace medsam::kernels
 HWY_AFTER_NAMESPACE();

@@ -64,14 +64,21 @@ inline ConstRows operand_of(const Frame& frame, const Linear& layer, const float
 }
 
 /// out = then(the first `rows` rows of `a`, times the layer's matrix, plus its bias).
-inline void multiply(const Frame& frame, const Linear& layer, const ConstRows& a, std::int64_t rows, const Rows& out,
-                     Epilogue then = {}) {
+inline void multiply(const EncoderTarget& kernels, const Linear& layer, const ConstRows& a, std::int64_t rows,
+                     const Rows& out, Epilogue then = {}) {
   then.bias = layer.bias.empty() ? nullptr : layer.bias.data();
-  frame.kernels().product({a, rows, &layer.matrix, then, out});
+  kernels.product({a, rows, &layer.matrix, then, out});
+}
+inline void multiply(const Frame& frame, const Linear& layer, const ConstRows& a, std::int64_t rows, const Rows& out,
+                     const Epilogue& then = {}) {
+  multiply(frame.kernels(), layer, a, rows, out, then);
 }
 
+enum class Gelu : bool { no, yes };
+
 /// Layer norm of `rows` rows of floats, dense.
-inline void normalize(const Frame& frame, const Norm& norm, const float* in, std::int64_t rows, const Rows& out) {
+inline void normalize(const EncoderTarget& kernels, const Norm& norm, const float* in, std::int64_t rows,
+                      const Rows& out, Gelu gelu = Gelu::no) {
   kernels::NormalizeRowsParams params;
   params.in = in;
   params.rows = rows;
@@ -79,11 +86,13 @@ inline void normalize(const Frame& frame, const Norm& norm, const float* in, std
   params.eps = norm.epsilon;
   params.weight = norm.weight.empty() ? nullptr : norm.weight.data();
   params.bias = norm.bias.empty() ? nullptr : norm.bias.data();
+  params.gelu = gelu == Gelu::yes;
   params.out = out;
-  frame.kernels().normalize_rows(params);
+  kernels.normalize_rows(params);
 }
-
-enum class Gelu : bool { no, yes };
+inline void normalize(const Frame& frame, const Norm& norm, const float* in, std::int64_t rows, const Rows& out) {
+  normalize(frame.kernels(), norm, in, rows, out);
+}
 
 /// Row y of the convolution of a (height, width, channels) image with zeros around it. row_of(y): a row of the image.
 template <class RowOf>

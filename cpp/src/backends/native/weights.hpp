@@ -27,6 +27,8 @@ class Weights {
   [[nodiscard]] bool has(const std::string& name) const { return tensors_.count(name) != 0; }
   /// Integers of the header, 1 to 65536 each. ModelError.
   [[nodiscard]] std::vector<std::int64_t> numbers(const std::string& name) const;
+  /// A text of the header. ModelError.
+  [[nodiscard]] std::string text(const std::string& name) const;
   [[nodiscard]] std::string architecture() const { return text("architecture"); }
   [[nodiscard]] const std::string& path() const { return path_; }
   /// Bytes of the file: what a network in memory must be in proportion to.
@@ -40,7 +42,6 @@ class Weights {
     const float* data;
   };
   struct Header;
-  [[nodiscard]] std::string text(const std::string& name) const;
   [[nodiscard]] const Entry& entry(const std::string& name) const;
 
   std::string path_;

@@ -1,0 +1,158 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+#include "backends/native/decoder/decoding.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <new>
+
+namespace medsam::backends::native {
+
+namespace {
+
+constexpr std::size_t kAlignment = 64;
+constexpr std::int64_t kInner = kernels::kHeads * kernels::kHeadChannels;
+
+std::int64_t whole_blocks(std::int64_t rows) { return (rows + kBlock - 1) / kBlock * kBlock; }
+
+/// Runs `take` over no memory, to measure, then over a block that has grown to fit.
+template <class Take>
+void lay_out(Block& block, const Take& take) {
+  Carver measure(nullptr);
+  take(measure);
+  block.reserve(measure.used());
+  Carver carver(block.data());
+  take(carver);
+}
+
+}  // namespace
+
+void Block::Free::operator()(std::byte* p) const { ::operator delete[](p, std::align_val_t(kAlignment)); }
+
+void Block::reserve(std::size_t bytes) {
+  if (bytes <= bytes_) return;
+  data_.reset();
+  bytes_ = 0;
+  data_.reset(static_cast<std::byte*>(::operator new[](bytes, std::align_val_t(kAlignment))));
+  bytes_ = bytes;
+}
+
+DecoderWorkspace::DecoderWorkspace(const SamDecoder& decoder, std::size_t threads)
+    : decoder_(decoder), threads_(threads) {
+  const std::int64_t count = decoder.image_tokens();
+  lay_out(shared_, [&](Carver& carver) {
+    image = take_rows(decoder.format, count, decoder.dim, carver);
+    keys = take_rows(decoder.format, count, decoder.dim, carver);
+    if (decoder.format == Format::bf16) values = carver.take<Bf16>(size(count * decoder.dim));
+  });
+}
+
+void DecoderWorkspace::reserve(std::int64_t prompt_count, std::int64_t tokens, std::int64_t masks) {
+  const std::int64_t columns = kernels::score_columns(tokens);
+  const bool fits = prompt_count <= prompts_ && tokens == tokens_ && masks <= masks_;
+  if (!fits) {
+    // Nothing of the old layout is valid while the new one is made.
+    prompts_ = tokens_ = masks_ = 0;
+    const std::int64_t pieces = (decoder_.image_tokens() + kPiece - 1) / kPiece, dim = decoder_.dim;
+    prompts.resize(size(prompt_count));
+    lay_out(states_, [&](Carver& carver) {
+      for (PromptState& state : prompts) {
+        state.image = take_rows(decoder_.format, decoder_.image_tokens(), dim, carver);
+        state.key_bias = carver.take<float>(size(columns));
+        state.mixed = carver.take<float>(size(pieces * columns * dim));
+        state.largest = carver.take<float>(size(pieces * columns));
+        state.sums = carver.take<float>(size(pieces * columns));
+        state.kernels = carver.take<float>(size(masks * kBlock));
+      }
+    });
+    for (PromptState& state : prompts) {
+      state.queries = kernels::unpacked_matrix(dim, columns, decoder_.format);
+      state.keys = kernels::unpacked_matrix(dim, columns, decoder_.format);
+      state.values = kernels::unpacked_matrix(columns, dim, decoder_.format);
+    }
+    make_self_bias(tokens);
+    const std::size_t bytes = image_scratch(decoder_, columns);
+    scratch_bytes_ = std::max(scratch_bytes_, (bytes + kAlignment - 1) / kAlignment * kAlignment);
+    scratch_.reserve(scratch_bytes_ * threads_);
+    prompts_ = prompt_count;
+    tokens_ = tokens;
+    masks_ = masks;
+  }
+  lay_out_groups(prompt_count, tokens);
+}
+
+void DecoderWorkspace::lay_out_groups(std::int64_t prompt_count, std::int64_t tokens) {
+  const auto count = std::min<std::int64_t>(prompt_count, static_cast<std::int64_t>(threads_));
+  const std::int64_t columns = kernels::score_columns(tokens), dim = decoder_.dim;
+  const std::int64_t hidden = decoder_.layers[0].fc1.out;
+  groups.resize(size(count));
+  lay_out(groups_, [&](Carver& carver) {
+    std::int64_t first = 0;
+    for (std::int64_t i = 0; i < count; ++i) {
+      TokenGroup& group = groups[size(i)];
+      group.first = first;
+      group.prompts = (prompt_count - first + count - i - 1) / (count - i);
+      first += group.prompts;
+      // Attention's last block of rows may begin anywhere and reads kBlock of them.
+      const std::int64_t rows = whole_blocks(group.prompts * tokens) + kBlock;
+      for (float** table : {&group.tokens, &group.positions, &group.sum, &group.attended}) {
+        *table = carver.take<float>(size(rows * dim));
+      }
+      group.operand = take_rows(decoder_.format, rows, hidden, carver);
+      group.qkv = carver.take<float>(size(rows * 3 * dim));
+      group.hidden = carver.take<float>(size(rows * hidden));
+      group.inner = carver.take<float>(size(rows * kInner));
+      group.columns = carver.take<float>(size(columns * dim));
+      group.folded = take_rows(decoder_.format, columns, dim, carver);
+      group.attention = carver.take<std::byte>(kernels::attention_scratch(whole_blocks(tokens)));
+    }
+  });
+}
+
+void DecoderWorkspace::make_self_bias(std::int64_t tokens) {
+  const std::int64_t stride = whole_blocks(tokens), rows = kernels::kHeads * tokens;
+  bias_.reserve(size(rows * stride) * sizeof(float));
+  auto* bias = reinterpret_cast<float*>(bias_.data());
+  for (std::int64_t row = 0; row < rows; ++row) {
+    std::fill_n(bias + row * stride, tokens, 0.F);
+    std::fill_n(bias + row * stride + tokens, stride - tokens, -std::numeric_limits<float>::infinity());
+  }
+  self_bias = bias;
+}
+
+void run_decoder(const SamDecoder& decoder, const Machine& machine, const DecoderInput& input,
+                 DecoderWorkspace& workspace, bool prepared, const DecoderOutput& output) {
+  const std::int64_t tokens = 1 + decoder.masks() + input.tokens, area = decoder.side() * decoder.side();
+  Decoding run{decoder, machine, workspace, input, 0, 0, tokens, kernels::score_columns(tokens)};
+  workspace.reserve(std::min(kBatch, input.prompts), tokens, input.masks);
+  if (!prepared) prepare_image(run);
+  for (run.first = 0; run.first < input.prompts; run.first += run.prompts) {
+    run.prompts = std::min(kBatch, input.prompts - run.first);
+    workspace.reserve(run.prompts, tokens, input.masks);
+    const auto over_groups = [&](const auto& step) {
+      run.for_each(static_cast<std::int64_t>(workspace.groups.size()),
+                   [&](std::int64_t i, Carver&) { step(workspace.groups[size(i)]); });
+    };
+    // Neighbors in this order share a piece of the image.
+    const auto over_image = [&](const Norm* told) {
+      run.for_each(run.pieces() * run.prompts, [&](std::int64_t i, Carver& carver) {
+        pass_image(run, i % run.prompts, i / run.prompts, told, carver);
+      });
+    };
+    if (input.mask_input != nullptr) add_masks(run);
+    over_groups([&](const TokenGroup& group) { begin_tokens(run, group); });
+    over_image(nullptr);
+    for (std::int64_t layer = 0; layer < SamDecoder::kLayers; ++layer) {
+      over_groups([&](const TokenGroup& group) { advance_tokens(run, group, layer); });
+      over_image(&decoder.layers[size(layer)].norms[3]);
+    }
+    over_groups([&](const TokenGroup& group) {
+      finish_tokens(run, group, output.quality + run.first * input.masks);
+    });
+    run.for_each(decoder.grid * run.prompts, [&](std::int64_t i, Carver& carver) {
+      const std::int64_t prompt = i / decoder.grid;
+      upscale_row(run, prompt, i % decoder.grid, output.logits + (run.first + prompt) * input.masks * area, carver);
+    });
+  }
+}
+
+}  // namespace medsam::backends::native

@@ -1,0 +1,145 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// One run of the decoder: what its passes read and write (README.md says in which order).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "backends/native/decoder/sam_decoder.hpp"
+
+namespace medsam::backends::native {
+
+/// Prompts about one image, all with equally many tokens.
+struct DecoderInput {
+  const float* embedding = nullptr;      // (dim, grid, grid)
+  std::int64_t prompts = 0, tokens = 0;
+  const float* coords = nullptr;         // (prompts, tokens, 2)
+  const std::int32_t* labels = nullptr;  // (prompts, tokens), -1 to 3
+  const float* mask_input = nullptr;     // (prompts, 4 grid, 4 grid), or null
+  const std::int32_t* mask_index = nullptr;
+  std::int64_t masks = 0;
+};
+
+struct DecoderOutput {
+  float* logits = nullptr;   // (prompts, masks, 4 grid, 4 grid)
+  float* quality = nullptr;  // (prompts, masks)
+};
+
+/// Image tokens that go through all steps of a layer together: with 256 channels of bf16, two operands of 128 KiB
+/// beside 64 KiB each of scores, weights and sums stay in a core's second-level cache of 1 MiB. Also the unit of sums
+/// over the image, so that they do not depend on the number of threads.
+constexpr std::int64_t kPiece = 256;
+
+/// Memory with an alignment of its own, which grows and is never shrunk; what it holds is undefined after it grew.
+class Block {
+ public:
+  void reserve(std::size_t bytes);
+  [[nodiscard]] std::byte* data() const { return data_.get(); }
+
+ private:
+  struct Free {
+    void operator()(std::byte* p) const;
+  };
+  std::unique_ptr<std::byte[], Free> data_;
+  std::size_t bytes_ = 0;
+};
+
+/// What is kept per prompt between the passes.
+struct PromptState {
+  Rows image;                                          // (grid^2, dim), as the last pass left it
+  kernels::PackedMatrix queries, keys, values;         // of the tokens: (dim, columns) twice, (columns, dim)
+  float* key_bias = nullptr;                           // (columns)
+  float *mixed = nullptr, *largest = nullptr, *sums = nullptr;  // per piece: kernels::MergeParams
+  float* kernels = nullptr;                            // (masks, kBlock)
+};
+
+/// Prompts whose tokens a thread computes together. Rows are tokens, prompt after prompt.
+struct TokenGroup {
+  std::int64_t first = 0, prompts = 0;  // of the batch
+  float *tokens = nullptr, *positions = nullptr, *sum = nullptr;  // (rows, dim) each; sum: scratch
+  Rows operand;                                // (rows, hidden) of the decoder's format: scratch
+  float *qkv = nullptr, *attended = nullptr;   // (rows, 3 dim), (rows, dim)
+  float *hidden = nullptr, *inner = nullptr;   // (rows, hidden), (rows, kHeads * kHeadChannels)
+  float* columns = nullptr;                    // (columns, dim)
+  Rows folded;                                 // (columns, dim) of the decoder's format
+  void* attention = nullptr;
+};
+
+/// Memory of one run at a time, kept from run to run.
+class DecoderWorkspace {
+ public:
+  DecoderWorkspace(const SamDecoder& decoder, std::size_t threads);
+
+  /// Makes room for a batch. It allocates nothing where one as large was run before.
+  void reserve(std::int64_t prompts, std::int64_t tokens, std::int64_t masks);
+
+  // What the passes before the first prompt make of an image, shared by all prompts.
+  Rows image, keys;           // (grid^2, dim)
+  Bf16* values = nullptr;     // as kernels::MixParams wants them; null: the image's rows are
+  std::vector<PromptState> prompts;
+  std::vector<TokenGroup> groups;
+  const float* self_bias = nullptr;  // kernels::AttentionParams::bias for all tokens of a prompt
+  [[nodiscard]] std::byte* scratch(std::size_t slot) const { return scratch_.data() + slot * scratch_bytes_; }
+
+ private:
+  void lay_out_groups(std::int64_t prompts, std::int64_t tokens);
+  void make_self_bias(std::int64_t tokens);
+
+  const SamDecoder& decoder_;
+  std::size_t threads_, scratch_bytes_ = 0;
+  Block shared_, states_, groups_, bias_, scratch_;
+  std::int64_t prompts_ = 0, tokens_ = 0, masks_ = 0;
+};
+
+/// What all passes of a run see.
+struct Decoding {
+  const SamDecoder& decoder;
+  const Machine& machine;
+  DecoderWorkspace& workspace;
+  const DecoderInput& input;
+  std::int64_t first = 0, prompts = 0;  // of the input's: the batch
+  std::int64_t tokens = 0;              // per prompt, the decoder's own first
+  std::int64_t columns = 0;             // kernels::score_columns(tokens)
+
+  [[nodiscard]] const EncoderTarget& kernels() const { return *machine.target; }
+  [[nodiscard]] std::int64_t pieces() const { return (decoder.image_tokens() + kPiece - 1) / kPiece; }
+
+  /// Calls body(i, a Carver over a thread's scratch memory) for every i below `count`, on all threads.
+  template <class Body>
+  void for_each(std::int64_t count, const Body& body) const {
+    machine.threads->run(size(count), [this, &body](std::size_t i, std::size_t slot) {
+      Carver carver(workspace.scratch(slot));
+      body(static_cast<std::int64_t>(i), carver);
+    });
+  }
+};
+
+// The passes.
+
+/// The embedding as rows, and what attention reads of it.
+void prepare_image(const Decoding& run);
+/// Mask inputs, added to the image of each prompt.
+void add_masks(const Decoding& run);
+/// A group's tokens before the first layer, and what they ask the image.
+void begin_tokens(const Decoding& run, const TokenGroup& group);
+/// Layer `layer` from the image's answer on: what the image is told, and what the tokens ask it next.
+void advance_tokens(const Decoding& run, const TokenGroup& group, std::int64_t layer);
+/// The image's last answer: the masks' kernels and their predicted quality, (prompts, masks).
+void finish_tokens(const Decoding& run, const TokenGroup& group, float* quality);
+/// One piece of the image of one prompt. told: the tokens' answer of a layer is added first, null: it is the first pass.
+void pass_image(const Decoding& run, std::int64_t prompt, std::int64_t piece, const Norm* told, Carver& carver);
+/// Logits of one row of image tokens; `logits` are the prompt's.
+void upscale_row(const Decoding& run, std::int64_t prompt, std::int64_t row, float* logits, Carver& carver);
+
+/// Scratch memory that the two passes over the image need, bytes per thread.
+std::size_t image_scratch(const SamDecoder& decoder, std::int64_t columns);
+
+/// Decodes all prompts, in batches of at most kBatch. `prepared`: the workspace has this embedding's image already. It
+/// throws std::bad_alloc alone.
+constexpr std::int64_t kBatch = 8;
+void run_decoder(const SamDecoder& decoder, const Machine& machine, const DecoderInput& input,
+                 DecoderWorkspace& workspace, bool prepared, const DecoderOutput& output);
+
+}  // namespace medsam::backends::native

@@ -1,0 +1,217 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// What happens to the tokens of a group of prompts between two passes over the image.
+#include <algorithm>
+#include <cstring>
+
+#include "backends/native/decoder/decoding.hpp"
+
+namespace medsam::backends::native {
+
+namespace {
+
+constexpr std::int64_t kInner = kernels::kHeads * kernels::kHeadChannels;
+
+/// A group and the run that it is part of.
+class TokenSteps {
+ public:
+  TokenSteps(const Decoding& run, const TokenGroup& group)
+      : run_(run), kernels_(run.kernels()), group_(group), dim_(run.decoder.dim), rows_(group.prompts * run.tokens) {}
+
+  /// The decoder's own tokens, then the prompt's.
+  void embed() const {
+    const SamDecoder& decoder = run_.decoder;
+    const std::int64_t own = 1 + decoder.masks();
+    for (std::int64_t i = 0; i < group_.prompts; ++i) {
+      float* to = group_.tokens + i * run_.tokens * dim_;
+      to = std::copy(decoder.own_tokens.begin(), decoder.own_tokens.end(), to);
+      const std::int64_t at = (run_.first + group_.first + i) * run_.input.tokens;
+      for (std::int64_t t = 0; t < run_.tokens - own; ++t, to += dim_) {
+        embed_point(run_.input.coords + 2 * (at + t), run_.input.labels[at + t], to);
+      }
+    }
+    std::copy_n(group_.tokens, rows_ * dim_, group_.positions);
+  }
+
+  void attend_to_themselves(const SelfAttention& layers, const Norm& norm, bool first) const {
+    // The first layer's tokens still equal their positions: none are added and there is no residual.
+    const float* asked = first ? group_.tokens : with_positions();
+    project(layers.query, asked, part_of_qkv(0));
+    project(layers.key, asked, part_of_qkv(1));
+    project(layers.value, group_.tokens, part_of_qkv(2));
+    for (std::int64_t i = 0; i < group_.prompts; ++i) {
+      kernels::AttentionParams params;
+      params.qkv = ConstRows(group_.qkv + i * run_.tokens * 3 * dim_, 3 * dim_);
+      params.tokens = run_.tokens;
+      params.heads = kernels::kHeads;
+      params.bias = run_.workspace.self_bias;
+      params.key_stride = (run_.tokens + kBlock - 1) / kBlock * kBlock;
+      params.out = Rows(group_.attended + i * run_.tokens * dim_, dim_);
+      params.scratch = group_.attention;
+      kernels_.attention(params);
+    }
+    add_to_tokens(layers.out, group_.attended, norm, first ? ConstRows() : ConstRows(group_.tokens, dim_));
+  }
+
+  void ask_image(const ToImage& layers) const {
+    project(layers.query, with_positions(), {group_.inner, kInner});
+    for_prompts([&](std::int64_t i, PromptState& state) {
+      kernels_.fold_heads({inner_of(i), layers.key.data(), nullptr, run_.tokens, group_.folded});
+      kernels::pack_columns(group_.folded, state.queries);
+    });
+  }
+
+  void hear_image(const ToImage& layers, const Norm& norm) const {
+    for_prompts([&](std::int64_t i, const PromptState& state) {
+      kernels_.merge(
+          {state.mixed, state.largest, state.sums, run_.pieces(), run_.columns, dim_, group_.columns});
+      kernels_.unfold_heads(
+          {group_.columns, layers.value.data(), layers.value_bias.data(), run_.tokens, dim_, inner_of(i)});
+    });
+    add_to_tokens(layers.out, group_.inner, norm, ConstRows(group_.tokens, dim_));
+  }
+
+  void think(const Linear& fc1, const Linear& fc2, const Norm& norm) const {
+    project(fc1, group_.tokens, {group_.hidden, fc1.out});
+    kernels_.relu(group_.hidden, rows_ * fc1.out);
+    add_to_tokens(fc2, group_.hidden, norm, ConstRows(group_.tokens, dim_));
+  }
+
+  void tell_image(const ToTokens& layers) const {
+    project(layers.key, with_positions(), {group_.inner, kInner});
+    for_prompts([&](std::int64_t i, PromptState& state) {
+      kernels_.fold_heads({inner_of(i), layers.query.data(), nullptr, run_.tokens, group_.folded});
+      kernels::pack_columns(group_.folded, state.keys);
+      bias_keys(layers, inner_of(i), state.key_bias);
+    });
+    project(layers.value, group_.tokens, {group_.inner, kInner});
+    for_prompts([&](std::int64_t i, PromptState& state) {
+      kernels_.fold_heads({inner_of(i), layers.out.data(), layers.out_bias.data(), run_.tokens, group_.folded});
+      kernels::pack_rows(group_.folded, state.values);
+    });
+  }
+
+  /// The masks' kernels and quality (prompts, masks), the group's first.
+  void predict(float* quality) const {
+    const DecoderInput& input = run_.input;
+    const float* rates = perceive(run_.decoder.quality, 0);
+    for (std::int64_t i = 0; i < group_.prompts; ++i) {
+      for (std::int64_t m = 0; m < input.masks; ++m) {
+        quality[(group_.first + i) * input.masks + m] = rates[i * kBlock + input.mask_index[m]];
+      }
+    }
+    for (std::int64_t m = 0; m < input.masks; ++m) {
+      const std::int64_t mask = input.mask_index[m];
+      const float* kernel = perceive(run_.decoder.hyper[size(mask)], 1 + mask);
+      for_prompts([&](std::int64_t i, const PromptState& state) {
+        std::copy_n(kernel + i * kBlock, kBlock, state.kernels + m * kBlock);
+      });
+    }
+  }
+
+ private:
+  template <class Body>
+  void for_prompts(const Body& body) const {
+    for (std::int64_t i = 0; i < group_.prompts; ++i) body(i, run_.workspace.prompts[size(group_.first + i)]);
+  }
+
+  void embed_point(const float* xy, std::int32_t label, float* to) const {
+    const PromptLayers& prompt = run_.decoder.prompt;
+    const float* learned = prompt.points.data() + (label + 1) * dim_;
+    if (label < 0) {
+      std::copy_n(learned, dim_, to);
+      return;
+    }
+    const auto frame = static_cast<float>(prompt.frame);
+    encode_position(prompt.gaussian, (xy[0] + prompt.shift) / frame, (xy[1] + prompt.shift) / frame, to);
+    for (std::int64_t c = 0; c < dim_; ++c) to[c] += learned[c];
+  }
+
+  [[nodiscard]] const float* with_positions() const {
+    std::copy_n(group_.tokens, rows_ * dim_, group_.sum);
+    kernels_.add(group_.positions, group_.sum, rows_ * dim_);
+    return group_.sum;
+  }
+
+  [[nodiscard]] Rows part_of_qkv(std::int64_t part) const { return {group_.qkv + part * dim_, dim_, 3 * dim_}; }
+  [[nodiscard]] float* inner_of(std::int64_t prompt) const { return group_.inner + prompt * run_.tokens * kInner; }
+
+  /// `in` (rows, layer.in), dense, through a layer.
+  void project(const Linear& layer, const float* in, const Rows& out, const Epilogue& then = {}) const {
+    ConstRows operand(in, layer.in);
+    if (layer.matrix.format() == Format::bf16) {
+      const Rows rounded(group_.operand.at<Bf16>(0), layer.in);
+      kernels_.round(in, rounded.at<Bf16>(0), rows_ * layer.in);
+      operand = rounded;
+    }
+    multiply(kernels_, layer, operand, rows_, out, then);
+  }
+
+  void add_to_tokens(const Linear& layer, const float* in, const Norm& norm, const ConstRows& residual) const {
+    const Rows tokens(group_.tokens, dim_);
+    Epilogue then;
+    then.residual = residual;
+    project(layer, in, tokens, then);
+    normalize(kernels_, norm, group_.tokens, rows_, tokens);
+  }
+
+  /// The part of the scores that the image's projection has as its bias.
+  void bias_keys(const ToTokens& layers, const float* keys, float* bias) const {
+    std::fill_n(bias, run_.columns, kernels::kNoScore);
+    for (std::int64_t column = 0; column < run_.tokens * kernels::kHeads; ++column) {
+      const float* key = keys + column * kernels::kHeadChannels;
+      const float* query = layers.query_bias.data() + column % kernels::kHeads * kernels::kHeadChannels;
+      float sum = 0;
+      for (std::int64_t i = 0; i < kernels::kHeadChannels; ++i) sum += key[i] * query[i];
+      bias[column] = sum;
+    }
+  }
+
+  /// One token of each prompt through a perceptron: (prompts, kBlock), valid until the next call.
+  [[nodiscard]] const float* perceive(const Perceptron3& layers, std::int64_t token) const {
+    const std::int64_t prompts = group_.prompts;
+    for (std::int64_t i = 0; i < prompts; ++i) {
+      std::copy_n(group_.tokens + (i * run_.tokens + token) * dim_, dim_, group_.attended + i * dim_);
+    }
+    multiply(kernels_, layers[0], ConstRows(group_.attended, dim_), prompts, {group_.hidden, dim_});
+    kernels_.relu(group_.hidden, prompts * dim_);
+    multiply(kernels_, layers[1], ConstRows(group_.hidden, dim_), prompts, {group_.attended, dim_});
+    kernels_.relu(group_.attended, prompts * dim_);
+    multiply(kernels_, layers[2], ConstRows(group_.attended, dim_), prompts, {group_.hidden, kBlock});
+    return group_.hidden;
+  }
+
+  const Decoding& run_;
+  const EncoderTarget& kernels_;
+  const TokenGroup& group_;
+  std::int64_t dim_, rows_;
+};
+
+}  // namespace
+
+void begin_tokens(const Decoding& run, const TokenGroup& group) {
+  const TokenSteps steps(run, group);
+  const TwoWayLayer& layer = run.decoder.layers[0];
+  steps.embed();
+  steps.attend_to_themselves(layer.self, layer.norms[0], true);
+  steps.ask_image(layer.to_image);
+}
+
+void advance_tokens(const Decoding& run, const TokenGroup& group, std::int64_t index) {
+  const TokenSteps steps(run, group);
+  const TwoWayLayer& layer = run.decoder.layers[size(index)];
+  steps.hear_image(layer.to_image, layer.norms[1]);
+  steps.think(layer.fc1, layer.fc2, layer.norms[2]);
+  steps.tell_image(layer.to_tokens);
+  if (index + 1 == SamDecoder::kLayers) return steps.ask_image(run.decoder.last);
+  const TwoWayLayer& next = run.decoder.layers[size(index + 1)];
+  steps.attend_to_themselves(next.self, next.norms[0], false);
+  steps.ask_image(next.to_image);
+}
+
+void finish_tokens(const Decoding& run, const TokenGroup& group, float* quality) {
+  const TokenSteps steps(run, group);
+  steps.hear_image(run.decoder.last, run.decoder.last_norm);
+  steps.predict(quality);
+}
+
+}  // namespace medsam::backends::native
