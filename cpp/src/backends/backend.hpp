@@ -114,6 +114,9 @@ class Backend {
   virtual ~Backend();
   /// e.g. "OpenVINO 2026.4.1".
   [[nodiscard]] virtual std::string library() const = 0;
+  /// What computes a stage's models, as certificates name it: the library, but where it is this one, whose stages have
+  /// revisions of their own.
+  [[nodiscard]] virtual std::string revision(Stage) const { return library(); }
   /// The device's own name, e.g. "Intel(R) Xeon(R) Processor".
   [[nodiscard]] virtual std::string device_name() const = 0;
   /// The device under its name in EngineOptions::device, for example "CPU", "GPU" or "cuda:0"; with "AUTO", the one

@@ -110,7 +110,7 @@ void Engine::Impl::describe() {
   info.encoder_precision = plan.stages.encoder.name();
   info.decoder_precision = plan.stages.decoder.name();
   info.backend = backend->library();
-  info.encoder_backend = plan.stages.encoder.backend->library();
+  info.encoder_backend = plan.stages.encoder.backend->revision(Stage::encoder);
   info.model_hash = bundle.model_hash;
   std::string all;
   for (const auto& [name, fingerprint] : fingerprints_) all.append(name).append(" ").append(fingerprint).append("\n");

@@ -77,7 +77,7 @@ std::vector<StageRun> stage_runs(const Bundle& bundle, const Backends& backends)
     const backends::Backend* backend = native ? backends.native : &backends.graph;
     if (backend == nullptr || !backend->takes(variant)) continue;
     runs.push_back({&variant, backend,
-                    native ? native_identity(variant.identity, backend->library()) : variant.identity,
+                    native ? native_identity(variant.identity, backend->revision(variant.stage)) : variant.identity,
                     backend->runs(variant)});
   }
   return runs;

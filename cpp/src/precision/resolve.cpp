@@ -126,7 +126,7 @@ bool take_tuned(RunPlan& plan, const TuningKey& key, const Situation& here, cons
 
 std::string RunPlan::computed() const {
   const Variant& variant = *stages.encoder.variant;
-  std::string text = variant.runner == Runner::native ? stages.encoder.backend->library() + " " : "";
+  std::string text = variant.runner == Runner::native ? stages.encoder.backend->revision(Stage::encoder) + " " : "";
   text += variant.arithmetic->name;
   // The layers that are not int8 compute in a format of their own.
   if (variant.format != variant.arithmetic->name) text += " rest " + variant.format;

@@ -112,6 +112,19 @@ TEST_F(NativeBackend, RefusesAnotherNetwork) {
   refuses<ModelError>([&] { compile(testing::tiny_vit_file()); }, "takes images of 32 pixels a side");
 }
 
+// A model plays one role: an encoder's file under a decoder's name is no decoder.
+TEST_F(NativeBackend, RefusesAnotherStagesNetwork) {
+  model_.role = "decoder";
+  refuses<ModelError>([&] { compile(testing::tiny_vit_file()); }, "holds the architecture \"tiny_vit\"");
+}
+
+// The shipped certificates name the encoder's; a change to one stage's kernels must not end the other's.
+TEST_F(NativeBackend, StagesHaveRevisionsOfTheirOwn) {
+  EXPECT_EQ(backend_->revision(Stage::encoder), "fused 2");
+  EXPECT_EQ(backend_->revision(Stage::decoder), "fused decoder 1");
+  EXPECT_EQ(backend_->library(), "fused 2, fused decoder 1");
+}
+
 TEST_F(NativeBackend, RefusesAnotherInput) {
   const auto request = compile(testing::tiny_vit_file())->create_request();
   const TensorPtr tensor = std::make_shared<HostTensor>(Shape{1});
