@@ -25,4 +25,8 @@ struct Architecture {
 std::shared_ptr<const CompiledModel> load_tiny_vit_encoder(const Weights& weights, const ModelFile& file,
                                                            const CompileOptions& options);
 
+/// SAM's prompt encoder and mask decoder, with or without mask_input as `file` has it.
+std::shared_ptr<const CompiledModel> load_sam_decoder_model(const Weights& weights, const ModelFile& file,
+                                                            const CompileOptions& options);
+
 }  // namespace medsam::backends::native

@@ -16,6 +16,7 @@ namespace {
 
 constexpr Architecture kArchitectures[] = {
     {"tiny_vit", Stage::encoder, load_tiny_vit_encoder},
+    {"sam_decoder", Stage::decoder, load_sam_decoder_model},
 };
 
 // Each to be raised when the same weights give other results of that stage, but for rounding noise: certificates name
