@@ -98,6 +98,8 @@ struct EncoderTarget {
   void (*mix)(const MixParams&) noexcept;
   void (*merge)(const MergeParams&) noexcept;
   void (*image_operands)(const ImageOperandsParams&) noexcept;
+  /// normalize_rows, and the operands of what it stores: `operands.image` is not looked at. rows even.
+  void (*normalize_image)(const NormalizeRowsParams&, const ImageOperandsParams& operands) noexcept;
   void (*mask_logits)(const MaskLogitsParams&) noexcept;
 };
 

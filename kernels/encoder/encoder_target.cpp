@@ -46,6 +46,7 @@ EncoderTarget target_of(const char* name, bool fast_bf16) {
           mix<typename Way::Mix>,
           merge,
           image_operands<Rounding>,
+          normalize_image<Rounding>,
           mask_logits};
 }
 

@@ -73,47 +73,72 @@ void depthwise(const DepthwiseParams& p) noexcept {
   }
 }
 
-/// kRows rows at once, so that one's sums are added up while the next one's are made.
-template <class Rounding, std::int64_t kRows>
-HWY_INLINE void normalize_group(const NormalizeRowsParams& p, std::int64_t row) {
+/// kRows rows at once, so that one's sums are added up while the next one's are made. Calls put(row, channel, numbers)
+/// with the normalized ones.
+template <std::int64_t kRows, class Put>
+HWY_INLINE void normalize_group(const NormalizeRowsParams& p, std::int64_t row, const Put& put) {
   const Floats d;
   const float* in = p.in + row * p.channels;
   const auto count = static_cast<float>(p.channels);
   Vec total[kRows], squares[kRows], scale[kRows];
+#pragma GCC unroll 4
   for (std::int64_t r = 0; r < kRows; ++r) total[r] = squares[r] = hn::Zero(d);
   for (std::int64_t c = 0; c < p.channels; c += lanes()) {
+#pragma GCC unroll 4
     for (std::int64_t r = 0; r < kRows; ++r) total[r] = hn::Add(total[r], hn::LoadU(d, in + r * p.channels + c));
   }
+#pragma GCC unroll 4
   for (std::int64_t r = 0; r < kRows; ++r) {
     total[r] = hn::Set(d, hn::GetLane(hn::SumOfLanes(d, total[r])) / count);  // the mean, from here on
   }
   for (std::int64_t c = 0; c < p.channels; c += lanes()) {
+#pragma GCC unroll 4
     for (std::int64_t r = 0; r < kRows; ++r) {
       const auto difference = hn::Sub(hn::LoadU(d, in + r * p.channels + c), total[r]);
       squares[r] = hn::MulAdd(difference, difference, squares[r]);
     }
   }
+#pragma GCC unroll 4
   for (std::int64_t r = 0; r < kRows; ++r) {
     const float variance = hn::GetLane(hn::SumOfLanes(d, squares[r])) / count;
     scale[r] = hn::Div(hn::Set(d, 1.0F), hn::Sqrt(hn::Set(d, variance + p.eps)));
   }
   for (std::int64_t c = 0; c < p.channels; c += lanes()) {
+    Vec v[kRows];
+#pragma GCC unroll 4
     for (std::int64_t r = 0; r < kRows; ++r) {
-      auto v = hn::Mul(hn::Sub(hn::LoadU(d, in + r * p.channels + c), total[r]), scale[r]);
-      if (p.weight != nullptr) v = hn::MulAdd(v, hn::LoadU(d, p.weight + c), hn::LoadU(d, p.bias + c));
-      if (p.gelu) v = p.out.format() == Format::bf16 ? gelu<Format::bf16>(v) : gelu<Format::f32>(v);
-      store<Rounding>(v, p.out, row + r, c);
+      v[r] = hn::Mul(hn::Sub(hn::LoadU(d, in + r * p.channels + c), total[r]), scale[r]);
+      if (p.weight != nullptr) v[r] = hn::MulAdd(v[r], hn::LoadU(d, p.weight + c), hn::LoadU(d, p.bias + c));
     }
+    put(row, c, v);
   }
+}
+
+// The sums of a row are a chain of additions, each of which waits four cycles for the one before.
+constexpr std::int64_t kNormalizedTogether = 4;
+
+template <class Rounding, bool kGelu, Format kOut>
+HWY_INLINE void normalize_rows_as(const NormalizeRowsParams& p) {
+  const auto put = [&p](std::int64_t row, std::int64_t c, auto& v) HWY_ATTR {
+    std::int64_t r = 0;
+    for (auto& numbers : v) {
+      store_as<Rounding, kOut>(kGelu ? gelu<kOut>(numbers) : numbers, p.out, row + r++, c);
+    }
+  };
+  std::int64_t row = 0;
+  for (; row + kNormalizedTogether <= p.rows; row += kNormalizedTogether) {
+    normalize_group<kNormalizedTogether>(p, row, put);
+  }
+  for (; row < p.rows; ++row) normalize_group<1>(p, row, put);
 }
 
 template <class Rounding>
 void normalize_rows(const NormalizeRowsParams& p) noexcept {
-  // The sums of a row are a chain of additions, each of which waits four cycles for the one before.
-  constexpr std::int64_t kRows = 4;
-  std::int64_t row = 0;
-  for (; row + kRows <= p.rows; row += kRows) normalize_group<Rounding, kRows>(p, row);
-  for (; row < p.rows; ++row) normalize_group<Rounding, 1>(p, row);
+  if (p.out.format() == Format::bf16) {
+    return p.gelu ? normalize_rows_as<Rounding, true, Format::bf16>(p)
+                  : normalize_rows_as<Rounding, false, Format::bf16>(p);
+  }
+  p.gelu ? normalize_rows_as<Rounding, true, Format::f32>(p) : normalize_rows_as<Rounding, false, Format::f32>(p);
 }
 
 template <class Rounding>

@@ -129,14 +129,32 @@ HWY_INLINE void store(Vec v, const Rows& out, std::int64_t row, std::int64_t cha
   }
 }
 
+/// The same where the compiler knows the format.
+template <class Rounding, Format kFormat>
+HWY_INLINE void store_as(Vec v, const Rows& out, std::int64_t row, std::int64_t channel) {
+  if constexpr (kFormat == Format::f32) {
+    hn::StoreU(v, Floats(), out.at<float>(row, channel));
+  } else {
+    Rounding::store(v, out.at<Bf16>(row, channel));
+  }
+}
+
 /// The numbers from a row and a channel on, as f32.
-HWY_INLINE Vec load(const ConstRows& rows, std::int64_t row, std::int64_t channel) {
+template <Format kFormat>
+HWY_INLINE Vec load_as(const ConstRows& rows, std::int64_t row, std::int64_t channel) {
   const Floats d;
-  if (rows.format() == Format::f32) return hn::LoadU(d, rows.at<float>(row, channel));
-  const hn::RebindToUnsigned<Floats> du;
-  const hn::Rebind<std::uint16_t, Floats> d16;
-  const auto bits = hn::LoadU(d16, reinterpret_cast<const std::uint16_t*>(rows.at<Bf16>(row, channel)));
-  return hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(du, bits)));
+  if constexpr (kFormat == Format::f32) {
+    return hn::LoadU(d, rows.at<float>(row, channel));
+  } else {
+    const hn::RebindToUnsigned<Floats> du;
+    const hn::Rebind<std::uint16_t, Floats> d16;
+    const auto bits = hn::LoadU(d16, reinterpret_cast<const std::uint16_t*>(rows.at<Bf16>(row, channel)));
+    return hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(du, bits)));
+  }
+}
+HWY_INLINE Vec load(const ConstRows& rows, std::int64_t row, std::int64_t channel) {
+  return rows.format() == Format::f32 ? load_as<Format::f32>(rows, row, channel)
+                                      : load_as<Format::bf16>(rows, row, channel);
 }
 
 }  // namespace HWY_NAMESPACE

@@ -12,6 +12,8 @@
 
 #include "hwy/highway.h"
 #include "kernels/encoder/block_layout.hpp"
+#include "kernels/encoder/encoder_kernels.hpp"
+#include "kernels/encoder/pointwise-inl.h"
 #include "kernels/encoder/rounding-inl.h"
 #include "kernels/encoder/token_attention.hpp"
 
@@ -255,33 +257,62 @@ inline void merge(const MergeParams& p) noexcept {
   }
 }
 
-template <class Rounding>
-HWY_INLINE void image_operands_bf16(const ImageOperandsParams& p) {
-  const std::int64_t channels = p.image.channels();
+/// One vector of channels of two rows of the image, as they are stored, to the operands.
+template <class Rounding, Format kFormat>
+HWY_INLINE void put_operands(const ImageOperandsParams& p, std::int64_t row, std::int64_t c, Vec first, Vec second) {
+  store_as<Rounding, kFormat>(hn::Add(first, load_as<kFormat>(p.positions, row, c)), p.keys, row, c);
+  store_as<Rounding, kFormat>(hn::Add(second, load_as<kFormat>(p.positions, row + 1, c)), p.keys, row + 1, c);
+  if constexpr (kFormat == Format::bf16) {
+    if (p.values != nullptr) store_pairs(first, second, p.values + row * p.keys.channels() + 2 * c);
+  }
+}
+
+template <class Rounding, Format kFormat>
+HWY_INLINE void image_operands_as(const ImageOperandsParams& p) {
+  const std::int64_t channels = p.keys.channels();
   for (std::int64_t row = 0; row < p.rows; row += 2) {
     for (std::int64_t c = 0; c < channels; c += lanes()) {
-      Vec image[2];
-      for (std::int64_t i = 0; i < 2; ++i) {
-        image[i] = load(p.image, row + i, c);
-        Rounding::store(hn::Add(image[i], load(p.positions, row + i, c)), p.keys.at<Bf16>(row + i, c));
-      }
-      if (p.values == nullptr) continue;
-      const hn::RebindToUnsigned<Floats> du;  // nothing to round
-      const auto pairs = hn::Or(hn::ShiftRight<16>(hn::BitCast(du, image[0])), hn::BitCast(du, image[1]));
-      hn::StoreU(pairs, du, reinterpret_cast<std::uint32_t*>(p.values + row * channels + 2 * c));
+      put_operands<Rounding, kFormat>(p, row, c, load_as<kFormat>(p.image, row, c),
+                                      load_as<kFormat>(p.image, row + 1, c));
     }
   }
 }
 
 template <class Rounding>
 void image_operands(const ImageOperandsParams& p) noexcept {
-  if (p.image.format() == Format::bf16) return image_operands_bf16<Rounding>(p);
-  const Floats d;
-  for (std::int64_t row = 0; row < p.rows; ++row) {
-    for (std::int64_t c = 0; c < p.image.channels(); c += lanes()) {
-      hn::StoreU(hn::Add(load(p.image, row, c), load(p.positions, row, c)), d, p.keys.at<float>(row, c));
+  p.keys.format() == Format::bf16 ? image_operands_as<Rounding, Format::bf16>(p)
+                                  : image_operands_as<Rounding, Format::f32>(p);
+}
+
+/// v as it is read again after it was stored in this format.
+template <Format kFormat>
+HWY_INLINE Vec as_stored(Vec v) {
+  return kFormat == Format::bf16 ? hn::BitCast(Floats(), rounded_bits(v)) : v;
+}
+
+template <class Rounding, Format kFormat>
+HWY_INLINE void normalize_image_as(const NormalizeRowsParams& p, const ImageOperandsParams& operands) {
+  static_assert(kNormalizedTogether % 2 == 0);
+  const auto put = [&p, &operands](std::int64_t row, std::int64_t c, auto& v) HWY_ATTR {
+    constexpr std::int64_t kRows = static_cast<std::int64_t>(sizeof(v) / sizeof(v[0]));
+    for (std::int64_t r = 0; r + 2 <= kRows; r += 2) {
+      const auto first = as_stored<kFormat>(v[r]), second = as_stored<kFormat>(v[r + 1]);
+      store_as<Rounding, kFormat>(first, p.out, row + r, c);
+      store_as<Rounding, kFormat>(second, p.out, row + r + 1, c);
+      put_operands<Rounding, kFormat>(operands, row + r, c, first, second);
     }
+  };
+  std::int64_t row = 0;
+  for (; row + kNormalizedTogether <= p.rows; row += kNormalizedTogether) {
+    normalize_group<kNormalizedTogether>(p, row, put);
   }
+  for (; row < p.rows; row += 2) normalize_group<2>(p, row, put);
+}
+
+template <class Rounding>
+void normalize_image(const NormalizeRowsParams& p, const ImageOperandsParams& operands) noexcept {
+  p.out.format() == Format::bf16 ? normalize_image_as<Rounding, Format::bf16>(p, operands)
+                                 : normalize_image_as<Rounding, Format::f32>(p, operands);
 }
 
 inline void mask_logits(const MaskLogitsParams& p) noexcept {

@@ -76,9 +76,9 @@ inline void multiply(const Frame& frame, const Linear& layer, const ConstRows& a
 
 enum class Gelu : bool { no, yes };
 
-/// Layer norm of `rows` rows of floats, dense.
-inline void normalize(const EncoderTarget& kernels, const Norm& norm, const float* in, std::int64_t rows,
-                      const Rows& out, Gelu gelu = Gelu::no) {
+/// What a kernel normalizes: `rows` rows of floats, dense.
+inline kernels::NormalizeRowsParams normalization(const Norm& norm, const float* in, std::int64_t rows,
+                                                  const Rows& out) {
   kernels::NormalizeRowsParams params;
   params.in = in;
   params.rows = rows;
@@ -86,8 +86,15 @@ inline void normalize(const EncoderTarget& kernels, const Norm& norm, const floa
   params.eps = norm.epsilon;
   params.weight = norm.weight.empty() ? nullptr : norm.weight.data();
   params.bias = norm.bias.empty() ? nullptr : norm.bias.data();
-  params.gelu = gelu == Gelu::yes;
   params.out = out;
+  return params;
+}
+
+/// Layer norm.
+inline void normalize(const EncoderTarget& kernels, const Norm& norm, const float* in, std::int64_t rows,
+                      const Rows& out, Gelu gelu = Gelu::no) {
+  kernels::NormalizeRowsParams params = normalization(norm, in, rows, out);
+  params.gelu = gelu == Gelu::yes;
   kernels.normalize_rows(params);
 }
 inline void normalize(const Frame& frame, const Norm& norm, const float* in, std::int64_t rows, const Rows& out) {

@@ -52,6 +52,7 @@ class Piece {
         rows_(std::min(kPiece, run.decoder.image_tokens() - piece * kPiece)),
         buffers_(take_piece(run.decoder, run.columns, carver)) {}
 
+  /// The tokens' answer, added to the image; its keys and values are in the buffers then.
   void add_answer(const Norm& norm, const ConstRows& image, const ConstRows& keys) const {
     const std::int64_t dim = run_.decoder.dim, columns = run_.columns;
     Epilogue biased;
@@ -65,7 +66,10 @@ class Piece {
       then.residual = image.from(row);
       kernels_.product(
           {ConstRows(buffers_.weights).from(row), count, &state_.values, then, Rows(buffers_.sums, dim)});
-      normalize(kernels_, norm, buffers_.sums, count, out.from(row));
+      Bf16* values = buffers_.values == nullptr ? nullptr : buffers_.values + row * dim;
+      kernels_.normalize_image(
+          normalization(norm, buffers_.sums, count, out.from(row)),
+          {{}, run_.decoder.position_rows(first_ + row), count, buffers_.keys.from(row), values});
     }
   }
 
@@ -79,10 +83,10 @@ class Piece {
     kernels_.mix({run_.decoder.format, weights, values, rows_, columns, dim, state_.mixed + piece_ * columns * dim});
   }
 
-  /// Keys and values of the prompt's own image, in the buffers; valid until it is called again.
-  void read_own_image() const {
-    kernels_.image_operands({ConstRows(state_.image).from(first_), run_.decoder.position_rows(first_), rows_,
-                             buffers_.keys, buffers_.values});
+  /// Keys of the prompt's own image, and its values where they are wanted, into the buffers.
+  void read_own_image(bool values) const {
+    kernels_.image_operands({own_image(), run_.decoder.position_rows(first_), rows_, buffers_.keys,
+                             values ? buffers_.values : nullptr});
   }
 
   [[nodiscard]] ConstRows own_image() const { return ConstRows(state_.image).from(first_); }
@@ -124,11 +128,10 @@ void pass_image(const Decoding& run, std::int64_t prompt, std::int64_t index, co
   // Until the tokens have told it something, the image is the same for all prompts, but for those with masks.
   const bool first_layer = told == nullptr || told == &run.decoder.layers[0].norms[3];
   const bool shared = first_layer && run.input.mask_input == nullptr;
-  if (!shared) piece.read_own_image();
+  if (!shared) piece.read_own_image(told == nullptr);
   if (told != nullptr) {
     piece.add_answer(*told, shared ? piece.shared_image() : piece.own_image(),
                      shared ? piece.shared_keys() : piece.own_keys());
-    piece.read_own_image();
   } else if (shared) {
     return piece.answer(piece.shared_keys(), piece.shared_values());
   }
