@@ -93,6 +93,7 @@ void register_info(py::module_& m) {
       .def_readonly("encoder_precision", &EngineInfo::encoder_precision)
       .def_readonly("decoder_precision", &EngineInfo::decoder_precision)
       .def_readonly("encoder_backend", &EngineInfo::encoder_backend)
+      .def_readonly("decoder_backend", &EngineInfo::decoder_backend)
       .def_readonly("backend", &EngineInfo::backend)
       .def_readonly("model_hash", &EngineInfo::model_hash)
       .def_readonly("fingerprint", &EngineInfo::fingerprint)

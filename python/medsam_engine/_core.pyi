@@ -85,6 +85,9 @@ class EngineInfo:
     def encoder_backend(self) -> str:
         """The backend of the encoder, e.g. "fused 2" (docs/precision.md)."""
     @property
+    def decoder_backend(self) -> str:
+        """The backend of the decoder, e.g. "fused decoder 1" (docs/precision.md)."""
+    @property
     def backend(self) -> str:
         """E.g. "OpenVINO 2026.4.1"."""
     @property

@@ -26,7 +26,7 @@ def log_loaded(core: _core.Engine, bundle: str | os.PathLike[str]) -> None:
     logger.debug(
         "loaded %s: %s, profile %s; encoder %s (%s), decoder %s (%s) on %s; threads %s%s; compiled models %s",
         *(os.fspath(bundle), info.family, info.profile, info.encoder_precision, info.encoder_backend),
-        *(info.decoder_precision, info.backend, info.device, info.threads or "all"),
+        *(info.decoder_precision, info.decoder_backend, info.device, info.threads or "all"),
         *(" (tuned)" if info.tuned else "", cache),
     )
 

@@ -41,6 +41,7 @@ struct EngineInfo {
   std::string decoder_precision;              ///< The decoder's precision.
   std::string backend;                        ///< e.g. "OpenVINO 2026.4.1".
   std::string encoder_backend;                ///< The encoder's, e.g. "fused 2" (docs/precision.md).
+  std::string decoder_backend;                ///< The decoder's, e.g. "fused decoder 1", or `backend`.
   std::string model_hash;                     ///< SHA-256 over the bundle's model files, hex.
   std::string fingerprint;                    ///< The value that an embedding must carry, over all experts.
   int threads = 0;                            ///< Inference threads requested or tuned; 0 = all cores.

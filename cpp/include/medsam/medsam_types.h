@@ -242,6 +242,7 @@ typedef struct medsam_engine_info {
   size_t trained_prompt_count;     ///< At least 1.
   int32_t trained_prompts_stated;  ///< 0: the bundle is too old to say; a box alone is assumed. Export it again.
   int32_t reserved2;               ///< 0.
+  const char* decoder_backend;     ///< The decoder's, e.g. "fused decoder 1", or `backend`.
 } medsam_engine_info;
 
 /// Counters of the embedding cache since the engine was created.

@@ -142,7 +142,7 @@ class Backend {
 /// The backend that serves `device`. Unsupported, naming what there is, when none does.
 std::unique_ptr<Backend> create_backend(const std::string& device);
 
-/// The backend that runs native encoders (docs/bundle.md, "The fused encoder") beside the one of `device`; nothing
+/// The backend that runs native models (docs/bundle.md, "The fused models") beside the one of `device`; nothing
 /// where this processor is not fast at them.
 std::unique_ptr<Backend> create_native(const std::string& device);
 

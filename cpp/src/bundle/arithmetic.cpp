@@ -8,27 +8,30 @@ namespace medsam {
 
 namespace {
 
-constexpr const char* kOtherEncoder = "its certificate is for another fused encoder or other kernels";
-constexpr const char* kNoEncoder =
-    "there is no fused encoder in this bundle, or no fast products for one on this device";
+constexpr const char* kOtherFused = "its certificate is for other fused weights or other kernels";
+constexpr const char* kNoFused = "this bundle has no fused weights for that, or this device no fast products for them";
 
 constexpr std::array kArithmetics{
     Arithmetic{.name = "f32", .decoders = true, .word_alone = true, .exactness = Exactness::exact, .speed = 0},
     Arithmetic{.name = kF32Fused,
+               .decoders = true,
                .exactness = Exactness::reordered,
                .speed = 1,
                .certificate_key = "fused",
                .own_file = true,
-               .other_files = kOtherEncoder,
-               .none_here = kNoEncoder},
+               .own_kernels = true,
+               .other_files = kOtherFused,
+               .none_here = kNoFused},
     Arithmetic{.name = "bf16", .decoders = true, .word_alone = true},
     Arithmetic{.name = "bf16_mixed"},
     Arithmetic{.name = kBf16Fused,
+               .decoders = true,
                .speed = 3,
                .certificate_key = "fused",
                .own_file = true,
-               .other_files = kOtherEncoder,
-               .none_here = kNoEncoder},
+               .own_kernels = true,
+               .other_files = kOtherFused,
+               .none_here = kNoFused},
     // Where the bundle has f16 graphs, what was measured is the rounding that their own types ask for; bf16 and int8
     // are what a backend makes of them.
     Arithmetic{.name = "f16",

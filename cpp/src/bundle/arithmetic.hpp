@@ -19,7 +19,7 @@ enum class Exactness : std::uint8_t {
   rounded     // an approximation
 };
 
-/// The names of the native encoder's arithmetics: products of bf16 operands, or of f32.
+/// The names of the arithmetics on this library's own kernels: products of bf16 operands, or of f32.
 inline constexpr const char *kBf16Fused = "bf16_fused", *kF32Fused = "f32_fused";
 
 /// An arithmetic: its word, and what is true of it for all bundles and machines.
@@ -28,10 +28,11 @@ struct Arithmetic {
   bool decoders = false;    // whether decoders are computed in it, too
   bool word_alone = false;  // whether it may be the whole of EngineOptions::precision, not only half of a pair
   Exactness exactness = Exactness::rounded;
-  int speed = 2;        // rank of an encoder: of two that are certified, "auto" takes the faster one
+  int speed = 2;        // rank within a stage: of two that are certified, "auto" takes the faster one
   bool by_rank = true;  // false: "auto" takes it only where `medsam-engine tune` measured that it is the fastest
   const char* certificate_key = "";  // the field of a certificate that names the files it was measured on
   bool own_file = false;             // whether it always has files of its own, which a certificate then must name
+  bool own_kernels = false;          // whether it is computed by this library's kernels, from weights without a graph
   bool portable = false;             // whether a certificate that names files holds on every backend and device
   const char* other_files = "";      // refusal of a certificate that names other files than those here
   const char* none_here = "";        // refusal where there is nothing to run

@@ -104,7 +104,7 @@ bool Bundle::needs_crops() const {
   });
 }
 
-bool Bundle::has_native_encoder() const {
+bool Bundle::has_native_models() const {
   return std::any_of(variants.begin(), variants.end(), [](const Variant& v) { return v.runner == Runner::native; });
 }
 
@@ -152,7 +152,7 @@ Bundle read_bundle(const std::string& folder) {
   bundle.models = parse_experts(reader, models);
   bundle.model_hash = sha256_hex(hashes);
   add_int8_encoder(reader, bundle);
-  add_native_encoder(reader, bundle);
+  add_native_models(reader, bundle);
   // Read by people and by tools/, not by the runtime.
   for (const char* field : {"provenance", "parity"}) reader.skip(field);
   const Json& certificates = reader.get("certificates");

@@ -38,7 +38,7 @@ struct Bundle {
   /// Whether a decoder looks at the pixels inside a box, which must then stay with the embedding.
   [[nodiscard]] bool needs_crops() const;
   /// Whether a variant runs on this library's own kernels.
-  [[nodiscard]] bool has_native_encoder() const;
+  [[nodiscard]] bool has_native_models() const;
 };
 
 /// Checks that the engine can fill and read every tensor of the experts' models. ModelError.

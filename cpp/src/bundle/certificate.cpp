@@ -3,6 +3,7 @@
 
 #include <limits>
 #include <map>
+#include <utility>
 
 #include "bundle/manifest_parser.hpp"
 #include "medsam/error.hpp"
@@ -18,21 +19,31 @@ const Arithmetic* known_arithmetic(const ObjectReader& stages, const char* field
   return arithmetic;
 }
 
-// By Arithmetic::certificate_key. What the stages do not ask for is read, too: an unknown field is an error.
-std::map<std::string, std::string> parse_identities(ObjectReader& certificate) {
-  std::map<std::string, std::string> identities;
+// The files of each stage, by Arithmetic::certificate_key.
+using Identities = std::map<std::pair<std::string, Stage>, std::string>;
+
+// What the stages do not ask for is read, too: an unknown field is an error.
+Identities parse_identities(ObjectReader& certificate) {
+  Identities identities;
   if (certificate.has("quantized")) {
     ObjectReader quantized = certificate.object("quantized");
-    identities["quantized"] = quantized.string("encoder");
+    identities[{"quantized", Stage::encoder}] = quantized.string("encoder");
     quantized.finish();
   }
   if (certificate.has("fused")) {
     ObjectReader fused = certificate.object("fused");
-    const std::string hash = fused.string("encoder");
-    identities["fused"] = native_identity(hash, fused.string("backend"));
+    const auto read = [&](Stage stage, const char* file, const char* kernels) {
+      if (!fused.has(file) && !fused.has(kernels)) return;
+      const std::string hash = fused.string(file);
+      identities[{"fused", stage}] = native_identity(hash, fused.string(kernels));
+    };
+    read(Stage::encoder, "encoder", "backend");
+    read(Stage::decoder, "decoder", "decoder_backend");
     fused.finish();
   }
-  if (certificate.has("f16")) identities["f16"] = certificate.string("f16");
+  if (certificate.has("f16")) {
+    identities[{"f16", Stage::encoder}] = identities[{"f16", Stage::decoder}] = certificate.string("f16");
+  }
   return identities;
 }
 
@@ -42,10 +53,9 @@ void parse_stages(ObjectReader& reader, Certificate& certificate) {
   certificate.encoder.arithmetic = known_arithmetic(stages, "encoder", Stage::encoder, encoder);
   certificate.decoder.arithmetic = known_arithmetic(stages, "decoder", Stage::decoder, decoder);
   stages.finish();
-  std::map<std::string, std::string> identities = parse_identities(reader);
-  for (CertifiedStage* stage : {&certificate.encoder, &certificate.decoder}) {
-    stage->identity = identities[stage->arithmetic->certificate_key];
-  }
+  Identities identities = parse_identities(reader);
+  certificate.encoder.identity = identities[{certificate.encoder.arithmetic->certificate_key, Stage::encoder}];
+  certificate.decoder.identity = identities[{certificate.decoder.arithmetic->certificate_key, Stage::decoder}];
 }
 
 std::optional<double> optional_number(ObjectReader& reader, const char* field) {

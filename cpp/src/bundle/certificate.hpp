@@ -39,7 +39,8 @@ struct Certificate {
   }
 };
 
-/// The identity of a native encoder: its file's hash and the backend that computes it, since the kernels decide, too.
+/// The identity of a stage on own kernels: its file's hash and the revision that computes it, since the kernels decide,
+/// too.
 std::string native_identity(const std::string& hash, const std::string& backend);
 
 }  // namespace medsam

@@ -55,7 +55,8 @@ void add_f16_graphs(ObjectReader& manifest, const Models& models, Bundle& bundle
 /// `bundle.models` must have been read.
 void add_int8_encoder(ObjectReader& manifest, Bundle& bundle);
 
-/// "fused": the encoder's weights for this library's own kernels. `bundle.models` must have been read.
-void add_native_encoder(ObjectReader& manifest, Bundle& bundle);
+/// "fused": a stage's weights for this library's own kernels, all its models from one file. `bundle.models` must have
+/// been read.
+void add_native_models(ObjectReader& manifest, Bundle& bundle);
 
 }  // namespace medsam

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "bundle/arithmetic.hpp"
+
 namespace medsam {
 
 enum class DType : std::uint8_t { f32, i32 };
@@ -42,6 +44,8 @@ struct ModelFile {
   bool onnx = true;               // false: safetensors
   std::string precision = "f32";  // that of the graph's weights
 
+  /// The stage that it belongs to: what is no encoder is run with the decoder.
+  [[nodiscard]] Stage stage() const { return role == "encoder" ? Stage::encoder : Stage::decoder; }
   /// Names everything the model computes from: the graph's hash, and its data files' hashes, sizes and names, since
   /// two files under each other's names are another model. tools/medsam_engine_tools/bundle/content_hash.py makes the
   /// same.

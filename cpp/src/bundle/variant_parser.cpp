@@ -1,4 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+#include <filesystem>
+
 #include "base/sha256.hpp"
 #include "bundle/manifest_parser.hpp"
 #include "medsam/error.hpp"
@@ -7,19 +9,19 @@ namespace medsam {
 
 namespace {
 
-// An alternative form of the encoder: `section` is its key in the manifest, and `encoder` the entry there.
-ModelFile parse_second_encoder(ObjectReader encoder, const char* section, const Bundle& bundle) {
-  ModelFile model = parse_model(std::move(encoder), bundle.folder);
-  model.role = "encoder";
+// A second form of a model of the bundle: `section` is its key in the manifest, `role` its entry there.
+ModelFile parse_second_form(ObjectReader entry, const char* section, const std::string& role, const Bundle& bundle) {
   const std::string where = std::string("manifest.json: ") + section;
   // With experts there would have to be one per expert, which no tool makes yet.
   const auto set = bundle.models.find("");
   if (set == bundle.models.end()) {
     throw ModelError(where + " and experts: this version understands one of them at a time");
   }
-  const auto exact = set->second.find("encoder");
+  ModelFile model = parse_model(std::move(entry), bundle.folder);
+  model.name = model.role = role;
+  const auto exact = set->second.find(role);
   if (exact == set->second.end() || model.inputs != exact->second.inputs || model.outputs != exact->second.outputs) {
-    throw ModelError(where + ": encoder: its inputs and outputs are not the encoder's; make it again");
+    throw ModelError(where + ": " + role + ": its inputs and outputs are not the model's; make it again");
   }
   return model;
 }
@@ -34,8 +36,22 @@ void add(Bundle& bundle, const char* arithmetic, Variant variant) {
   }
 }
 
-std::shared_ptr<const Models> only(ModelFile model) {
-  return std::make_shared<const Models>(Models{{"encoder", std::move(model)}});
+// A stage's native models are all there, and one file: what is computed is of one training, and a certificate names it
+// by one hash.
+void check_one_file(Stage stage, const Models& native, const Bundle& bundle) {
+  for (const auto& [role, exact] : bundle.models.at("")) {
+    if (exact.stage() != stage) continue;
+    const auto found = native.find(role);
+    if (found == native.end()) {
+      throw ModelError("manifest.json: fused: no entry for \"" + role.substr(0, 60) +
+                       "\", whose stage has another; export the bundle again");
+    }
+    const ModelFile& first = native.begin()->second;
+    if (found->second.path != first.path || found->second.sha256 != first.sha256 || !found->second.data.empty()) {
+      throw ModelError("manifest.json: fused: " + role + ": expected the one file of its stage, \"" +
+                       std::filesystem::path(first.path).filename().string() + "\"; export the bundle again");
+    }
+  }
 }
 
 }  // namespace
@@ -71,21 +87,32 @@ void add_int8_encoder(ObjectReader& manifest, Bundle& bundle) {
   quantized.finish();
   const std::string rest = encoder.string("rest");
   if (rest != "f32" && rest != "bf16") encoder.fail("rest", "\"" + rest.substr(0, 20) + "\"", "f32 | bf16");
-  ModelFile model = parse_second_encoder(std::move(encoder), "quantized", bundle);
+  ModelFile model = parse_second_form(std::move(encoder), "quantized", "encoder", bundle);
   const std::string hash = model.content_hash();
-  add(bundle, "int8", {.format = rest, .needs_trial = true, .identity = hash, .files = only(std::move(model))});
+  const auto files = std::make_shared<const Models>(Models{{"encoder", std::move(model)}});
+  add(bundle, "int8", {.format = rest, .needs_trial = true, .identity = hash, .files = files});
 }
 
-void add_native_encoder(ObjectReader& manifest, Bundle& bundle) {
+void add_native_models(ObjectReader& manifest, Bundle& bundle) {
   if (!manifest.has("fused")) return;
   ObjectReader fused = manifest.object("fused");
-  ModelFile model = parse_second_encoder(fused.object("encoder"), "fused", bundle);
+  std::map<Stage, Models> stages;
+  for (const char* role : {"encoder", "decoder", "decoder_mask"}) {
+    if (!fused.has(role)) continue;
+    ModelFile model = parse_second_form(fused.object(role), "fused", role, bundle);
+    model.onnx = false;
+    stages[model.stage()][role] = std::move(model);
+  }
   fused.finish();
-  model.onnx = false;
-  const std::string hash = model.content_hash();
-  const std::shared_ptr<const Models> files = only(std::move(model));
-  for (const char* format : {kF32Fused, kBf16Fused}) {
-    add(bundle, format, {.runner = Runner::native, .format = format, .identity = hash, .files = files});
+  if (stages.empty()) throw ModelError("manifest.json: fused: got no model; export the bundle again");
+  for (const auto& [stage, models] : stages) {
+    check_one_file(stage, models, bundle);
+    const std::string hash = models.begin()->second.content_hash();
+    const auto files = std::make_shared<const Models>(models);
+    for (const char* format : {kF32Fused, kBf16Fused}) {
+      bundle.variants.push_back(
+          {stage, find_arithmetic(stage, format), Runner::native, format, false, false, hash, files});
+    }
   }
 }
 

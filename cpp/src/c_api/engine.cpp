@@ -126,6 +126,7 @@ medsam_status medsam_engine_get_info(const medsam_engine* engine, medsam_engine_
     out.accepts_mask = from.accepts_mask ? 1 : 0;
     out.accepts_scribble = from.accepts_scribble ? 1 : 0;
     out.needs_modality = from.needs_modality ? 1 : 0;
+    out.decoder_backend = from.decoder_backend.c_str();
     store(info, required(info, "info").size, out, "engine info");
   });
 }

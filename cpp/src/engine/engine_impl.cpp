@@ -55,7 +55,7 @@ Engine::Impl::Impl(const std::string& folder, EngineOptions opts)
     throw Unsupported(e.what());
   }
   backend = backends::create_backend(options.device);
-  if (bundle.has_native_encoder()) native = backends::create_native(backend->device_id());
+  if (bundle.has_native_models()) native = backends::create_native(backend->device_id());
   plan = resolve(options, bundle, {*backend, native.get()}, cache, warnings(options));
   options.threads = plan.threads;
   for (const auto& [name, models] : bundle.models) {
@@ -81,7 +81,8 @@ std::shared_ptr<Model> Engine::Impl::load_model(const std::string& name) const {
 
 std::shared_ptr<const backends::CompiledModel> Engine::Impl::compile(const ModelFile& model,
                                                                      std::vector<Shape> shapes) const {
-  return compiled_.get(model.role + " " + model.content_hash(), [&] { return compile_anew(model, std::move(shapes)); });
+  const std::string hash = plan.run_of(model).variant->file_of(model).content_hash();
+  return compiled_.get(model.role + " " + hash, [&] { return compile_anew(model, std::move(shapes)); });
 }
 
 std::shared_ptr<const backends::CompiledModel> Engine::Impl::compile_anew(const ModelFile& model,
@@ -111,6 +112,7 @@ void Engine::Impl::describe() {
   info.decoder_precision = plan.stages.decoder.name();
   info.backend = backend->library();
   info.encoder_backend = plan.stages.encoder.backend->revision(Stage::encoder);
+  info.decoder_backend = plan.stages.decoder.backend->revision(Stage::decoder);
   info.model_hash = bundle.model_hash;
   std::string all;
   for (const auto& [name, fingerprint] : fingerprints_) all.append(name).append(" ").append(fingerprint).append("\n");

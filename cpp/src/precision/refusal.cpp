@@ -24,19 +24,23 @@ std::string other_files(Stage stage, const CertifiedStage& certified, const Situ
   return unnamed || certified.identity != (run != nullptr ? run->identity : "") ? arithmetic.other_files : "";
 }
 
-// It must have been measured on this backend and device, unless its graphs have types of their own, which round alike
-// everywhere.
+// It must have been measured on this backend and device where they decide what is computed. They do not where graphs
+// have types of their own, which round alike everywhere, nor for f32; and own kernels are named with their files, and
+// run on the processor only.
 std::string other_place(const Certificate& c, const Situation& here) {
   const auto own_types = [](const CertifiedStage& s) { return s.arithmetic->portable && !s.identity.empty(); };
-  const auto anywhere = [&](const CertifiedStage& s) {
-    return own_types(s) || s.arithmetic->exactness == Exactness::exact;
+  const auto own_kernels = [](const CertifiedStage& s) { return s.arithmetic->own_kernels; };
+  const auto backends_own = [&](const CertifiedStage& s) {
+    return !own_types(s) && !own_kernels(s) && s.arithmetic->exactness != Exactness::exact;
   };
   const bool typed = own_types(c.encoder) || own_types(c.decoder);
-  const bool here_only = !typed || !anywhere(c.encoder) || !anywhere(c.decoder);
-  if (here_only && c.backend != here.backend) {
+  const bool approximated = backends_own(c.encoder) || backends_own(c.decoder);
+  if (approximated && c.backend != here.backend) {
     return "its certificate is for " + c.backend + ", this is " + here.backend;
   }
-  if (here_only && c.device != here.device) return "its certificate is for the device " + c.device;
+  if ((approximated || own_kernels(c.encoder) || own_kernels(c.decoder)) && c.device != here.device) {
+    return "its certificate is for the device " + c.device;
+  }
   // Written so that NaN fails, here and below.
   if (typed && !(c.largest && *c.largest <= kLargestF16)) return "its certificate shows values near f16's largest";
   return "";
@@ -45,7 +49,9 @@ std::string other_place(const Certificate& c, const Situation& here) {
 // What was measured must reach the bars.
 std::string below_the_bars(const Certificate& c) {
   if (c.images < kImages) return "its certificate covers fewer than " + std::to_string(kImages) + " images";
-  if (c.encoder.arithmetic->exactness == Exactness::reordered && c.decoder.arithmetic->exactness == Exactness::exact) {
+  const Exactness encoder = c.encoder.arithmetic->exactness, decoder = c.decoder.arithmetic->exactness;
+  const bool rounded = encoder == Exactness::rounded || decoder == Exactness::rounded;
+  if (!rounded && (encoder == Exactness::reordered || decoder == Exactness::reordered)) {
     const bool same = c.agreement_mean >= kSameMean && c.agreement_worst >= kSameWorst;
     return same ? "" : "its certificate shows other masks than f32's";
   }

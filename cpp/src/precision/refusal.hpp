@@ -24,7 +24,7 @@ struct StageRun {
   [[nodiscard]] std::string name() const { return variant->arithmetic->name; }
 };
 
-/// The backends of an engine: `graph` runs graphs on the device, and `native` runs native encoders; null: none does.
+/// The backends of an engine: `graph` runs graphs on the device, and `native` this library's kernels; null: none does.
 struct Backends {
   const backends::Backend& graph;
   const backends::Backend* native = nullptr;

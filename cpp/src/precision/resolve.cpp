@@ -22,10 +22,9 @@ Choice exact(const Situation& here) {
   return {"f32", *here.find(Stage::encoder, "f32"), *here.find(Stage::decoder, "f32")};
 }
 
-// How much of the work a certified approximation makes faster.
-int rank(const Certificate& certificate) {
-  return 2 * certificate.encoder.arithmetic->speed +
-         (certificate.decoder.arithmetic->exactness == Exactness::exact ? 0 : 1);
+// How much of the work a certified precision makes faster: of an image with one prompt, most is the encoder's.
+std::pair<int, int> rank(const Certificate& certificate) {
+  return {certificate.encoder.arithmetic->speed, certificate.decoder.arithmetic->speed};
 }
 
 // The highest-ranking certificate that holds, of those that `covers` names; null, and `why` the last refusal of one,
@@ -80,8 +79,9 @@ Choice choose_by_name(const std::string& text, bool allow_uncertified, const Sit
   const StageRun *encoder = here.find(Stage::encoder, first), *decoder = here.find(Stage::decoder, second);
   const bool native = encoder != nullptr && decoder != nullptr && encoder->native && decoder->native;
   if (native && allow_uncertified) return {text, *encoder, *decoder};
-  if (encoder == nullptr && *wanted.encoder->none_here != '\0') {
-    why = wanted.encoder->none_here;
+  const Arithmetic* missing = encoder == nullptr ? wanted.encoder : decoder == nullptr ? wanted.decoder : nullptr;
+  if (missing != nullptr && *missing->none_here != '\0') {
+    why = missing->none_here;
   } else if (!native && (wanted.pair || allow_uncertified)) {
     why = kNotNative;
   }
@@ -89,13 +89,13 @@ Choice choose_by_name(const std::string& text, bool allow_uncertified, const Sit
                     "; use f32 or auto, or measure one with `medsam-engine certify`");
 }
 
-// The encoder on other kernels where that is f32, too; else the graph's.
+// Stages on other kernels where that is f32, too; else the graphs.
 Choice choose_f32(const Situation& here) {
-  for (const Arithmetic& arithmetic : arithmetics()) {
-    if (arithmetic.exactness != Exactness::reordered) continue;
-    if (auto certified = certified_stages(arithmetic.name, "f32", here)) return *certified;
-  }
-  return exact(here);
+  std::string why;
+  const auto in_f32 = [](const CertifiedStage& s) { return s.arithmetic->exactness != Exactness::rounded; };
+  const auto both = [&](const Certificate& c) { return in_f32(c.encoder) && in_f32(c.decoder); };
+  const Certificate* best = best_certificate(here, both, why);
+  return best != nullptr ? of_certificate(*best, here) : exact(here);
 }
 
 Choice choose_auto(const Situation& here) {

@@ -34,7 +34,7 @@ struct RunPlan {
 
   /// How a model of the bundle is run.
   [[nodiscard]] const StageRun& run_of(const ModelFile& model) const {
-    return model.role == "encoder" ? stages.encoder : stages.decoder;
+    return model.stage() == Stage::encoder ? stages.encoder : stages.decoder;
   }
   /// What the embedding is computed in, as its fingerprint names it.
   [[nodiscard]] std::string computed() const;
@@ -48,8 +48,8 @@ RunPlan resolve(const EngineOptions& options, const Bundle& bundle, const Backen
 
 // The parts of resolve(), for tests.
 
-/// "f32": every stage computes in it, the encoder on this library's own kernels where a certificate shows that the
-/// masks are the same; "auto": the fastest that is certified and native, else f32; "bf16", "f16" or "int8": what its
+/// "f32": every stage computes in it, on this library's own kernels where a certificate shows that the masks are the
+/// same; "auto": the fastest that is certified and native, else f32; "bf16", "f16" or "int8": what its
 /// certificate covers, or every stage when `allow_uncertified`; "bf16/f32" names the encoder's and the decoder's.
 /// InvalidArgument for another word; Unsupported, saying why, for one that is not certified or not native. "f32/f32" is
 /// the exact graphs alone.

@@ -77,6 +77,7 @@ TEST_F(CApiTest, DescribesWhatItRuns) {
   EXPECT_EQ(info.decoder_precision, wanted.info().decoder_precision);
   EXPECT_EQ(info.backend, wanted.info().backend);
   EXPECT_EQ(info.encoder_backend, wanted.info().encoder_backend);
+  EXPECT_EQ(info.decoder_backend, wanted.info().decoder_backend);
   EXPECT_EQ(info.model_hash, wanted.info().model_hash);
   EXPECT_EQ(info.fingerprint, wanted.info().fingerprint);
   ASSERT_GE(info.certified_count, 1u);

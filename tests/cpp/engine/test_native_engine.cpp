@@ -1,5 +1,5 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// An engine whose bundle has a native encoder: who runs it, and who never does.
+// An engine whose bundle has native models: who runs it, and who never does.
 #include <gtest/gtest.h>
 
 #include "base/sha256.hpp"
@@ -14,7 +14,7 @@
 namespace medsam {
 namespace {
 
-class FusedEncoder : public EngineTest {
+class NativeEngine : public EngineTest {
  protected:
   void SetUp() override {
     EngineTest::SetUp();
@@ -55,7 +55,7 @@ class FusedEncoder : public EngineTest {
   nlohmann::json manifest_ = testing::tiny_manifest();
 };
 
-TEST_F(FusedEncoder, RunsOnItsOwnBackend) {
+TEST_F(NativeEngine, AnEncoderRunsOnItsOwnBackend) {
   const std::string exact = Engine(bundle_, options_).info().fingerprint;
   write();
   options_.precision = "bf16_fused/f32";
@@ -80,8 +80,42 @@ TEST_F(FusedEncoder, RunsOnItsOwnBackend) {
   EXPECT_THROW(Engine(bundle_, options_), ModelError);
 }
 
+// Each stage is somebody's: all four pairs run, and each names who computes what.
+TEST_F(NativeEngine, ADecoderRunsOnItsOwnBackend) {
+  testing::fake_backend().fused = true;
+  testing::add_fused(manifest_, {"encoder", "decoder", "decoder_mask"});
+  testing::write_tiny_bundle(bundle_, manifest_);
+  options_.allow_uncertified = true;
+  Prompt prompt;
+  prompt.box = Box{4, 4, 40, 40};
+  for (const char* pair : {"f32/f32", "f32/bf16_fused", "f32_fused/f32_fused", "bf16_fused/f32"}) {
+    options_.precision = pair;
+    testing::fake_backend().take_compiled();
+    const Engine engine(bundle_, options_);
+    const EngineInfo& info = engine.info();
+    EXPECT_EQ(info.encoder_precision + "/" + info.decoder_precision, pair);
+    const bool encoder = info.encoder_precision != "f32", decoder = info.decoder_precision != "f32";
+    EXPECT_EQ(info.encoder_backend, encoder ? "fake fused 1" : "fake 1") << pair;
+    EXPECT_EQ(info.decoder_backend, decoder ? "fake fused decoder 1" : "fake 1") << pair;
+    const Prediction boxed = engine.predict(engine.encode(image()), {prompt});
+    const std::set<std::string> compiled = testing::fake_backend().take_compiled();
+    EXPECT_EQ(compiled.size(), 2U);
+    EXPECT_EQ(
+        compiled.count((encoder ? "encoder.fused.safetensors " : "encoder.onnx ") + info.encoder_precision + " 0"), 1U);
+    EXPECT_EQ(
+        compiled.count((decoder ? "decoder.fused.safetensors " : "decoder.onnx ") + info.decoder_precision + " 0"), 1U);
+    // The decoder that takes a mask is of the same weights.
+    const std::vector<float> mask(16 * 16, 3);
+    Prompt masked = prompt;
+    masked.mask_input = mask.data();
+    EXPECT_TRUE(engine.predict(engine.encode(image()), {masked}).low_res_logits()[0] > boxed.low_res_logits()[0]);
+    const std::string role_mask = decoder ? "decoder.fused.safetensors " : "decoder_mask.onnx ";
+    EXPECT_EQ(testing::fake_backend().take_compiled().count(role_mask + info.decoder_precision + " 0"), 1U);
+  }
+}
+
 // It computes on the processor, and its embedding would have to cross the bus.
-TEST_F(FusedEncoder, IsNeverAGpus) {
+TEST_F(NativeEngine, ItIsNeverAGpus) {
   write({"CPU", "GPU", "cuda:0"});
   testing::fake_backend().fused = true;
   testing::fake_backend().finds_gpu = true;

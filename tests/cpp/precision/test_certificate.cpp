@@ -115,7 +115,7 @@ Certificate bundles_own(Certificate c) {
 }
 
 constexpr const char* kOtherModels = "its certificate is for other model files";
-constexpr const char* kOtherFused = "its certificate is for another fused encoder or other kernels";
+constexpr const char* kOtherFused = "its certificate is for other fused weights or other kernels";
 constexpr const char* kOtherF16 = "its certificate is for f16 graphs that are not run here";
 constexpr const char* kNearLargest = "its certificate shows values near f16's largest";
 constexpr const char* kTooMuch = "its certificate shows that it changes the masks too much";
@@ -222,7 +222,7 @@ TEST(Choose, WhatIsCertifiedAndNative) {
   const std::vector<Certificate> own_same{bundles_own(same(1, 1))};
   const char* kNone = "this bundle has no certificate for it";
   const char* kNoInt8 = "this bundle has no int8 encoder, which `medsam-engine quantize` makes";
-  const char* kNoFused = "there is no fused encoder in this bundle, or no fast products for one on this device";
+  const char* kNoFused = "this bundle has no fused weights for that, or this device no fast products for them";
   const auto unknown = [](const std::string& word) {
     return "precision: got \"" + word + "\", expected f32, bf16, f16, int8 or auto";
   };

@@ -119,7 +119,8 @@ TEST_F(CertificateBars, EveryFieldIsReadAndNoOther) {
     expect_says(refusal(more), "surprise");
   }
   for (const auto& [part, entry] : {std::pair("quantized", nlohmann::json{{"encoder", "a"}}),
-                                    std::pair("fused", nlohmann::json{{"encoder", "a"}, {"backend", "b"}})}) {
+                                    std::pair("fused", nlohmann::json{{"encoder", "a"}, {"backend", "b"}}),
+                                    std::pair("fused", nlohmann::json{{"decoder", "a"}, {"decoder_backend", "b"}})}) {
     more = good_;
     more[part] = entry;
     EXPECT_EQ(refusal(more), "") << part;
@@ -127,6 +128,14 @@ TEST_F(CertificateBars, EveryFieldIsReadAndNoOther) {
     expect_says(refusal(more), "surprise");
   }
   expect_says(refusal_of({{"images", -1}}), "images");
+  // A file without the kernels that computed it, or the other way round.
+  for (const auto& [half, lacking] :
+       {std::pair("encoder", "backend"), std::pair("backend", "encoder"), std::pair("decoder", "decoder_backend"),
+        std::pair("decoder_backend", "decoder")}) {
+    more = good_;
+    more["fused"][half] = "a";
+    expect_says(refusal(more), std::string("\"") + lacking + "\" is missing");
+  }
 }
 
 TEST_F(CertificateBars, AStageIsInAPrecisionThatItCanHave) {
@@ -136,12 +145,12 @@ TEST_F(CertificateBars, AStageIsInAPrecisionThatItCanHave) {
     return refusal(other);
   };
   expect_says(refused("fp16", "f32"), "f32 | f32_fused | bf16 | bf16_mixed | bf16_fused | f16 | int8");
-  expect_says(refused("bf16", "fp16"), "f32 | bf16 | f16");
+  expect_says(refused("bf16", "fp16"), "f32 | f32_fused | bf16 | bf16_fused | f16");
   const std::string word(20, 'a');
   expect_says(refused((word + "b").c_str(), "f32"), "\"" + word + "\"");
   expect_says(refused("bf16", (word + "b").c_str()), "\"" + word + "\"");
-  for (const char* encoders : {"int8", "bf16_mixed", "bf16_fused", "f32_fused"}) {
-    expect_says(refused("bf16", encoders), "f32 | bf16 | f16");
+  for (const char* encoders : {"int8", "bf16_mixed"}) {
+    expect_says(refused("bf16", encoders), "f32 | f32_fused | bf16 | bf16_fused | f16");
   }
 }
 

@@ -89,14 +89,15 @@ TEST_F(PrecisionChoice, OneStageInF16RunsTheMeasuredGraphsToo) {
   }
 }
 
-TEST_F(PrecisionChoice, AMissingEncoderIsNamedInTheRefusal) {
+TEST_F(PrecisionChoice, AMissingFileIsNamedInTheRefusal) {
+  constexpr const char* kNoFused =
+      "this bundle has no fused weights for that, or this device no fast products for them";
   runs(Stage::encoder, {"f32"});
   runs(Stage::decoder, {"f32"});
   for (const auto& [wanted, reason] :
        {std::pair("int8", "this bundle has no int8 encoder, which `medsam-engine quantize` makes"),
         std::pair("int8/f32", "this bundle has no int8 encoder, which `medsam-engine quantize` makes"),
-        std::pair("bf16_fused/f32",
-                  "there is no fused encoder in this bundle, or no fast products for one on this device")}) {
+        std::pair("bf16_fused/f32", kNoFused), std::pair("f32/bf16_fused", kNoFused)}) {
     for (const bool allow : {false, true}) {
       try {
         static_cast<void>(choose(wanted, allow, here_));

@@ -155,7 +155,10 @@ class FakeBackend final : public Backend {
 /// The same arithmetic under another name.
 class FakeNative final : public Backend {
  public:
-  std::string library() const override { return "fake fused 1"; }
+  std::string library() const override { return "fake fused 1, fake fused decoder 1"; }
+  std::string revision(Stage stage) const override {
+    return stage == Stage::encoder ? "fake fused 1" : "fake fused decoder 1";
+  }
   std::string device_name() const override { return "fake device"; }
   std::string device_id() const override { return "CPU"; }
   bool native(const std::string& format) const override { return format == kBf16Fused || format == kF32Fused; }

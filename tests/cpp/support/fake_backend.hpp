@@ -26,7 +26,7 @@ struct FakeBackendCounters {
   std::unique_ptr<backends::Backend> (*device)(std::unique_ptr<backends::Backend>) = nullptr;
   /// Whether "AUTO" comes to "GPU", and not to "CPU".
   std::atomic<bool> finds_gpu{false};
-  /// Whether there is a backend for native encoders.
+  /// Whether there is a backend for native models.
   std::atomic<bool> fused{false};
   /// Called with a model's path when it is about to be read.
   std::function<void(const std::string& path)> before_reading;

@@ -5,6 +5,8 @@
 
 #include <atomic>
 
+#include "base/sha256.hpp"
+
 namespace medsam::testing {
 
 namespace fs = std::filesystem;
@@ -37,8 +39,22 @@ std::string copy_bundle(const std::string& name, const std::string& folder) {
   return folder;
 }
 
+void add_fused(json& manifest, const std::vector<std::string>& roles) {
+  for (const std::string& role : roles) {
+    const bool encoder = role == "encoder";
+    const std::string content = encoder ? kFusedEncoder : kFusedDecoder;
+    json entry = manifest["models"][role];
+    entry["file"] = encoder ? "encoder.fused.safetensors" : "decoder.fused.safetensors";
+    entry["bytes"] = content.size();
+    entry["sha256"] = sha256_hex(content);
+    manifest["fused"][role] = entry;
+  }
+}
+
 std::string write_tiny_bundle(const std::string& folder, const json& manifest) {
   copy_bundle("tiny_bundle", folder);
+  write_file(folder + "/encoder.fused.safetensors", kFusedEncoder);
+  write_file(folder + "/decoder.fused.safetensors", kFusedDecoder);
   write_file(folder + "/manifest.json", manifest.dump());
   return folder;
 }

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 namespace medsam::testing {
 
@@ -34,6 +35,11 @@ nlohmann::json tiny_manifest();
 
 /// Copies the model files and writes `manifest` into `folder`; returns the folder.
 std::string write_tiny_bundle(const std::string& folder, const nlohmann::json& manifest = tiny_manifest());
+
+/// The content of the file of a stage's native models that add_fused names.
+inline constexpr const char *kFusedEncoder = "encoder's weights", *kFusedDecoder = "decoder's weights";
+/// Puts native models of these roles into a manifest. Their files are written with the bundle.
+void add_fused(nlohmann::json& manifest, const std::vector<std::string>& roles);
 
 void write_file(const std::string& path, const std::string& content);
 

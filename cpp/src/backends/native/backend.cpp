@@ -27,7 +27,7 @@ std::shared_ptr<const CompiledModel> load(const ModelFile& file, std::string_vie
                                           const CompileOptions& options) {
   const Weights weights(file.path, bytes);
   const std::string name = weights.architecture();
-  const Stage stage = file.role == "encoder" ? Stage::encoder : Stage::decoder;
+  const Stage stage = file.stage();
   std::vector<std::string> known;
   for (const Architecture& architecture : kArchitectures) {
     if (architecture.stage != stage) continue;

@@ -1,6 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // Weights in a safetensors file, as tools/medsam_engine_tools/export/fused.py writes it (docs/bundle.md, "The fused
-// encoder").
+// models").
 #pragma once
 
 #include <cstdint>
