@@ -11,16 +11,17 @@
 #include "finding.hpp"
 #include "medsam/error.hpp"
 #include "precision/resolve.hpp"
+#include "support/fake_backend.hpp"
 #include "support/tiny_bundle.hpp"
 
 namespace {
 
 using medsam::fuzz::expect;
 
-// The bundle's other files are those of tests/data/tiny_bundle.
+// The bundle's other files are those of tests/data/tiny_bundle, and weights of native models.
 const std::string& folder() {
   static const medsam::testing::TemporaryFolder temporary;
-  static const std::string path = medsam::testing::copy_bundle("tiny_bundle", temporary.path("bundle"));
+  static const std::string path = medsam::testing::write_tiny_bundle(temporary.path("bundle"));
   return path;
 }
 
@@ -37,16 +38,24 @@ std::string manifest(std::string_view input) {
 double cpu_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
 
 void choose(const medsam::Bundle& bundle) {
-  const auto backend = medsam::backends::create_backend("CPU");
-  medsam::Situation here{bundle.certificates, bundle.model_hash, "fake 1", "CPU",
-                         medsam::stage_runs(bundle, {*backend, nullptr})};
+  medsam::testing::fake_backend().fused = true;
+  const auto graph = medsam::backends::create_backend("CPU"), native = medsam::backends::create_native("CPU");
+  const medsam::Backends backends{bundle.graphs ? *graph : *native, native.get()};
+  medsam::Situation here{bundle.certificates,
+                         bundle.model_hash,
+                         backends.graph.library(),
+                         "CPU",
+                         medsam::stage_runs(bundle, backends),
+                         false,
+                         bundle.graphs};
+  const std::string free = bundle.graphs ? "f32/f32" : "f32_fused/f32_fused";
   expect(medsam::choose("auto", false, here).precision == "f32");  // its own word is not taken
   here.trust_bundle = true;
-  for (const char* wanted : {"auto", "bf16", "f16", "int8", "bf16/f32"}) {
+  for (const char* wanted : {"auto", "f32", "bf16", "f16", "int8", "bf16/f32", "f32_fused/f32_fused"}) {
     try {
       const medsam::Choice chosen = medsam::choose(wanted, false, here);
       const std::string encoder = chosen.encoder.name(), decoder = chosen.decoder.name();
-      expect(chosen.pair() == "f32/f32" || medsam::certified_stages(encoder, decoder, here).has_value());
+      expect(chosen.pair() == free || medsam::certified_stages(encoder, decoder, here).has_value());
     } catch (const medsam::Unsupported&) {
       continue;  // not certified
     }

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import struct
@@ -40,6 +41,26 @@ def manifests() -> None:
     quantized = {"encoder": encoder | {"rest": "f32"}}
     write("fuzz_manifest", "quantized", json.dumps(manifest | {"quantized": quantized}).encode())
     write("fuzz_manifest", "half", json.dumps(manifest | {"f16": manifest["models"]}).encode())
+    # Of the weights that tests/cpp/support/tiny_bundle.cpp writes.
+    fused = {}
+    for role, model in manifest["models"].items():
+        stage = "encoder" if role == "encoder" else "decoder"
+        content = f"{stage}'s weights".encode()
+        file = {
+            "file": f"{stage}.fused.safetensors",
+            "bytes": len(content),
+            "sha256": hashlib.sha256(content).hexdigest(),
+        }
+        fused[role] = model | file
+    files = {stage: fused[stage]["sha256"] for stage in ("encoder", "decoder")}
+    kernels = {"backend": "fake fused 1", "decoder_backend": "fake fused decoder 1"}
+    stages = {"encoder": "bf16_fused", "decoder": "bf16_fused"}
+    certified = {"certificates": [certificate | {"stages": stages, "fused": files | kernels}], "fused": fused}
+    write("fuzz_manifest", "fused", json.dumps(manifest | certified).encode())
+    tensors = {
+        role: {side: model[side] for side in ("inputs", "outputs")} for role, model in manifest["models"].items()
+    }
+    write("fuzz_manifest", "native", json.dumps(manifest | certified | {"models": tensors}).encode())
     experts = {"a": {role: role for role in manifest["models"]}}
     modality = {"index": {"CT": 0, "MR": 1}, "experts": {"CT": "a"}, "fallback": "a"}
     write("fuzz_manifest", "experts", json.dumps(manifest | {"experts": experts, "modality": modality}).encode())

@@ -89,7 +89,7 @@ class EngineInfo:
         """The backend of the decoder, e.g. "fused decoder 1" (docs/precision.md)."""
     @property
     def backend(self) -> str:
-        """E.g. "OpenVINO 2026.4.1"."""
+        """E.g. "OpenVINO 2026.4.1"; in a bundle without graphs, the engine's own kernels."""
     @property
     def model_hash(self) -> str:
         """SHA-256 over the bundle's model files, hex."""
@@ -104,7 +104,7 @@ class EngineInfo:
         """Whether `medsam-engine tune` chose the precision and the threads."""
     @property
     def certified(self) -> tuple[str, ...]:
-        """Precisions that may run here, as "encoder/decoder"; "f32/f32" is the first."""
+        """Precisions that may run here: "encoder/decoder"; first "f32/f32", or "f32_fused/f32_fused" without graphs."""
     @property
     def certificates(self) -> tuple[CertificateInfo, ...]:
         """The certificates in the bundle, in its order."""

@@ -39,14 +39,14 @@ struct EngineInfo {
   std::string precision;                      ///< The precision in force: "f32", or that of the certificate used.
   std::string encoder_precision;              ///< The encoder's precision.
   std::string decoder_precision;              ///< The decoder's precision.
-  std::string backend;                        ///< e.g. "OpenVINO 2026.4.1".
+  std::string backend;                        ///< e.g. "OpenVINO 2026.4.1"; without graphs, the library's own kernels.
   std::string encoder_backend;                ///< The encoder's, e.g. "fused 2" (docs/precision.md).
   std::string decoder_backend;                ///< The decoder's, e.g. "fused decoder 1", or `backend`.
   std::string model_hash;                     ///< SHA-256 over the bundle's model files, hex.
   std::string fingerprint;                    ///< The value that an embedding must carry, over all experts.
   int threads = 0;                            ///< Inference threads requested or tuned; 0 = all cores.
   bool tuned = false;                         ///< Whether `medsam-engine tune` chose the precision and the threads.
-  std::vector<std::string> certified;         ///< Precisions that may run: "encoder/decoder".
+  std::vector<std::string> certified;         ///< Precisions that may run: "encoder/decoder"; first f32.
   std::vector<CertificateInfo> certificates;  ///< Those in the bundle, in its order.
   std::string certificates_file;              ///< Record of those measured here; "" = no cache folder.
   std::string machine;                        ///< The machine, as stored with a tuned choice.

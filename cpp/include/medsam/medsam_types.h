@@ -220,7 +220,7 @@ typedef struct medsam_engine_info {
   const char* const* certified;        ///< Precisions that may run, "encoder/decoder"; certified_count of them.
   const char* const* modalities;       ///< Modalities that the model distinguishes; modality_count of them.
   const char* const* experts;          ///< Names of the bundle's experts; expert_count of them.
-  size_t certified_count;              ///< At least 1: "f32/f32".
+  size_t certified_count;              ///< At least 1: "f32/f32", or "f32_fused/f32_fused" without graphs.
   size_t modality_count;               ///< 0: the model does not use a modality.
   size_t expert_count;                 ///< 0: one model for all.
   const int64_t* embedding_shape;      ///< (1, C, h, w); 4 numbers.

@@ -95,6 +95,38 @@ std::map<std::string, ModelSet> parse_experts(ObjectReader& manifest, const Mode
   return experts;
 }
 
+// The entries of "models", of which all have a file or none.
+Models parse_models(ObjectReader& manifest, const std::string& folder) {
+  ObjectReader list = manifest.object("models");
+  Models models;
+  for (const auto& [name, value] : manifest.get("models").items()) {
+    ModelFile& model = models[name] = parse_exact_model(list.object(name.c_str()), folder);
+    model.name = name;
+    if (model.has_file() == models.begin()->second.has_file()) continue;
+    throw ModelError(
+        "manifest.json: models: got a file for some of them only, expected one for each, or for none in a bundle of "
+        "native weights; export the bundle again");
+  }
+  return models;
+}
+
+// Names what the models compute from. Without graphs that is the native forms, of which there must be one of each.
+std::string hash_of(const Models& models, const Bundle& bundle) {
+  const auto native_form = [&](const std::string& name) {
+    for (const Variant& variant : bundle.variants) {
+      const bool has = variant.runner == Runner::native && variant.files->count(name) != 0;
+      if (has) return variant.files->at(name).content_hash();
+    }
+    throw ModelError("manifest.json: models: " + name.substr(0, 60) +
+                     ": got no \"file\" and nothing under \"fused\", expected one of them; export the bundle again");
+  };
+  std::string hashes;
+  for (const auto& [name, model] : models) {
+    hashes += name + ":" + (bundle.graphs ? model.content_hash() : "native " + native_form(name)) + "\n";
+  }
+  return sha256_hex(hashes);
+}
+
 }  // namespace
 
 bool Bundle::needs_crops() const {
@@ -139,20 +171,14 @@ Bundle read_bundle(const std::string& folder) {
   if (reader.has("trained_prompts")) bundle.trained = parse_trained_prompts(reader, bundle.prompt);
   if (reader.has("modality")) bundle.modality = parse_modality(reader.object("modality"));
 
-  ObjectReader list = reader.object("models");
-  Models models;
-  std::string hashes;
-  for (const auto& [name, value] : reader.get("models").items()) {
-    ModelFile& model = models[name] = parse_model(list.object(name.c_str()), folder);
-    model.name = name;
-    hashes += name + ":" + model.content_hash() + "\n";
-  }
+  const Models models = parse_models(reader, folder);
+  bundle.graphs = models.empty() || models.begin()->second.has_file();
   add_exact_graphs(bundle);
   add_f16_graphs(reader, models, bundle);
   bundle.models = parse_experts(reader, models);
-  bundle.model_hash = sha256_hex(hashes);
   add_int8_encoder(reader, bundle);
   add_native_models(reader, bundle);
+  bundle.model_hash = hash_of(models, bundle);
   // Read by people and by tools/, not by the runtime.
   for (const char* field : {"provenance", "parity"}) reader.skip(field);
   const Json& certificates = reader.get("certificates");

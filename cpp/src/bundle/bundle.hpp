@@ -27,9 +27,10 @@ struct Bundle {
   TrainedPrompts trained;
   ModalityRules modality;
   std::map<std::string, ModelSet> models;  // by expert; one, "", in a bundle without experts
+  bool graphs = true;                      // false: the models have native forms alone, each stage one
   std::string model_hash;                  // over all models' hashes
   std::vector<Certificate> certificates;
-  std::vector<Variant> variants;  // what the stages may be computed in; the exact graphs in f32 first
+  std::vector<Variant> variants;  // what the stages may be computed in
 
   /// ModelError when the expert has no model of that role.
   [[nodiscard]] const ModelFile& model(const std::string& role, const std::string& expert = "") const;

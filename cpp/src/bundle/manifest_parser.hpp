@@ -42,10 +42,14 @@ void check_list(const ObjectReader& reader, const char* field, const Json& list,
 /// Reads one model, without its name and role, and checks the size of each of its files. ModelError.
 ModelFile parse_model(ObjectReader reader, const std::string& folder);
 
+/// Reads an entry of "models": the same, or the tensors alone of a model that has no graph (has_file()). ModelError.
+ModelFile parse_exact_model(ObjectReader reader, const std::string& folder);
+
 // The readers of variants: each adds those of one field of the manifest, if it has that field
 // (CONTRIBUTING.md, "Recipe: a precision").
 
-/// The graphs as they are; the backend is asked to compute them in a format. Reads no field.
+/// The graphs as they are; the backend is asked to compute them in a format. Nothing in a bundle without graphs. Reads
+/// no field.
 void add_exact_graphs(Bundle& bundle);
 
 /// "f16": a second version of each of `models`, whose own types are f16.

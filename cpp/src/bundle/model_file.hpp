@@ -36,6 +36,7 @@ struct LogitsSize {
 struct ModelFile {
   std::string name;  // in the manifest: in a bundle without experts, the role
   std::string role;  // "encoder", "decoder", "decoder_mask" or "crop_encoder"
+  // Of the file; "" and 0 where there is none: a model of a bundle without graphs has a native form only.
   std::string path;
   std::uint64_t bytes = 0;
   std::string sha256;
@@ -46,6 +47,7 @@ struct ModelFile {
 
   /// The stage that it belongs to: what is no encoder is run with the decoder.
   [[nodiscard]] Stage stage() const { return role == "encoder" ? Stage::encoder : Stage::decoder; }
+  [[nodiscard]] bool has_file() const { return !path.empty(); }
   /// Names everything the model computes from: the graph's hash, and its data files' hashes, sizes and names, since
   /// two files under each other's names are another model. tools/medsam_engine_tools/bundle/content_hash.py makes the
   /// same.

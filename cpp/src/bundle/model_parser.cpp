@@ -1,6 +1,7 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <set>
 
 #include "bundle/bundle_file.hpp"
@@ -103,6 +104,17 @@ ModelFile parse_model(ObjectReader reader, const std::string& folder) {
     }
   }
   check_files(model);
+  reader.finish();
+  return model;
+}
+
+ModelFile parse_exact_model(ObjectReader reader, const std::string& folder) {
+  const char* const of_a_file[] = {"file", "bytes", "sha256", "data"};
+  const auto there = [&](const char* field) { return reader.has(field); };
+  if (std::any_of(std::begin(of_a_file), std::end(of_a_file), there)) return parse_model(std::move(reader), folder);
+  ModelFile model;
+  model.inputs = parse_tensors(reader, "inputs");
+  model.outputs = parse_tensors(reader, "outputs");
   reader.finish();
   return model;
 }

@@ -36,6 +36,13 @@ void add(Bundle& bundle, const char* arithmetic, Variant variant) {
   }
 }
 
+void expect_graphs(const Bundle& bundle, const char* section) {
+  if (bundle.graphs) return;
+  throw ModelError(
+      "manifest.json: " + std::string(section) +
+      ": got graphs, but the models have none that these would be another form of; export the bundle again");
+}
+
 // A stage's native models are all there, and one file: what is computed is of one training, and a certificate names it
 // by one hash.
 void check_one_file(Stage stage, const Models& native, const Bundle& bundle) {
@@ -57,6 +64,7 @@ void check_one_file(Stage stage, const Models& native, const Bundle& bundle) {
 }  // namespace
 
 void add_exact_graphs(Bundle& bundle) {
+  if (!bundle.graphs) return;
   for (const char* format : {"f32", "bf16", "bf16_mixed", "f16"}) {
     add(bundle, format, {.format = format, .identity = ""});
   }
@@ -64,6 +72,7 @@ void add_exact_graphs(Bundle& bundle) {
 
 void add_f16_graphs(ObjectReader& manifest, const Models& models, Bundle& bundle) {
   if (!manifest.has("f16")) return;
+  expect_graphs(bundle, "f16");
   ObjectReader f16 = manifest.object("f16");
   auto files = std::make_shared<Models>();
   std::string hashes;
@@ -82,6 +91,7 @@ void add_f16_graphs(ObjectReader& manifest, const Models& models, Bundle& bundle
 
 void add_int8_encoder(ObjectReader& manifest, Bundle& bundle) {
   if (!manifest.has("quantized")) return;
+  expect_graphs(bundle, "quantized");
   ObjectReader quantized = manifest.object("quantized");
   ObjectReader encoder = quantized.object("encoder");
   quantized.finish();

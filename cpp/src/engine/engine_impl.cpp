@@ -32,6 +32,22 @@ std::function<void(const std::string&)> news(const EngineOptions& options) {
   return [log = options.log](const std::string& text) { log(LogLevel::info, text); };
 }
 
+// The backend of a bundle without graphs. No library of a vendor has a part in it.
+std::unique_ptr<backends::Backend> create_native_alone(const std::string& device) {
+  constexpr const char* kRemedy = "export the bundle again with its graphs (--onnx)";
+  std::string name = device;
+  for (char& c : name) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  if (name != "CPU" && name != "AUTO") {
+    throw Unsupported("device: got \"" + device.substr(0, 40) +
+                      "\", but this bundle has native weights alone, which run on the CPU; use \"CPU\", or " + kRemedy);
+  }
+  auto backend = backends::create_native("CPU");
+  if (backend != nullptr && backend->native(kF32Fused)) return backend;
+  throw Unsupported(
+      std::string("device: this processor lacks AVX2, and this bundle has native weights alone, which need it; ") +
+      kRemedy);
+}
+
 Profile choose_profile(const std::string& name, const Bundle& bundle) {
   return name.empty() || name == bundle.profile.name ? bundle.profile : builtin_profile(name);
 }
@@ -54,9 +70,9 @@ Engine::Impl::Impl(const std::string& folder, EngineOptions opts)
   } catch (const std::invalid_argument& e) {
     throw Unsupported(e.what());
   }
-  backend = backends::create_backend(options.device);
-  if (bundle.has_native_models()) native = backends::create_native(backend->device_id());
-  plan = resolve(options, bundle, {*backend, native.get()}, cache, warnings(options));
+  backend = bundle.graphs ? backends::create_backend(options.device) : create_native_alone(options.device);
+  if (bundle.graphs && bundle.has_native_models()) native = backends::create_native(backend->device_id());
+  plan = resolve(options, bundle, {*backend, bundle.graphs ? native.get() : backend.get()}, cache, warnings(options));
   options.threads = plan.threads;
   for (const auto& [name, models] : bundle.models) {
     const ModelFile& encoder = plan.stages.encoder.variant->file_of(models.at("encoder"));

@@ -46,10 +46,10 @@ struct Engine::Impl {
   CacheFolder cache;
   Bundle bundle;
   Profile profile;
-  std::unique_ptr<backends::Backend> backend;
-  std::unique_ptr<backends::Backend> native;  // of native encoders; null where this machine or bundle has none
-  RunPlan plan;                               // of the bundle and the backends above
-  mutable EmbeddingCache embeddings;          // locks itself
+  std::unique_ptr<backends::Backend> backend;  // of the device
+  std::unique_ptr<backends::Backend> native;   // of native models beside graphs; null where there are none
+  RunPlan plan;                                // of the bundle and the backends above
+  mutable EmbeddingCache embeddings;           // locks itself
   EmbeddingStore store;
   mutable std::atomic<std::uint64_t> store_hits{0};
   EngineInfo info;

@@ -19,6 +19,7 @@ constexpr double kLargestF16 = 65504 / 2.0;  // of the magnitudes seen in an f16
 // The certificate must be for the files that would run here.
 std::string other_files(Stage stage, const CertifiedStage& certified, const Situation& here) {
   const Arithmetic& arithmetic = *certified.arithmetic;
+  if (!here.graphs && !arithmetic.own_kernels) return kNoGraphs;
   const StageRun* run = here.find(stage, arithmetic.name);
   const bool unnamed = arithmetic.own_file && certified.identity.empty();
   return unnamed || certified.identity != (run != nullptr ? run->identity : "") ? arithmetic.other_files : "";

@@ -13,6 +13,7 @@
 namespace medsam {
 
 inline constexpr const char* kNotNative = "this processor does not compute in it";
+inline constexpr const char* kNoGraphs = "this bundle has native weights alone, and no ONNX graphs to compute it from";
 
 /// A variant, and who runs it here.
 struct StageRun {
@@ -25,6 +26,7 @@ struct StageRun {
 };
 
 /// The backends of an engine: `graph` runs graphs on the device, and `native` this library's kernels; null: none does.
+/// In a bundle without graphs, both are the same.
 struct Backends {
   const backends::Backend& graph;
   const backends::Backend* native = nullptr;
@@ -34,8 +36,9 @@ struct Backends {
 struct Situation {
   std::vector<Certificate> certificates;
   std::string model_hash, backend, device;
-  std::vector<StageRun> runs;  // at most one per stage and name; f32 is there for each stage
+  std::vector<StageRun> runs;  // at most one per stage and name; for each stage f32, or f32_fused without graphs
   bool trust_bundle = false;   // whether the bundle's own word counts
+  bool graphs = true;          // Bundle::graphs
 
   /// The one of that name; null where there is nothing to run.
   [[nodiscard]] const StageRun* find(Stage stage, std::string_view name) const;

@@ -18,8 +18,11 @@ Choice of_certificate(const Certificate& certificate, const Situation& here) {
           *here.find(Stage::decoder, certificate.decoder.arithmetic->name)};
 }
 
-Choice exact(const Situation& here) {
-  return {"f32", *here.find(Stage::encoder, "f32"), *here.find(Stage::decoder, "f32")};
+// What needs no certificate: the exact graphs in f32. A bundle without graphs has f32 on own kernels in their place,
+// and nothing else in f32 that it could differ from.
+Choice uncertified(const Situation& here) {
+  const char* name = here.graphs ? "f32" : kF32Fused;
+  return {"f32", *here.find(Stage::encoder, name), *here.find(Stage::decoder, name)};
 }
 
 // How much of the work a certified precision makes faster: of an image with one prompt, most is the encoder's.
@@ -66,10 +69,16 @@ Wanted parse(const std::string& text) {
   throw InvalidArgument("precision: got \"" + text.substr(0, 20) + "\", expected " + names + " or auto");
 }
 
+[[noreturn]] void refuse(const std::string& text, const std::string& why) {
+  const char* remedy = why == kNoGraphs ? "; use f32 or auto, or export the bundle again with its graphs (--onnx)"
+                                        : "; use f32 or auto, or measure one with `medsam-engine certify`";
+  throw Unsupported("precision: got \"" + text + "\", but " + why + remedy);
+}
+
 Choice choose_by_name(const std::string& text, bool allow_uncertified, const Situation& here) {
   const Wanted wanted = parse(text);
   const char *first = wanted.encoder->name, *second = wanted.decoder->name;
-  std::string why = "this bundle has no certificate for it";
+  std::string why;
   if (wanted.pair) {
     if (auto certified = certified_stages(first, second, here, &why)) return *certified;
   } else if (const Certificate* best = best_certificate(
@@ -80,29 +89,30 @@ Choice choose_by_name(const std::string& text, bool allow_uncertified, const Sit
   const bool native = encoder != nullptr && decoder != nullptr && encoder->native && decoder->native;
   if (native && allow_uncertified) return {text, *encoder, *decoder};
   const Arithmetic* missing = encoder == nullptr ? wanted.encoder : decoder == nullptr ? wanted.decoder : nullptr;
-  if (missing != nullptr && *missing->none_here != '\0') {
+  if (missing != nullptr && !here.graphs && !missing->own_kernels) {
+    if (wanted.pair || why.empty()) why = kNoGraphs;
+  } else if (missing != nullptr && *missing->none_here != '\0') {
     why = missing->none_here;
   } else if (!native && (wanted.pair || allow_uncertified)) {
     why = kNotNative;
   }
-  throw Unsupported("precision: got \"" + text + "\", but " + why +
-                    "; use f32 or auto, or measure one with `medsam-engine certify`");
+  refuse(text, why.empty() ? "this bundle has no certificate for it" : why);
 }
 
-// Stages on other kernels where that is f32, too; else the graphs.
+// Stages on own kernels where that is certified to be f32, too.
 Choice choose_f32(const Situation& here) {
   std::string why;
   const auto in_f32 = [](const CertifiedStage& s) { return s.arithmetic->exactness != Exactness::rounded; };
   const auto both = [&](const Certificate& c) { return in_f32(c.encoder) && in_f32(c.decoder); };
   const Certificate* best = best_certificate(here, both, why);
-  return best != nullptr ? of_certificate(*best, here) : exact(here);
+  return best != nullptr ? of_certificate(*best, here) : uncertified(here);
 }
 
 Choice choose_auto(const Situation& here) {
   std::string why;
   const auto by_rank = [](const Certificate& c) { return c.encoder.arithmetic->by_rank; };
   const Certificate* best = best_certificate(here, by_rank, why);
-  return best != nullptr ? of_certificate(*best, here) : exact(here);
+  return best != nullptr ? of_certificate(*best, here) : uncertified(here);
 }
 
 // The stored choice, where it holds; threads are the caller's where the caller says.
@@ -135,7 +145,8 @@ std::string RunPlan::computed() const {
 
 std::optional<Choice> certified_stages(const std::string& encoder, const std::string& decoder, const Situation& here,
                                        std::string* why) {
-  if (encoder == "f32" && decoder == "f32") return exact(here);
+  const Choice free = uncertified(here);
+  if (encoder == free.encoder.name() && decoder == free.decoder.name()) return free;
   std::string refused;
   const auto these = [&](const Certificate& c) { return c.of(encoder, decoder); };
   const Certificate* best = best_certificate(here, these, why != nullptr ? *why : refused);
@@ -143,7 +154,7 @@ std::optional<Choice> certified_stages(const std::string& encoder, const std::st
 }
 
 std::vector<std::string> certified_pairs(const Situation& here) {
-  std::vector<std::string> pairs{"f32/f32"};
+  std::vector<std::string> pairs{uncertified(here).pair()};
   for (const Certificate& certificate : here.certificates) {
     const std::string pair =
         std::string(certificate.encoder.arithmetic->name) + "/" + certificate.decoder.arithmetic->name;
@@ -167,7 +178,8 @@ RunPlan resolve(const EngineOptions& options, const Bundle& bundle, const Backen
                        graph.library(),
                        graph.device_id(),
                        stage_runs(bundle, backends),
-                       options.trust_bundle_certificates};
+                       options.trust_bundle_certificates,
+                       bundle.graphs};
   RunPlan plan;
   for (const Certificate& c : here.certificates) {
     plan.certificates.push_back({c.name, c.encoder.arithmetic->name, c.decoder.arithmetic->name, c.origin,

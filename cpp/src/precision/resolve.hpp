@@ -52,14 +52,15 @@ RunPlan resolve(const EngineOptions& options, const Bundle& bundle, const Backen
 /// same; "auto": the fastest that is certified and native, else f32; "bf16", "f16" or "int8": what its
 /// certificate covers, or every stage when `allow_uncertified`; "bf16/f32" names the encoder's and the decoder's.
 /// InvalidArgument for another word; Unsupported, saying why, for one that is not certified or not native. "f32/f32" is
-/// the exact graphs alone.
+/// the exact graphs alone. In a bundle without graphs, f32 is f32_fused, and what only graphs give is Unsupported.
 Choice choose(const std::string& wanted, bool allow_uncertified, const Situation& here);
 
-/// These stages, if they are f32 or a certificate holds for them here; `why` gets the refusal of one that does not.
+/// These stages, if they need no certificate (f32, or f32_fused without graphs) or one holds for them here; `why` gets
+/// the refusal of one that does not.
 std::optional<Choice> certified_stages(const std::string& encoder, const std::string& decoder, const Situation& here,
                                        std::string* why = nullptr);
 
-/// Every pair of stages that certified_stages gives, as "encoder/decoder"; "f32/f32" first.
+/// Every pair of stages that certified_stages gives, as "encoder/decoder"; the one that needs no certificate first.
 std::vector<std::string> certified_pairs(const Situation& here);
 
 }  // namespace medsam

@@ -153,6 +153,80 @@ TEST_F(NativeModels, TheirTensorsAreTheModels) {
   expect_refused("crop_encoder");
 }
 
+class NativeAlone : public NativeModels {
+ protected:
+  void SetUp() override {
+    testing::add_fused(manifest_, {"encoder", "decoder", "decoder_mask"});
+    testing::remove_graphs(manifest_);
+  }
+};
+
+TEST_F(NativeAlone, ABundleNeedsNoGraphs) {
+  const Bundle bundle = read();
+  EXPECT_FALSE(bundle.graphs);
+  EXPECT_EQ(natives(bundle).size(), bundle.variants.size()) << "graphs give nothing";
+  EXPECT_FALSE(bundle.model("decoder").has_file());
+  EXPECT_EQ(bundle.model("decoder").outputs[0].name, "low_res_logits");
+  // What tools/medsam_engine_tools/bundle/manifest.py makes of it, too.
+  const std::string encoder = sha256_hex(testing::kFusedEncoder), decoder = sha256_hex(testing::kFusedDecoder);
+  EXPECT_EQ(bundle.model_hash, sha256_hex("decoder:native " + decoder + "\ndecoder_mask:native " + decoder +
+                                          "\nencoder:native " + encoder + "\n"));
+}
+
+TEST_F(NativeAlone, EveryModelIsThereInOneForm) {
+  const json good = manifest_;
+  for (const char* role : {"encoder", "decoder", "decoder_mask"}) {
+    manifest_ = good;
+    manifest_["fused"].erase(role);
+    const std::string text = refusal();
+    EXPECT_TRUE(text.starts_with("manifest.json: ")) << text;
+    EXPECT_NE(text.find(role), std::string::npos) << text;
+  }
+  manifest_ = good;
+  manifest_.erase("fused");
+  expect_refused("models: decoder: got no \"file\" and nothing under \"fused\"");
+}
+
+// Half of an entry, or of the bundle, is a mistake and no choice.
+TEST_F(NativeAlone, AFileIsDescribedAsAWholeAndOfAllModelsOrNone) {
+  const json good = manifest_, whole = testing::tiny_manifest();
+  for (const char* role : {"encoder", "decoder", "decoder_mask"}) {
+    manifest_ = good;
+    manifest_["models"][role] = whole["models"][role];
+    expect_refused("models: got a file for some of them only");
+    for (const char* field : {"file", "bytes", "sha256"}) {
+      manifest_ = good;
+      manifest_["models"][role][field] = whole["models"][role][field];
+      expect_refused("is missing");
+      manifest_["models"] = whole["models"];
+      manifest_["models"][role].erase(field);
+      expect_refused(std::string("\"") + field + "\" is missing");
+    }
+    manifest_ = good;
+    manifest_["models"][role]["data"] = json::array();
+    expect_refused("\"file\" is missing");
+    manifest_ = good;
+    manifest_["models"][role]["surprise"] = 1;
+    expect_refused("surprise");
+  }
+}
+
+TEST_F(NativeAlone, ItsTensorsAreHeldToTheRulesOfEveryBundle) {
+  manifest_["models"]["decoder"]["outputs"][0]["shape"] = {-1, -1, 9000, 16};
+  manifest_["fused"]["decoder"]["outputs"] = manifest_["models"]["decoder"]["outputs"];
+  expect_refused("the logits' sides must be fixed");
+}
+
+TEST_F(NativeAlone, ThereAreNoOtherFormsOfGraphsThatAreNotThere) {
+  const json good = manifest_, whole = testing::tiny_manifest();
+  manifest_["f16"] = whole["models"];
+  expect_refused("f16: got graphs, but the models have none");
+  manifest_ = good;
+  manifest_["quantized"]["encoder"] = whole["models"]["encoder"];
+  manifest_["quantized"]["encoder"]["rest"] = "f32";
+  expect_refused("quantized: got graphs, but the models have none");
+}
+
 TEST_F(NativeModels, ExpertsHaveNone) {
   const std::string path = testing::copy_bundle("tiny_routed", folder_.path("routed"));
   json manifest = json::parse(std::ifstream(path + "/manifest.json"));
@@ -160,6 +234,11 @@ TEST_F(NativeModels, ExpertsHaveNone) {
   testing::write_file(path + "/manifest.json", manifest.dump());
   const std::string text = testing::raised<ModelError>([&] { static_cast<void>(read_bundle(path)); });
   EXPECT_NE(text.find("fused and experts"), std::string::npos) << text;
+  manifest.erase("fused");
+  testing::remove_graphs(manifest);
+  testing::write_file(path + "/manifest.json", manifest.dump());
+  const std::string alone = testing::raised<ModelError>([&] { static_cast<void>(read_bundle(path)); });
+  EXPECT_NE(alone.find("got no \"file\" and nothing under \"fused\""), std::string::npos) << alone;
 }
 
 }  // namespace

@@ -172,6 +172,7 @@ class FakeNative final : public Backend {
 }  // namespace
 
 std::unique_ptr<Backend> create_backend(const std::string& device) {
+  fake_backend().created.fetch_add(1);
   if (device == "cuda:0" && fake_backend().device != nullptr) {
     return fake_backend().device(std::make_unique<FakeBackend>(device));
   }

@@ -20,6 +20,8 @@ namespace medsam::testing {
 
 struct FakeBackendCounters {
   std::atomic<int> compiled{0}, runs{0}, largest_batch{0};
+  /// Backends for graphs that were made.
+  std::atomic<int> created{0};
   /// Runs left before one throws BackendError; negative = never.
   std::atomic<int> fail_after{-1};
   /// Serves "cuda:0", given the fake backend itself; nullptr = there is no such device.

@@ -51,6 +51,12 @@ void add_fused(json& manifest, const std::vector<std::string>& roles) {
   }
 }
 
+void remove_graphs(json& manifest) {
+  for (json& model : manifest["models"]) {
+    for (const char* field : {"file", "bytes", "sha256"}) model.erase(field);
+  }
+}
+
 std::string write_tiny_bundle(const std::string& folder, const json& manifest) {
   copy_bundle("tiny_bundle", folder);
   write_file(folder + "/encoder.fused.safetensors", kFusedEncoder);

@@ -41,6 +41,9 @@ inline constexpr const char *kFusedEncoder = "encoder's weights", *kFusedDecoder
 /// Puts native models of these roles into a manifest. Their files are written with the bundle.
 void add_fused(nlohmann::json& manifest, const std::vector<std::string>& roles);
 
+/// Takes the graphs out of a manifest: its native models are then all that there is.
+void remove_graphs(nlohmann::json& manifest);
+
 void write_file(const std::string& path, const std::string& content);
 
 }  // namespace medsam::testing
