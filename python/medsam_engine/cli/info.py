@@ -19,10 +19,10 @@ from medsam_engine.cli.terminal import plain
 
 def _manifest_rows(manifest: dict[str, Any]) -> list[tuple[str, str]]:
     rows = [("schema version", str(manifest["schema_version"]))]
+    # Without graphs, the native weights are the models.
     for role, model in manifest["models"].items():
-        rows.append(
-            (f"model {role}", f"{model['file']}, {model['bytes'] / 1e6:.1f} MB, sha256 {model['sha256'][:16]}...")
-        )
+        file = model if "file" in model else manifest["fused"][role]
+        rows.append((f"model {role}", f"{file['file']}, {file['bytes'] / 1e6:.1f} MB, sha256 {file['sha256'][:16]}..."))
     rows += [(f"provenance {key}", str(value)) for key, value in manifest.get("provenance", {}).items()]
     rows += [(f"parity {key}", f"{value:.2g}") for key, value in manifest.get("parity", {}).items()]
     return rows

@@ -63,10 +63,12 @@ def certificate_in_force(info: EngineInfo) -> CertificateInfo | None:
 def precision_note(info: EngineInfo, asked: str) -> str:
     """One line: the precision in force and why its masks may be trusted. `asked` is the precision asked for."""
     stages = f"{info.encoder_precision}/{info.decoder_precision}"
+    none_faster = "; nothing faster is certified for this bundle on this machine" if asked == "auto" else ""
     if stages == "f32/f32":
-        none_faster = "; nothing faster is certified for this bundle on this machine" if asked == "auto" else ""
         return f"precision: f32, the reference{none_faster}"
     certificate = certificate_in_force(info)
+    if certificate is None and stages == info.certified[0]:
+        return f"precision: f32 ({stages}), the only f32 of this bundle, which has no graphs{none_faster}"
     if certificate is None:
         return f"precision: {stages}, not certified; --precision f32 for the reference"
     tuned = ", tuned here" if info.tuned else ""

@@ -130,6 +130,8 @@ def with_bounds(times: Sequence[StageTime], bundle: Path, engines: dict[str, Eng
     models = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))["models"]
     if "encoder" not in models or "decoder" not in models:
         return list(times)  # experts: which one answers is the image's matter
+    if "file" not in models["encoder"]:
+        return list(times)  # native weights alone: the operations are counted in graphs
     flops = {}
     for stage, role, prompts in ((ENCODE, "encoder", 1), (PROMPT, "decoder", 1), (BATCHED, "decoder", BATCH)):
         graph, _ = roofline.prepare(bundle / models[role]["file"], prompts)

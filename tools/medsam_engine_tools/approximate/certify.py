@@ -21,6 +21,7 @@ from medsam_engine.io.boxes import boxes_from_labels
 from medsam_engine.io.npz_file import challenge_modality, load_arrays
 from medsam_engine.measure.metrics import dice
 from medsam_engine.prompts import box3d_array, box_array
+from medsam_engine_tools.approximate.reference import reference_of, usual_stages
 from medsam_engine_tools.approximate.run_apart import run_apart
 from medsam_engine_tools.bundle import manifest, variants
 from medsam_engine_tools.errors import ExportError
@@ -191,7 +192,7 @@ def add_certificate(bundle: Path, certificate: Mapping[str, Any], remembered_in:
 
 def try_int8(folder: Path, content: Mapping[str, Any]) -> None:
     """Runs the int8 encoder in another process first. ExportError where it does not run here."""
-    entry = variants.encoder_entry(content, "int8")
+    entry = variants.stage_entry(content, "encoder", "int8")
     assert entry is not None
     size = content["image"]["input_size"]
     output, why = run_apart(folder / entry["file"], np.zeros((1, 3, size, size), np.float32), entry["rest"])
@@ -205,43 +206,53 @@ def certify(
     bundle: str | os.PathLike[str],
     images: str | os.PathLike[str],
     *,
-    encoder: str = "bf16_mixed",
-    decoder: str = "bf16",
+    encoder: str | None = None,
+    decoder: str | None = None,
     truth: bool = True,
     profile: str = "clinical",
+    reference: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> tuple[dict[str, Any], list[Row]]:
     """Runs a bundle in f32 and with these stage precisions over a folder of cases, and adds the certificate to it.
+
+    A stage that is None is measured in the precision of usual_stages(). `reference`: for a bundle without graphs, one
+    of the same weights with them, which runs in f32 in its place.
 
     Whether it holds is decided where it is read (docs/bundle.md, "Certificates"); a bad one is added too, so that it
     can be seen why. Returns the certificate and the rows behind it. Raises ExportError.
     """
     report: Progress = progress or (lambda _: None)
     folder = Path(bundle)
-    if (encoder, decoder) == ("f32", "f32"):
+    usual = usual_stages(folder)
+    stages = {"encoder": encoder or usual[0], "decoder": decoder or usual[1]}
+    precision = f"{stages['encoder']}/{stages['decoder']}"
+    if precision == "f32/f32":
         raise ExportError("precision: got f32 for both stages, expected an approximation")
-    kinds = [p.removesuffix("_mixed").removesuffix("_fused") for p in (encoder, decoder)]
+    kinds = [p.removesuffix("_mixed").removesuffix("_fused") for p in stages.values()]
     # A volume is run object by object: with room for its slices each is encoded once.
     options: dict[str, Any] = {"profile": profile, "cache_bytes": 1 << 30}
     content = manifest.read(folder) or {}
-    if encoder == "int8":
+    if stages["encoder"] == "int8":
         try_int8(folder, content)
+    exact_bundle = reference_of(folder, content, None if reference is None else Path(reference))
     try:
-        exact = Engine(folder, precision="f32/f32", **options)
-        approximate = Engine(folder, precision=f"{encoder}/{decoder}", allow_uncertified=True, **options)
+        exact = Engine(exact_bundle, precision="f32/f32", **options)
+        approximate = Engine(folder, precision=precision, allow_uncertified=True, **options)
     except Error as error:
         raise ExportError(str(error)) from error
     rows, count = compare_all(read_cases(Path(images), truth), exact, approximate, report)
+    info = approximate.info
+    backends = {"encoder": info.encoder_backend, "decoder": info.decoder_backend}
     certificate = {
         "precision": next((kind for kind in kinds if kind != "f32"), "f32"),
-        "stages": {"encoder": encoder, "decoder": decoder},
-        **variants.certified_files(content, encoder, approximate.info.encoder_backend),
-        "model_hash": exact.info.model_hash,
+        "stages": stages,
+        **variants.certified_files(content, stages, backends),
+        "model_hash": info.model_hash,
         "backend": exact.info.backend,
         "device": "CPU",
         "measured": {"machine": exact.info.device, "profile": profile, **summary(rows, count)},
     }
-    add_certificate(folder, certificate, exact.info.certificates_file)
+    add_certificate(folder, certificate, info.certificates_file)
     return certificate, rows
 
 

@@ -66,7 +66,7 @@ def same_model(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 def model_files(content: Mapping[str, Any]) -> set[str]:
     """The names of all files of the models in a manifest."""
     entries = [entry for model in variants.models(content) for entry in (model, *model.get("data", ()))]
-    return {str(entry.get("file")) for entry in entries}
+    return {str(entry["file"]) for entry in entries if "file" in entry}
 
 
 def prompt_entry(family: Family) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def build(
     experts: Mapping[str, Mapping[str, str]],
     fused: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The manifest of a bundle; `fused` is what it says about the fused encoder.
+    """The manifest of a bundle; `fused` is what it says about the native models, by role.
 
     `models` and `parity` are keyed by the model's name; parity is kept to two digits. `experts` says which model plays
     which role for each part, under "" where the family has no experts.
@@ -138,23 +138,35 @@ def build(
         **({} if "" in experts else {"experts": {name: dict(roles) for name, roles in experts.items()}}),
         "provenance": provenance_entry(parts),
         "parity": {key: float(f"{error:.1e}") for key, error in parity.items()},
-        "certificates": shipped_certificates(models),
+        "certificates": shipped_certificates(models, fused=fused),
     }
 
 
-def model_hash(models: Mapping[str, Mapping[str, Any]]) -> str:
-    """The hash over all models of a bundle, which EngineInfo and certificates name."""
-    text = "".join(f"{name}:{content_hash(models[name])}\n" for name in sorted(models))
-    return hashlib.sha256(text.encode()).hexdigest()
+def model_hash(models: Mapping[str, Mapping[str, Any]], fused: Mapping[str, Mapping[str, Any]] | None = None) -> str:
+    """The hash over all models of a bundle, which EngineInfo and certificates name.
+
+    `fused`: the native models by role, which are what is hashed where `models` have no graphs.
+    """
+
+    def line(name: str) -> str:
+        if "file" in models[name]:
+            return f"{name}:{content_hash(models[name])}\n"
+        return f"{name}:native {content_hash((fused or {})[name])}\n"
+
+    return hashlib.sha256("".join(line(name) for name in sorted(models)).encode()).hexdigest()
 
 
-def shipped_certificates(models: Mapping[str, Mapping[str, Any]], f16: str | None = None) -> list[dict[str, Any]]:
+def shipped_certificates(
+    models: Mapping[str, Mapping[str, Any]],
+    f16: str | None = None,
+    fused: Mapping[str, Mapping[str, Any]] | None = None,
+) -> list[dict[str, Any]]:
     """The certificates in certificates.json that were measured on these very models (docs/precision.md).
 
-    Those of f16 graphs only where `f16` is the hash of these, and then no others.
+    Those of f16 graphs only where `f16` is the hash of these, and then no others. `fused` as model_hash has it.
     """
     known = json.loads(Path(__file__).with_name("certificates.json").read_text(encoding="utf-8"))
-    wanted = model_hash(models)
+    wanted = model_hash(models, fused)
     return [c for c in known if c["model_hash"] == wanted and c.get(variants.F16) == f16]
 
 

@@ -17,18 +17,33 @@ from medsam_engine_tools.errors import ExportError
 QUANTIZED, FUSED, F16 = "quantized", "fused", "f16"  # fields of the manifest, and of the certificates for them
 FIELDS = (QUANTIZED, F16, FUSED)
 
-# Encoders with a file of their own: their field, what messages call them, and who makes them.
-_ENCODERS = {
+STAGES = ("encoder", "decoder")
+
+# Precisions with files of their own: their field, what messages call them, and who makes them.
+_OWN_FILES = {
     "int8": (QUANTIZED, "int8", "make one with `medsam-engine quantize`"),
     "bf16_fused": (FUSED, "fused", "export it again"),
     "f32_fused": (FUSED, "fused", "export it again"),
 }
+# How a certificate names the kernels of a fused stage.
+_KERNELS = {"encoder": "backend", "decoder": "decoder_backend"}
 
 
 def models(content: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """The entries of all models of a manifest, in every form."""
     for field in ("models", *FIELDS):
         yield from content.get(field, {}).values()
+
+
+def has_graphs(content: Mapping[str, Any]) -> bool:
+    """Whether the models are graphs; without them, the bundle has native weights alone."""
+    return all("file" in model for model in content["models"].values())
+
+
+def expect_graphs(content: Mapping[str, Any], what: str) -> None:
+    """ExportError, whose message begins with `what`, where the bundle has no graphs."""
+    if not has_graphs(content):
+        raise ExportError(f"{what}: got a bundle of native weights alone, expected its graphs; export it with --onnx")
 
 
 def has_f16(content: Mapping[str, Any]) -> bool:
@@ -60,9 +75,9 @@ def set_int8(content: dict[str, Any], entry: Mapping[str, Any]) -> None:
     content["certificates"] = [c for c in content["certificates"] if c["stages"]["encoder"] != "int8"]
 
 
-def fused_field(entry: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The manifest's field for a native encoder; {} without one."""
-    return {} if entry is None else {FUSED: {"encoder": dict(entry)}}
+def fused_field(entries: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The manifest's field for native models, whose entries have the roles as names; {} without any."""
+    return {FUSED: {role: dict(entry) for role, entry in entries.items()}} if entries else {}
 
 
 def remove_all(content: dict[str, Any]) -> None:
@@ -72,22 +87,29 @@ def remove_all(content: dict[str, Any]) -> None:
     content["certificates"] = []
 
 
-def encoder_entry(content: Mapping[str, Any], encoder: str) -> dict[str, Any] | None:
-    """The encoder's file for this precision; None where that is the exact graph's. ExportError: the bundle has none."""
-    if encoder not in _ENCODERS:
+def stage_entry(content: Mapping[str, Any], stage: str, precision: str) -> dict[str, Any] | None:
+    """The stage's file for this precision; None where that is the exact graph's. ExportError: the bundle has none."""
+    if precision not in _OWN_FILES:
         return None
-    field, called, remedy = _ENCODERS[encoder]
-    entry = content.get(field, {}).get("encoder")
+    field, called, remedy = _OWN_FILES[precision]
+    entry = content.get(field, {}).get(stage)
     if entry is None:
-        raise ExportError(f"encoder: got {encoder}, but the bundle has no {called} encoder; {remedy}")
+        raise ExportError(f"{stage}: got {precision}, but the bundle has no {called} {stage}; {remedy}")
     return dict(entry)
 
 
-def certified_files(content: Mapping[str, Any], encoder: str, backend: str) -> dict[str, Any]:
-    """What a certificate for this encoder says about its file, which `backend` ran; {} for the exact graph."""
-    entry = encoder_entry(content, encoder)
-    if entry is None:
-        return {}
-    field = _ENCODERS[encoder][0]
-    kernels = {"backend": backend} if field == FUSED else {}
-    return {field: {"encoder": content_hash(entry), **kernels}}
+def certified_files(
+    content: Mapping[str, Any], precisions: Mapping[str, str], backends: Mapping[str, str]
+) -> dict[str, Any]:
+    """What a certificate says about the files of the stages, which `backends` ran; {} for the exact graphs."""
+    said: dict[str, Any] = {}
+    for stage in STAGES:
+        entry = stage_entry(content, stage, precisions[stage])
+        if entry is None:
+            continue
+        field = _OWN_FILES[precisions[stage]][0]
+        named = said.setdefault(field, {})
+        named[stage] = content_hash(entry)
+        if field == FUSED:
+            named[_KERNELS[stage]] = backends[stage]
+    return said

@@ -136,10 +136,10 @@ def write_bundle(
             progress(f"reading {companion.name}, {family.companion.what}")
             extra["companion_sha256"] = family.companion.attach(model, companion)
         experts[part.expert] = write_graphs(part, model, written, folder, progress)
-    fused_entry = None
+    fused = None
     if family.fused_encoder is not None and len(parts) == 1:
-        fused_entry = write_fused(parts[0], family.fused_encoder(model), written, folder, progress)
-    content = manifest.build(family, parts, written.models, written.parity, experts, fused_entry)
+        fused = {"encoder": write_fused(parts[0], family.fused_encoder(model), written, folder, progress)}
+    content = manifest.build(family, parts, written.models, written.parity, experts, fused)
     content["provenance"] |= extra
     manifest.write(folder, content)
 

@@ -52,6 +52,7 @@ class StandIn:
             backend="OpenVINO 1",
             device="a processor",
             encoder_backend="kernels 2",
+            decoder_backend="decoder kernels 1",
             certificates_file=str(bundle.parent / "cache" / "remembered.json"),
         )
         self.made.append(self)
@@ -255,14 +256,17 @@ def test_what_the_engine_refuses_is_the_error(images: Path, tmp_path: Path, engi
 
 QUANTIZED = {"file": "encoder_int8.onnx", "sha256": "the int8 hash", "rest": "bf16"}
 FUSED = {"file": "encoder.bin", "sha256": "the fused hash"}
+DECODER = {"file": "decoder.bin", "sha256": "the decoder's hash"}
 
 
 def bundle_with_entries(folder: Path) -> Path:
-    """The tiny bundle, saying that it has an int8 encoder and a fused one."""
+    """The tiny bundle, saying that it has an int8 encoder and fused models."""
     shutil.copytree(TINY, folder)
     file = folder / "manifest.json"
     content = json.loads(file.read_text(encoding="utf-8"))
-    content |= {"quantized": {"encoder": QUANTIZED}, "fused": {"encoder": FUSED}, "certificates": []}
+    fused = {"encoder": FUSED, "decoder": DECODER, "decoder_mask": DECODER}
+    content |= {"quantized": {"encoder": QUANTIZED}, "fused": fused, "certificates": []}
+    content["provenance"] = {"checkpoint_sha256": "the checkpoint"}
     file.write_text(json.dumps(content), encoding="utf-8")
     return folder
 
@@ -295,6 +299,94 @@ def test_an_encoder_that_the_bundle_does_not_have_is_an_error(
         certify(bundle, images, encoder="int8", decoder="f32")
     with pytest.raises(ExportError, match=r"^encoder: got bf16_fused, but the bundle has no fused encoder; export"):
         certify(bundle, images, encoder="bf16_fused", decoder="f32")
+    with pytest.raises(ExportError, match=r"^decoder: got f32_fused, but the bundle has no fused decoder; export"):
+        certify(bundle, images, encoder="f32", decoder="f32_fused")
+
+
+@pytest.mark.parametrize(
+    ("encoder", "decoder", "name", "named"),
+    [
+        ("bf16_fused", "bf16_fused", "bf16", ("encoder", "decoder")),
+        ("f32_fused", "f32_fused", "f32", ("encoder", "decoder")),
+        ("bf16", "f32_fused", "bf16", ("decoder",)),
+        ("f32", "bf16_fused", "bf16", ("decoder",)),
+        ("f32_fused", "f32", "f32", ("encoder",)),
+    ],
+)
+def test_each_fused_stage_is_named_with_its_kernels(
+    images: Path, tmp_path: Path, engines: list[StandIn], encoder: str, decoder: str, name: str, named: tuple[str, ...]
+) -> None:
+    bundle = bundle_with_entries(tmp_path / "bundle")
+    certificate, _ = certify(bundle, images, encoder=encoder, decoder=decoder)
+    known = {
+        "encoder": {"encoder": "the fused hash", "backend": "kernels 2"},
+        "decoder": {"decoder": "the decoder's hash", "decoder_backend": "decoder kernels 1"},
+    }
+    assert certificate["fused"] == {key: value for stage in named for key, value in known[stage].items()}
+    assert certificate["precision"] == name
+    assert certificate["stages"] == {"encoder": encoder, "decoder": decoder}
+    assert [engine.options["precision"] for engine in engines] == ["f32/f32", f"{encoder}/{decoder}"]
+
+
+def without_graphs(bundle: Path, folder: Path) -> Path:
+    """A copy of the bundle with the native weights alone."""
+    shutil.copytree(bundle, folder)
+    file = folder / "manifest.json"
+    content = json.loads(file.read_text(encoding="utf-8"))
+    for model in content["models"].values():
+        for field in ("file", "bytes", "sha256"):
+            del model[field]
+    del content["quantized"]
+    file.write_text(json.dumps(content), encoding="utf-8")
+    return folder
+
+
+def test_native_weights_alone_are_measured_against_the_graphs_of_another_bundle(
+    images: Path, tmp_path: Path, engines: list[StandIn]
+) -> None:
+    full = bundle_with_entries(tmp_path / "full")
+    alone = without_graphs(full, tmp_path / "alone")
+    certificate, _ = certify(alone, images, reference=full)
+    assert certificate["stages"] == {"encoder": "bf16_fused", "decoder": "bf16_fused"}, "what it is for"
+    assert [(engine.bundle, engine.options["precision"]) for engine in engines] == [
+        (full, "f32/f32"),
+        (alone, "bf16_fused/bf16_fused"),
+    ]
+    assert json.loads((alone / "manifest.json").read_text(encoding="utf-8"))["certificates"] == [certificate]
+    assert json.loads((full / "manifest.json").read_text(encoding="utf-8"))["certificates"] == []
+
+
+def test_the_reference_is_of_the_same_weights(images: Path, tmp_path: Path, engines: list[StandIn]) -> None:
+    full = bundle_with_entries(tmp_path / "full")
+    alone = without_graphs(full, tmp_path / "alone")
+    with pytest.raises(ExportError, match=r"^reference: got none, but this bundle has native weights alone; .*--onnx"):
+        certify(alone, images)
+    with pytest.raises(ExportError, match=r"^reference: got one, but this bundle has graphs of its own; leave"):
+        certify(full, images, reference=full)
+    with pytest.raises(ExportError, match=r"^reference: got a bundle of native weights alone, expected its graphs"):
+        certify(alone, images, reference=alone)
+    with pytest.raises(ExportError, match=r"^reference '.*images' has no manifest"):
+        certify(alone, images, reference=images)
+    file = full / "manifest.json"
+    good = json.loads(file.read_text(encoding="utf-8"))
+
+    def changed(**fields: Any) -> None:
+        file.write_text(json.dumps(good | fields), encoding="utf-8")
+        with pytest.raises(ExportError, match=r"whose checkpoint, rules or native weights are not those of"):
+            certify(alone, images, reference=full)
+
+    changed(provenance=good["provenance"] | {"checkpoint_sha256": "another"})
+    changed(fused=good["fused"] | {"decoder": DECODER | {"sha256": "another"}})
+    changed(image={"input_size": 64})
+    changed(profile=good["profile"] | {"name": "another"})
+    assert engines == []
+    # Two bundles that do not say of which checkpoint they are may be of two.
+    for folder in (full, alone):
+        content = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        content["provenance"] = {}
+        (folder / "manifest.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(ExportError, match=r"whose checkpoint, rules"):
+        certify(alone, images, reference=full)
 
 
 def test_the_table_is_csv_with_empty_cells_for_what_is_not_known() -> None:
