@@ -83,7 +83,7 @@ void DecoderWorkspace::reserve(std::int64_t prompt_count, std::int64_t tokens, s
 void DecoderWorkspace::lay_out_groups(std::int64_t prompt_count, std::int64_t tokens) {
   const auto count = std::min<std::int64_t>(prompt_count, static_cast<std::int64_t>(threads_));
   const std::int64_t columns = kernels::score_columns(tokens), dim = decoder_.dim;
-  const std::int64_t hidden = decoder_.layers[0].fc1.out;
+  const std::int64_t hidden = decoder_.hidden;
   groups.resize(size(count));
   lay_out(groups_, [&](Carver& carver) {
     std::int64_t first = 0;
@@ -97,7 +97,8 @@ void DecoderWorkspace::lay_out_groups(std::int64_t prompt_count, std::int64_t to
       for (float** table : {&group.tokens, &group.positions, &group.sum, &group.attended}) {
         *table = carver.take<float>(size(rows * dim));
       }
-      group.operand = take_rows(decoder_.format, rows, hidden, carver);
+      group.operand = take_rows(decoder_.format, rows, dim, carver);
+      group.thoughts = take_rows(decoder_.format, rows, hidden, carver);
       group.qkv = carver.take<float>(size(rows * 3 * dim));
       group.hidden = carver.take<float>(size(rows * hidden));
       group.inner = carver.take<float>(size(rows * kInner));
@@ -142,6 +143,9 @@ void run_decoder(const SamDecoder& decoder, const Machine& machine, const Decode
     over_groups([&](const TokenGroup& group) { begin_tokens(run, group); });
     over_image(nullptr);
     for (std::int64_t layer = 0; layer < SamDecoder::kLayers; ++layer) {
+      over_groups([&](const TokenGroup& group) { hear_image(run, group, layer); });
+      run.for_each(SlicedPerceptron::kSlices, [&](std::int64_t i, Carver&) { think(run, layer, i); });
+      run.for_each(SlicedPerceptron::kSlices, [&](std::int64_t i, Carver&) { think_again(run, layer, i); });
       over_groups([&](const TokenGroup& group) { advance_tokens(run, group, layer); });
       over_image(&decoder.layers[size(layer)].norms[3]);
     }

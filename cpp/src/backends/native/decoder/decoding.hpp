@@ -59,7 +59,7 @@ struct PromptState {
 struct TokenGroup {
   std::int64_t first = 0, prompts = 0;  // of the batch
   float *tokens = nullptr, *positions = nullptr, *sum = nullptr;  // (rows, dim) each; sum: scratch
-  Rows operand;                                // (rows, hidden) of the decoder's format: scratch
+  Rows operand, thoughts;                      // (rows, dim), (rows, hidden) of the decoder's format: scratch
   float *qkv = nullptr, *attended = nullptr;   // (rows, 3 dim), (rows, dim)
   float *hidden = nullptr, *inner = nullptr;   // (rows, hidden), (rows, kHeads * kHeadChannels)
   float* columns = nullptr;                    // (columns, dim)
@@ -124,7 +124,12 @@ void prepare_image(const Decoding& run);
 void add_masks(const Decoding& run);
 /// A group's tokens before the first layer, and what they ask the image.
 void begin_tokens(const Decoding& run, const TokenGroup& group);
-/// Layer `layer` from the image's answer on: what the image is told, and what the tokens ask it next.
+/// What the image answered in layer `layer`.
+void hear_image(const Decoding& run, const TokenGroup& group, std::int64_t layer);
+/// A slice of that layer's perceptron, of all groups: the first of its two layers, then the second.
+void think(const Decoding& run, std::int64_t layer, std::int64_t slice);
+void think_again(const Decoding& run, std::int64_t layer, std::int64_t slice);
+/// The rest of the layer: what the image is told, and what the tokens ask it next.
 void advance_tokens(const Decoding& run, const TokenGroup& group, std::int64_t layer);
 /// The image's last answer: the masks' kernels and their predicted quality, (prompts, masks).
 void finish_tokens(const Decoding& run, const TokenGroup& group, float* quality);

@@ -1,4 +1,5 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <numbers>
@@ -22,6 +23,7 @@ class SamDecoderReader {
   SamDecoderReader(const Weights& weights, Format format) : weights_(weights), reader_(weights) {
     decoder_.format = format;
     decoder_.dim = kDim;
+    decoder_.hidden = kHidden;
   }
 
   SamDecoder read() {
@@ -71,6 +73,27 @@ class SamDecoderReader {
     return linear;
   }
 
+  /// Columns in slices, each as a layer.
+  [[nodiscard]] std::array<Linear, SlicedPerceptron::kSlices> slices(const std::string& name, std::int64_t in,
+                                                                     std::int64_t out) const {
+    std::array<Linear, SlicedPerceptron::kSlices> layers;
+    const std::int64_t width = out / SlicedPerceptron::kSlices;
+    const float* weight = weights_.tensor(name + ".weight", {in, out});
+    const Table bias = table(name + ".bias", {out});
+    Table part(size(in * width));
+    for (std::int64_t i = 0; i < SlicedPerceptron::kSlices; ++i) {
+      for (std::int64_t row = 0; row < in; ++row) {
+        std::copy_n(weight + row * out + i * width, width, part.data() + row * width);
+      }
+      Linear& layer = layers[size(i)];
+      layer.in = in;
+      layer.out = width;
+      layer.matrix = kernels::pack_matrix(part.data(), in, width, decoder_.format);
+      layer.bias.assign(bias.begin() + i * width, bias.begin() + (i + 1) * width);
+    }
+    return layers;
+  }
+
   // Its layers compute in f32: they are few, and nothing behind them evens out what they round.
   [[nodiscard]] Perceptron3 perceptron(const std::string& name, std::int64_t out) const {
     return {linear(nth(name, 0), kDim, kDim, Format::f32), linear(nth(name, 1), kDim, kDim, Format::f32),
@@ -106,8 +129,8 @@ class SamDecoderReader {
     };
     layer.self = {square("query"), square("key"), square("value"), square("out")};
     layer.to_image = to_image(name + ".to_image");
-    layer.fc1 = linear(name + ".mlp.fc1", kDim, kHidden, decoder_.format);
-    layer.fc2 = linear(name + ".mlp.fc2", kHidden, kDim, decoder_.format);
+    layer.perceptron.fc1 = slices(name + ".mlp.fc1", kDim, kHidden);
+    layer.perceptron.fc2 = slices(name + ".mlp.fc2", kHidden, kDim);
     layer.to_tokens = to_tokens(name + ".to_tokens");
     for (std::int64_t i = 0; i < 4; ++i) {
       layer.norms[size(i)] = norm(name + ".norm" + std::to_string(i + 1), kDim, kLayerNormEpsilon);

@@ -54,10 +54,16 @@ struct ToTokens {
   Table out, out_bias;      // (inner, dim), (dim) / heads
 };
 
+/// The tokens' perceptron, in slices of columns: its weights, half of the decoder's, are read by all threads together.
+struct SlicedPerceptron {
+  static constexpr std::int64_t kSlices = 8;
+  std::array<Linear, kSlices> fc1, fc2;  // (dim, hidden / kSlices), (hidden, dim / kSlices)
+};
+
 struct TwoWayLayer {
   SelfAttention self;
   ToImage to_image;
-  Linear fc1, fc2;
+  SlicedPerceptron perceptron;
   ToTokens to_tokens;
   std::array<Norm, 4> norms;
 };
@@ -69,7 +75,7 @@ struct SamDecoder {
   static constexpr std::int64_t kLayers = 2;
 
   Format format = Format::f32;  // of image tokens and of what they are multiplied with
-  std::int64_t grid = 0, dim = 0;
+  std::int64_t grid = 0, dim = 0, hidden = 0;
   PromptLayers prompt;
   std::vector<std::byte> positions;  // (grid^2, dim) of `format`
   Table own_tokens;                  // (1 + masks, dim): the token of the predicted quality, then one per mask

@@ -70,10 +70,40 @@ class TokenSteps {
     add_to_tokens(layers.out, group_.inner, norm, ConstRows(group_.tokens, dim_));
   }
 
-  void think(const Linear& fc1, const Linear& fc2, const Norm& norm) const {
-    project(fc1, group_.tokens, {group_.hidden, fc1.out});
-    kernels_.relu(group_.hidden, rows_ * fc1.out);
-    add_to_tokens(fc2, group_.hidden, norm, ConstRows(group_.tokens, dim_));
+  /// A slice of the hidden layer, as the operand of the next.
+  void think(const SlicedPerceptron& layers, std::int64_t slice) const {
+    const Linear& layer = layers.fc1[size(slice)];
+    const std::int64_t hidden = run_.decoder.hidden, first = slice * layer.out;
+    multiply(kernels_, layer, rounded_tokens(), rows_, Rows(group_.hidden + first, layer.out, hidden));
+    for (std::int64_t row = 0; row < rows_; ++row) {
+      float* values = group_.hidden + row * hidden + first;
+      kernels_.relu(values, layer.out);
+      if (layer.matrix.format() == Format::bf16) {
+        kernels_.round(values, group_.thoughts.at<Bf16>(row, first), layer.out);
+      }
+    }
+  }
+
+  /// A slice of the tokens: it reads the whole hidden layer.
+  void think_again(const SlicedPerceptron& layers, std::int64_t slice) const {
+    const Linear& layer = layers.fc2[size(slice)];
+    const Rows tokens(group_.tokens + slice * layer.out, layer.out, dim_);
+    Epilogue then;
+    then.residual = tokens;
+    const bool rounded = layer.matrix.format() == Format::bf16;
+    multiply(kernels_, layer, rounded ? ConstRows(group_.thoughts) : ConstRows(group_.hidden, layer.in), rows_, tokens,
+             then);
+  }
+
+  void normalize_tokens(const Norm& norm) const {
+    normalize(kernels_, norm, group_.tokens, rows_, Rows(group_.tokens, dim_));
+  }
+
+  /// The tokens as think's operand.
+  void round_tokens() const {
+    if (group_.operand.format() == Format::bf16) {
+      kernels_.round(group_.tokens, group_.operand.at<Bf16>(0), rows_ * dim_);
+    }
   }
 
   void tell_image(const ToTokens& layers) const {
@@ -132,6 +162,10 @@ class TokenSteps {
     return group_.sum;
   }
 
+  [[nodiscard]] ConstRows rounded_tokens() const {
+    return group_.operand.format() == Format::bf16 ? ConstRows(group_.operand) : ConstRows(group_.tokens, dim_);
+  }
+
   [[nodiscard]] Rows part_of_qkv(std::int64_t part) const { return {group_.qkv + part * dim_, dim_, 3 * dim_}; }
   [[nodiscard]] float* inner_of(std::int64_t prompt) const { return group_.inner + prompt * run_.tokens * kInner; }
 
@@ -151,7 +185,7 @@ class TokenSteps {
     Epilogue then;
     then.residual = residual;
     project(layer, in, tokens, then);
-    normalize(kernels_, norm, group_.tokens, rows_, tokens);
+    normalize_tokens(norm);
   }
 
   /// The part of the scores that the image's projection has as its bias.
@@ -196,11 +230,29 @@ void begin_tokens(const Decoding& run, const TokenGroup& group) {
   steps.ask_image(layer.to_image);
 }
 
-void advance_tokens(const Decoding& run, const TokenGroup& group, std::int64_t index) {
+void hear_image(const Decoding& run, const TokenGroup& group, std::int64_t index) {
   const TokenSteps steps(run, group);
   const TwoWayLayer& layer = run.decoder.layers[size(index)];
   steps.hear_image(layer.to_image, layer.norms[1]);
-  steps.think(layer.fc1, layer.fc2, layer.norms[2]);
+  steps.round_tokens();
+}
+
+void think(const Decoding& run, std::int64_t layer, std::int64_t slice) {
+  for (const TokenGroup& group : run.workspace.groups) {
+    TokenSteps(run, group).think(run.decoder.layers[size(layer)].perceptron, slice);
+  }
+}
+
+void think_again(const Decoding& run, std::int64_t layer, std::int64_t slice) {
+  for (const TokenGroup& group : run.workspace.groups) {
+    TokenSteps(run, group).think_again(run.decoder.layers[size(layer)].perceptron, slice);
+  }
+}
+
+void advance_tokens(const Decoding& run, const TokenGroup& group, std::int64_t index) {
+  const TokenSteps steps(run, group);
+  const TwoWayLayer& layer = run.decoder.layers[size(index)];
+  steps.normalize_tokens(layer.norms[2]);
   steps.tell_image(layer.to_tokens);
   if (index + 1 == SamDecoder::kLayers) return steps.ask_image(run.decoder.last);
   const TwoWayLayer& next = run.decoder.layers[size(index + 1)];
