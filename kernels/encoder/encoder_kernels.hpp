@@ -96,6 +96,10 @@ struct EncoderTarget {
   void (*soften_heads)(const SoftenHeadsParams&) noexcept;
   void (*soften_columns)(const SoftenColumnsParams&) noexcept;
   void (*mix)(const MixParams&) noexcept;
+  void (*head_scores)(const HeadScoresParams&) noexcept;
+  void (*mix_heads)(const MixHeadsParams&) noexcept;
+  /// Rows of bf16 as mix reads them, two interleaved; rows even.
+  void (*pair_rows)(const Bf16* in, std::int64_t rows, std::int64_t channels, Bf16* out) noexcept;
   void (*merge)(const MergeParams&) noexcept;
   void (*image_operands)(const ImageOperandsParams&) noexcept;
   /// normalize_rows, and the operands of what it stores: `operands.image` is not looked at. rows even.

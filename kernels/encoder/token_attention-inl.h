@@ -158,6 +158,7 @@ struct ExactMix {
   static HWY_INLINE void add(const float* weight, const float* values, Vec& sum) {
     sum = hn::MulAdd(hn::Set(Floats(), *weight), hn::LoadU(Floats(), values), sum);
   }
+  static HWY_INLINE void multiply(Vec a, Vec b, Vec& sum) { sum = hn::MulAdd(a, b, sum); }
 };
 
 /// A pair of rows, on any processor.
@@ -173,6 +174,14 @@ struct WidenedMix {
     sum = hn::MulAdd(hn::Set(d, widened(weight[0])), first, sum);
     sum = hn::MulAdd(hn::Set(d, widened(weight[1])), second, sum);
   }
+  /// Of pairs, as they lie in memory.
+  static HWY_INLINE void multiply(Vec a, Vec b, Vec& sum) {
+    const Floats d;
+    const hn::RebindToUnsigned<Floats> du;
+    const auto a_bits = hn::BitCast(du, a), b_bits = hn::BitCast(du, b), upper = hn::Set(du, 0xFFFF0000U);
+    sum = hn::MulAdd(hn::BitCast(d, hn::ShiftLeft<16>(a_bits)), hn::BitCast(d, hn::ShiftLeft<16>(b_bits)), sum);
+    sum = hn::MulAdd(hn::BitCast(d, hn::And(a_bits, upper)), hn::BitCast(d, hn::And(b_bits, upper)), sum);
+  }
 };
 
 #if MEDSAM_ENCODER_AVX512
@@ -184,6 +193,9 @@ struct DotMix {
     int both;
     std::memcpy(&both, weight, sizeof both);
     Native::dot(_mm512_set1_epi32(both), _mm512_loadu_si512(values), sum.raw);
+  }
+  static HWY_INLINE void multiply(Vec a, Vec b, Vec& sum) {
+    Native::dot(_mm512_castps_si512(a.raw), _mm512_castps_si512(b.raw), sum.raw);
   }
 };
 #endif
@@ -229,6 +241,106 @@ HWY_INLINE void mix_as(const MixParams& p) {
 template <class Bf16Step>
 void mix(const MixParams& p) noexcept {
   p.format == Format::f32 ? mix_as<ExactMix>(p) : mix_as<Bf16Step>(p);
+}
+
+/// A step's numbers of all heads, twice where a vector holds two tokens' columns.
+template <class T>
+HWY_INLINE Vec head_step_vector(const T* at) {
+  const Floats d;
+  const auto* numbers = reinterpret_cast<const float*>(at);
+#if HWY_TARGET != HWY_SCALAR
+  if (lanes() == 2 * kHeads) {
+    const auto once = hn::LoadU(hn::Half<Floats>(), numbers);
+    return hn::Combine(d, once, once);
+  }
+#endif
+  return hn::LoadU(d, numbers);
+}
+
+template <class Step>
+HWY_INLINE void head_scores_as(const HeadScoresParams& p) {
+  using T = Step::T;
+  const Floats d;
+  constexpr std::int64_t kWide = Step::kRowsPerStep, kSteps = kHeadChannels / kWide, kWidth = kHeads * kHeadChannels;
+  constexpr std::int64_t kRows = 4;  // neighbors, for which a vector of the tokens is read once
+  for (std::int64_t row = 0; row < p.rows; row += kRows) {
+    const T* image = p.image.at<T>(row);
+    for (std::int64_t c = 0; c < p.columns; c += lanes()) {
+      const T* tokens = static_cast<const T*>(p.tokens) + c * kWide;
+      Vec sums[kRows];
+#pragma GCC unroll 4
+      for (std::int64_t r = 0; r < kRows; ++r) sums[r] = hn::LoadU(d, p.bias + c);
+      for (std::int64_t i = 0; i < kSteps; ++i) {
+        const auto token = hn::LoadU(d, reinterpret_cast<const float*>(tokens + i * p.columns * kWide));
+#pragma GCC unroll 4
+        for (std::int64_t r = 0; r < kRows; ++r) {
+          Step::multiply(head_step_vector(image + r * kWidth + (i * kHeads + c % kHeads) * kWide), token, sums[r]);
+        }
+      }
+#pragma GCC unroll 4
+      for (std::int64_t r = 0; r < kRows; ++r) hn::StoreU(sums[r], d, p.scores + (row + r) * p.columns + c);
+    }
+  }
+}
+
+template <class Bf16Step>
+void head_scores(const HeadScoresParams& p) noexcept {
+  p.image.format() == Format::f32 ? head_scores_as<ExactMix>(p) : head_scores_as<Bf16Step>(p);
+}
+
+/// A head's channels for kTokens tokens from `token` on.
+template <class Step, int kTokens>
+HWY_INLINE void mix_heads_tile(const MixHeadsParams& p, std::int64_t token, std::int64_t head) {
+  using T = Step::T;
+  constexpr std::int64_t kWide = Step::kRowsPerStep, kWidth = kHeads * kHeadChannels;
+  const Floats d;
+  for (std::int64_t i = 0; i < kHeadChannels; i += lanes()) {
+    const T* weights = static_cast<const T*>(p.weights) + (token * kHeads + head) * kWide;
+    const T* values = static_cast<const T*>(p.values) + (head * kHeadChannels + i) * kWide;
+    Vec sums[kTokens];
+#pragma GCC unroll 4
+    for (int t = 0; t < kTokens; ++t) sums[t] = hn::Zero(d);
+    for (std::int64_t row = 0; row < p.rows; row += kWide) {
+#pragma GCC unroll 4
+      for (int t = 0; t < kTokens; ++t) {
+        Step::add(weights + row * p.columns + t * kHeads * kWide, values + row * kWidth, sums[t]);
+      }
+    }
+#pragma GCC unroll 4
+    for (int t = 0; t < kTokens; ++t) {
+      hn::StoreU(sums[t], d, p.out + ((token + t) * kHeads + head) * kHeadChannels + i);
+    }
+  }
+}
+
+template <class Step>
+HWY_INLINE void mix_heads_as(const MixHeadsParams& p) {
+  // Columns are a multiple of kBlock: of four tokens.
+  constexpr int kTokens = kBlock / kHeads;
+  for (std::int64_t head = 0; head < kHeads; ++head) {
+    for (std::int64_t token = 0; token < p.columns / kHeads; token += kTokens) {
+      mix_heads_tile<Step, kTokens>(p, token, head);
+    }
+  }
+}
+
+template <class Bf16Step>
+void mix_heads(const MixHeadsParams& p) noexcept {
+  p.format == Format::f32 ? mix_heads_as<ExactMix>(p) : mix_heads_as<Bf16Step>(p);
+}
+
+/// Rows of bf16 as mix reads them; rows even.
+inline void pair_rows(const Bf16* in, std::int64_t rows, std::int64_t channels, Bf16* out) noexcept {
+  const hn::RebindToUnsigned<Floats> d;
+  const hn::Rebind<std::uint16_t, Floats> d16;
+  for (std::int64_t row = 0; row < rows; row += 2) {
+    const auto* first = reinterpret_cast<const std::uint16_t*>(in + row * channels);
+    for (std::int64_t c = 0; c < channels; c += lanes()) {
+      const auto low = hn::PromoteTo(d, hn::LoadU(d16, first + c));
+      const auto high = hn::ShiftLeft<16>(hn::PromoteTo(d, hn::LoadU(d16, first + channels + c)));
+      hn::StoreU(hn::Or(low, high), d, reinterpret_cast<std::uint32_t*>(out + row * channels + 2 * c));
+    }
+  }
 }
 
 inline void merge(const MergeParams& p) noexcept {

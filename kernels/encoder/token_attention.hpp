@@ -70,6 +70,31 @@ struct MixParams {
   float* out = nullptr;
 };
 
+/// Scores where the image has been projected to heads, which is worth it for an image that all prompts share:
+/// scores[r][t * kHeads + h] = bias + sum over i of image[r][16 h + i] * tokens[t][16 h + i]. A row of the image has its
+/// steps one after the other, i (of bf16: i and i + 1 as a pair), each with all heads; so have the tokens, with all
+/// columns: head_step() says where an element lies.
+struct HeadScoresParams {
+  ConstRows image;               // (rows, kHeads * kHeadChannels), dense
+  const void* tokens = nullptr;  // (kHeadChannels, columns), of the image's format
+  const float* bias = nullptr;   // (columns)
+  std::int64_t rows = 0, columns = 0;
+  float* scores = nullptr;  // (rows, columns)
+};
+/// Where channel i of column (or head) c of `count` lies among HeadScoresParams' numbers.
+constexpr std::int64_t head_step(Format format, std::int64_t count, std::int64_t c, std::int64_t i) noexcept {
+  return format == Format::bf16 ? (i / 2 * count + c) * 2 + i % 2 : i * count + c;
+}
+
+/// out[t * kHeads + h][i] = sum over rows of weights[r][t * kHeads + h] values[r][16 h + i]; both as mix has them.
+struct MixHeadsParams {
+  Format format = Format::f32;
+  const void* weights = nullptr;  // (rows, columns)
+  const void* values = nullptr;   // (rows, kHeads * kHeadChannels)
+  std::int64_t rows = 0, columns = 0;
+  float* out = nullptr;  // (columns, kHeadChannels)
+};
+
 /// The mix of all pieces of the image: sum over p of e^(largest[p] - m) mixed[p], divided by that of the sums, m the
 /// largest of all.
 struct MergeParams {

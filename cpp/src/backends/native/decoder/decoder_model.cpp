@@ -31,7 +31,8 @@ struct Loaded {
 class DecoderRequest final : public Request {
  public:
   explicit DecoderRequest(std::shared_ptr<const Loaded> loaded)
-      : loaded_(std::move(loaded)), workspace_(loaded_->decoder, loaded_->threads->size()) {}
+      : loaded_(std::move(loaded)),
+        workspace_(loaded_->decoder, loaded_->threads->size(), !loaded_->takes(Role::mask_input)) {}
 
   void* input(std::size_t index, const Shape& shape) override {
     const Role role = role_of(index);

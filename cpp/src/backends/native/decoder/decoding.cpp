@@ -36,13 +36,13 @@ void Block::reserve(std::size_t bytes) {
   bytes_ = bytes;
 }
 
-DecoderWorkspace::DecoderWorkspace(const SamDecoder& decoder, std::size_t threads)
+DecoderWorkspace::DecoderWorkspace(const SamDecoder& decoder, std::size_t threads, bool projected)
     : decoder_(decoder), threads_(threads) {
   const std::int64_t count = decoder.image_tokens();
   lay_out(shared_, [&](Carver& carver) {
     image = take_rows(decoder.format, count, decoder.dim, carver);
-    keys = take_rows(decoder.format, count, decoder.dim, carver);
-    if (decoder.format == Format::bf16) values = carver.take<Bf16>(size(count * decoder.dim));
+    if (!projected) return;
+    for (Rows* rows : {&keys, &values, &queries}) *rows = take_rows(decoder.format, count, kInner, carver);
   });
 }
 
@@ -57,7 +57,10 @@ void DecoderWorkspace::reserve(std::int64_t prompt_count, std::int64_t tokens, s
     lay_out(states_, [&](Carver& carver) {
       for (PromptState& state : prompts) {
         state.image = take_rows(decoder_.format, decoder_.image_tokens(), dim, carver);
+        state.head_queries = take_rows(decoder_.format, kernels::kHeadChannels, columns, carver);
+        state.head_keys = take_rows(decoder_.format, kernels::kHeadChannels, columns, carver);
         state.key_bias = carver.take<float>(size(columns));
+        state.no_bias = carver.take<float>(size(columns));
         state.mixed = carver.take<float>(size(pieces * columns * dim));
         state.largest = carver.take<float>(size(pieces * columns));
         state.sums = carver.take<float>(size(pieces * columns));
@@ -65,6 +68,7 @@ void DecoderWorkspace::reserve(std::int64_t prompt_count, std::int64_t tokens, s
       }
     });
     for (PromptState& state : prompts) {
+      std::fill_n(state.no_bias, columns, 0.F);
       state.queries = kernels::unpacked_matrix(dim, columns, decoder_.format);
       state.keys = kernels::unpacked_matrix(dim, columns, decoder_.format);
       state.values = kernels::unpacked_matrix(columns, dim, decoder_.format);
@@ -134,20 +138,20 @@ void run_decoder(const SamDecoder& decoder, const Machine& machine, const Decode
                    [&](std::int64_t i, Carver&) { step(workspace.groups[size(i)]); });
     };
     // Neighbors in this order share a piece of the image.
-    const auto over_image = [&](const Norm* told) {
+    const auto over_image = [&](std::int64_t layer) {
       run.for_each(run.pieces() * run.prompts, [&](std::int64_t i, Carver& carver) {
-        pass_image(run, i % run.prompts, i / run.prompts, told, carver);
+        pass_image(run, i % run.prompts, i / run.prompts, layer, carver);
       });
     };
     if (input.mask_input != nullptr) add_masks(run);
     over_groups([&](const TokenGroup& group) { begin_tokens(run, group); });
-    over_image(nullptr);
+    over_image(0);
     for (std::int64_t layer = 0; layer < SamDecoder::kLayers; ++layer) {
       over_groups([&](const TokenGroup& group) { hear_image(run, group, layer); });
       run.for_each(SlicedPerceptron::kSlices, [&](std::int64_t i, Carver&) { think(run, layer, i); });
       run.for_each(SlicedPerceptron::kSlices, [&](std::int64_t i, Carver&) { think_again(run, layer, i); });
       over_groups([&](const TokenGroup& group) { advance_tokens(run, group, layer); });
-      over_image(&decoder.layers[size(layer)].norms[3]);
+      over_image(layer + 1);
     }
     over_groups([&](const TokenGroup& group) {
       finish_tokens(run, group, output.quality + run.first * input.masks);

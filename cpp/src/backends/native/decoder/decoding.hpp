@@ -50,7 +50,9 @@ class Block {
 struct PromptState {
   Rows image;                                          // (grid^2, dim), as the last pass left it
   kernels::PackedMatrix queries, keys, values;         // of the tokens: (dim, columns) twice, (columns, dim)
-  float* key_bias = nullptr;                           // (columns)
+  // Of the first layer, where the image is shared: kernels::HeadScoresParams::tokens, of the decoder's format.
+  Rows head_queries, head_keys;
+  float *key_bias = nullptr, *no_bias = nullptr;       // (columns)
   float *mixed = nullptr, *largest = nullptr, *sums = nullptr;  // per piece: kernels::MergeParams
   float* kernels = nullptr;                            // (masks, kBlock)
 };
@@ -70,14 +72,15 @@ struct TokenGroup {
 /// Memory of one run at a time, kept from run to run.
 class DecoderWorkspace {
  public:
-  DecoderWorkspace(const SamDecoder& decoder, std::size_t threads);
+  /// projected: for prompts without mask inputs, which share the image's projections.
+  DecoderWorkspace(const SamDecoder& decoder, std::size_t threads, bool projected);
 
   /// Makes room for a batch. It allocates nothing where one as large was run before.
   void reserve(std::int64_t prompts, std::int64_t tokens, std::int64_t masks);
 
-  // What the passes before the first prompt make of an image, shared by all prompts.
-  Rows image, keys;           // (grid^2, dim)
-  Bf16* values = nullptr;     // as kernels::MixParams wants them; null: the image's rows are
+  // What is made of an image before the first prompt, for all prompts. Without mask inputs, also its projections.
+  Rows image;                  // (grid^2, dim)
+  Rows keys, values, queries;  // (grid^2, kHeads * kHeadChannels); values as kernels::MixHeadsParams has them
   std::vector<PromptState> prompts;
   std::vector<TokenGroup> groups;
   const float* self_bias = nullptr;  // kernels::AttentionParams::bias for all tokens of a prompt
@@ -103,6 +106,8 @@ struct Decoding {
   std::int64_t tokens = 0;              // per prompt, the decoder's own first
   std::int64_t columns = 0;             // kernels::score_columns(tokens)
 
+  /// Whether the image is still the same for all prompts in the first layer.
+  [[nodiscard]] bool shared() const { return input.mask_input == nullptr; }
   [[nodiscard]] const EncoderTarget& kernels() const { return *machine.target; }
   [[nodiscard]] std::int64_t pieces() const { return (decoder.image_tokens() + kPiece - 1) / kPiece; }
 
@@ -118,7 +123,7 @@ struct Decoding {
 
 // The passes.
 
-/// The embedding as rows, and what attention reads of it.
+/// The embedding as rows, and without mask inputs their projections.
 void prepare_image(const Decoding& run);
 /// Mask inputs, added to the image of each prompt.
 void add_masks(const Decoding& run);
@@ -133,8 +138,9 @@ void think_again(const Decoding& run, std::int64_t layer, std::int64_t slice);
 void advance_tokens(const Decoding& run, const TokenGroup& group, std::int64_t layer);
 /// The image's last answer: the masks' kernels and their predicted quality, (prompts, masks).
 void finish_tokens(const Decoding& run, const TokenGroup& group, float* quality);
-/// One piece of the image of one prompt. told: the tokens' answer of a layer is added first, null: it is the first pass.
-void pass_image(const Decoding& run, std::int64_t prompt, std::int64_t piece, const Norm* told, Carver& carver);
+/// One piece of the image of one prompt: the answer to the tokens of layer `layer`, kLayers for the last attention,
+/// after what they told the image in the layer before.
+void pass_image(const Decoding& run, std::int64_t prompt, std::int64_t piece, std::int64_t layer, Carver& carver);
 /// Logits of one row of image tokens; `logits` are the prompt's.
 void upscale_row(const Decoding& run, std::int64_t prompt, std::int64_t row, float* logits, Carver& carver);
 

@@ -55,6 +55,26 @@ void embed_patch(const MaskLayers& layers, const float* pixels, std::int64_t str
 
 }  // namespace
 
+namespace {
+
+/// Keys, values and queries of a row of image tokens.
+void project_row(const Decoding& run, std::int64_t first, Carver& carver) {
+  const SamDecoder& decoder = run.decoder;
+  const ImageProjections& layers = decoder.projections;
+  const ConstRows image = ConstRows(run.workspace.image).from(first);
+  const Rows keys = take_rows(decoder.format, decoder.grid, decoder.dim, carver);
+  run.kernels().image_operands({image, decoder.position_rows(first), decoder.grid, keys, nullptr});
+  multiply(run.kernels(), layers.keys, keys, decoder.grid, run.workspace.keys.from(first));
+  multiply(run.kernels(), layers.queries, keys, decoder.grid, run.workspace.queries.from(first));
+  const Rows values = run.workspace.values.from(first);
+  if (decoder.format == Format::f32) return multiply(run.kernels(), layers.values, image, decoder.grid, values);
+  const Rows rounded(keys.at<Bf16>(0), layers.values.out);  // the keys are not needed any more
+  multiply(run.kernels(), layers.values, image, decoder.grid, rounded);
+  run.kernels().pair_rows(rounded.at<Bf16>(0), decoder.grid, layers.values.out, values.at<Bf16>(0));
+}
+
+}  // namespace
+
 void prepare_image(const Decoding& run) {
   const SamDecoder& decoder = run.decoder;
   const std::int64_t dim = decoder.dim, count = decoder.image_tokens();
@@ -67,7 +87,7 @@ void prepare_image(const Decoding& run) {
       for (std::int64_t x = 0; x < decoder.grid; ++x) {
         for (std::int64_t c = block; c < block + kChannels; ++c) {
           // With a mask input, its own code takes the place of that for none.
-          const float none = run.input.mask_input == nullptr ? decoder.prompt.no_mask[size(c)] : 0.F;
+          const float none = run.shared() ? decoder.prompt.no_mask[size(c)] : 0.F;
           rows[x * dim + c] = run.input.embedding[c * count + first + x] + none;
         }
       }
@@ -78,9 +98,7 @@ void prepare_image(const Decoding& run) {
     } else {
       std::copy_n(rows, decoder.grid * dim, image.at<float>(0));
     }
-    Bf16* values = run.workspace.values == nullptr ? nullptr : run.workspace.values + first * dim;
-    run.kernels().image_operands(
-        {image, decoder.position_rows(first), decoder.grid, run.workspace.keys.from(first), values});
+    if (run.shared()) project_row(run, first, carver);
   });
 }
 

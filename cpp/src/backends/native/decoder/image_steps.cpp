@@ -52,35 +52,39 @@ class Piece {
         rows_(std::min(kPiece, run.decoder.image_tokens() - piece * kPiece)),
         buffers_(take_piece(run.decoder, run.columns, carver)) {}
 
-  /// The tokens' answer, added to the image; its keys and values are in the buffers then.
-  void add_answer(const Norm& norm, const ConstRows& image, const ConstRows& keys) const {
-    const std::int64_t dim = run_.decoder.dim, columns = run_.columns;
-    Epilogue biased;
-    biased.bias = state_.key_bias;
-    kernels_.product({keys, rows_, &state_.keys, biased, Rows(buffers_.scores, columns)});
-    kernels_.soften_heads({buffers_.scores, rows_, columns, buffers_.weights});
-    const Rows out = state_.image.from(first_);
-    for (std::int64_t row = 0; row < rows_; row += kNormRows) {
-      const std::int64_t count = std::min(kNormRows, rows_ - row);
-      Epilogue then;
-      then.residual = image.from(row);
-      kernels_.product(
-          {ConstRows(buffers_.weights).from(row), count, &state_.values, then, Rows(buffers_.sums, dim)});
-      Bf16* values = buffers_.values == nullptr ? nullptr : buffers_.values + row * dim;
-      kernels_.normalize_image(
-          normalization(norm, buffers_.sums, count, out.from(row)),
-          {{}, run_.decoder.position_rows(first_ + row), count, buffers_.keys.from(row), values});
-    }
+  /// What the tokens told the image in the first layer, where it is shared: scores from its projection.
+  void hear_shared() const {
+    const ConstRows queries = ConstRows(run_.workspace.queries).from(first_);
+    kernels_.head_scores({queries, data_of(state_.head_keys), state_.key_bias, rows_, run_.columns, buffers_.scores});
+    add_told(run_.decoder.layers[0].norms[3], ConstRows(run_.workspace.image).from(first_));
   }
 
-  void answer(const ConstRows& keys, const void* values) const {
-    const std::int64_t dim = run_.decoder.dim, columns = run_.columns;
-    kernels_.product({keys, rows_, &state_.queries, {}, Rows(buffers_.scores, columns)});
-    void* weights = run_.decoder.format == Format::bf16 ? static_cast<void*>(buffers_.weights.at<Bf16>(0))
-                                                        : static_cast<void*>(buffers_.weights.at<float>(0));
-    kernels_.soften_columns({buffers_.scores, rows_, columns, run_.decoder.format, weights,
-                             state_.largest + piece_ * columns, state_.sums + piece_ * columns});
-    kernels_.mix({run_.decoder.format, weights, values, rows_, columns, dim, state_.mixed + piece_ * columns * dim});
+  /// The same of any layer, from the keys in the buffers.
+  void hear(const Norm& norm) const {
+    Epilogue biased;
+    biased.bias = state_.key_bias;
+    kernels_.product({buffers_.keys, rows_, &state_.keys, biased, Rows(buffers_.scores, run_.columns)});
+    add_told(norm, own_image());
+  }
+
+  /// The first layer's answer of a shared image.
+  void answer_shared() const {
+    const ConstRows keys = ConstRows(run_.workspace.keys).from(first_);
+    kernels_.head_scores({keys, data_of(state_.head_queries), state_.no_bias, rows_, run_.columns, buffers_.scores});
+    soften();
+    kernels_.mix_heads({run_.decoder.format, data_of(buffers_.weights),
+                        data_of(ConstRows(run_.workspace.values).from(first_)), rows_, run_.columns,
+                        state_.mixed + piece_ * run_.columns * kernels::kHeadChannels});
+  }
+
+  /// The answer from the keys and values in the buffers.
+  void answer() const {
+    const std::int64_t dim = run_.decoder.dim;
+    kernels_.product({buffers_.keys, rows_, &state_.queries, {}, Rows(buffers_.scores, run_.columns)});
+    soften();
+    const void* values = buffers_.values != nullptr ? buffers_.values : data_of(own_image());
+    kernels_.mix({run_.decoder.format, data_of(buffers_.weights), values, rows_, run_.columns, dim,
+                  state_.mixed + piece_ * run_.columns * dim});
   }
 
   /// Keys of the prompt's own image, and its values where they are wanted, into the buffers.
@@ -89,22 +93,38 @@ class Piece {
                              values ? buffers_.values : nullptr});
   }
 
-  [[nodiscard]] ConstRows own_image() const { return ConstRows(state_.image).from(first_); }
-  [[nodiscard]] ConstRows shared_image() const { return ConstRows(run_.workspace.image).from(first_); }
-  [[nodiscard]] ConstRows shared_keys() const { return ConstRows(run_.workspace.keys).from(first_); }
-  [[nodiscard]] ConstRows own_keys() const { return buffers_.keys; }
-
-  /// As kernels::MixParams has them.
-  [[nodiscard]] const void* own_values() const {
-    return buffers_.values != nullptr ? static_cast<const void*>(buffers_.values) : own_image().at<float>(0);
-  }
-  [[nodiscard]] const void* shared_values() const {
-    const Bf16* pairs = run_.workspace.values;
-    return pairs != nullptr ? static_cast<const void*>(pairs + first_ * run_.decoder.dim)
-                            : shared_image().at<float>(0);
-  }
-
  private:
+  [[nodiscard]] ConstRows own_image() const { return ConstRows(state_.image).from(first_); }
+
+  static const void* data_of(const ConstRows& rows) {
+    return rows.format() == Format::bf16 ? static_cast<const void*>(rows.at<Bf16>(0)) : rows.at<float>(0);
+  }
+  static void* data_of(const Rows& rows) {
+    return rows.format() == Format::bf16 ? static_cast<void*>(rows.at<Bf16>(0)) : rows.at<float>(0);
+  }
+
+  void soften() const {
+    kernels_.soften_columns({buffers_.scores, rows_, run_.columns, run_.decoder.format, data_of(buffers_.weights),
+                             state_.largest + piece_ * run_.columns, state_.sums + piece_ * run_.columns});
+  }
+
+  /// norm(image + what the tokens told by the scores) to the prompt's own image; its keys and values to the buffers.
+  void add_told(const Norm& norm, const ConstRows& image) const {
+    const std::int64_t dim = run_.decoder.dim;
+    kernels_.soften_heads({buffers_.scores, rows_, run_.columns, buffers_.weights});
+    for (std::int64_t row = 0; row < rows_; row += kNormRows) {
+      const std::int64_t count = std::min(kNormRows, rows_ - row);
+      Epilogue then;
+      then.residual = image.from(row);
+      kernels_.product(
+          {ConstRows(buffers_.weights).from(row), count, &state_.values, then, Rows(buffers_.sums, dim)});
+      Bf16* values = buffers_.values == nullptr ? nullptr : buffers_.values + row * dim;
+      kernels_.normalize_image(
+          normalization(norm, buffers_.sums, count, state_.image.from(first_ + row)),
+          {{}, run_.decoder.position_rows(first_ + row), count, buffers_.keys.from(row), values});
+    }
+  }
+
   const Decoding& run_;
   const EncoderTarget& kernels_;
   PromptState& state_;
@@ -119,23 +139,23 @@ std::size_t image_scratch(const SamDecoder& decoder, std::int64_t columns) {
   take_piece(decoder, columns, piece);
   take_upscale(decoder, upscale);
   // add_masks and prepare_image: a row of image tokens in f32, and of the last convolution's operand.
-  masks.take<float>(size(decoder.grid * (decoder.dim + kBlock) + kBlock * kBlock));
+  take_rows(Format::f32, decoder.grid, decoder.dim, masks);
+  take_rows(Format::f32, decoder.grid, decoder.dim, masks);
   return std::max({piece.used(), upscale.used(), masks.used()});
 }
 
-void pass_image(const Decoding& run, std::int64_t prompt, std::int64_t index, const Norm* told, Carver& carver) {
+void pass_image(const Decoding& run, std::int64_t prompt, std::int64_t index, std::int64_t layer, Carver& carver) {
   const Piece piece(run, prompt, index, carver);
-  // Until the tokens have told it something, the image is the same for all prompts, but for those with masks.
-  const bool first_layer = told == nullptr || told == &run.decoder.layers[0].norms[3];
-  const bool shared = first_layer && run.input.mask_input == nullptr;
-  if (!shared) piece.read_own_image(told == nullptr);
-  if (told != nullptr) {
-    piece.add_answer(*told, shared ? piece.shared_image() : piece.own_image(),
-                     shared ? piece.shared_keys() : piece.own_keys());
-  } else if (shared) {
-    return piece.answer(piece.shared_keys(), piece.shared_values());
+  if (layer == 0) {
+    if (run.shared()) return piece.answer_shared();
+    piece.read_own_image(true);
+  } else if (layer == 1 && run.shared()) {
+    piece.hear_shared();
+  } else {
+    piece.read_own_image(false);
+    piece.hear(run.decoder.layers[size(layer - 1)].norms[3]);
   }
-  piece.answer(piece.own_keys(), piece.own_values());
+  piece.answer();
 }
 
 void upscale_row(const Decoding& run, std::int64_t prompt, std::int64_t row, float* logits, Carver& carver) {

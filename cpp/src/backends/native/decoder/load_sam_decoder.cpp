@@ -34,6 +34,7 @@ class SamDecoderReader {
     read_prompt();
     decoder_.own_tokens = reader_.values("tokens", {1 + kMasks, kDim});
     for (std::int64_t i = 0; i < SamDecoder::kLayers; ++i) read_layer(nth("layers", i), decoder_.layers[size(i)]);
+    read_projections();
     decoder_.last = to_image("final");
     decoder_.last_norm = norm("final.norm", kDim, kLayerNormEpsilon);
     decoder_.upscale = linear("upscale.0", kDim, kDim, decoder_.format);
@@ -134,6 +135,42 @@ class SamDecoderReader {
     layer.to_tokens = to_tokens(name + ".to_tokens");
     for (std::int64_t i = 0; i < 4; ++i) {
       layer.norms[size(i)] = norm(name + ".norm" + std::to_string(i + 1), kDim, kLayerNormEpsilon);
+    }
+  }
+
+  /// (inner, dim), torch's own layout, to (dim, inner) with the channels in the order of kernels::head_step.
+  [[nodiscard]] Linear projection_by_steps(const Table& matrix) const {
+    Table columns(matrix.size());
+    for (std::int64_t h = 0; h < kernels::kHeads; ++h) {
+      for (std::int64_t i = 0; i < kernels::kHeadChannels; ++i) {
+        const std::int64_t to = kernels::head_step(decoder_.format, kernels::kHeads, h, i);
+        const float* from = matrix.data() + (h * kernels::kHeadChannels + i) * kDim;
+        for (std::int64_t c = 0; c < kDim; ++c) columns[size(c * kInner + to)] = from[c];
+      }
+    }
+    Linear linear;
+    linear.in = kDim;
+    linear.out = kInner;
+    linear.matrix = kernels::pack_matrix(columns.data(), kDim, kInner, decoder_.format);
+    return linear;
+  }
+
+  void read_projections() {
+    const TwoWayLayer& first = decoder_.layers[0];
+    decoder_.projections.keys = projection_by_steps(first.to_image.key);
+    // The bias of the values is added behind, to the tokens.
+    decoder_.projections.values.in = kDim;
+    decoder_.projections.values.out = kInner;
+    decoder_.projections.values.matrix =
+        kernels::pack_matrix(first.to_image.value.data(), kDim, kInner, decoder_.format);
+    decoder_.projections.queries = projection_by_steps(first.to_tokens.query);
+    Table& bias = decoder_.projections.queries.bias;
+    bias.resize(size(kInner));
+    for (std::int64_t h = 0; h < kernels::kHeads; ++h) {
+      for (std::int64_t i = 0; i < kernels::kHeadChannels; ++i) {
+        bias[size(kernels::head_step(decoder_.format, kernels::kHeads, h, i))] =
+            first.to_tokens.query_bias[size(h * kernels::kHeadChannels + i)];
+      }
     }
   }
 

@@ -39,6 +39,14 @@ struct SelfAttention {
   Linear query, key, value, out;
 };
 
+/// Projections of an image that all prompts share, computed once: 16 times fewer products per prompt in the first layer
+/// than where the projections act on the tokens. `keys` and `queries` have the channels in the order of
+/// kernels::head_step.
+struct ImageProjections {
+  Linear keys, values;  // of the first attention of the tokens to the image
+  Linear queries;       // of the first attention of the image to the tokens
+};
+
 /// The tokens ask the image. Keys and values of the image are not computed: their projections act on the tokens.
 struct ToImage {
   Linear query;             // scaled
@@ -79,6 +87,7 @@ struct SamDecoder {
   PromptLayers prompt;
   std::vector<std::byte> positions;  // (grid^2, dim) of `format`
   Table own_tokens;                  // (1 + masks, dim): the token of the predicted quality, then one per mask
+  ImageProjections projections;
   std::array<TwoWayLayer, kLayers> layers;
   ToImage last;
   Norm last_norm;

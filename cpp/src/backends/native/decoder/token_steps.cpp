@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "backends/native/decoder/decoding.hpp"
+#include "kernels/encoder/block_layout.hpp"
 
 namespace medsam::backends::native {
 
@@ -52,18 +53,22 @@ class TokenSteps {
     add_to_tokens(layers.out, group_.attended, norm, first ? ConstRows() : ConstRows(group_.tokens, dim_));
   }
 
-  void ask_image(const ToImage& layers) const {
+  /// projected: the image's keys are there (ImageProjections).
+  void ask_image(const ToImage& layers, bool projected) const {
     project(layers.query, with_positions(), {group_.inner, kInner});
     for_prompts([&](std::int64_t i, PromptState& state) {
+      if (projected) return order_by_steps(inner_of(i), state.head_queries);
       kernels_.fold_heads({inner_of(i), layers.key.data(), nullptr, run_.tokens, group_.folded});
       kernels::pack_columns(group_.folded, state.queries);
     });
   }
 
-  void hear_image(const ToImage& layers, const Norm& norm) const {
+  void hear_image(const ToImage& layers, const Norm& norm, bool projected) const {
     for_prompts([&](std::int64_t i, const PromptState& state) {
+      const std::int64_t channels = projected ? kernels::kHeadChannels : dim_;
       kernels_.merge(
-          {state.mixed, state.largest, state.sums, run_.pieces(), run_.columns, dim_, group_.columns});
+          {state.mixed, state.largest, state.sums, run_.pieces(), run_.columns, channels, group_.columns});
+      if (projected) return add_bias(layers.value_bias, group_.columns, inner_of(i));
       kernels_.unfold_heads(
           {group_.columns, layers.value.data(), layers.value_bias.data(), run_.tokens, dim_, inner_of(i)});
     });
@@ -106,12 +111,13 @@ class TokenSteps {
     }
   }
 
-  void tell_image(const ToTokens& layers) const {
+  void tell_image(const ToTokens& layers, bool projected) const {
     project(layers.key, with_positions(), {group_.inner, kInner});
     for_prompts([&](std::int64_t i, PromptState& state) {
+      bias_keys(layers.query_bias, inner_of(i), projected, state.key_bias);
+      if (projected) return order_by_steps(inner_of(i), state.head_keys);
       kernels_.fold_heads({inner_of(i), layers.query.data(), nullptr, run_.tokens, group_.folded});
       kernels::pack_columns(group_.folded, state.keys);
-      bias_keys(layers, inner_of(i), state.key_bias);
     });
     project(layers.value, group_.tokens, {group_.inner, kInner});
     for_prompts([&](std::int64_t i, PromptState& state) {
@@ -188,16 +194,36 @@ class TokenSteps {
     normalize_tokens(norm);
   }
 
-  /// The part of the scores that the image's projection has as its bias.
-  void bias_keys(const ToTokens& layers, const float* keys, float* bias) const {
+  /// The part of the scores that is the bias of the image's projection: none where the projection has it already.
+  void bias_keys(const Table& query_bias, const float* keys, bool projected, float* bias) const {
     std::fill_n(bias, run_.columns, kernels::kNoScore);
     for (std::int64_t column = 0; column < run_.tokens * kernels::kHeads; ++column) {
       const float* key = keys + column * kernels::kHeadChannels;
-      const float* query = layers.query_bias.data() + column % kernels::kHeads * kernels::kHeadChannels;
+      const float* query = query_bias.data() + column % kernels::kHeads * kernels::kHeadChannels;
       float sum = 0;
-      for (std::int64_t i = 0; i < kernels::kHeadChannels; ++i) sum += key[i] * query[i];
+      for (std::int64_t i = 0; !projected && i < kernels::kHeadChannels; ++i) sum += key[i] * query[i];
       bias[column] = sum;
     }
+  }
+
+  /// (tokens, kInner) as kernels::HeadScoresParams::tokens; padding columns are zeros.
+  void order_by_steps(const float* heads, const Rows& out) const {
+    for (std::int64_t column = 0; column < run_.columns; ++column) {
+      const bool padding = column >= run_.tokens * kernels::kHeads;
+      for (std::int64_t i = 0; i < kernels::kHeadChannels; ++i) {
+        const float value = padding ? 0.F : heads[column * kernels::kHeadChannels + i];
+        const std::int64_t at = kernels::head_step(out.format(), run_.columns, column, i);
+        if (out.format() == Format::bf16) {
+          out.at<Bf16>(0)[at] = kernels::rounded(value);
+        } else {
+          out.at<float>(0)[at] = value;
+        }
+      }
+    }
+  }
+
+  void add_bias(const Table& bias, const float* in, float* out) const {
+    for (std::int64_t i = 0; i < run_.tokens * kInner; ++i) out[i] = in[i] + bias[size(i % kInner)];
   }
 
   /// One token of each prompt through a perceptron: (prompts, kBlock), valid until the next call.
@@ -227,13 +253,13 @@ void begin_tokens(const Decoding& run, const TokenGroup& group) {
   const TwoWayLayer& layer = run.decoder.layers[0];
   steps.embed();
   steps.attend_to_themselves(layer.self, layer.norms[0], true);
-  steps.ask_image(layer.to_image);
+  steps.ask_image(layer.to_image, run.shared());
 }
 
 void hear_image(const Decoding& run, const TokenGroup& group, std::int64_t index) {
   const TokenSteps steps(run, group);
   const TwoWayLayer& layer = run.decoder.layers[size(index)];
-  steps.hear_image(layer.to_image, layer.norms[1]);
+  steps.hear_image(layer.to_image, layer.norms[1], index == 0 && run.shared());
   steps.round_tokens();
 }
 
@@ -253,16 +279,16 @@ void advance_tokens(const Decoding& run, const TokenGroup& group, std::int64_t i
   const TokenSteps steps(run, group);
   const TwoWayLayer& layer = run.decoder.layers[size(index)];
   steps.normalize_tokens(layer.norms[2]);
-  steps.tell_image(layer.to_tokens);
-  if (index + 1 == SamDecoder::kLayers) return steps.ask_image(run.decoder.last);
+  steps.tell_image(layer.to_tokens, index == 0 && run.shared());
+  if (index + 1 == SamDecoder::kLayers) return steps.ask_image(run.decoder.last, false);
   const TwoWayLayer& next = run.decoder.layers[size(index + 1)];
   steps.attend_to_themselves(next.self, next.norms[0], false);
-  steps.ask_image(next.to_image);
+  steps.ask_image(next.to_image, false);
 }
 
 void finish_tokens(const Decoding& run, const TokenGroup& group, float* quality) {
   const TokenSteps steps(run, group);
-  steps.hear_image(run.decoder.last, run.decoder.last_norm);
+  steps.hear_image(run.decoder.last, run.decoder.last_norm, false);
   steps.predict(quality);
 }
 
