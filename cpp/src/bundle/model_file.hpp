@@ -44,6 +44,8 @@ struct ModelFile {
   std::vector<DataFile> data;
   bool onnx = true;               // false: safetensors
   std::string precision = "f32";  // that of the graph's weights
+  // Of native weights, which hold them, too: the frame and the shift of the bundle's prompts (PromptEncoding).
+  double prompt_frame = 0, point_shift = 0;
 
   /// The stage that it belongs to: what is no encoder is run with the decoder.
   [[nodiscard]] Stage stage() const { return role == "encoder" ? Stage::encoder : Stage::decoder; }

@@ -111,6 +111,8 @@ void add_native_models(ObjectReader& manifest, Bundle& bundle) {
     if (!fused.has(role)) continue;
     ModelFile model = parse_second_form(fused.object(role), "fused", role, bundle);
     model.onnx = false;
+    model.prompt_frame = bundle.prompt.frame;
+    model.point_shift = bundle.prompt.point_shift;
     stages[model.stage()][role] = std::move(model);
   }
   fused.finish();

@@ -57,8 +57,7 @@ class DecoderRequest final : public Request {
   std::vector<TensorPtr> run() override {
     const SamDecoder& decoder = loaded_->decoder;
     const DecoderInput input = checked_input();
-    auto logits =
-        std::make_shared<HostTensor>(Shape{input.prompts, input.masks, decoder.side(), decoder.side()});
+    auto logits = std::make_shared<HostTensor>(Shape{input.prompts, input.masks, decoder.side(), decoder.side()});
     auto quality = std::make_shared<HostTensor>(Shape{input.prompts, input.masks});
     // The same tensor, not one that took its place in memory: a dead tensor's pointer never locks.
     const bool prepared = prepared_.lock() == embedding_;
@@ -152,6 +151,12 @@ void check(const Weights& weights, const ModelFile& file, const Loaded& loaded) 
   }
   if (file.outputs.size() != 2 || file.outputs[0].shape != logits) {
     weights.refuse("makes logits " + shape_text(logits) + ", not the manifest's");
+  }
+  // Otherwise every point would lie somewhere else, and no shape would tell.
+  if (static_cast<double>(decoder.prompt.frame) != file.prompt_frame ||
+      static_cast<double>(decoder.prompt.shift) != file.point_shift) {
+    weights.refuse("is for a frame of " + std::to_string(decoder.prompt.frame) + " pixels and prompts shifted by " +
+                   weights.text("point_shift") + ", not the manifest's");
   }
   if (loaded.takes(Role::mask_input) && decoder.prompt.mask.channels == 0) {
     weights.refuse("has no layers for a mask_input");
