@@ -4,109 +4,16 @@
 import json
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from certify_stand_in import FUSED, HEIGHT, QUANTIZED, TINY, WIDTH, Array, StandIn, bundle_with_entries
 
-from medsam_engine import InvalidArgument
 from medsam_engine_tools.approximate import certify as certify_module
 from medsam_engine_tools.approximate.certify import Row, certify, read_cases, table
 from medsam_engine_tools.bundle.content_hash import content_hash
 from medsam_engine_tools.errors import ExportError
-
-TINY = Path(__file__).resolve().parents[3] / "data" / "tiny_bundle"
-HEIGHT, WIDTH = 30, 40
-
-Array = NDArray[Any]
-
-
-class Prediction:
-    """A mask that is its box; one with `short` leaves out the last column."""
-
-    def __init__(self, shape: tuple[int, int], boxes: Array, short: bool) -> None:
-        self._shape, self._boxes, self._short = shape, boxes, short
-
-    def mask(self, k: int) -> NDArray[np.bool_]:
-        made = np.zeros(self._shape, bool)
-        x0, y0, x1, y1 = (int(v) for v in self._boxes[k])
-        made[y0 : y1 + 1, x0 : x1 + 1 - self._short] = True
-        return made
-
-
-class StandIn:
-    """An engine that notes what it is asked."""
-
-    made: ClassVar[list["StandIn"]] = []
-
-    def __init__(self, bundle: Path, **options: Any) -> None:
-        if bundle.name == "refused":
-            raise InvalidArgument("precision: got another word")
-        self.bundle, self.options = bundle, options
-        self.calls: list[tuple[Any, ...]] = []
-        self.short = options["precision"] != "f32/f32"
-        self.info = SimpleNamespace(
-            model_hash="the hash",
-            backend="OpenVINO 1",
-            device="a processor",
-            encoder_backend="kernels 2",
-            decoder_backend="decoder kernels 1",
-            certificates_file=str(bundle.parent / "cache" / "remembered.json"),
-        )
-        self.made.append(self)
-
-    def encode(self, pixels: Array, *, modality: str | None) -> tuple[int, int]:
-        self.calls.append(("encode", pixels.shape, modality))
-        return pixels.shape[0], pixels.shape[1]
-
-    def predict(self, embedding: tuple[int, int], *, box: Array) -> Prediction:
-        self.calls.append(("predict", box.tolist()))
-        return Prediction(embedding, box, self.short)
-
-    def segment_volume(self, pixels: Array, boxes: Array, *, modality: str | None) -> Array:
-        self.calls.append(("volume", pixels.shape, boxes.tolist(), modality))
-        labels = np.zeros(pixels.shape, np.uint8)
-        x0, y0, z0, x1, y1, z1 = (int(v) for v in boxes[0])
-        labels[z0 : z1 + 1, y0 : y1 + 1, x0 : x1 + 1 - self.short] = 1
-        return labels
-
-
-@pytest.fixture
-def engines(monkeypatch: pytest.MonkeyPatch) -> list[StandIn]:
-    """The stand-ins that `certify` makes, as it makes them."""
-    made: list[StandIn] = []
-    monkeypatch.setattr(StandIn, "made", made)
-    monkeypatch.setattr(certify_module, "Engine", StandIn)
-    return made
-
-
-@pytest.fixture
-def images(tmp_path: Path) -> Path:
-    """A micrograph with two objects, and a volume of which slices 2 to 5 are labeled."""
-    folder = tmp_path / "images"
-    folder.mkdir()
-    truth = np.zeros((HEIGHT, WIDTH), np.uint8)
-    truth[0:25, 0:20] = 1  # as the first box: 500 pixels
-    truth[26:28, 30:40] = 2
-    np.savez(
-        folder / "2DBox_Microscopy_a.npz",
-        imgs=np.zeros((HEIGHT, WIDTH, 3), np.uint8),
-        boxes=np.array([[0, 0, 19, 24], [30, 26, 39, 27]]),
-        gts=truth,
-    )
-    labels = np.zeros((8, HEIGHT, WIDTH), np.uint16)
-    labels[2:6, 0:25, 0:20] = 3
-    labels[3, 28:30, 30:35] = 7
-    np.savez(
-        folder / "3DBox_MR_b.npz",
-        imgs=np.arange(8 * HEIGHT * WIDTH).reshape(8, HEIGHT, WIDTH).astype(np.uint16),
-        boxes=np.array([[0, 0, 2, 19, 24, 5], [30, 28, 3, 34, 29, 3]]),
-        gts=labels,
-        spacing=np.ones(3),
-    )
-    return folder
 
 
 def test_a_folder_gives_its_cases_in_order_and_slices_of_a_volume(images: Path) -> None:
@@ -254,23 +161,6 @@ def test_what_the_engine_refuses_is_the_error(images: Path, tmp_path: Path, engi
     assert engines == []
 
 
-QUANTIZED = {"file": "encoder_int8.onnx", "sha256": "the int8 hash", "rest": "bf16"}
-FUSED = {"file": "encoder.bin", "sha256": "the fused hash"}
-DECODER = {"file": "decoder.bin", "sha256": "the decoder's hash"}
-
-
-def bundle_with_entries(folder: Path) -> Path:
-    """The tiny bundle, saying that it has an int8 encoder and fused models."""
-    shutil.copytree(TINY, folder)
-    file = folder / "manifest.json"
-    content = json.loads(file.read_text(encoding="utf-8"))
-    fused = {"encoder": FUSED, "decoder": DECODER, "decoder_mask": DECODER}
-    content |= {"quantized": {"encoder": QUANTIZED}, "fused": fused, "certificates": []}
-    content["provenance"] = {"checkpoint_sha256": "the checkpoint"}
-    file.write_text(json.dumps(content), encoding="utf-8")
-    return folder
-
-
 def test_an_int8_encoder_is_tried_in_another_process_first(
     images: Path, tmp_path: Path, engines: list[StandIn], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -301,92 +191,6 @@ def test_an_encoder_that_the_bundle_does_not_have_is_an_error(
         certify(bundle, images, encoder="bf16_fused", decoder="f32")
     with pytest.raises(ExportError, match=r"^decoder: got f32_fused, but the bundle has no fused decoder; export"):
         certify(bundle, images, encoder="f32", decoder="f32_fused")
-
-
-@pytest.mark.parametrize(
-    ("encoder", "decoder", "name", "named"),
-    [
-        ("bf16_fused", "bf16_fused", "bf16", ("encoder", "decoder")),
-        ("f32_fused", "f32_fused", "f32", ("encoder", "decoder")),
-        ("bf16", "f32_fused", "bf16", ("decoder",)),
-        ("f32", "bf16_fused", "bf16", ("decoder",)),
-        ("f32_fused", "f32", "f32", ("encoder",)),
-    ],
-)
-def test_each_fused_stage_is_named_with_its_kernels(
-    images: Path, tmp_path: Path, engines: list[StandIn], encoder: str, decoder: str, name: str, named: tuple[str, ...]
-) -> None:
-    bundle = bundle_with_entries(tmp_path / "bundle")
-    certificate, _ = certify(bundle, images, encoder=encoder, decoder=decoder)
-    known = {
-        "encoder": {"encoder": "the fused hash", "backend": "kernels 2"},
-        "decoder": {"decoder": "the decoder's hash", "decoder_backend": "decoder kernels 1"},
-    }
-    assert certificate["fused"] == {key: value for stage in named for key, value in known[stage].items()}
-    assert certificate["precision"] == name
-    assert certificate["stages"] == {"encoder": encoder, "decoder": decoder}
-    assert [engine.options["precision"] for engine in engines] == ["f32/f32", f"{encoder}/{decoder}"]
-
-
-def without_graphs(bundle: Path, folder: Path) -> Path:
-    """A copy of the bundle with the native weights alone."""
-    shutil.copytree(bundle, folder)
-    file = folder / "manifest.json"
-    content = json.loads(file.read_text(encoding="utf-8"))
-    for model in content["models"].values():
-        for field in ("file", "bytes", "sha256"):
-            del model[field]
-    del content["quantized"]
-    file.write_text(json.dumps(content), encoding="utf-8")
-    return folder
-
-
-def test_native_weights_alone_are_measured_against_the_graphs_of_another_bundle(
-    images: Path, tmp_path: Path, engines: list[StandIn]
-) -> None:
-    full = bundle_with_entries(tmp_path / "full")
-    alone = without_graphs(full, tmp_path / "alone")
-    certificate, _ = certify(alone, images, reference=full)
-    assert certificate["stages"] == {"encoder": "bf16_fused", "decoder": "bf16_fused"}, "what it is for"
-    assert [(engine.bundle, engine.options["precision"]) for engine in engines] == [
-        (full, "f32/f32"),
-        (alone, "bf16_fused/bf16_fused"),
-    ]
-    assert json.loads((alone / "manifest.json").read_text(encoding="utf-8"))["certificates"] == [certificate]
-    assert json.loads((full / "manifest.json").read_text(encoding="utf-8"))["certificates"] == []
-
-
-def test_the_reference_is_of_the_same_weights(images: Path, tmp_path: Path, engines: list[StandIn]) -> None:
-    full = bundle_with_entries(tmp_path / "full")
-    alone = without_graphs(full, tmp_path / "alone")
-    with pytest.raises(ExportError, match=r"^reference: got none, but this bundle has native weights alone; .*--onnx"):
-        certify(alone, images)
-    with pytest.raises(ExportError, match=r"^reference: got one, but this bundle has graphs of its own; leave"):
-        certify(full, images, reference=full)
-    with pytest.raises(ExportError, match=r"^reference: got a bundle of native weights alone, expected its graphs"):
-        certify(alone, images, reference=alone)
-    with pytest.raises(ExportError, match=r"^reference '.*images' has no manifest"):
-        certify(alone, images, reference=images)
-    file = full / "manifest.json"
-    good = json.loads(file.read_text(encoding="utf-8"))
-
-    def changed(**fields: Any) -> None:
-        file.write_text(json.dumps(good | fields), encoding="utf-8")
-        with pytest.raises(ExportError, match=r"whose checkpoint, rules or native weights are not those of"):
-            certify(alone, images, reference=full)
-
-    changed(provenance=good["provenance"] | {"checkpoint_sha256": "another"})
-    changed(fused=good["fused"] | {"decoder": DECODER | {"sha256": "another"}})
-    changed(image={"input_size": 64})
-    changed(profile=good["profile"] | {"name": "another"})
-    assert engines == []
-    # Two bundles that do not say of which checkpoint they are may be of two.
-    for folder in (full, alone):
-        content = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        content["provenance"] = {}
-        (folder / "manifest.json").write_text(json.dumps(content), encoding="utf-8")
-    with pytest.raises(ExportError, match=r"whose checkpoint, rules"):
-        certify(alone, images, reference=full)
 
 
 def test_the_table_is_csv_with_empty_cells_for_what_is_not_known() -> None:
