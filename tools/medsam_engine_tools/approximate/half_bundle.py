@@ -45,7 +45,7 @@ def add_half(bundle: str | os.PathLike[str], progress: Progress | None = None) -
     report: Progress = progress or (lambda _: None)
     folder = Path(bundle)
     content = _content(folder)
-    variants.expect_graphs(content, "half")
+    variants.expect_graphs(content)
     entries = {}
     for name, entry in content["models"].items():
         path = folder / f"{name}{SUFFIX}"

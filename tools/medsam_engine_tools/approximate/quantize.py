@@ -157,7 +157,7 @@ def _checked_source(bundle: Path) -> dict[str, Any]:
         raise ExportError(f"bundle '{bundle}' has no manifest of this version; export it again")
     if "experts" in content:
         raise ExportError("bundle: got one with experts, expected one encoder; int8 is not made for experts yet")
-    variants.expect_graphs(content, "quantize")
+    variants.expect_graphs(content)
     if content["models"]["encoder"].get("data"):
         raise ExportError("bundle: got an encoder with its weights in a second file, which is not quantized yet")
     return content

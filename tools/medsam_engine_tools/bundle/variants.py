@@ -40,10 +40,10 @@ def has_graphs(content: Mapping[str, Any]) -> bool:
     return all("file" in model for model in content["models"].values())
 
 
-def expect_graphs(content: Mapping[str, Any], what: str) -> None:
-    """ExportError, whose message begins with `what`, where the bundle has no graphs."""
+def expect_graphs(content: Mapping[str, Any], name: str = "bundle") -> None:
+    """ExportError where the bundle, which the message calls `name`, has no graphs."""
     if not has_graphs(content):
-        raise ExportError(f"{what}: got a bundle of native weights alone, expected its graphs; export it with --onnx")
+        raise ExportError(f"{name}: got one of native weights alone, expected one with graphs; export it with --onnx")
 
 
 def has_f16(content: Mapping[str, Any]) -> bool:

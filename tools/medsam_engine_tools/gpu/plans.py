@@ -146,7 +146,7 @@ def bundle_models(bundle: Path) -> list[PlanModel]:
     """The graphs of a bundle, each once; the encoder for one image, as the engine runs it. ExportError."""
     try:
         content = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
-        variants.expect_graphs(content, "build-plan")
+        variants.expect_graphs(content)
         roles = list(_roles(content))
     except (OSError, ValueError, KeyError) as error:
         raise ExportError(f"bundle '{bundle}' has no manifest of this version; export it again") from error
