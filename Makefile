@@ -30,7 +30,7 @@ BUNDLE_STAMP := $(STAMPS)/bundle-$(EXPORT_DIGEST)
 # user's data folder.
 FETCHED_STAMP := $(STAMPS)/fetched-$(EXPORT_DIGEST)
 
-.PHONY: help prepare setup setup-cpp build bundle demo test test-cpp test-python parity plans walkthrough test-slow smoke-slow test-all sanitize asan tsan highway fuzz soak \
+.PHONY: help prepare setup setup-cpp build bundle demo test test-cpp test-python parity plans walkthrough test-slow smoke-slow test-all sanitize asan tsan highway no-openvino fuzz soak \
         smoke-soak throws cuda wheel consumer examples docs docs-cpp stubs lint lint-python lint-types lint-cpp analyze format mutations bench bench-build bench-full perf clean
 
 help:  ## this list
@@ -101,7 +101,7 @@ test-slow: | setup build bundle  ## the tests that take minutes: every family's 
 smoke-slow: | setup build bundle  ## of test-slow, one family from its checkpoint to masks (at most 2 minutes)
 	@$(PYTHON) -m pytest -m slow -k "swin_litemedsam-clinical" tests/python/tools/export/test_end_to_end.py
 
-test-all: test test-slow sanitize highway fuzz analyze cuda wheel consumer examples docs  ## everything: test, slow tests, sanitizers, fuzzing, CUDA, wheel alone, find_package, examples
+test-all: test test-slow sanitize highway no-openvino fuzz analyze cuda wheel consumer examples docs  ## everything: test, slow tests, sanitizers, fuzzing, CUDA, wheel alone, find_package, examples
 
 sanitize: asan tsan  ## the C++ tests under ASan + UBSan, then under TSan
 
@@ -114,6 +114,10 @@ HIGHWAY ?=
 
 highway: | setup  ## the kernels' tests with the release of Highway that wheels are built with
 	@scripts/run/test_highway.sh $(JOBS) $(HIGHWAY)
+
+no-openvino: | setup  ## the library built without OpenVINO, and what it says of graphs
+	@cmake --preset no-openvino >build/no-openvino.log && cmake --build --preset no-openvino -j $(JOBS) >>build/no-openvino.log
+	@ctest --preset no-openvino
 
 # Of each target; docs/robustness.md has the longer runs.
 FUZZ_SECONDS ?= 20

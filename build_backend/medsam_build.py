@@ -1,8 +1,8 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """PEP 517 backend: scikit-build-core, plus the pinned OpenVINO as a build requirement.
 
-The library links the OpenVINO that the wheel will run with, so that version must be present at build time. It is read
-from ``project.dependencies`` rather than written a second time in ``build-system.requires``.
+The OpenVINO plugin links the OpenVINO that the wheel will run with, so that version must be present at build time.
+It is read from ``project.dependencies`` rather than written a second time in ``build-system.requires``.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ ConfigSettings = dict[str, str | list[str]] | None
 
 
 def linked_requirements() -> list[str]:
-    """Returns the run-time dependencies that the library is linked against: those pinned with ``==``."""
+    """Returns the run-time dependencies that the wheel is linked against: those pinned with ``==``."""
     pyproject = Path(__file__).resolve().parent.parent / "pyproject.toml"
     # As cmake/dependencies.cmake reads it; Python 3.10 has no tomllib.
     return re.findall(r'^  "(openvino==[\w.]+)",$', pyproject.read_text(encoding="utf-8"), re.MULTILINE)

@@ -15,7 +15,7 @@ if(MEDSAM_ENGINE_PYTHON)
   list(APPEND _python_components Development.Module)
 endif()
 find_package(Python 3.10 REQUIRED COMPONENTS ${_python_components})
-if(NOT OpenVINO_DIR)
+if(MEDSAM_ENGINE_OPENVINO AND NOT OpenVINO_DIR)
   execute_process(
     COMMAND "${Python_EXECUTABLE}" -c
             "import importlib.util as u; s = u.find_spec('openvino'); print(s.submodule_search_locations[0] if s else '', end='')"
@@ -24,7 +24,9 @@ if(NOT OpenVINO_DIR)
     set(OpenVINO_DIR "${_openvino_package}/cmake" CACHE PATH "Folder of OpenVINOConfig.cmake" FORCE)
   endif()
 endif()
-find_package(OpenVINO ${MEDSAM_ENGINE_OPENVINO_VERSION} EXACT REQUIRED COMPONENTS Runtime)
+if(MEDSAM_ENGINE_OPENVINO)
+  find_package(OpenVINO ${MEDSAM_ENGINE_OPENVINO_VERSION} EXACT REQUIRED COMPONENTS Runtime)
+endif()
 
 if(MEDSAM_ENGINE_PYTHON AND NOT pybind11_DIR)  # scikit-build-core sets it; by hand, ask the interpreter
   execute_process(COMMAND "${Python_EXECUTABLE}" -m pybind11 --cmakedir

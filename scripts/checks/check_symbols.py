@@ -3,7 +3,8 @@
 
 ``check_symbols.py LIBRARY``: the C API's functions must be those of ``cpp/medsam_c_symbols.txt``, all declared in
 ``medsam.h`` and all used by a test; every other exported symbol must belong to a class or function that a public C++
-header declares. Prints one line per fault; exits 1 if any.
+header declares. ``check_symbols.py --plugin LIBRARY``: it exports its entry point and nothing else. Prints one line per
+fault; exits 1 if any.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 HEADERS = ROOT / "cpp" / "include" / "medsam"
+PLUGIN_HEADER = ROOT / "cpp" / "src" / "backends" / "plugin.hpp"
 LIST = ROOT / "cpp" / "medsam_c_symbols.txt"
 CPP_SYMBOL = re.compile(r"(?:(?:typeinfo|typeinfo name|vtable) for )?medsam::(\w+)")
 
@@ -66,12 +68,23 @@ def faults(library: str) -> Iterator[str]:
             yield f"{symbol}: exported, and no public header declares it"
 
 
+def plugin_faults(library: str) -> Iterator[str]:
+    """Yields what is wrong with a plugin."""
+    [entry] = re.findall(r'kPluginEntry = "(\w+)"', PLUGIN_HEADER.read_text())
+    symbols = exported(library)
+    if entry not in symbols:
+        yield f"{entry}: not exported; the engine opens a plugin by it"
+    for symbol in sorted(set(symbols) - {entry}):
+        yield f"{symbol}: exported, and a plugin has its entry point alone"
+
+
 def main() -> int:
     """Checks the library named on the command line."""
-    found = list(faults(sys.argv[1]))
+    library = sys.argv[-1]
+    found = list(plugin_faults(library) if sys.argv[1] == "--plugin" else faults(library))
     for fault in found:
         print(fault)
-    print(f"check_symbols: {len(exported(sys.argv[1]))} symbols exported, {len(found)} faults")
+    print(f"check_symbols: {len(exported(library))} symbols exported, {len(found)} faults")
     return 1 if found else 0
 
 

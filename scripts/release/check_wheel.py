@@ -1,7 +1,8 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """What a wheel must and must not hold: ``check_wheel.py WHEEL``. Prints its tags and sizes in one line.
 
-One thin module beside libmedsam_engine, which finds the openvino wheel's libraries by rpath and carries none of them.
+One thin module beside libmedsam_engine, which needs no OpenVINO, and the plugin that does: it finds the openvino
+wheel's libraries by rpath. The wheel carries none of them.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from pathlib import Path
 
 THIN = 1 << 20  # bytes; the module was 0.6 MB and the library 3 MB
 FOREIGN = re.compile(r"lib(openvino|tbb)")
+PLUGIN = "medsam_engine/lib/libmedsam_engine_openvino.so"
+NEEDS_OPENVINO = re.compile(r"NEEDED.*libopenvino\.so\.\d+")
 RPATH = "$ORIGIN/../../openvino/libs"
 
 
@@ -45,9 +48,14 @@ def main(wheel: Path) -> None:
         carried = [name for name in sizes if FOREIGN.match(Path(name).name)]
         if carried:
             fail(wheel, str(carried), "no library of the openvino wheel")
-        section = dynamic_section(Path(archive.extract(libraries[0], folder)))
-        if not re.search(r"NEEDED.*libopenvino\.so\.\d+", section) or RPATH not in section:
-            fail(wheel, "a library that does not find OpenVINO", f"an rpath with {RPATH}")
+        for name in (modules[0], libraries[0]):
+            if NEEDS_OPENVINO.search(dynamic_section(Path(archive.extract(name, folder)))):
+                fail(wheel, f"{name} that needs OpenVINO", "the plugin alone to need it")
+        if PLUGIN not in sizes:
+            fail(wheel, "no OpenVINO plugin", PLUGIN)
+        section = dynamic_section(Path(archive.extract(PLUGIN, folder)))
+        if not NEEDS_OPENVINO.search(section) or RPATH not in section:
+            fail(wheel, "a plugin that does not find OpenVINO", f"an rpath with {RPATH}")
     megabytes = [f"{size / 1e6:.1f} MB" for size in (wheel.stat().st_size, sizes[modules[0]], sizes[libraries[0]])]
     print("{}: wheel {}, module {}, library {}".format(tags, *megabytes))
 

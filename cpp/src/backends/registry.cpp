@@ -1,11 +1,17 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 #include "backends/registry.hpp"
 
+#include "backends/cuda_index.hpp"
+#include "backends/plugin.hpp"
 #include "medsam/error.hpp"
 
 namespace medsam::backends {
 
 namespace {
+
+constexpr PluginFile kCudaPlugin = {"libmedsam_engine_tensorrt.so", "CUDA plugin",
+                                    "device: got a CUDA device, but the CUDA plugin",
+                                    R"(use device "CPU", or see docs/gpu.md)"};
 
 using Create = std::unique_ptr<Backend> (*)(const std::string& device);
 
@@ -23,6 +29,14 @@ std::string usual_spelling(const std::string& device) {
 }
 
 }  // namespace
+
+std::unique_ptr<Backend> create_cuda(const std::string& device) {
+  if (!device.starts_with("cuda")) return nullptr;
+  if (cuda_index(device) < 0) {
+    throw Unsupported("device: got \"" + device.substr(0, 40) + "\", expected \"cuda\" or \"cuda:N\", N from 0");
+  }
+  return open_plugin(kCudaPlugin).create(device);
+}
 
 std::unique_ptr<Backend> create_backend(const std::string& device) {
   const std::string name = usual_spelling(device);

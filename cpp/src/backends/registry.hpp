@@ -9,10 +9,12 @@
 
 namespace medsam::backends {
 
-/// Nothing when `device` is not an OpenVINO device name; Unsupported when it is one that this machine lacks.
+/// "CPU", which is opened when a graph is compiled (on_demand.hpp), and OpenVINO's other devices, which are opened now.
+/// Nothing when `device` is not an OpenVINO device name; Unsupported when it is one that this machine lacks, or when
+/// the plugin is missing.
 std::unique_ptr<Backend> create_openvino(const std::string& device);
 
-/// "cuda" and "cuda:N", in a plugin that is loaded now (plugin.hpp). Nothing for another name; Unsupported, saying what
+/// "cuda" and "cuda:N", in a plugin that is opened now (plugin.hpp). Nothing for another name; Unsupported, saying what
 /// is missing, when the plugin, TensorRT, the driver or the device is.
 std::unique_ptr<Backend> create_cuda(const std::string& device);
 

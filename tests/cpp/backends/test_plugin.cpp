@@ -2,7 +2,8 @@
 // Asking for a CUDA device where one thing or another is missing: one line that names it, and the CPU goes on.
 #include <gtest/gtest.h>
 
-#include "backends/plugin.hpp"
+#include "backends/backend.hpp"
+#include "backends/cuda_index.hpp"
 #include "bundle/bundle.hpp"
 #include "medsam/engine.hpp"
 #include "medsam/error.hpp"

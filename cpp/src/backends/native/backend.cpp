@@ -2,8 +2,8 @@
 // Models on this library's own kernels: the weights are the bundle's, the network is code. An architecture is a line in
 // the table below, and a loader (architecture.hpp).
 #include "backends/backend.hpp"
+#include "backends/cached_blob.hpp"
 #include "backends/native/architecture.hpp"
-#include "backends/openvino/cached_blob.hpp"
 #include "base/sha256.hpp"
 #include "base/text.hpp"
 #include "kernels/encoder/encoder_kernels.hpp"

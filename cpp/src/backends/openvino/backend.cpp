@@ -1,5 +1,7 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// OpenVINO backend. Its headers are included here and in mixed.* only; its exceptions do not leave this file.
+// The OpenVINO plugin: OpenVINO behind backend.hpp. The only library of the project that is linked against it; the core
+// opens it when a graph is compiled on the CPU, or when another of its devices is asked for (on_demand.hpp). Its
+// headers are included here and in mixed.* only; its exceptions do not leave this file.
 #include <unistd.h>
 
 #include <openvino/frontend/manager.hpp>
@@ -10,13 +12,15 @@
 #include <map>
 #include <mutex>
 
-#include "backends/openvino/cached_blob.hpp"
+#include "backends/cached_blob.hpp"
 #include "backends/openvino/mixed.hpp"
-#include "backends/registry.hpp"
+#include "backends/plugin.hpp"
 #include "base/numeric_locale.hpp"
 #include "base/sha256.hpp"
 #include "base/text.hpp"
 #include "medsam/error.hpp"
+#include "medsam/export.hpp"
+#include "medsam/version.hpp"
 
 namespace medsam::backends {
 
@@ -258,21 +262,13 @@ class OpenVinoBackend final : public Backend {
   std::string device_, device_name_, build_;
 };
 
-}  // namespace
-
-namespace {
-
 // "GPU" is there when "GPU" or "GPU.0" is.
 bool available(const std::vector<std::string>& devices, const std::string& wanted) {
   return std::any_of(devices.begin(), devices.end(),
                      [&](const std::string& device) { return device == wanted || device.starts_with(wanted + "."); });
 }
 
-}  // namespace
-
-std::unique_ptr<Backend> create_openvino(const std::string& device) {
-  const std::string kind = device.substr(0, device.find('.'));
-  if (device != "CPU" && kind != "GPU" && kind != "NPU" && device != "AUTO") return nullptr;
+std::unique_ptr<Backend> create(const std::string& device) {
   return translated("loading OpenVINO's plugin for " + device, [&]() -> std::unique_ptr<Backend> {
     if (device == "CPU") return std::make_unique<OpenVinoBackend>(device);
     const std::vector<std::string> devices = core().get_available_devices();
@@ -284,4 +280,10 @@ std::unique_ptr<Backend> create_openvino(const std::string& device) {
   });
 }
 
+}  // namespace
 }  // namespace medsam::backends
+
+extern "C" MEDSAM_ENGINE_EXPORT const medsam::backends::Plugin* medsam_engine_plugin_2() {
+  static const medsam::backends::Plugin kTable{MEDSAM_ENGINE_VERSION, medsam::backends::create};
+  return &kTable;
+}

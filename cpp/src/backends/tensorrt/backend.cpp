@@ -3,6 +3,7 @@
 // against CUDA; the core opens it when a CUDA device is asked for (plugin.hpp).
 #include "backends/backend.hpp"
 
+#include "backends/cuda_index.hpp"
 #include "backends/plugin.hpp"
 #include "backends/tensorrt/cuda_memory.hpp"
 #include "backends/tensorrt/library.hpp"
@@ -61,16 +62,16 @@ class TensorRtBackend final : public Backend {
   const Device device_;
 };
 
-std::unique_ptr<Backend> create(int device) {
+std::unique_ptr<Backend> create(const std::string& device) {
   const Library& opened = library();  // before the driver: it is what pip can install
-  return std::make_unique<TensorRtBackend>(opened, find_device(device));
+  return std::make_unique<TensorRtBackend>(opened, find_device(cuda_index(device)));
 }
 
 }  // namespace
 
 }  // namespace medsam::backends::tensorrt
 
-extern "C" MEDSAM_ENGINE_EXPORT const medsam::backends::Plugin* medsam_engine_plugin() {
+extern "C" MEDSAM_ENGINE_EXPORT const medsam::backends::Plugin* medsam_engine_plugin_2() {
   static const medsam::backends::Plugin kTable{MEDSAM_ENGINE_VERSION, medsam::backends::tensorrt::create};
   return &kTable;
 }

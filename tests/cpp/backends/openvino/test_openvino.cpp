@@ -32,9 +32,10 @@ class CompiledModelCache : public ::testing::Test {
     }
     return found;
   }
-  std::shared_ptr<const CompiledModel> compile(int threads = 0) {
-    return backend_->compile(bundle_.model("encoder"), {"f32", threads, {{1, 3, 32, 32}}}, cache_);
+  std::shared_ptr<const CompiledModel> compile_on(const Backend& backend, int threads = 0) {
+    return backend.compile(bundle_.model("encoder"), {"f32", threads, {{1, 3, 32, 32}}}, cache_);
   }
+  std::shared_ptr<const CompiledModel> compile(int threads = 0) { return compile_on(*backend_, threads); }
   static float run(const CompiledModel& model) {
     const auto request = model.create_request();
     auto* input = static_cast<float*>(request->input(0, {1, 3, 32, 32}));
@@ -69,12 +70,14 @@ bool refused_after_fork(const F& act) {
 }
 
 TEST_F(CompiledModelCache, AChildThatWasForkedAfterTheFirstUseIsRefused) {
-  EXPECT_TRUE(refused_after_fork([] { create_backend("CPU"); }));
+  compile();
   EXPECT_TRUE(refused_after_fork([&] { compile(); }));
+  EXPECT_TRUE(refused_after_fork([&] { compile_on(*create_backend("CPU")); }));
+  EXPECT_TRUE(refused_after_fork([] { create_backend("AUTO"); }));
   // Where no model and no backend is left, a child that went on would wait for ever.
   run(*compile());
   backend_.reset();
-  EXPECT_TRUE(refused_after_fork([] { create_backend("CPU"); }));
+  EXPECT_TRUE(refused_after_fork([&] { compile_on(*create_backend("CPU")); }));
 }
 
 TEST_F(CompiledModelCache, TheSecondCompileTakesTheStoredModel) {

@@ -1,5 +1,5 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-#include "backends/openvino/cached_blob.hpp"
+#include "backends/cached_blob.hpp"
 
 #include <xxhash.h>
 

@@ -1,0 +1,150 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// OpenVINO's CPU device before OpenVINO is there: what is known of it, and what is said where it cannot be opened. This
+// test has no plugin beside it.
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "backends/on_demand.hpp"
+#include "bundle/bundle.hpp"
+#include "medsam/engine.hpp"
+#include "medsam/error.hpp"
+#include "support/built_plugin.hpp"
+#include "support/tiny_bundle.hpp"
+
+namespace medsam::backends {
+namespace {
+
+using testing::ScopedVariable;
+
+template <class E, class F>
+std::string message_of(const F& act) {
+  try {
+    act();
+  } catch (const E& e) {
+    EXPECT_EQ(std::string(e.what()).find('\n'), std::string::npos) << "one line";
+    return e.what();
+  }
+  ADD_FAILURE() << "expected an error";
+  return "";
+}
+
+void expect_names(const std::string& message, const std::string& what) {
+  EXPECT_NE(message.find(what), std::string::npos) << message;
+}
+
+bool openvino_is_loaded() {
+  std::ifstream maps("/proc/self/maps");
+  std::ostringstream text;
+  text << maps.rdbuf();
+  return text.str().find("libopenvino") != std::string::npos;
+}
+
+/// What a plugin might give back.
+class Opened final : public Backend {
+ public:
+  Opened(std::string library, bool native) : library_(std::move(library)), native_(native) {}
+  std::string library() const override { return library_; }
+  std::string device_name() const override { return "opened"; }
+  std::string device_id() const override { return "CPU"; }
+  bool native(const std::string&) const override { return native_; }
+  std::shared_ptr<const CompiledModel> compile(const ModelSource&, const CompileOptions&,
+                                               const CacheFolder&) const override {
+    return nullptr;
+  }
+
+ private:
+  std::string library_;
+  bool native_;
+};
+
+class OnDemand : public ::testing::Test {
+ protected:
+  void SetUp() override { bundle_ = read_bundle(testing::write_tiny_bundle(folder_.path("bundle"))); }
+  void compile(const Backend& backend) const {
+    static_cast<void>(backend.compile(bundle_.model("encoder"), {"f32", 0, {}}, CacheFolder("none", nullptr)));
+  }
+  /// The message of a CPU's engine, with plugins in `folder`.
+  template <class E>
+  std::string message_with(const std::string& folder) {
+    const ScopedVariable named("MEDSAM_ENGINE_PLUGIN_DIR", folder);
+    EngineOptions options;
+    options.cache_dir = "none";
+    options.profile = "";
+    return message_of<E>([&] { Engine(folder_.path("bundle"), options); });
+  }
+
+  testing::TemporaryFolder folder_;
+  Bundle bundle_;
+};
+
+TEST_F(OnDemand, WhatAPlanAsksIsAnsweredWithoutOpening) {
+  const auto backend = create_backend("CPU");
+  EXPECT_EQ(backend->library().find("OpenVINO 20"), 0u) << backend->library();
+  EXPECT_EQ(backend->device_id(), "CPU");
+  EXPECT_NE(backend->device_name(), "");
+  EXPECT_TRUE(backend->native("f32"));
+  EXPECT_FALSE(backend->native("bf16_fused")) << "the native room's";
+  EXPECT_FALSE(openvino_is_loaded());
+}
+
+TEST_F(OnDemand, TheFirstCompileOpensAndLaterOnesDoNot) {
+  int opened = 0;
+  const std::string library = create_backend("CPU")->library();
+  const auto backend = on_demand_cpu([&]() -> std::unique_ptr<Backend> {
+    ++opened;
+    return std::make_unique<Opened>(library, true);
+  });
+  EXPECT_TRUE(backend->native("f32"));
+  EXPECT_EQ(opened, 0);
+  compile(*backend);
+  compile(*backend);
+  EXPECT_EQ(opened, 1);
+  EXPECT_NE(backend->device_name(), "opened") << "the name, a key of the tuning, is the same before and after";
+}
+
+TEST_F(OnDemand, AnotherVersionIsRefused) {
+  const auto backend = on_demand_cpu([] { return std::make_unique<Opened>("OpenVINO 1999.1.0", true); });
+  for (int time = 0; time < 2; ++time) {
+    const std::string message = message_of<BackendError>([&] { compile(*backend); });
+    expect_names(message, "got OpenVINO 1999.1.0");
+    expect_names(message, "expected " + backend->library());
+  }
+}
+
+TEST_F(OnDemand, AFormatThatItDoesNotComputeAfterAllIsRefused) {
+  const std::string library = create_backend("CPU")->library();
+  const auto backend = on_demand_cpu([&] { return std::make_unique<Opened>(library, false); });
+  expect_names(message_of<BackendError>([&] { compile(*backend); }), "f32");
+}
+
+TEST_F(OnDemand, AMissingPluginIsUnsupportedInOneLine) {
+  const testing::TemporaryFolder empty;
+  const std::string message = message_with<Unsupported>(empty.path());
+  expect_names(message, "libmedsam_engine_openvino.so is not in " + empty.path());
+  expect_names(message, "without_plugins");
+  expect_names(message, create_backend("CPU")->library().substr(9));
+  for (const char* device : {"GPU", "NPU", "AUTO"}) {
+    expect_names(message_of<Unsupported>([&] { static_cast<void>(create_backend(device)); }), "OpenVINO plugin");
+  }
+  EXPECT_FALSE(openvino_is_loaded());
+}
+
+TEST_F(OnDemand, APluginOfAnotherVersionIsRefused) {
+  const std::string message = message_with<BackendError>(MEDSAM_ENGINE_TEST_FOREIGN "version");
+  expect_names(message, "got version 0.0.7, expected " MEDSAM_ENGINE_TEST_VERSION);
+}
+
+TEST_F(OnDemand, APluginWithATableOfAnotherFormIsRefused) {
+  expect_names(message_with<BackendError>(MEDSAM_ENGINE_TEST_FOREIGN "table"), "got version none");
+}
+
+TEST_F(OnDemand, APluginThatIsNoLibraryIsABackendError) {
+  const testing::TemporaryFolder folder;
+  testing::write_file(folder.path("libmedsam_engine_openvino.so"), "not a library");
+  expect_names(message_with<BackendError>(folder.path()), "cannot be loaded");
+}
+
+}  // namespace
+}  // namespace medsam::backends
