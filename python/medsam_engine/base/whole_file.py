@@ -5,7 +5,6 @@ import fcntl
 import os
 import re
 import stat
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +21,8 @@ def check_writable(target: Path, least_bytes: int = 1) -> None:
 
     InvalidArgument.
     """
+    import tempfile  # where it is used: half of what the package takes to be imported
+
     try:
         if target.is_dir():
             raise InvalidArgument(f"output: got {target}, expected a file; it is a folder")
@@ -93,6 +94,8 @@ def write_atomically(target: Path, content: bytes | Iterable[bytes], private: bo
 
 
 def _locked_temporary(target: Path) -> tuple[int, Path]:
+    import tempfile
+
     stem = os.fsdecode(os.fsencode(target.name)[:_LONGEST_STEM])
     while True:
         # In the target's folder, because a rename is only atomic within a file system.
