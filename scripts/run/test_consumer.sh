@@ -28,11 +28,14 @@ expect 1 "$major.$minor.$patch;EXACT"
 expect 0 "$major.$minor.$((patch + 1))"
 expect 0 "$major.$((minor + 1))"
 [ "$minor" = 0 ] || expect 0 "$major.$((minor - 1))"  # SameMinorVersion: an older minor's program is rebuilt
-expect 1 "$major.$minor;COMPONENTS;c;cpp"
+expect 1 "$major.$minor;COMPONENTS;c;cpp;openvino"
 expect 0 "$major.$minor;COMPONENTS;no_such_component"
 plugin=0
 [ ! -e "$work/prefix/lib/libmedsam_engine_tensorrt.so" ] || plugin=1
 expect $plugin "$major.$minor;COMPONENTS;cuda"
+
+# A host that runs no graph loads no OpenVINO.
+! readelf -d "$work/prefix/lib/libmedsam_engine.so" | grep -q 'NEEDED.*openvino' || { echo "the library needs OpenVINO" >&2; exit 1; }
 
 cmake -S tests/consumer -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
   -DCMAKE_PREFIX_PATH="$work/prefix" >/dev/null

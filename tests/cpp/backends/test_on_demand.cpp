@@ -3,8 +3,10 @@
 // test has no plugin beside it.
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <fstream>
 #include <sstream>
+#include <vector>
 
 #include "backends/on_demand.hpp"
 #include "bundle/bundle.hpp"
@@ -129,6 +131,24 @@ TEST_F(OnDemand, AMissingPluginIsUnsupportedInOneLine) {
     expect_names(message_of<Unsupported>([&] { static_cast<void>(create_backend(device)); }), "OpenVINO plugin");
   }
   EXPECT_FALSE(openvino_is_loaded());
+}
+
+TEST_F(OnDemand, AnEngineThatCompilesNoGraphDoesNotOpenIt) {
+  // Its experts are compiled when an image is of one.
+  const std::string routed = testing::copy_bundle("tiny_routed", folder_.path("routed"));
+  EngineOptions options;
+  options.cache_dir = folder_.path("cache");
+  options.profile = "";
+  const Engine engine(routed, options);
+  EXPECT_EQ(engine.info().backend, create_backend("CPU")->library());
+  EXPECT_EQ(engine.info().device, create_backend("CPU")->device_name());
+  EXPECT_EQ(engine.info().encoder_precision, "f32");
+  EXPECT_FALSE(openvino_is_loaded());
+  const std::vector<std::uint8_t> pixels(32 * 32, 51);
+  const ImageView image{pixels.data(), PixelType::u8, 32, 32, 1, 32};
+  for (int time = 0; time < 2; ++time) {
+    expect_names(message_of<Unsupported>([&] { static_cast<void>(engine.encode(image, {"CT"})); }), "OpenVINO plugin");
+  }
 }
 
 TEST_F(OnDemand, APluginOfAnotherVersionIsRefused) {
