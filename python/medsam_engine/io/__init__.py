@@ -1,8 +1,8 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """Files in and out.
 
-Pillow, SimpleITK, pydicom and highdicom are imported when a file needs them: a thin installation has none. The modules of
-this package are imported when a name of it is used: a host that passes its own arrays does not wait for them.
+Pillow, SimpleITK, pydicom and highdicom are imported when a file needs them: a thin installation has none. The modules
+of this package are imported when a name of it is used: a host that passes its own arrays does not wait for them.
 """
 
 from typing import TYPE_CHECKING
