@@ -4,6 +4,7 @@
 #include "backends/backend.hpp"
 #include "backends/cached_blob.hpp"
 #include "backends/native/architecture.hpp"
+#include "backends/processor.hpp"
 #include "base/sha256.hpp"
 #include "base/text.hpp"
 #include "kernels/encoder/encoder_kernels.hpp"
@@ -43,7 +44,10 @@ class NativeBackend final : public Backend {
   std::string library() const override { return std::string(kEncoders) + ", " + kDecoders; }
   std::string revision(Stage stage) const override { return stage == Stage::encoder ? kEncoders : kDecoders; }
   std::string device_id() const override { return "CPU"; }
-  std::string device_name() const override { return kernels::encoder_target().name; }
+  std::string device_name() const override {
+    const std::string& name = processor().name;
+    return name.empty() ? kernels::encoder_target().name : name;
+  }
   bool native(const std::string& precision) const override {
     const kernels::EncoderTarget& target = kernels::encoder_target();
     return precision == kBf16Fused ? target.fast_bf16 : precision == kF32Fused && target.fast_f32;
