@@ -145,7 +145,7 @@ std::string RunPlan::computed() const {
 
 std::optional<Choice> certified_stages(const std::string& encoder, const std::string& decoder, const Situation& here,
                                        std::string* why) {
-  const Choice free = uncertified(here);
+  Choice free = uncertified(here);
   if (encoder == free.encoder.name() && decoder == free.decoder.name()) return free;
   std::string refused;
   const auto these = [&](const Certificate& c) { return c.of(encoder, decoder); };
