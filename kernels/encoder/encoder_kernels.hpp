@@ -23,7 +23,8 @@ namespace medsam::kernels {
 struct Epilogue {
   const float* bias = nullptr;  // (columns), or null
   bool gelu = false;            // of the sum with the bias; not together with a residual
-  ConstRows residual = {};  // of either format, or none  NOLINT(readability-redundant-member-init): -Wmissing-field-initializers
+  ConstRows residual =
+      {};  // of either format, or none  NOLINT(readability-redundant-member-init): -Wmissing-field-initializers
   bool gelu_after = false;  // after the residual is added
 };
 
@@ -48,8 +49,8 @@ struct DepthwiseParams {
   Rows out;
 };
 
-/// Layer norm of each row: (x - mean) / sqrt(variance + eps) [* weight + bias], and GELU where it is asked for, as exact
-/// as `out` is.
+/// Layer norm of each row: (x - mean) / sqrt(variance + eps) [* weight + bias], and GELU where it is asked for, as
+/// exact as `out` is.
 struct NormalizeRowsParams {
   const float* in = nullptr;  // (rows, channels), dense
   std::int64_t rows = 0, channels = 0;

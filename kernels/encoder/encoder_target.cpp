@@ -13,8 +13,10 @@
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
 #include "kernels/encoder/attention-inl.h"
+#include "kernels/encoder/image_tokens-inl.h"
 #include "kernels/encoder/pointwise-inl.h"
 #include "kernels/encoder/product-inl.h"
+#include "kernels/encoder/projected_image-inl.h"
 #include "kernels/encoder/token_attention-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -56,7 +58,8 @@ EncoderTarget target_of(const char* name, bool fast_bf16) {
 /// Without bf16 instructions; with AVX-512's; with AMX's too. Null where the target can have none: newer releases of
 /// Highway have several with AVX-512, AVX3, AVX3_ZEN4 and AVX3_SPR, and each of them can.
 std::array<const EncoderTarget*, 3> encoder_targets() {
-  static const EncoderTarget kPlain = target_of<Bf16Way<Arithmetic, ScalarBlocks, WidenedMix>>(hwy::TargetName(HWY_TARGET), false);
+  static const EncoderTarget kPlain =
+      target_of<Bf16Way<Arithmetic, ScalarBlocks, WidenedMix>>(hwy::TargetName(HWY_TARGET), false);
 #if MEDSAM_ENCODER_AVX512
   static const EncoderTarget kDots = target_of<Bf16Way<Native, DotBlocks, DotMix>>("AVX512_BF16", true);
   static const EncoderTarget kTiles = target_of<Bf16Way<Native, TileBlocks, DotMix>>("AMX", true);

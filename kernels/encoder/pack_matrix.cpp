@@ -85,7 +85,8 @@ namespace {
 template <class T, class ElementOf>
 void pack_chunks(PackedMatrix& matrix, const ElementOf& element_of) noexcept {
   T* to = matrix.data<T>();
-  constexpr std::int64_t kPair = kFormatOf<T> == Format::bf16 ? 2 : 1, kWidth = kFormatOf<T> == Format::bf16 ? kTile : kBlock;
+  constexpr std::int64_t kPair = kFormatOf<T> == Format::bf16 ? 2 : 1,
+                         kWidth = kFormatOf<T> == Format::bf16 ? kTile : kBlock;
   for (std::int64_t block = 0; block < matrix.out; block += kBlock) {
     for (std::int64_t chunk = 0; chunk < matrix.in; chunk += kBlock) {
       for (std::int64_t tile = 0; tile < kBlock; tile += kWidth) {

@@ -189,7 +189,8 @@ void product_as(const ProductParams& p) {
   product_bf16<Way, Finish{Format::bf16, kGelu, kResidual, kGeluAfter}>(p);
 }
 
-/// A way to compute with bf16: how a number is rounded, what multiplies blocks, and what mixes rows (token_attention-inl.h).
+/// A way to compute with bf16: how a number is rounded, what multiplies blocks, and what mixes rows
+/// (token_attention-inl.h).
 template <class Rounds, class Multiplies, class Mixes>
 struct Bf16Way {
   using Rounding = Rounds;

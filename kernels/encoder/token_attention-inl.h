@@ -13,7 +13,6 @@
 #include "hwy/highway.h"
 #include "kernels/encoder/block_layout.hpp"
 #include "kernels/encoder/encoder_kernels.hpp"
-#include "kernels/encoder/pointwise-inl.h"
 #include "kernels/encoder/rounding-inl.h"
 #include "kernels/encoder/token_attention.hpp"
 
@@ -55,8 +54,7 @@ inline void unfold_heads(const UnfoldHeadsParams& p) noexcept {
           sums[k] = hn::MulAdd(hn::Set(d, column[c + k]), weight, sums[k]);
         }
       }
-      hn::StoreU(hn::Add(hn::Add(sums[0], sums[1]), hn::Add(sums[2], sums[3])), d,
-                 p.out + row * kHeadChannels + i);
+      hn::StoreU(hn::Add(hn::Add(sums[0], sums[1]), hn::Add(sums[2], sums[3])), d, p.out + row * kHeadChannels + i);
     }
   }
 }
@@ -243,106 +241,6 @@ void mix(const MixParams& p) noexcept {
   p.format == Format::f32 ? mix_as<ExactMix>(p) : mix_as<Bf16Step>(p);
 }
 
-/// A step's numbers of all heads, twice where a vector holds two tokens' columns.
-template <class T>
-HWY_INLINE Vec head_step_vector(const T* at) {
-  const Floats d;
-  const auto* numbers = reinterpret_cast<const float*>(at);
-#if HWY_TARGET != HWY_SCALAR
-  if (lanes() == 2 * kHeads) {
-    const auto once = hn::LoadU(hn::Half<Floats>(), numbers);
-    return hn::Combine(d, once, once);
-  }
-#endif
-  return hn::LoadU(d, numbers);
-}
-
-template <class Step>
-HWY_INLINE void head_scores_as(const HeadScoresParams& p) {
-  using T = Step::T;
-  const Floats d;
-  constexpr std::int64_t kWide = Step::kRowsPerStep, kSteps = kHeadChannels / kWide, kWidth = kHeads * kHeadChannels;
-  constexpr std::int64_t kRows = 4;  // neighbors, for which a vector of the tokens is read once
-  for (std::int64_t row = 0; row < p.rows; row += kRows) {
-    const T* image = p.image.at<T>(row);
-    for (std::int64_t c = 0; c < p.columns; c += lanes()) {
-      const T* tokens = static_cast<const T*>(p.tokens) + c * kWide;
-      Vec sums[kRows];
-#pragma GCC unroll 4
-      for (std::int64_t r = 0; r < kRows; ++r) sums[r] = hn::LoadU(d, p.bias + c);
-      for (std::int64_t i = 0; i < kSteps; ++i) {
-        const auto token = hn::LoadU(d, reinterpret_cast<const float*>(tokens + i * p.columns * kWide));
-#pragma GCC unroll 4
-        for (std::int64_t r = 0; r < kRows; ++r) {
-          Step::multiply(head_step_vector(image + r * kWidth + (i * kHeads + c % kHeads) * kWide), token, sums[r]);
-        }
-      }
-#pragma GCC unroll 4
-      for (std::int64_t r = 0; r < kRows; ++r) hn::StoreU(sums[r], d, p.scores + (row + r) * p.columns + c);
-    }
-  }
-}
-
-template <class Bf16Step>
-void head_scores(const HeadScoresParams& p) noexcept {
-  p.image.format() == Format::f32 ? head_scores_as<ExactMix>(p) : head_scores_as<Bf16Step>(p);
-}
-
-/// A head's channels for kTokens tokens from `token` on.
-template <class Step, int kTokens>
-HWY_INLINE void mix_heads_tile(const MixHeadsParams& p, std::int64_t token, std::int64_t head) {
-  using T = Step::T;
-  constexpr std::int64_t kWide = Step::kRowsPerStep, kWidth = kHeads * kHeadChannels;
-  const Floats d;
-  for (std::int64_t i = 0; i < kHeadChannels; i += lanes()) {
-    const T* weights = static_cast<const T*>(p.weights) + (token * kHeads + head) * kWide;
-    const T* values = static_cast<const T*>(p.values) + (head * kHeadChannels + i) * kWide;
-    Vec sums[kTokens];
-#pragma GCC unroll 4
-    for (int t = 0; t < kTokens; ++t) sums[t] = hn::Zero(d);
-    for (std::int64_t row = 0; row < p.rows; row += kWide) {
-#pragma GCC unroll 4
-      for (int t = 0; t < kTokens; ++t) {
-        Step::add(weights + row * p.columns + t * kHeads * kWide, values + row * kWidth, sums[t]);
-      }
-    }
-#pragma GCC unroll 4
-    for (int t = 0; t < kTokens; ++t) {
-      hn::StoreU(sums[t], d, p.out + ((token + t) * kHeads + head) * kHeadChannels + i);
-    }
-  }
-}
-
-template <class Step>
-HWY_INLINE void mix_heads_as(const MixHeadsParams& p) {
-  // Columns are a multiple of kBlock: of four tokens.
-  constexpr int kTokens = kBlock / kHeads;
-  for (std::int64_t head = 0; head < kHeads; ++head) {
-    for (std::int64_t token = 0; token < p.columns / kHeads; token += kTokens) {
-      mix_heads_tile<Step, kTokens>(p, token, head);
-    }
-  }
-}
-
-template <class Bf16Step>
-void mix_heads(const MixHeadsParams& p) noexcept {
-  p.format == Format::f32 ? mix_heads_as<ExactMix>(p) : mix_heads_as<Bf16Step>(p);
-}
-
-/// Rows of bf16 as mix reads them; rows even.
-inline void pair_rows(const Bf16* in, std::int64_t rows, std::int64_t channels, Bf16* out) noexcept {
-  const hn::RebindToUnsigned<Floats> d;
-  const hn::Rebind<std::uint16_t, Floats> d16;
-  for (std::int64_t row = 0; row < rows; row += 2) {
-    const auto* first = reinterpret_cast<const std::uint16_t*>(in + row * channels);
-    for (std::int64_t c = 0; c < channels; c += lanes()) {
-      const auto low = hn::PromoteTo(d, hn::LoadU(d16, first + c));
-      const auto high = hn::ShiftLeft<16>(hn::PromoteTo(d, hn::LoadU(d16, first + channels + c)));
-      hn::StoreU(hn::Or(low, high), d, reinterpret_cast<std::uint32_t*>(out + row * channels + 2 * c));
-    }
-  }
-}
-
 inline void merge(const MergeParams& p) noexcept {
   const Floats d;
   for (std::int64_t column = 0; column < p.columns; ++column) {
@@ -369,87 +267,10 @@ inline void merge(const MergeParams& p) noexcept {
   }
 }
 
-/// One vector of channels of two rows of the image, as they are stored, to the operands.
-template <class Rounding, Format kFormat>
-HWY_INLINE void put_operands(const ImageOperandsParams& p, std::int64_t row, std::int64_t c, Vec first, Vec second) {
-  store_as<Rounding, kFormat>(hn::Add(first, load_as<kFormat>(p.positions, row, c)), p.keys, row, c);
-  store_as<Rounding, kFormat>(hn::Add(second, load_as<kFormat>(p.positions, row + 1, c)), p.keys, row + 1, c);
-  if constexpr (kFormat == Format::bf16) {
-    if (p.values != nullptr) store_pairs(first, second, p.values + row * p.keys.channels() + 2 * c);
-  }
-}
-
-template <class Rounding, Format kFormat>
-HWY_INLINE void image_operands_as(const ImageOperandsParams& p) {
-  const std::int64_t channels = p.keys.channels();
-  for (std::int64_t row = 0; row < p.rows; row += 2) {
-    for (std::int64_t c = 0; c < channels; c += lanes()) {
-      put_operands<Rounding, kFormat>(p, row, c, load_as<kFormat>(p.image, row, c),
-                                      load_as<kFormat>(p.image, row + 1, c));
-    }
-  }
-}
-
-template <class Rounding>
-void image_operands(const ImageOperandsParams& p) noexcept {
-  p.keys.format() == Format::bf16 ? image_operands_as<Rounding, Format::bf16>(p)
-                                  : image_operands_as<Rounding, Format::f32>(p);
-}
-
-/// v as it is read again after it was stored in this format.
-template <Format kFormat>
-HWY_INLINE Vec as_stored(Vec v) {
-  return kFormat == Format::bf16 ? hn::BitCast(Floats(), rounded_bits(v)) : v;
-}
-
-template <class Rounding, Format kFormat>
-HWY_INLINE void normalize_image_as(const NormalizeRowsParams& p, const ImageOperandsParams& operands) {
-  static_assert(kNormalizedTogether % 2 == 0);
-  const auto put = [&p, &operands](std::int64_t row, std::int64_t c, auto& v) HWY_ATTR {
-    constexpr std::int64_t kRows = static_cast<std::int64_t>(sizeof(v) / sizeof(v[0]));
-    for (std::int64_t r = 0; r + 2 <= kRows; r += 2) {
-      const auto first = as_stored<kFormat>(v[r]), second = as_stored<kFormat>(v[r + 1]);
-      store_as<Rounding, kFormat>(first, p.out, row + r, c);
-      store_as<Rounding, kFormat>(second, p.out, row + r + 1, c);
-      put_operands<Rounding, kFormat>(operands, row + r, c, first, second);
-    }
-  };
-  std::int64_t row = 0;
-  for (; row + kNormalizedTogether <= p.rows; row += kNormalizedTogether) {
-    normalize_group<kNormalizedTogether>(p, row, put);
-  }
-  for (; row < p.rows; row += 2) normalize_group<2>(p, row, put);
-}
-
-template <class Rounding>
-void normalize_image(const NormalizeRowsParams& p, const ImageOperandsParams& operands) noexcept {
-  p.out.format() == Format::bf16 ? normalize_image_as<Rounding, Format::bf16>(p, operands)
-                                 : normalize_image_as<Rounding, Format::f32>(p, operands);
-}
-
-inline void mask_logits(const MaskLogitsParams& p) noexcept {
-  const Floats d;
-  constexpr std::int64_t kChildren = 4;
-  for (std::int64_t mask = 0; mask < p.masks; ++mask) {
-    const float* kernel = p.kernels + mask * kBlock;
-    const float* child = p.children;
-    for (std::int64_t token = 0; token < p.tokens; ++token) {
-      float* out = p.out + mask * p.mask_stride + token * kChildren;
-      for (std::int64_t i = 0; i < kChildren * kChildren; ++i, child += kBlock) {
-        auto sum = hn::Mul(hn::LoadU(d, child), hn::LoadU(d, kernel));
-        for (std::int64_t c = lanes(); c < kBlock; c += lanes()) {
-          sum = hn::MulAdd(hn::LoadU(d, child + c), hn::LoadU(d, kernel + c), sum);
-        }
-        const std::int64_t y = i / 8 * 2 + i % 4 / 2, x = i / 4 % 2 * 2 + i % 2;
-        out[y * p.row_stride + x] = hn::GetLane(hn::SumOfLanes(d, sum));
-      }
-    }
-  }
-}
-
 inline void relu(float* values, std::int64_t n) noexcept {
   const Floats d;
-  for (std::int64_t i = 0; i < n; i += lanes()) hn::StoreU(hn::Max(hn::LoadU(d, values + i), hn::Zero(d)), d, values + i);
+  for (std::int64_t i = 0; i < n; i += lanes())
+    hn::StoreU(hn::Max(hn::LoadU(d, values + i), hn::Zero(d)), d, values + i);
 }
 
 }  // namespace HWY_NAMESPACE

@@ -1,7 +1,7 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // What SAM's mask decoder is made of beside products (Kirillov et al., arXiv 2304.02643, appendix A): attention between
-// thousands of image tokens and a few prompt tokens. The projections of the image are multiplied into the few tokens, so
-// that the image tokens, of all `channels`, are the operands themselves (docs/performance.md, "The decoder").
+// thousands of image tokens and a few prompt tokens. The projections of the image are multiplied into the few tokens,
+// so that the image tokens, of all `channels`, are the operands themselves (docs/performance.md, "The decoder").
 //
 // A prompt's tokens meet the image tokens in columns: column t * kHeads + h is token t in head h. There are
 // score_columns(tokens) of them; those past the last token's are padding. "T" is Bf16 or float, one for all operands of
@@ -52,10 +52,10 @@ constexpr float kNoScore = -1e30F;  // finite, so that differences are numbers; 
 /// The first half of a softmax of each column of scores over some rows of the image: exp(score - the column's largest
 /// of these rows). Pieces are put together by merge.
 struct SoftenColumnsParams {
-  const float* scores = nullptr;      // (rows, columns), dense
+  const float* scores = nullptr;       // (rows, columns), dense
   std::int64_t rows = 0, columns = 0;  // rows even
   Format format = Format::f32;
-  void* weights = nullptr;  // of `format`, as mix reads them (columns as channels)
+  void* weights = nullptr;   // of `format`, as mix reads them (columns as channels)
   float* largest = nullptr;  // (columns)
   float* sums = nullptr;     // (columns), before rounding
 };
@@ -71,8 +71,8 @@ struct MixParams {
 };
 
 /// Scores where the image has been projected to heads, which is worth it for an image that all prompts share:
-/// scores[r][t * kHeads + h] = bias + sum over i of image[r][16 h + i] * tokens[t][16 h + i]. A row of the image has its
-/// steps one after the other, i (of bf16: i and i + 1 as a pair), each with all heads; so have the tokens, with all
+/// scores[r][t * kHeads + h] = bias + sum over i of image[r][16 h + i] * tokens[t][16 h + i]. A row of the image has
+/// its steps one after the other, i (of bf16: i and i + 1 as a pair), each with all heads; so have the tokens, with all
 /// columns: head_step() says where an element lies.
 struct HeadScoresParams {
   ConstRows image;               // (rows, kHeads * kHeadChannels), dense

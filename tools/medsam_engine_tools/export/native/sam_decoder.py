@@ -165,7 +165,8 @@ def mask_decoder(source: Source) -> Named:
 
 def tensors(arrays: Arrays) -> dict[str, Array]:
     """Every tensor of the file, by name, in f64."""
-    return {**dict(prompt_encoder(Source(arrays, "prompt_encoder."))), **dict(mask_decoder(Source(arrays, "mask_decoder.")))}
+    prompts, masks = Source(arrays, "prompt_encoder."), Source(arrays, "mask_decoder.")
+    return {**dict(prompt_encoder(prompts)), **dict(mask_decoder(masks))}
 
 
 def entries(arrays: Arrays, grid: int, frame: int, point_shift: float) -> dict[str, Any]:

@@ -153,9 +153,7 @@ void run_decoder(const SamDecoder& decoder, const Machine& machine, const Decode
       over_groups([&](const TokenGroup& group) { advance_tokens(run, group, layer); });
       over_image(layer + 1);
     }
-    over_groups([&](const TokenGroup& group) {
-      finish_tokens(run, group, output.quality + run.first * input.masks);
-    });
+    over_groups([&](const TokenGroup& group) { finish_tokens(run, group, output.quality + run.first * input.masks); });
     run.for_each(decoder.grid * run.prompts, [&](std::int64_t i, Carver& carver) {
       const std::int64_t prompt = i / decoder.grid;
       upscale_row(run, prompt, i % decoder.grid, output.logits + (run.first + prompt) * input.masks * area, carver);

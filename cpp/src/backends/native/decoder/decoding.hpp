@@ -13,7 +13,7 @@ namespace medsam::backends::native {
 
 /// Prompts about one image, all with equally many tokens.
 struct DecoderInput {
-  const float* embedding = nullptr;      // (dim, grid, grid)
+  const float* embedding = nullptr;  // (dim, grid, grid)
   std::int64_t prompts = 0, tokens = 0;
   const float* coords = nullptr;         // (prompts, tokens, 2)
   const std::int32_t* labels = nullptr;  // (prompts, tokens), -1 to 3
@@ -48,24 +48,24 @@ class Block {
 
 /// What is kept per prompt between the passes.
 struct PromptState {
-  Rows image;                                          // (grid^2, dim), as the last pass left it
-  kernels::PackedMatrix queries, keys, values;         // of the tokens: (dim, columns) twice, (columns, dim)
+  Rows image;                                   // (grid^2, dim), as the last pass left it
+  kernels::PackedMatrix queries, keys, values;  // of the tokens: (dim, columns) twice, (columns, dim)
   // Of the first layer, where the image is shared: kernels::HeadScoresParams::tokens, of the decoder's format.
   Rows head_queries, head_keys;
-  float *key_bias = nullptr, *no_bias = nullptr;       // (columns)
+  float *key_bias = nullptr, *no_bias = nullptr;                // (columns)
   float *mixed = nullptr, *largest = nullptr, *sums = nullptr;  // per piece: kernels::MergeParams
-  float* kernels = nullptr;                            // (masks, kBlock)
+  float* kernels = nullptr;                                     // (masks, kBlock)
 };
 
 /// Prompts whose tokens a thread computes together. Rows are tokens, prompt after prompt.
 struct TokenGroup {
-  std::int64_t first = 0, prompts = 0;  // of the batch
+  std::int64_t first = 0, prompts = 0;                            // of the batch
   float *tokens = nullptr, *positions = nullptr, *sum = nullptr;  // (rows, dim) each; sum: scratch
-  Rows operand, thoughts;                      // (rows, dim), (rows, hidden) of the decoder's format: scratch
-  float *qkv = nullptr, *attended = nullptr;   // (rows, 3 dim), (rows, dim)
-  float *hidden = nullptr, *inner = nullptr;   // (rows, hidden), (rows, kHeads * kHeadChannels)
-  float* columns = nullptr;                    // (columns, dim)
-  Rows folded;                                 // (columns, dim) of the decoder's format
+  Rows operand, thoughts;                     // (rows, dim), (rows, hidden) of the decoder's format: scratch
+  float *qkv = nullptr, *attended = nullptr;  // (rows, 3 dim), (rows, dim)
+  float *hidden = nullptr, *inner = nullptr;  // (rows, hidden), (rows, kHeads * kHeadChannels)
+  float* columns = nullptr;                   // (columns, dim)
+  Rows folded;                                // (columns, dim) of the decoder's format
   void* attention = nullptr;
 };
 

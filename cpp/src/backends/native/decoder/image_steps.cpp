@@ -8,8 +8,8 @@ namespace medsam::backends::native {
 
 namespace {
 
-constexpr std::int64_t kNormRows = 64;   // of a piece whose sums stay in the first- or second-level cache
-constexpr std::int64_t kUpscaled = 32;   // image tokens that are up-scaled together: 64 KiB of f32 children's children
+constexpr std::int64_t kNormRows = 64;  // of a piece whose sums stay in the first- or second-level cache
+constexpr std::int64_t kUpscaled = 32;  // image tokens that are up-scaled together: 64 KiB of f32 children's children
 
 struct PieceBuffers {
   float *scores, *sums;  // (kPiece, columns), (kNormRows, dim)
@@ -89,8 +89,8 @@ class Piece {
 
   /// Keys of the prompt's own image, and its values where they are wanted, into the buffers.
   void read_own_image(bool values) const {
-    kernels_.image_operands({own_image(), run_.decoder.position_rows(first_), rows_, buffers_.keys,
-                             values ? buffers_.values : nullptr});
+    kernels_.image_operands(
+        {own_image(), run_.decoder.position_rows(first_), rows_, buffers_.keys, values ? buffers_.values : nullptr});
   }
 
  private:
@@ -116,12 +116,10 @@ class Piece {
       const std::int64_t count = std::min(kNormRows, rows_ - row);
       Epilogue then;
       then.residual = image.from(row);
-      kernels_.product(
-          {ConstRows(buffers_.weights).from(row), count, &state_.values, then, Rows(buffers_.sums, dim)});
+      kernels_.product({ConstRows(buffers_.weights).from(row), count, &state_.values, then, Rows(buffers_.sums, dim)});
       Bf16* values = buffers_.values == nullptr ? nullptr : buffers_.values + row * dim;
-      kernels_.normalize_image(
-          normalization(norm, buffers_.sums, count, state_.image.from(first_ + row)),
-          {{}, run_.decoder.position_rows(first_ + row), count, buffers_.keys.from(row), values});
+      kernels_.normalize_image(normalization(norm, buffers_.sums, count, state_.image.from(first_ + row)),
+                               {{}, run_.decoder.position_rows(first_ + row), count, buffers_.keys.from(row), values});
     }
   }
 
@@ -173,8 +171,8 @@ void upscale_row(const Decoding& run, std::int64_t prompt, std::int64_t row, flo
     then.gelu = true;
     multiply(kernels, decoder.upscale_more, buffers.normalized, 4 * count, {buffers.more, decoder.upscale_more.out},
              then);
-    kernels.mask_logits({buffers.more, count, state.kernels, run.input.masks, logits + 4 * (row * side + x), side,
-                         side * side});
+    kernels.mask_logits(
+        {buffers.more, count, state.kernels, run.input.masks, logits + 4 * (row * side + x), side, side * side});
   }
 }
 

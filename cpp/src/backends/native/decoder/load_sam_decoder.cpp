@@ -125,9 +125,7 @@ class SamDecoderReader {
   }
 
   void read_layer(const std::string& name, TwoWayLayer& layer) const {
-    const auto square = [&](const char* part) {
-      return linear(name + ".self." + part, kDim, kDim, decoder_.format);
-    };
+    const auto square = [&](const char* part) { return linear(name + ".self." + part, kDim, kDim, decoder_.format); };
     layer.self = {square("query"), square("key"), square("value"), square("out")};
     layer.to_image = to_image(name + ".to_image");
     layer.perceptron.fc1 = slices(name + ".mlp.fc1", kDim, kHidden);
@@ -256,8 +254,7 @@ SamDecoder load_sam_decoder(const Weights& weights, Format format) { return SamD
 void encode_position(const Table& gaussian, float x, float y, float* out) {
   const std::size_t half = gaussian.size() / 2;
   for (std::size_t c = 0; c < half; ++c) {
-    const float phase =
-        2 * std::numbers::pi_v<float> * ((2 * x - 1) * gaussian[c] + (2 * y - 1) * gaussian[half + c]);
+    const float phase = 2 * std::numbers::pi_v<float> * ((2 * x - 1) * gaussian[c] + (2 * y - 1) * gaussian[half + c]);
     out[c] = std::sin(phase);
     out[half + c] = std::cos(phase);
   }

@@ -1,6 +1,7 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// SAM's prompt encoder and mask decoder (Kirillov et al., arXiv 2304.02643; segment_anything/modeling/prompt_encoder.py,
-// mask_decoder.py and transformer.py) as layers. What the passes of run_decoder.hpp do with them stands in README.md.
+// SAM's prompt encoder and mask decoder (Kirillov et al., arXiv 2304.02643;
+// segment_anything/modeling/prompt_encoder.py, mask_decoder.py and transformer.py) as layers. What the passes of
+// run_decoder.hpp do with them stands in README.md.
 #pragma once
 
 #include <array>
@@ -15,14 +16,15 @@ namespace medsam::backends::native {
 /// A vector of floats per row, dense.
 using Table = std::vector<float>;
 
-/// What a mask input becomes: convolutions of 2x2 pixels with stride 2, so that each image token has its own 4x4 pixels.
+/// What a mask input becomes: convolutions of 2x2 pixels with stride 2, so that each image token has its own 4x4
+/// pixels.
 struct MaskLayers {
-  std::int64_t channels = 0;            // of the second convolution, 16; 0: masks are not taken
-  Table first, first_bias;              // (2, 2, channels / 4)
+  std::int64_t channels = 0;  // of the second convolution, 16; 0: masks are not taken
+  Table first, first_bias;    // (2, 2, channels / 4)
   Norm first_norm;
-  Table second, second_bias;            // (2, 2, channels / 4, channels)
+  Table second, second_bias;  // (2, 2, channels / 4, channels)
   Norm second_norm;
-  Linear last;                          // (kBlock, dim): rows past `channels` are zeros
+  Linear last;  // (kBlock, dim): rows past `channels` are zeros
 };
 
 struct PromptLayers {

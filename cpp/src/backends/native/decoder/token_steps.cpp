@@ -66,8 +66,7 @@ class TokenSteps {
   void hear_image(const ToImage& layers, const Norm& norm, bool projected) const {
     for_prompts([&](std::int64_t i, const PromptState& state) {
       const std::int64_t channels = projected ? kernels::kHeadChannels : dim_;
-      kernels_.merge(
-          {state.mixed, state.largest, state.sums, run_.pieces(), run_.columns, channels, group_.columns});
+      kernels_.merge({state.mixed, state.largest, state.sums, run_.pieces(), run_.columns, channels, group_.columns});
       if (projected) return add_bias(layers.value_bias, group_.columns, inner_of(i));
       kernels_.unfold_heads(
           {group_.columns, layers.value.data(), layers.value_bias.data(), run_.tokens, dim_, inner_of(i)});
