@@ -37,16 +37,16 @@ class DecoderRequest final : public Request {
   void* input(std::size_t index, const Shape& shape) override {
     const Role role = role_of(index);
     if (role == Role::embedding) throw BackendError("native decoder: an embedding is bound, not written");
-    shapes_[static_cast<std::size_t>(role)] = shape;
+    // Where there is no memory for it, run() must neither read as much nor what was there before.
+    Shape& taken = shapes_[static_cast<std::size_t>(role)];
+    taken.clear();
     const auto count = static_cast<std::size_t>(element_count(shape));
-    if (role == Role::labels || role == Role::mask_index) {
-      auto& values = role == Role::labels ? labels_ : mask_index_;
-      values.resize(count);
-      return values.data();
-    }
-    auto& values = role == Role::coords ? coords_ : masks_;
-    values.resize(count);
-    return values.data();
+    void* values = role == Role::labels       ? resized(labels_, count)
+                   : role == Role::mask_index ? resized(mask_index_, count)
+                   : role == Role::coords     ? resized(coords_, count)
+                                              : resized(masks_, count);
+    taken = shape;
+    return values;
   }
 
   void bind(std::size_t index, const TensorPtr& tensor) override {
@@ -70,6 +70,12 @@ class DecoderRequest final : public Request {
   }
 
  private:
+  template <class T>
+  static void* resized(std::vector<T>& values, std::size_t count) {
+    values.resize(count);
+    return values.data();
+  }
+
   [[nodiscard]] Role role_of(std::size_t index) const {
     if (index >= loaded_->inputs.size()) throw BackendError("native decoder: got an input that it does not have");
     return loaded_->inputs[index];
@@ -103,8 +109,11 @@ class DecoderRequest final : public Request {
     expect(Role::labels, {prompts, tokens});
     expect(Role::mask_index, {static_cast<std::int64_t>(mask_index_.size())});
     if (mask_index_.empty()) throw BackendError("native decoder: mask_index: got none, expected at least one");
-    if (!embedding_ || embedding_->shape() != Shape{1, decoder.dim, decoder.grid, decoder.grid}) {
-      throw BackendError("native decoder: got an embedding of another shape than the model's");
+    const Shape embedding{1, decoder.dim, decoder.grid, decoder.grid};
+    if (!embedding_ || embedding_->shape() != embedding) {
+      throw BackendError("native decoder: image_embedding: got " +
+                         (embedding_ ? "shape " + shape_text(embedding_->shape()) : "none") + ", expected " +
+                         shape_text(embedding));
     }
     expect_range("point_labels", labels_, -1, 3);
     expect_range("mask_index", mask_index_, 0, static_cast<std::int32_t>(decoder.masks()) - 1);

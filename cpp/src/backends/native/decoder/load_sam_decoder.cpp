@@ -27,7 +27,11 @@ class SamDecoderReader {
   }
 
   SamDecoder read() {
-    decoder_.grid = number("grid", 1, kLargestGrid);
+    decoder_.grid = number("grid", 2, kLargestGrid);
+    // Kernels read image tokens in pairs, of which no row of the image may begin or end with half a one.
+    if (decoder_.grid % 2 != 0) {
+      weights_.refuse("\"grid\" of its header is " + std::to_string(decoder_.grid) + ", expected an even number");
+    }
     if (number("heads", 1, 65536) != kernels::kHeads || number("masks", 1, 65536) != kMasks) {
       weights_.refuse("is a decoder of other heads or masks than SAM's 8 and 4");
     }
