@@ -62,10 +62,10 @@ TEST_F(SamRequest, RefusesShapesThatDoNotFit) {
   refuses_shape(4, {1, 1, 16, 16}, "mask_input: got shape (1, 1, 16, 16), expected (2, 1, 16, 16)");
 }
 
-// An input for which there is no memory leaves nothing behind that a run takes for one: neither the shape, with as many
+// An input that no memory holds leaves nothing behind that a run takes for one: neither the shape, with as many
 // values behind it, nor the values of the run before.
 TEST_F(SamRequest, AnInputThatWasRefusedIsNone) {
-  const std::int64_t wide = std::int64_t{1} << 40;
+  const std::int64_t wide = std::int64_t{1} << 62;
   const std::vector<Shape> shapes = {{}, {2, wide, 2}, {2, wide}, {wide}, {2, 1, wide, 4}};
   for (const std::size_t index : {1U, 2U, 3U, 4U}) {
     for (const Shape& shape : {shapes[index], Shape{wide, wide, wide}, Shape{-3, 2}}) {
