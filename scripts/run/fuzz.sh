@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 # Builds the fuzz targets (preset `fuzz`) and runs each for some seconds: fuzz.sh JOBS SECONDS [TARGET...]. The Python readers
-# (fuzz/fuzz_readers.py) are targets too, read_nrrd and the like. New inputs go to build/fuzz/corpus, which later runs start
+# (fuzz/fuzz_readers.py, fuzz/fuzz_checkpoint.py) are targets too, read_nrrd and the like. New inputs go to build/fuzz/corpus, which later runs start
 # from; what breaks a target goes to build/fuzz/findings. Ends with a line a target, and with 1 when one found something.
 # Without clang's libFuzzer the C++ targets are not run, without atheris the readers, and it says so.
 set -euo pipefail
@@ -10,7 +10,7 @@ jobs=$1 seconds=$2
 shift 2
 targets=("$@")
 [ ${#targets[@]} -gt 0 ] || targets=(fuzz_manifest fuzz_onnx fuzz_npz fuzz_embedding fuzz_weights fuzz_prompts
-  fuzz_volume_store fuzz_kernels read_nrrd read_metaimage read_nifti read_dicom)
+  fuzz_volume_store fuzz_kernels read_nrrd read_metaimage read_nifti read_dicom read_checkpoint)
 mkdir -p build/fuzz/findings
 # Each input becomes a file: in memory where there is such a folder.
 if [ -w /dev/shm ]; then export TMPDIR=/dev/shm; fi
@@ -39,7 +39,9 @@ if [ ${#readers[@]} -gt 0 ]; then
     .venv/bin/python scripts/release/requirements.py fuzz | xargs .venv/bin/python -m pip install --quiet --no-deps 2>/dev/null || true
   if .venv/bin/python -c 'import atheris, medsam_engine' 2>/dev/null; then
     for target in "${readers[@]}"; do
-      run "$target" .venv/bin/python fuzz/fuzz_readers.py "${target#read_}" "build/fuzz/corpus/$target"
+      program=(fuzz/fuzz_readers.py "${target#read_}")
+      [ "$target" != read_checkpoint ] || program=(fuzz/fuzz_checkpoint.py)
+      run "$target" .venv/bin/python "${program[@]}" "build/fuzz/corpus/$target"
     done
   else
     echo "fuzz: readers skipped, no atheris for this Python, or the package is not installed (make build)"

@@ -17,6 +17,7 @@ from medsam_engine_tools.bundle.file_hash import file_sha256
 from medsam_engine_tools.errors import ExportError
 from medsam_engine_tools.export import checkpoint
 from medsam_engine_tools.export.nn.clip import ACTIVATIONS, Clip, ClipSize, TowerSize
+from medsam_engine_tools.export.state_dict import Checkpoint
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 TOKENIZERS = (("tokenizer.json",), ("vocab.json", "merges.txt"))
@@ -82,7 +83,7 @@ def clip_size(config: Any) -> ClipSize:
     )
 
 
-def read_weights(path: Path) -> checkpoint.Checkpoint:
+def read_weights(path: Path) -> Checkpoint:
     """The tensors of either kind of weights file, without running code from it; raises ExportError."""
     if path.suffix != ".safetensors":
         return checkpoint.read(path)
@@ -90,7 +91,7 @@ def read_weights(path: Path) -> checkpoint.Checkpoint:
     from safetensors.torch import load_file
 
     try:
-        return checkpoint.Checkpoint(load_file(path), file_sha256(path))
+        return Checkpoint(load_file(path), file_sha256(path))
     except (SafetensorError, OSError, struct.error) as error:
         raise ExportError(f"CLIP weights '{path}' cannot be read ({error}); download the file again") from error
 

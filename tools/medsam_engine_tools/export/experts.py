@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +13,9 @@ from medsam_engine_tools.bundle import profiles
 from medsam_engine_tools.errors import ExportError
 from medsam_engine_tools.export import checkpoint as checkpoints
 from medsam_engine_tools.export import families, recognition
-from medsam_engine_tools.export.checkpoint import Checkpoint
 from medsam_engine_tools.export.family import Family
-
-
-@dataclass(frozen=True)
-class Part:
-    """One set of weights of a bundle: the expert's name ("" where there are none), its architecture and the weights."""
-
-    expert: str
-    family: Family
-    size: str
-    source: Checkpoint
+from medsam_engine_tools.export.part import Part, named_files
+from medsam_engine_tools.export.state_dict import distance
 
 
 def rules(family: Family, size: str) -> dict[str, Any]:
@@ -46,7 +36,7 @@ def rules(family: Family, size: str) -> dict[str, Any]:
 
 def fits(family: Family, size: str, tensors: Mapping[str, Tensor]) -> bool:
     """Whether `tensors` are the family's of that size."""
-    return recognition.distance(recognition.layout(family, size), tensors) == 0
+    return distance(recognition.layout(family, size), tensors) == 0
 
 
 def architecture(family: Family, expert: str, tensors: Mapping[str, Tensor]) -> tuple[Family, str]:
@@ -75,28 +65,6 @@ def architecture(family: Family, expert: str, tensors: Mapping[str, Tensor]) -> 
         f"expert '{expert}': the checkpoint is {match.family} ({match.size}), which cannot be an expert of"
         f" '{family.name}': {'; '.join(differences)}"
     )
-
-
-def named_files(family: Family, checkpoint: Path | None, experts: Mapping[str, Path]) -> dict[str, Path]:
-    """The file of each expert, in the order of `family`; a bare checkpoint is the fallback's. Raises ExportError."""
-    names = family.expert_names()
-    if not names:
-        if experts:
-            raise ExportError(f"family '{family.name}' has no experts; give one checkpoint and no expert")
-        if checkpoint is None:
-            raise ExportError(f"family '{family.name}' needs a checkpoint; give its published weights file")
-        return {"": checkpoint}
-    unknown = [name for name in experts if name not in names]
-    if unknown:
-        raise ExportError(f"family '{family.name}' has no expert '{unknown[0]}'; expected one of: {', '.join(names)}")
-    files = dict(experts)
-    if checkpoint is not None and family.fallback is not None:
-        if family.fallback in files:
-            raise ExportError(f"expert '{family.fallback}' is given twice: as expert and as checkpoint; give it once")
-        files[family.fallback] = checkpoint
-    if not files:
-        raise ExportError(f"family '{family.name}' needs a checkpoint or one for each expert: {', '.join(names)}")
-    return {name: files[name] for name in names if name in files}
 
 
 def parts(family: Family, checkpoint: Path | None, experts: Mapping[str, Path]) -> list[Part]:

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from medsam_engine_tools.errors import ExportError
 from medsam_engine_tools.export import families
-from medsam_engine_tools.export.checkpoint import layout_faults
 from medsam_engine_tools.export.family import Family
+from medsam_engine_tools.export.state_dict import distance, layout_faults
 
 AUTO = "auto"  # given for a family: recognize it
 
@@ -47,12 +47,6 @@ def built_layout(build: Callable[[], nn.Module]) -> Mapping[str, torch.Size]:
 def layout(family: Family, size: str) -> Mapping[str, torch.Size]:
     """The names and shapes of the tensors of one size."""
     return built_layout(family.sizes[size])
-
-
-def distance(expected: Mapping[str, torch.Size], tensors: Mapping[str, Tensor]) -> int:
-    """How many tensors are missing, surplus or of another shape."""
-    fitting = sum(name in tensors and tensors[name].shape == shape for name, shape in expected.items())
-    return len(expected) + len(tensors) - 2 * fitting
 
 
 def closest_size(family: Family, tensors: Mapping[str, Tensor]) -> str:
