@@ -60,7 +60,7 @@ $(BUNDLE_STAMP): | $(PACKAGE_STAMP)
 	@rm -rf $(BUNDLE) && mkdir -p $(dir $(BUNDLE)) $(STAMPS)
 	@if sha256sum --check --status $(FETCHED_STAMP) 2>/dev/null; then \
 	  fetched=$$(dirname "$$(cut -c67- $(FETCHED_STAMP))"); cp -r "$$fetched" $(BUNDLE); echo "bundle: copied from $$fetched"; \
-	else $(BIN)/medsam-engine fetch litemedsam --out $(BUNDLE); fi
+	else $(BIN)/medsam-engine fetch litemedsam --onnx --out $(BUNDLE); fi
 	@rm -f $(STAMPS)/bundle-* && touch $@
 
 demo: build  ## fetch the model into your data folder, segment a real MR image: demo/overlay.png

@@ -62,7 +62,7 @@ def fetched(exported: Path | None) -> Path:
         print(f"model: {time.perf_counter() - start:4.0f} s  {line}", flush=True)
 
     try:
-        bundle = fetch("litemedsam", progress=say)
+        bundle = fetch("litemedsam", progress=say, onnx=True)
     except ExportError as error:
         raise SystemExit(f"demo: {error}") from error
     say("ready")

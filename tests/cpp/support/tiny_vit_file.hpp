@@ -1,5 +1,5 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// Weights files of a native encoder, good and bad, written apart from tools/medsam_engine_tools/export/fused.py; and
+// Weights files of a native encoder, good and bad, written apart from tools/medsam_engine_tools/export/native; and
 // what a good one computes.
 #pragma once
 

@@ -56,7 +56,8 @@ def test_without_the_cli_extra(module: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("fetch", "litemedsam"), ("export", "litemedsam", "--checkpoint", "a.pth", "--out", "b")]
+    "arguments",
+    [("fetch", "litemedsam", "--onnx"), ("export", "litemedsam", "--onnx", "--checkpoint", "a.pth", "--out", "b")],
 )
 def test_without_torch(arguments: tuple[str, ...]) -> None:
     done = command(*arguments, hidden="torch")

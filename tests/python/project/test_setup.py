@@ -106,8 +106,9 @@ def test_the_demos_model_is_where_the_command_looks(
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.delenv("MEDSAM_ENGINE_BUNDLE", raising=False)
 
-    def exported(name: str, progress: object) -> Path:
+    def exported(name: str, progress: object, onnx: bool) -> Path:
         assert callable(progress)
+        assert onnx, "the tests and the benchmarks compare with the graphs"
         folder = fetch.bundle_folder(name)
         if not folder.is_dir():
             folder.mkdir(parents=True)

@@ -20,12 +20,15 @@ _ERF = np.frompyfunc(erf, 1, 1)
 
 
 def gelu(x: Array) -> Array:
-    return x * 0.5 * (1 + _ERF(x / np.sqrt(2)).astype(np.float64))
+    erf_of_x: Array = _ERF(x / np.sqrt(2)).astype(np.float64)
+    return x * 0.5 * (1 + erf_of_x)
 
 
 def softmax(x: Array) -> Array:
     powers = np.exp(x - x.max(-1, keepdims=True))
-    return powers / powers.sum(-1, keepdims=True)
+    total: Array = powers.sum(-1, keepdims=True)
+    shares: Array = powers / total
+    return shares
 
 
 def split(x: Array, heads: int) -> Array:
@@ -44,12 +47,14 @@ class FileDecoder:
         return self.tensors[name].astype(np.float64)
 
     def linear(self, name: str, x: Array) -> Array:
-        return x @ self.tensor(f"{name}.weight") + self.tensor(f"{name}.bias")
+        product: Array = x @ self.tensor(f"{name}.weight")
+        return product + self.tensor(f"{name}.bias")
 
     def norm(self, name: str, x: Array, eps: float = 1e-5) -> Array:
         centered = x - x.mean(-1, keepdims=True)
         scaled = centered / np.sqrt((centered**2).mean(-1, keepdims=True) + eps)
-        return scaled * self.tensor(f"{name}.weight") + self.tensor(f"{name}.bias")
+        normed: Array = scaled * self.tensor(f"{name}.weight")
+        return normed + self.tensor(f"{name}.bias")
 
     def attend(self, name: str, query: Array, key: Array, value: Array) -> Array:
         """With the three projected; the scale is in one of them already."""

@@ -15,9 +15,9 @@ from medsam_engine_tools.bundle import profiles, variants
 from medsam_engine_tools.bundle.content_hash import content_hash
 from medsam_engine_tools.bundle.file_hash import file_sha256
 
-if TYPE_CHECKING:  # they need torch, and what reads a manifest or adds a certificate to it does not
-    from medsam_engine_tools.export.experts import Part
-    from medsam_engine_tools.export.family import Family, Graph, TensorSpec
+if TYPE_CHECKING:  # of a room above
+    from medsam_engine_tools.export.family import Family, Graph, ModelTensors, TensorSpec
+    from medsam_engine_tools.export.part import Part
 
 SCHEMA_VERSION = 1
 FILE_NAME = "manifest.json"
@@ -47,15 +47,18 @@ def file_entry(path: Path) -> dict[str, Any]:
     return {"file": path.name, "bytes": path.stat().st_size, "sha256": file_sha256(path)}
 
 
+def tensors_entry(model: ModelTensors | Graph) -> dict[str, Any]:
+    """What the manifest says about a model's inputs and outputs; the whole entry of one without a graph."""
+    return {
+        "inputs": [tensor_entry(spec) for spec in model.inputs],
+        "outputs": [tensor_entry(spec) for spec in model.outputs],
+    }
+
+
 def model_entry(graph: Graph, path: Path) -> dict[str, Any]:
     """What the manifest says about one model file, and the file of its weights where it has one."""
     data = data_path(path)
-    return {
-        **file_entry(path),
-        **({"data": [file_entry(data)]} if data.exists() else {}),
-        "inputs": [tensor_entry(spec) for spec in graph.inputs],
-        "outputs": [tensor_entry(spec) for spec in graph.outputs],
-    }
+    return {**file_entry(path), **({"data": [file_entry(data)]} if data.exists() else {}), **tensors_entry(graph)}
 
 
 def same_model(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -96,8 +99,8 @@ def modality_entry(family: Family, experts: Container[str]) -> dict[str, Any]:
     return {"modality": {"experts": table, **fallback}}
 
 
-def provenance_entry(parts: Sequence[Part]) -> dict[str, Any]:
-    """Where the weights come from."""
+def provenance_entry(parts: Sequence[Part], torch: bool) -> dict[str, Any]:
+    """Where the weights come from; torch: whether its version is part of that."""
     if parts[0].expert:
         named = {p.expert: {"family": p.family.name, "checkpoint_sha256": p.source.sha256} for p in parts}
         origin: dict[str, Any] = {"experts": named}
@@ -106,7 +109,7 @@ def provenance_entry(parts: Sequence[Part]) -> dict[str, Any]:
     return {
         **origin,
         "exporter": f"{EXPORTER} {exporter_version()}",
-        "torch": metadata.version("torch").partition("+")[0],
+        **({"torch": metadata.version("torch").partition("+")[0]} if torch else {}),
     }
 
 
@@ -136,7 +139,7 @@ def build(
         "models": dict(models),
         **variants.fused_field(fused),
         **({} if "" in experts else {"experts": {name: dict(roles) for name, roles in experts.items()}}),
-        "provenance": provenance_entry(parts),
+        "provenance": provenance_entry(parts, torch=any("file" in model for model in models.values())),
         "parity": {key: float(f"{error:.1e}") for key, error in parity.items()},
         "certificates": shipped_certificates(models, fused=fused),
     }

@@ -1,12 +1,10 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""From a published checkpoint to a bundle."""
+"""From a published checkpoint to a bundle with graphs, by torch."""
 
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +15,11 @@ from medsam_engine_tools.bundle import manifest
 from medsam_engine_tools.errors import ExportError
 from medsam_engine_tools.export import checkpoint as checkpoints
 from medsam_engine_tools.export import experts as expert_parts
-from medsam_engine_tools.export import families, fused, onnx_export, parity, recognition
-from medsam_engine_tools.export.experts import Part
+from medsam_engine_tools.export import families, onnx_export, parity, recognition
 from medsam_engine_tools.export.family import Family
-
-Progress = Callable[[str], None]  # called with one line, at the start of each step
+from medsam_engine_tools.export.native_bundle import native_entries
+from medsam_engine_tools.export.part import Part, check_companion
+from medsam_engine_tools.export.target import Progress, check_target, staged
 
 
 @dataclass(frozen=True)
@@ -30,42 +28,6 @@ class Written:
 
     models: dict[str, dict[str, Any]]
     parity: dict[str, float]
-
-
-def check_target(folder: Path) -> None:
-    """Raises ExportError unless `folder` is absent, empty, or a bundle with nothing else in it."""
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise ExportError(f"output '{folder}' is a file; expected a folder that is absent, empty or a bundle")
-    found = {entry.name for entry in folder.iterdir()}
-    known = manifest.read(folder) or {}
-    ours = {manifest.FILE_NAME} | manifest.model_files(known)
-    if found and (not known or found - ours):
-        stranger = sorted(found - ours if known else found)[0]
-        raise ExportError(
-            f"output '{folder}' holds '{stranger}', which is no part of a bundle;"
-            " give a folder that is absent, empty or a bundle"
-        )
-
-
-def replace_folder(staged: Path, target: Path, kept: Path | None = None) -> None:
-    """Puts `staged` where `target` is; at no time is there half a bundle under that name.
-
-    What was there gets the name `kept`; without one it goes to a folder beside `staged`.
-    """
-    if target.exists():
-        os.rename(target, staged.with_name("replaced") if kept is None else kept)
-    os.rename(staged, target)
-
-
-def check_companion(family: Family, companion: Path | None) -> None:
-    """Raises ExportError unless a companion is given exactly where `family` is built on one."""
-    if family.companion is None and companion is not None:
-        raise ExportError(f"family '{family.name}' is built on no other model; leave out '{companion}'")
-    if family.companion is not None and companion is None:
-        wanted = family.companion
-        raise ExportError(f"family '{family.name}' is built on another model; give {wanted.option} DIR, {wanted.what}")
 
 
 def recognized(checkpoint: Path | None, experts: Mapping[str, Path], progress: Progress) -> Family:
@@ -109,15 +71,6 @@ def write_graphs(part: Part, model: nn.Module, written: Written, folder: Path, p
     return roles
 
 
-def write_fused(part: Part, encoder: nn.Module, written: Written, folder: Path, progress: Progress) -> dict[str, Any]:
-    """Writes the fused encoder of `part` into `folder`; what the manifest says about it."""
-    path = folder / "encoder.fused.safetensors"
-    progress(f"exporting {path.name}")
-    fused.write(encoder, part.family.of_size(part.size).input_size, path)
-    exact = written.models["encoder"]
-    return {**manifest.file_entry(path), "inputs": exact["inputs"], "outputs": exact["outputs"]}
-
-
 def write_bundle(
     family: Family, parts: Sequence[Part], folder: Path, progress: Progress, companion: Path | None = None
 ) -> None:
@@ -136,9 +89,7 @@ def write_bundle(
             progress(f"reading {companion.name}, {family.companion.what}")
             extra["companion_sha256"] = family.companion.attach(model, companion)
         experts[part.expert] = write_graphs(part, model, written, folder, progress)
-    fused = None
-    if family.fused_encoder is not None and len(parts) == 1:
-        fused = {"encoder": write_fused(parts[0], family.fused_encoder(model), written, folder, progress)}
+    fused = native_entries(parts[0], folder, progress) if len(parts) == 1 else {}
     content = manifest.build(family, parts, written.models, written.parity, experts, fused)
     content["provenance"] |= extra
     manifest.write(folder, content)
@@ -175,18 +126,6 @@ def export(
     parts = expert_parts.parts(chosen, main, files)
     second = None if companion is None else Path(companion).expanduser()
     check_companion(chosen, second)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-        try:
-            staged = work / "bundle"
-            staged.mkdir()
-            write_bundle(chosen, parts, staged, report, second)
-            replace_folder(staged, target, kept)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
-    except OSError as error:
-        raise ExportError(
-            f"output '{target}' cannot be written ({error}); free space or give another folder"
-        ) from error
+    with staged(target, kept) as folder:
+        write_bundle(chosen, parts, folder, report, second)
     return target

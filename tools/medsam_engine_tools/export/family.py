@@ -6,8 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from torch import Tensor, nn
+if TYPE_CHECKING:  # a family with native weights is exported without torch
+    from torch import Tensor, nn
+
+    from medsam_engine_tools.export.native.model import NativeModel
 
 # Combinations of prompts, as docs/bundle.md words `trained_prompts`.
 Prompts = tuple[tuple[str, ...], ...]
@@ -34,6 +38,14 @@ class TensorSpec:
     name: str
     dtype: str
     shape: tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class ModelTensors:
+    """The inputs and outputs of a model, in their order."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
 
 
 @dataclass(frozen=True)
@@ -76,8 +88,8 @@ class Family:
     trained_prompts: what the published weights were trained with, which every family has to say, since its graphs take
     more;
     companion: what else the bundle is made of; input_sizes: by size, where they differ; experts, fallback: where a
-    checkpoint is one of several experts, which of them answers a modality, and which any other; fused_encoder: the part
-    of the model that the engine's own kernels compute too (fused.py).
+    checkpoint is one of several experts, which of them answers a modality, and which any other; native: by size, the
+    networks that the engine's own kernels compute, too.
     """
 
     name: str
@@ -95,7 +107,7 @@ class Family:
     input_sizes: Mapping[str, int] | None = None
     experts: Mapping[str, str] | None = None
     fallback: str | None = None
-    fused_encoder: Callable[[nn.Module], nn.Module] | None = None
+    native: Mapping[str, NativeModel] = field(default_factory=dict)
     trained_prompts: Prompts = field(kw_only=True)
 
     def build(self, size: str | None = None) -> nn.Module:

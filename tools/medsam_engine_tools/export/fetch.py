@@ -10,16 +10,20 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from medsam_engine.base.whole_file import make_private_folder, written_whole
 from medsam_engine.paths import bundles_folder, xdg_folder
-from medsam_engine_tools.bundle import manifest, profiles
+from medsam_engine_tools.bundle import manifest, profiles, variants
 from medsam_engine_tools.bundle.file_hash import file_sha256, stream_sha256
 from medsam_engine_tools.errors import ExportError
 from medsam_engine_tools.export import families
-from medsam_engine_tools.export.export import Progress, export
+from medsam_engine_tools.export.family import Family
+from medsam_engine_tools.export.native_bundle import export_native
+from medsam_engine_tools.export.target import Progress
 
 
 @dataclass(frozen=True)
@@ -113,8 +117,18 @@ def obtain(name: str, source: Source, progress: Progress) -> Path:
     return path
 
 
-def is_current(folder: Path, source: Source) -> bool:
-    """Whether `folder` is a whole bundle of these weights, written by this version of the exporter."""
+def export_graphs(*arguments: Any, **options: Any) -> Path:
+    """export.export, which needs torch and is imported here only."""
+    from medsam_engine_tools.export.export import export
+
+    return export(*arguments, **options)
+
+
+def is_current(folder: Path, source: Source, onnx: bool = False) -> bool:
+    """Whether `folder` is a whole bundle of these weights, written by this version of the exporter.
+
+    onnx: it must have graphs; without, it may.
+    """
     content = manifest.read(folder)
     if content is None or content.get("family") != source.family:
         return False
@@ -127,7 +141,15 @@ def is_current(folder: Path, source: Source) -> bool:
         return False  # of a version that did not state them
     if made.get("checkpoint_sha256") != source.sha256 or made.get("exporter") != exporter:
         return False
-    files = [(folder / model["file"], model["sha256"]) for model in content["models"].values()]
+    return _has_models(folder, content, family, onnx)
+
+
+def _has_models(folder: Path, content: Mapping[str, Any], family: Family, onnx: bool) -> bool:
+    """Whether the bundle has the models that it would be exported with, in whole files."""
+    native = {name for model in family.native.values() for name in model.models}
+    if not native <= set(content.get(variants.FUSED, {})) or (onnx and not variants.has_graphs(content)):
+        return False
+    files = [(folder / model["file"], model["sha256"]) for model in variants.models(content) if "file" in model]
     return all(path.is_file() and file_sha256(path) == sha256 for path, sha256 in files)
 
 
@@ -137,9 +159,15 @@ def name_for_older(target: Path) -> Path:
     return next(path for path in candidates if not path.exists())
 
 
-def fetch(name: str, out_dir: str | os.PathLike[str] | None = None, progress: Progress | None = None) -> Path:
+def fetch(
+    name: str,
+    out_dir: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+    onnx: bool = False,
+) -> Path:
     """Downloads the published weights called `name` (a key of SOURCES) and exports their bundle.
 
+    onnx: with graphs, by torch; without, families that have native weights get these alone and need no torch.
     out_dir: the bundle's folder, by default in the user's data folder. What is there already and whole is used again; a
     bundle of other weights, of another version, or a damaged one is kept under another name beside it, which `progress`
     hears.
@@ -153,9 +181,10 @@ def fetch(name: str, out_dir: str | os.PathLike[str] | None = None, progress: Pr
         )
     source, report = SOURCES[name], progress or (lambda _: None)
     target = bundle_folder(name) if out_dir is None else Path(out_dir).expanduser().resolve()
-    if is_current(target, source):
+    if is_current(target, source, onnx):
         report(f"using the bundle {target}")
         return target
+    export = export_graphs if onnx or source.family not in families.NATIVE else export_native
     weights = obtain(name, source, report)
     older = manifest.read(target)
     if older is None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from medsam_engine_tools.export.family import Graph, TensorSpec
+from medsam_engine_tools.export.family import Graph
 from medsam_engine_tools.export.nn.mask_decoder import MaskDecoder
 from medsam_engine_tools.export.nn.prompt_encoder import NOT_A_POINT, PromptEncoder
+from medsam_engine_tools.export.sam_tensors import sam_tensors
 
 
 class Sam(nn.Module):
@@ -81,35 +82,15 @@ def sam_graphs(model: nn.Module, input_size: int, frame: int) -> tuple[Graph, ..
         embedding: Tensor = model.image_encoder(images[:1])
     cases = decoder_cases(embedding, frame)
     _, channels, grid, _ = embedding.shape
-    side = 4 * grid
-    masks = (smooth_maps(4, side) * 16 - 8).unsqueeze(1)
-    encoder = Graph(
-        "encoder",
-        model.image_encoder,
-        (TensorSpec("image", "f32", ("batch", 3, input_size, input_size)),),
-        (TensorSpec("image_embedding", "f32", ("batch", channels, grid, grid)),),
-        ((images,), (images[:1],)),
-    )
-    inputs = (
-        TensorSpec("image_embedding", "f32", (1, channels, grid, grid)),
-        TensorSpec("point_coords", "f32", ("prompts", "tokens", 2)),
-        TensorSpec("point_labels", "i32", ("prompts", "tokens")),
-        TensorSpec("mask_index", "i32", ("masks",)),
-    )
-    outputs = (
-        TensorSpec("low_res_logits", "f32", ("prompts", "masks", side, side)),
-        TensorSpec("iou_predictions", "f32", ("prompts", "masks")),
-    )
-    mask_input = TensorSpec("mask_input", "f32", ("prompts", 1, side, side))
+    masks = (smooth_maps(4, 4 * grid) * 16 - 8).unsqueeze(1)
+    tensors = sam_tensors(input_size, grid, channels)
     decoder = Decoder(model)
-    return (
-        encoder,
-        Graph("decoder", decoder, inputs, outputs, cases),
-        Graph(
-            "decoder_mask",
-            decoder,
-            (*inputs, mask_input),
-            outputs,
-            tuple((*case, masks[: case[1].shape[0]]) for case in cases),
-        ),
+    masked = tuple((*case, masks[: case[1].shape[0]]) for case in cases)
+    rows: dict[str, tuple[nn.Module, tuple[tuple[Tensor, ...], ...]]] = {
+        "encoder": (model.image_encoder, ((images,), (images[:1],))),
+        "decoder": (decoder, cases),
+        "decoder_mask": (decoder, masked),
+    }
+    return tuple(
+        Graph(key, module, tensors[key].inputs, tensors[key].outputs, inputs) for key, (module, inputs) in rows.items()
     )

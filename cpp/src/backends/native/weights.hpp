@@ -1,5 +1,5 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// Weights in a safetensors file, as tools/medsam_engine_tools/export/fused.py writes it (docs/bundle.md, "The fused
+// Weights in a safetensors file, as tools/medsam_engine_tools/export/native writes it (docs/bundle.md, "The fused
 // models").
 #pragma once
 

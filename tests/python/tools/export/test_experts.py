@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from medsam_engine_tools.bundle import profiles
 from medsam_engine_tools.errors import ExportError
 from medsam_engine_tools.export import families, onnx_export, parity
-from medsam_engine_tools.export.export import check_target, export
+from medsam_engine_tools.export.export import export
 from medsam_engine_tools.export.family import BOX_ONLY, Family, Graph, TensorSpec
+from medsam_engine_tools.export.target import check_target
 
 SIDE, CHANNELS = 16, 4
 TABLE = {"CT": "3D", "MR": "3D", "US": "US", "OCT": "OCT"}

@@ -13,7 +13,8 @@ import pytest
 from medsam_engine_tools.errors import ExportError
 from medsam_engine_tools.export import export as export_module
 from medsam_engine_tools.export import onnx_export, parity
-from medsam_engine_tools.export.export import check_target, export, replace_folder
+from medsam_engine_tools.export.export import export
+from medsam_engine_tools.export.target import check_target, replace_folder
 
 
 def test_reports_each_step(exported: tuple[Path, list[str]]) -> None:
@@ -23,7 +24,7 @@ def test_reports_each_step(exported: tuple[Path, list[str]]) -> None:
     lines = exported[1]
     assert lines[0] == "reading the checkpoint"
     assert [line.removesuffix(" against PyTorch") for line in lines[1:-1]] == steps
-    assert lines[-1] == "exporting encoder.fused.safetensors"
+    assert lines[-1] == "exporting encoder.fused.safetensors, decoder.fused.safetensors"
 
 
 def test_leaves_nothing_beside_the_bundle(bundle: Path) -> None:

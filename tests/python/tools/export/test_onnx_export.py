@@ -15,8 +15,8 @@ from medsam_engine_tools.bundle import manifest
 from medsam_engine_tools.bundle.manifest import data_path
 from medsam_engine_tools.errors import ExportError
 from medsam_engine_tools.export import onnx_export, parity
-from medsam_engine_tools.export.export import check_target
 from medsam_engine_tools.export.family import Graph, TensorSpec
+from medsam_engine_tools.export.target import check_target
 
 PRODUCER = ("test", "0")
 

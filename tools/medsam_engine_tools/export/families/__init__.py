@@ -22,6 +22,10 @@ REGISTRY: dict[str, str] = {
     "mobile_sam": "medsam_engine_tools.export.families.mobile_sam",
 }
 
+# Of these, those that are exported without torch, as native weights alone, unless graphs are asked for: their modules
+# import torch in functions only, and FAMILY.native has their networks.
+NATIVE = ("litemedsam",)
+
 
 def get(name: str) -> Family:
     """The family called `name`; raises ExportError where there is none."""

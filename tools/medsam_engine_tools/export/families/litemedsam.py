@@ -1,24 +1,45 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""LiteMedSAM: TinyViT at 256 with SAM's prompt encoder and mask decoder (bowang-lab/MedSAM, branch LiteMedSAM)."""
+"""LiteMedSAM: TinyViT at 256 with SAM's prompt encoder and mask decoder (bowang-lab/MedSAM, branch LiteMedSAM).
+
+Imports torch where its graphs are built only: the native weights are made without it.
+"""
 
 from __future__ import annotations
 
-from functools import partial
-from operator import attrgetter
+from typing import TYPE_CHECKING
 
-from medsam_engine_tools.export.family import BOX_ONLY, Family
-from medsam_engine_tools.export.nn.mask_decoder import MaskDecoder
-from medsam_engine_tools.export.nn.prompt_encoder import PromptEncoder
-from medsam_engine_tools.export.nn.tiny_vit import TinyVit
-from medsam_engine_tools.export.sam import Sam, sam_graphs
+from medsam_engine_tools.export.family import BOX_ONLY, Family, Graph
+from medsam_engine_tools.export.native.model import NativeModel
+from medsam_engine_tools.export.native.sam_decoder import NativeSamDecoder
+from medsam_engine_tools.export.native.tiny_vit import NativeTinyVit, TinyVitSizes
+from medsam_engine_tools.export.sam_tensors import sam_tensors
+
+if TYPE_CHECKING:
+    from torch import nn
 
 INPUT_SIZE = 256
+ENCODER = TinyVitSizes(INPUT_SIZE, patch_kernel=1, patch_stride=1)
+NATIVE = NativeModel(
+    {"encoder": NativeTinyVit(ENCODER), "decoder": NativeSamDecoder(ENCODER.grid, frame=INPUT_SIZE)},
+    sam_tensors(INPUT_SIZE, ENCODER.grid, ENCODER.out_channels),
+)
 
 
-def build() -> Sam:
+def build() -> nn.Module:
     """The architecture with untrained weights."""
-    encoder = TinyVit(INPUT_SIZE, patch_kernel=1, patch_stride=1)
-    return Sam(encoder, PromptEncoder(256, encoder.grid, frame=INPUT_SIZE), MaskDecoder())
+    from medsam_engine_tools.export.nn.mask_decoder import MaskDecoder
+    from medsam_engine_tools.export.nn.prompt_encoder import PromptEncoder
+    from medsam_engine_tools.export.nn.tiny_vit import TinyVit
+    from medsam_engine_tools.export.sam import Sam
+
+    return Sam(TinyVit(ENCODER), PromptEncoder(256, ENCODER.grid, frame=INPUT_SIZE), MaskDecoder())
+
+
+def graphs(model: nn.Module) -> tuple[Graph, ...]:
+    """encoder, decoder and decoder_mask."""
+    from medsam_engine_tools.export.sam import sam_graphs
+
+    return sam_graphs(model, input_size=INPUT_SIZE, frame=INPUT_SIZE)
 
 
 FAMILY = Family(
@@ -28,6 +49,6 @@ FAMILY = Family(
     profile="litemedsam",
     trained_prompts=BOX_ONLY,
     sizes={"tiny_vit": build},
-    graphs=partial(sam_graphs, input_size=INPUT_SIZE, frame=INPUT_SIZE),
-    fused_encoder=attrgetter("image_encoder"),
+    graphs=graphs,
+    native={"tiny_vit": NATIVE},
 )

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from medsam_engine_tools.errors import ExportError
 from medsam_engine_tools.export import clip_folder
 from medsam_engine_tools.export.family import BOX_ONLY, Companion, Family, Graph, TensorSpec
+from medsam_engine_tools.export.native.tiny_vit import TinyVitSizes
 from medsam_engine_tools.export.nn.clip import ImageFeatures
 from medsam_engine_tools.export.nn.mcp import CLIP_FEATURES, McpMaskDecoder, McpPromptEncoder
 from medsam_engine_tools.export.nn.tiny_vit import TinyVit
@@ -157,7 +158,7 @@ def graphs(model: nn.Module) -> tuple[Graph, ...]:
 
 def build() -> Mcp:
     """The architecture with untrained weights; its CLIP is attached later."""
-    encoder = TinyVit(INPUT_SIZE, patch_kernel=1, patch_stride=1)
+    encoder = TinyVit(TinyVitSizes(INPUT_SIZE, patch_kernel=1, patch_stride=1))
     return Mcp(encoder, McpPromptEncoder(256, encoder.grid, frame=INPUT_SIZE), McpMaskDecoder())
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from functools import partial
 
 from medsam_engine_tools.export.family import SAM_PROMPTS, Family
+from medsam_engine_tools.export.native.tiny_vit import TinyVitSizes
 from medsam_engine_tools.export.nn.mask_decoder import MaskDecoder
 from medsam_engine_tools.export.nn.prompt_encoder import PromptEncoder
 from medsam_engine_tools.export.nn.tiny_vit import TinyVit
@@ -17,7 +18,7 @@ CLASSES = 1000  # ImageNet's, of a head that the published file keeps and nothin
 
 def build() -> Sam:
     """The architecture with untrained weights."""
-    encoder = TinyVit(INPUT_SIZE, patch_kernel=3, patch_stride=2, classes=CLASSES)
+    encoder = TinyVit(TinyVitSizes(INPUT_SIZE, patch_kernel=3, patch_stride=2, classes=CLASSES))
     return Sam(encoder, PromptEncoder(256, encoder.grid, frame=INPUT_SIZE), MaskDecoder())
 
 

@@ -1,181 +1,147 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""SAM's prompt encoder and mask decoder as one native network, for the roles decoder and decoder_mask.
+"""SAM's prompt encoder and mask decoder as one native network, for the models decoder and decoder_mask.
 
-From the arrays of a checkpoint with SAM's names (`prompt_encoder.*`, `mask_decoder.*`); what is computed from them is
-nn/prompt_encoder.py, nn/transformer.py and nn/mask_decoder.py. A matrix is (in, out), so that `x @ weight + bias`; two
-projections of the image, which act on the few tokens instead, stay (inner, dim). The attentions' scales and the first
-up-scaling's subtraction of the mean are folded in, in f64.
+What is computed from its tensors is nn/prompt_encoder.py, nn/transformer.py and nn/mask_decoder.py. Two projections of
+the image, which act on the few tokens instead, stay (inner, dim). The attentions' scales and the first up-scaling's
+subtraction of the mean are folded in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from medsam_engine_tools.export.native.weights_file import Arrays
+from medsam_engine_tools.export.native import fold
+from medsam_engine_tools.export.native.source import Named, Source
 
-ARCHITECTURE = "sam_decoder"
-HEADS = 8  # of every attention, in every published model; no tensor's shape says it
-
-Array = NDArray[np.float64]
-Named = Iterator[tuple[str, Array]]
+POINTS = 4  # learned tokens: background, foreground, a box's corners
+DOWNSAMPLE = 2  # of the width inside the attentions between tokens and image
 
 
 @dataclass(frozen=True)
-class Source:
-    """The arrays below a prefix of names, in f64."""
+class NativeSamDecoder:
+    """The decoder, from a checkpoint's arrays `prompt_encoder.*` and `mask_decoder.*`.
 
-    arrays: Arrays
-    prefix: str
+    grid: side of the image embedding; frame: side of the square of the prompts' coordinates; point_shift: what is added
+    to a coordinate; mask_channels: of the mask input's last but one map, None where the prompt encoder takes no mask.
+    """
 
-    def below(self, name: str) -> Source:
-        """The arrays below a longer prefix."""
-        return Source(self.arrays, f"{self.prefix}{name}.")
+    grid: int
+    frame: int
+    point_shift: float = 0.5
+    mask_channels: int | None = 16
+    dim: int = 256
+    depth: int = 2
+    heads: int = 8
+    hidden: int = 2048
+    masks: int = 4
+    architecture: ClassVar[str] = "sam_decoder"
 
-    def has(self, name: str) -> bool:
-        """Whether there is an array of that name."""
-        return self.prefix + name in self.arrays
+    def entries(self) -> dict[str, Any]:
+        """What the shapes do not determine."""
+        return {
+            "grid": [self.grid],
+            "frame": [self.frame],
+            "heads": [self.heads],
+            "masks": [self.masks],
+            "mask_channels": [] if self.mask_channels is None else [self.mask_channels],
+            "point_shift": f"{self.point_shift:g}",
+        }
 
-    def __getitem__(self, name: str) -> Array:
-        return np.asarray(self.arrays[self.prefix + name], np.float64)
+    def tensors(self, checkpoint: Source) -> Named:
+        """Every tensor of the file, by name."""
+        yield from self._prompts(checkpoint.below("prompt_encoder"))
+        source = checkpoint.below("mask_decoder")
+        tokens = [
+            source.array("iou_token.weight", 1, self.dim),
+            source.array("mask_tokens.weight", self.masks, self.dim),
+        ]
+        yield "tokens", np.concatenate(tokens)
+        yield from self._transformer(source.below("transformer"))
+        yield from self._upscaling(source.below("output_upscaling"))
+        for i in range(self.masks):
+            yield from self._perceptron(f"hyper.{i}", source.below(f"output_hypernetworks_mlps.{i}"), self.dim // 8)
+        yield from self._perceptron("iou", source.below("iou_prediction_head"), self.masks)
 
-    def count(self, name: str) -> int:
-        """How many numbers, from 0 on, follow `name` in the names: the length of a torch ModuleList."""
-        start = f"{self.prefix}{name}."
-        return len({key[len(start) :].split(".")[0] for key in self.arrays if key.startswith(start)})
+    def _prompts(self, source: Source) -> Named:
+        """The positional encoding, the learned tokens, and the mask input's convolutions where there are any."""
+        yield "prompt.gaussian", source.array("pe_layer.positional_encoding_gaussian_matrix", 2, self.dim // 2)
+        names = ["not_a_point_embed", *(f"point_embeddings.{i}" for i in range(POINTS))]
+        yield "prompt.points", np.concatenate([source.array(f"{name}.weight", 1, self.dim) for name in names])
+        yield "prompt.no_mask", source.array("no_mask_embed.weight", 1, self.dim)[0]
+        if self.mask_channels is None:
+            return
+        masks, channels = source.below("mask_downscaling"), (1, self.mask_channels // 4, self.mask_channels)
+        for i in (0, 1):
+            yield from fold.convolution(f"mask.{i}", masks.below(str(3 * i)), channels[i], channels[i + 1], 2)
+            yield from fold.plain(f"mask.{i}.norm", masks.below(str(3 * i + 1)), channels[i + 1])
+        yield from fold.convolution("mask.2", masks.below("6"), self.mask_channels, self.dim, 1)
 
+    def _transformer(self, source: Source) -> Named:
+        """The two-way blocks and the last attention."""
+        for i in range(self.depth):
+            layer, name = source.below(f"layers.{i}"), f"layers.{i}"
+            yield from self._self_attention(f"{name}.self", layer.below("self_attn"))
+            yield from self._to_image(f"{name}.to_image", layer.below("cross_attn_token_to_image"))
+            yield from fold.linear(f"{name}.mlp.fc1", layer.below("mlp.lin1"), self.dim, self.hidden)
+            yield from fold.linear(f"{name}.mlp.fc2", layer.below("mlp.lin2"), self.hidden, self.dim)
+            yield from self._to_tokens(f"{name}.to_tokens", layer.below("cross_attn_image_to_token"))
+            for norm in ("norm1", "norm2", "norm3", "norm4"):
+                yield from fold.plain(f"{name}.{norm}", layer.below(norm), self.dim)
+        yield from self._to_image("final", source.below("final_attn_token_to_image"))
+        yield from fold.plain("final.norm", source.below("norm_final_attn"), self.dim)
 
-def plain(name: str, source: Source) -> Named:
-    """A weight and a bias as they are: of a norm."""
-    yield f"{name}.weight", source["weight"]
-    yield f"{name}.bias", source["bias"]
+    def _scale(self, inner: int) -> float:
+        """Of the scores of an attention: its head's width to the power of -1/2."""
+        return float((inner // self.heads) ** -0.5)
 
+    def _self_attention(self, name: str, source: Source) -> Named:
+        """The tokens ask one another."""
+        yield from fold.linear(f"{name}.query", source.below("q_proj"), self.dim, self.dim, self._scale(self.dim))
+        yield from fold.linear(f"{name}.key", source.below("k_proj"), self.dim, self.dim)
+        yield from fold.linear(f"{name}.value", source.below("v_proj"), self.dim, self.dim)
+        yield from fold.linear(f"{name}.out", source.below("out_proj"), self.dim, self.dim)
 
-def linear(name: str, source: Source, scale: float = 1.0) -> Named:
-    """A linear layer, (in, out); `scale` of its result."""
-    yield f"{name}.weight", source["weight"].T * scale
-    yield f"{name}.bias", source["bias"] * scale
+    def _to_image(self, name: str, source: Source) -> Named:
+        """The tokens ask the image; the key's projection acts on the tokens."""
+        inner = self.dim // DOWNSAMPLE
+        yield from fold.linear(f"{name}.query", source.below("q_proj"), self.dim, inner, self._scale(inner))
+        yield f"{name}.key.weight", source.array("k_proj.weight", inner, self.dim)
+        source.array("k_proj.bias", inner)  # one number in all scores of a token: the softmax takes it out again
+        yield from fold.linear(f"{name}.value", source.below("v_proj"), self.dim, inner)
+        yield from fold.linear(f"{name}.out", source.below("out_proj"), inner, self.dim)
 
+    def _to_tokens(self, name: str, source: Source) -> Named:
+        """The image asks the tokens; the query's projection acts on the tokens, and the scale is on their side."""
+        inner = self.dim // DOWNSAMPLE
+        yield f"{name}.query.weight", source.array("q_proj.weight", inner, self.dim)
+        yield f"{name}.query.bias", source.array("q_proj.bias", inner)
+        yield from fold.linear(f"{name}.key", source.below("k_proj"), self.dim, inner, self._scale(inner))
+        yield from fold.linear(f"{name}.value", source.below("v_proj"), self.dim, inner)
+        yield from fold.linear(f"{name}.out", source.below("out_proj"), inner, self.dim)
 
-def convolution(name: str, source: Source) -> Named:
-    """A convolution whose stride is its kernel: (height * width * in, out)."""
-    weight = source["weight"]
-    yield f"{name}.weight", weight.transpose(2, 3, 1, 0).reshape(-1, weight.shape[0])
-    yield f"{name}.bias", source["bias"]
+    def _upscaling(self, source: Source) -> Named:
+        """Two transposed convolutions; the subtraction of the mean, of the norm between them, is in the first."""
+        first, second = self.dim // 4, self.dim // 8
+        yield from transposed_convolution("upscale.0", source.below("0"), self.dim, first, centered=True)
+        yield from fold.plain("upscale.0.norm", source.below("1"), first)
+        yield from transposed_convolution("upscale.1", source.below("3"), first, second, centered=False)
 
-
-def head_scale(query: Array) -> float:
-    """What the scores are multiplied by; `query` is the projection (inner, dim)."""
-    return float((query.shape[0] // HEADS) ** -0.5)
-
-
-def self_attention(name: str, source: Source) -> Named:
-    """The tokens ask one another."""
-    yield from linear(f"{name}.query", source.below("q_proj"), head_scale(source["q_proj.weight"]))
-    yield from linear(f"{name}.key", source.below("k_proj"))
-    yield from linear(f"{name}.value", source.below("v_proj"))
-    yield from linear(f"{name}.out", source.below("out_proj"))
-
-
-def to_image(name: str, source: Source) -> Named:
-    """The tokens ask the image. The key's bias adds one number to all scores of a token: the softmax takes it out."""
-    yield from linear(f"{name}.query", source.below("q_proj"), head_scale(source["q_proj.weight"]))
-    yield f"{name}.key.weight", source["k_proj.weight"]
-    yield from linear(f"{name}.value", source.below("v_proj"))
-    yield from linear(f"{name}.out", source.below("out_proj"))
-
-
-def to_tokens(name: str, source: Source) -> Named:
-    """The image asks the tokens: the scale is on the tokens' side, which is the key."""
-    yield from plain(f"{name}.query", source.below("q_proj"))
-    yield from linear(f"{name}.key", source.below("k_proj"), head_scale(source["q_proj.weight"]))
-    yield from linear(f"{name}.value", source.below("v_proj"))
-    yield from linear(f"{name}.out", source.below("out_proj"))
-
-
-def transformer(source: Source) -> Named:
-    """The two-way blocks and the last attention."""
-    for i in range(source.count("layers")):
-        layer, name = source.below(f"layers.{i}"), f"layers.{i}"
-        yield from self_attention(f"{name}.self", layer.below("self_attn"))
-        yield from to_image(f"{name}.to_image", layer.below("cross_attn_token_to_image"))
-        yield from linear(f"{name}.mlp.fc1", layer.below("mlp.lin1"))
-        yield from linear(f"{name}.mlp.fc2", layer.below("mlp.lin2"))
-        yield from to_tokens(f"{name}.to_tokens", layer.below("cross_attn_image_to_token"))
-        for norm in ("norm1", "norm2", "norm3", "norm4"):
-            yield from plain(f"{name}.{norm}", layer.below(norm))
-    yield from to_image("final", source.below("final_attn_token_to_image"))
-    yield from plain("final.norm", source.below("norm_final_attn"))
-
-
-def prompt_encoder(source: Source) -> Named:
-    """The positional encoding, the learned tokens, and the mask input's convolutions where there are any."""
-    yield "prompt.gaussian", source["pe_layer.positional_encoding_gaussian_matrix"]
-    points = [source[f"point_embeddings.{i}.weight"] for i in range(source.count("point_embeddings"))]
-    yield "prompt.points", np.concatenate([source["not_a_point_embed.weight"], *points])
-    yield "prompt.no_mask", source["no_mask_embed.weight"][0]
-    if mask_channels(source):
-        masks = source.below("mask_downscaling")
-        for i, layer in enumerate((0, 3, 6)):
-            yield from convolution(f"mask.{i}", masks.below(str(layer)))
-        for i, layer in enumerate((1, 4)):
-            yield from plain(f"mask.{i}.norm", masks.below(str(layer)))
-
-
-def mask_channels(source: Source) -> list[int]:
-    """Channels of the mask input's last but one map; [] where the prompt encoder takes no mask."""
-    name = "mask_downscaling.3.weight"
-    return [source[name].shape[0]] if source.has(name) else []
+    def _perceptron(self, name: str, source: Source, outs: int) -> Named:
+        """Three linear layers with ReLU between them."""
+        for i, width in enumerate((self.dim, self.dim, outs)):
+            yield from fold.linear(f"{name}.{i}", source.below(f"layers.{i}"), self.dim, width)
 
 
-def transposed_convolution(name: str, source: Source, centered: bool) -> Named:
+def transposed_convolution(name: str, source: Source, ins: int, outs: int, centered: bool) -> Named:
     """Kernel 2, stride 2: (in, 4 * out), a column for each channel of each of the 2x2 children, row-major.
 
-    centered: the subtraction of the mean over the channels, of the norm that follows, is folded in.
+    centered: less the mean over the channels.
     """
-    weight, bias = source["weight"].transpose(0, 2, 3, 1), source["bias"]
+    weight, bias = source.array("weight", ins, outs, 2, 2).transpose(0, 2, 3, 1), source.array("bias", outs)
     if centered:
         weight, bias = weight - weight.mean(axis=3, keepdims=True), bias - bias.mean()
-    yield f"{name}.weight", weight.reshape(weight.shape[0], -1)
+    yield f"{name}.weight", weight.reshape(ins, -1)
     yield f"{name}.bias", np.tile(bias, 4)
-
-
-def perceptron(name: str, source: Source) -> Named:
-    """Linear layers with ReLU between them."""
-    for i in range(source.count("layers")):
-        yield from linear(f"{name}.{i}", source.below(f"layers.{i}"))
-
-
-def mask_decoder(source: Source) -> Named:
-    """The decoder's own tokens, the transformer, the up-scaling and the heads."""
-    yield "tokens", np.concatenate([source["iou_token.weight"], source["mask_tokens.weight"]])
-    yield from transformer(source.below("transformer"))
-    upscaling = source.below("output_upscaling")
-    yield from transposed_convolution("upscale.0", upscaling.below("0"), centered=True)
-    yield from plain("upscale.0.norm", upscaling.below("1"))
-    yield from transposed_convolution("upscale.1", upscaling.below("3"), centered=False)
-    for i in range(source.count("output_hypernetworks_mlps")):
-        yield from perceptron(f"hyper.{i}", source.below(f"output_hypernetworks_mlps.{i}"))
-    yield from perceptron("iou", source.below("iou_prediction_head"))
-
-
-def tensors(arrays: Arrays) -> dict[str, Array]:
-    """Every tensor of the file, by name, in f64."""
-    prompts, masks = Source(arrays, "prompt_encoder."), Source(arrays, "mask_decoder.")
-    return {**dict(prompt_encoder(prompts)), **dict(mask_decoder(masks))}
-
-
-def entries(arrays: Arrays, grid: int, frame: int, point_shift: float) -> dict[str, Any]:
-    """What the shapes do not determine: sides of the embedding and of the prompts' frame, the shift of a point."""
-    return {
-        "grid": [grid],
-        "frame": [frame],
-        "heads": [HEADS],
-        "masks": [len(arrays["mask_decoder.mask_tokens.weight"])],
-        "mask_channels": mask_channels(Source(arrays, "prompt_encoder.")),
-        "point_shift": f"{point_shift:g}",
-    }

@@ -8,13 +8,13 @@ tiny_vit_sam.py, ChaoningZhang/MobileSAM mobile_sam/modeling/tiny_vit_sam.py. Wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from medsam_engine_tools.export.native.tiny_vit import TinyVitSizes
 from medsam_engine_tools.export.nn.layers import ConvBN, LayerNorm2d, fold_norm, normalize, to_map, to_tokens
 
 
@@ -246,38 +246,25 @@ class TransformerStage(nn.Module):
 class TinyVit(nn.Module):
     """The image encoder: (B, 3, S, S) f32 -> image embedding (B, out_channels, grid, grid) f32."""
 
-    def __init__(
-        self,
-        input_size: int,
-        patch_kernel: int,
-        patch_stride: int,
-        dims: Sequence[int] = (64, 128, 160, 320),
-        depths: Sequence[int] = (2, 2, 6, 2),
-        num_heads: Sequence[int] = (2, 4, 5, 10),
-        windows: Sequence[int] = (7, 7, 14, 7),
-        merge_strides: Sequence[int] = (2, 2, 1),
-        out_channels: int = 256,
-        classes: int = 0,
-    ) -> None:
-        """classes: of the classification head, which MobileSAM's file keeps and nothing uses; 0 for none."""
+    def __init__(self, sizes: TinyVitSizes) -> None:
         super().__init__()
-        self.patch_embed = PatchEmbed(dims[0], patch_kernel, patch_stride)
-        grid = input_size // patch_stride**2 // merge_strides[0]
-        stages: list[nn.Module] = [ConvStage(dims[0], dims[1], depths[0], merge_strides[0])]
+        dims, grids = sizes.dims, sizes.grids()
+        self.patch_embed = PatchEmbed(dims[0], sizes.patch_kernel, sizes.patch_stride)
+        stages: list[nn.Module] = [ConvStage(dims[0], dims[1], sizes.depths[0], sizes.merge_strides[0])]
         for i in range(1, len(dims)):
-            out_dim, stride = (None, 1) if i == len(dims) - 1 else (dims[i + 1], merge_strides[i])
-            stages.append(TransformerStage(dims[i], depths[i], num_heads[i], windows[i], grid, out_dim, stride))
-            grid //= stride
+            out_dim, stride = (None, 1) if i == len(dims) - 1 else (dims[i + 1], sizes.merge_strides[i])
+            depth, heads, window = sizes.depths[i], sizes.num_heads[i], sizes.windows[i]
+            stages.append(TransformerStage(dims[i], depth, heads, window, grids[i], out_dim, stride))
         self.layers = nn.Sequential(*stages)
-        self.grid = grid
-        if classes > 0:
+        self.grid = sizes.grid
+        if sizes.classes > 0:
             self.norm_head = nn.LayerNorm(dims[-1])
-            self.head = nn.Linear(dims[-1], classes)
+            self.head = nn.Linear(dims[-1], sizes.classes)
         self.neck = nn.Sequential(
-            nn.Conv2d(dims[-1], out_channels, 1, bias=False),
-            LayerNorm2d(out_channels),
-            nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False),
-            LayerNorm2d(out_channels),
+            nn.Conv2d(dims[-1], sizes.out_channels, 1, bias=False),
+            LayerNorm2d(sizes.out_channels),
+            nn.Conv2d(sizes.out_channels, sizes.out_channels, 3, padding=1, bias=False),
+            LayerNorm2d(sizes.out_channels),
         )
 
     def forward(self, image: Tensor) -> Tensor:
