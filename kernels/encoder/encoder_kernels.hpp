@@ -3,12 +3,14 @@
 // between them. Tokens are rows, channels contiguous (NHWC). Depends on nothing but the standard library.
 //
 // One rule for memory: every row of channels is a multiple of 32 elements, and a matrix may be read up to the next
-// multiple of 32 rows. Kernels are noexcept, allocate nothing and check nothing: the model checks its sizes when it is
-// loaded.
+// multiple of 32 rows. One rule for numbers: what becomes of a row, a pixel or a window does not depend on what else
+// the same call computes, to the bit; padding.hpp of the native room and all loops over pieces rest on it. Kernels are
+// noexcept, allocate nothing and check nothing: the model checks its sizes when it is loaded.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -42,7 +44,9 @@ struct ProductParams {
 struct DepthwiseParams {
   const float* rows[3] = {};  // (width, channels) each; null: outside the image
   std::int64_t width = 0, channels = 0;
-  std::int64_t stride = 1;        // 1 or 2; the output has ceil(width / stride) pixels
+  std::int64_t stride = 1;  // 1 or 2; the output has ceil(width / stride) pixels
+  // The pixels that are computed, the first of which is row 0 of `out`: begin to end - 1, as far as there are any.
+  std::int64_t begin = 0, end = std::numeric_limits<std::int64_t>::max();
   const float* weight = nullptr;  // (9, channels)
   const float* bias = nullptr;    // (channels)
   bool gelu = false;

@@ -42,7 +42,7 @@ HWY_INLINE void depthwise_pixels(const DepthwiseParams& p, std::int64_t first) {
     for (std::int64_t i = 0; i < kOutputs; ++i) {
       auto sum = sums[i];
       if constexpr (kGelu) sum = p.out.format() == Format::bf16 ? gelu<Format::bf16>(sum) : gelu<Format::f32>(sum);
-      store<Rounding>(sum, p.out, first + i, c);
+      store<Rounding>(sum, p.out, first + i - p.begin, c);
     }
   }
 }
@@ -51,17 +51,17 @@ template <class Rounding, bool kGelu, std::int64_t kStride>
 void depthwise_row(const DepthwiseParams& p) {
   // Of stride 2 nine columns, three weights and four sums: 16 registers, all that AVX2 has.
   constexpr std::int64_t kOutputs = 4;
-  const std::int64_t outputs = (p.width + kStride - 1) / kStride;
+  const std::int64_t outputs = (p.width + kStride - 1) / kStride, end = p.end < outputs ? p.end : outputs;
   const bool rows_inside = p.rows[0] != nullptr && p.rows[2] != nullptr;
-  std::int64_t x = 0;
-  if (outputs > 0) depthwise_pixels<Rounding, kGelu, kStride, 1, false>(p, x++);
+  std::int64_t x = p.begin;
+  if (x == 0 && end > 0) depthwise_pixels<Rounding, kGelu, kStride, 1, false>(p, x++);
   if (rows_inside) {
     // The last of these reads columns up to (x + kOutputs - 1) * kStride + 1.
-    for (; (x + kOutputs - 1) * kStride + 1 < p.width && x + kOutputs <= outputs; x += kOutputs) {
+    for (; (x + kOutputs - 1) * kStride + 1 < p.width && x + kOutputs <= end; x += kOutputs) {
       depthwise_pixels<Rounding, kGelu, kStride, kOutputs, true>(p, x);
     }
   }
-  for (; x < outputs; ++x) depthwise_pixels<Rounding, kGelu, kStride, 1, false>(p, x);
+  for (; x < end; ++x) depthwise_pixels<Rounding, kGelu, kStride, 1, false>(p, x);
 }
 
 template <class Rounding>
