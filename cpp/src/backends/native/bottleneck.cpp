@@ -29,10 +29,17 @@ class Bottleneck final : public Pass {
             carver.used()};
   }
 
+  [[nodiscard]] Locality locality() const override {
+    return {.window = 1, .radius = 1, .stride = layers_.stride, .channels = layers_.project.out};
+  }
+
   void run(Frame& frame) const override {
-    const std::int64_t rows = band_rows(out_width(), frame.threads());
-    frame.for_pieces((out_width() + rows - 1) / rows, [&](std::int64_t band, Carver& carver) {
-      run_band(frame, take(carver), band * rows, std::min(out_width(), (band + 1) * rows));
+    const std::int64_t width = frame.side(width_);
+    const Region region = frame.region(width / layers_.stride);
+    const std::int64_t rows = band_rows(region.rows.length(), frame.threads());
+    frame.for_pieces((region.rows.length() + rows - 1) / rows, [&](std::int64_t band, Carver& carver) {
+      const std::int64_t first = region.rows.begin + band * rows;
+      run_band(frame, take(carver), width, {{first, std::min(region.rows.end, first + rows)}, region.columns});
     });
     frame.advance();
   }
@@ -51,22 +58,27 @@ class Bottleneck final : public Pass {
     return buffers;
   }
 
-  /// Rows first to last - 1 of the output.
-  void run_band(const Frame& frame, const Buffers& buffers, std::int64_t first, std::int64_t last) const {
+  /// A part of the output, of a grid `width` wide.
+  void run_band(const Frame& frame, const Buffers& buffers, std::int64_t width, const Region& band) const {
     const Linear &expand = layers_.expand, &project = layers_.project;
-    const auto row_of = [&](std::int64_t y) { return frame.features() + y * width_ * expand.in; };
+    const Region read = locality().read(band, width);
+    const std::int64_t columns = read.columns.length(), out_width = width / layers_.stride;
+    const auto row_of = [&](std::int64_t y, std::int64_t x) { return frame.features() + (y * width + x) * expand.in; };
     const auto hidden_of = [&](std::int64_t y) { return buffers.hidden[y % 3]; };
-    std::int64_t expanded = std::max<std::int64_t>(0, first * layers_.stride - 1);
-    for (std::int64_t y = first; y < last; ++y) {
-      for (; expanded <= std::min(width_ - 1, y * layers_.stride + 1); ++expanded) {
-        multiply(frame, expand, operand_of(frame, expand, row_of(expanded), width_, buffers.in), width_,
-                 {hidden_of(expanded), expand.out}, {.gelu = true});
+    std::int64_t expanded = read.rows.begin;
+    for (std::int64_t y = band.rows.begin; y < band.rows.end; ++y) {
+      for (; expanded <= std::min(width - 1, y * layers_.stride + 1); ++expanded) {
+        const float* row = row_of(expanded, read.columns.begin);
+        multiply(frame, expand, operand_of(frame, expand, row, columns, buffers.in), columns,
+                 {hidden_of(expanded) + read.columns.begin * expand.out, expand.out}, {.gelu = true});
       }
-      convolve(frame, layers_.depthwise, y, width_, width_, layers_.stride, Gelu::yes, hidden_of, buffers.out);
+      convolve(frame, layers_.depthwise, y, width, width, layers_.stride, Gelu::yes, hidden_of, buffers.out,
+               band.columns);
       Epilogue then;
-      if (layers_.residual) then = {.residual = ConstRows(row_of(y), expand.in), .gelu_after = true};
-      multiply(frame, project, buffers.out, out_width(), {frame.next() + y * out_width() * project.out, project.out},
-               then);
+      if (layers_.residual)
+        then = {.residual = ConstRows(row_of(y, band.columns.begin), expand.in), .gelu_after = true};
+      float* out = frame.next() + (y * out_width + band.columns.begin) * project.out;
+      multiply(frame, project, buffers.out, band.columns.length(), {out, project.out}, then);
     }
   }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "backends/native/architecture.hpp"
+#include "backends/native/padding.hpp"
 #include "backends/native/tiny_vit.hpp"
 #include "medsam/error.hpp"
 
@@ -30,6 +31,7 @@ struct Loaded {
   Network network;
   std::unique_ptr<ThreadPool> threads;
   Machine machine;
+  std::unique_ptr<const Blank> blank;
 };
 
 class EncoderRequest final : public Request {
@@ -51,7 +53,8 @@ class EncoderRequest final : public Request {
 
   std::vector<TensorPtr> run() override {
     auto embedding = std::make_shared<HostTensor>(loaded_->network.output_shape);
-    native::run(loaded_->network, loaded_->machine, image_.data(), workspace_, embedding->mutable_host());
+    native::run(loaded_->network, loaded_->machine, *loaded_->blank, image_.data(), workspace_,
+                embedding->mutable_host());
     return {embedding};
   }
 
@@ -88,6 +91,7 @@ std::shared_ptr<const CompiledModel> encoder_model(Network network, const Weight
   }
   loaded->threads = std::make_unique<ThreadPool>(options.threads);
   loaded->machine = {&kernels::encoder_target(), loaded->threads.get()};
+  loaded->blank = std::make_unique<const Blank>(loaded->network, loaded->machine);
   return std::make_shared<EncoderModel>(loaded);
 }
 

@@ -10,8 +10,8 @@ namespace {
 constexpr std::int64_t kMostFeatures = 1 << 26, kLongestRow = 1 << 20;
 // LiteMedSAM has 12, a ViT-H 32. A block may be as small as a file likes, so that the file's size bounds nothing.
 constexpr std::size_t kMostBlocks = 256;
-// What a few numbers of the file become, tables over all pairs of a window's tokens and lists of windows: at most so
-// many times the file, and a little for small files. LiteMedSAM has 0.3 of its file, TinyViT-21M of 512 pixels 4.
+// What a few numbers of the file become, tables over all pairs of a window's tokens: at most so many times the file,
+// and a little for small files. LiteMedSAM has 0.3 of its file, TinyViT-21M of 512 pixels 4.
 constexpr std::uint64_t kTablesPerFile = 4, kTablesOfAnyFile = std::uint64_t{1} << 20;
 
 }  // namespace

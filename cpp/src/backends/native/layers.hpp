@@ -101,10 +101,12 @@ inline void normalize(const Frame& frame, const Norm& norm, const float* in, std
   normalize(frame.kernels(), norm, in, rows, out);
 }
 
-/// Row y of the convolution of a (height, width, channels) image with zeros around it. row_of(y): a row of the image.
+/// Row y of the convolution of a (height, width, channels) image with zeros around it, or some of its pixels, the first
+/// of which is row 0 of `out`. row_of(y): a row of the image.
 template <class RowOf>
 void convolve(const Frame& frame, const Depthwise& layer, std::int64_t y, std::int64_t height, std::int64_t width,
-              std::int64_t stride, Gelu gelu, const RowOf& row_of, const Rows& out) {
+              std::int64_t stride, Gelu gelu, const RowOf& row_of, const Rows& out,
+              const Span& pixels = Region::whole().columns) {
   kernels::DepthwiseParams params;
   for (std::int64_t r = 0; r < 3; ++r) {
     const std::int64_t row = y * stride - 1 + r;
@@ -113,6 +115,8 @@ void convolve(const Frame& frame, const Depthwise& layer, std::int64_t y, std::i
   params.width = width;
   params.channels = out.channels();
   params.stride = stride;
+  params.begin = pixels.begin;
+  params.end = pixels.end;
   params.weight = layer.weight.data();
   params.bias = layer.bias.data();
   params.gelu = gelu == Gelu::yes;

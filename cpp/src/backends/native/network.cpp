@@ -38,18 +38,19 @@ Workspace::Workspace(const Network& network, std::size_t threads) {
   features_ = allocate(2 * feature_count_ * sizeof(float));
 }
 
-Frame::Frame(const Machine& machine, Workspace& workspace, const float* input, float* output)
+Frame::Frame(const Machine& machine, Workspace& workspace, const Image& image, std::int64_t network_side)
     : machine_(machine),
       workspace_(workspace),
-      input_(input),
-      output_(output),
+      image_(image),
+      network_side_(network_side),
       features_(workspace.features(0)),
       next_(workspace.features(1)) {}
 
 std::byte* Frame::scratch(std::size_t slot) const { return workspace_.scratch(slot); }
 
 void run(const Network& network, const Machine& machine, const float* input, Workspace& workspace, float* output) {
-  Frame frame(machine, workspace, input, output);
+  const std::int64_t side = network.input_shape.back();
+  Frame frame(machine, workspace, {input, side, output}, side);
   for (const auto& pass : network.passes) pass->run(frame);
 }
 

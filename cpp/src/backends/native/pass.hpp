@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "backends/native/region.hpp"
 #include "backends/native/thread_pool.hpp"
 #include "kernels/base/carver.hpp"
 #include "kernels/encoder/encoder_kernels.hpp"
@@ -32,17 +33,32 @@ struct Footprint {
 /// Memory for one run at a time (network.hpp).
 class Workspace;
 
+/// What a run reads and writes: planes of an image of `side` pixels, and the embedding.
+struct Image {
+  const float* input;
+  std::int64_t side;
+  float* output;
+};
+
 /// Where a run stands: what a pass reads and writes.
 class Frame {
  public:
-  Frame(const Machine& machine, Workspace& workspace, const float* input, float* output);
+  /// network_side: the side of the images that the passes were made for.
+  Frame(const Machine& machine, Workspace& workspace, const Image& image, std::int64_t network_side);
 
   [[nodiscard]] const EncoderTarget& kernels() const { return *machine_.target; }
   [[nodiscard]] std::size_t threads() const { return machine_.threads->size(); }
 
   /// What the first pass of the network reads, and what the last one writes.
-  [[nodiscard]] const float* input() const { return input_; }
-  [[nodiscard]] float* output() const { return output_; }
+  [[nodiscard]] const float* input() const { return image_.input; }
+  [[nodiscard]] float* output() const { return image_.output; }
+
+  /// The side of this image's grid where the network's is `grid`. It differs for the small blank image of padding.hpp
+  /// alone, which only passes with a Locality meet.
+  [[nodiscard]] std::int64_t side(std::int64_t grid) const { return grid * image_.side / network_side_; }
+  /// What a pass with a Locality has to write of its grid of `side`; a pass without writes all.
+  [[nodiscard]] Region region(std::int64_t side) const { return region_.within(side); }
+  void set_region(const Region& region) { region_ = region; }
 
   /// Features of the pass before, (height, width, channels), and the other buffer of the same size.
   [[nodiscard]] float* features() const { return features_; }
@@ -65,8 +81,10 @@ class Frame {
 
   const Machine& machine_;
   Workspace& workspace_;
-  const float* input_;
-  float *output_, *features_, *next_;
+  Image image_;
+  std::int64_t network_side_;
+  Region region_ = Region::whole();
+  float *features_, *next_;
 };
 
 /// Immutable: several frames may be run at once.
@@ -77,6 +95,8 @@ class Pass {
   Pass& operator=(const Pass&) = delete;
   virtual ~Pass() = default;
   [[nodiscard]] virtual Footprint footprint() const = 0;
+  /// A pass that states it writes Frame::region alone, on grids of Frame::side.
+  [[nodiscard]] virtual Locality locality() const { return {}; }
   /// Allocates nothing and checks nothing: whoever makes the pass has checked its sizes.
   virtual void run(Frame& frame) const = 0;
 };

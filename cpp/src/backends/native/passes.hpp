@@ -4,13 +4,14 @@
 //
 // | pass            | reads    | writes               | piece of work                    | working set, KiB         |
 // | --------------- | -------- | -------------------- | -------------------------------- | ------------------------ |
-// | PatchEmbed      | input    | next, all pixels     | 256 pixels                       | 64; 64                   |
+// | PatchEmbed      | input    | next, all pixels     | a row, 256 pixels after others   | 64; 64                   |
 // | Bottleneck      | features | next, grid / stride  | a band of rows, one after other  | 340 to 928; 360 to 1088  |
 // | WindowAttention | features | features, in place   | windows of 196 tokens together   | 466 to 1117; 786 to 1917 |
 // | Perceptron      | features | next, the same grid  | rows of 128 tokens together      | 224 to 560; 384 to 960   |
 // | Neck            | features | output, planar; uses | a row, in each of two loops over | 104; 144                 |
 // |                 |          | next between loops   | the rows                         |                          |
 //
+// All but the neck state a Locality, and of a padded image compute the rows, columns and windows of Frame::region only.
 // A pass that writes "next" ends with Frame::advance. A core of Zen 4, Zen 5 or Sapphire Rapids has 1 to 2 MiB of cache
 // of its own. A new pass: CONTRIBUTING.md, "Recipe: a pass of the native encoder".
 #pragma once

@@ -17,8 +17,7 @@ constexpr std::int64_t kPerceptronTokens = 128;
 
 class Perceptron final : public Pass {
  public:
-  Perceptron(PerceptronLayers layers, std::int64_t grid)
-      : layers_(std::move(layers)), grid_(grid), rows_(std::max<std::int64_t>(1, kPerceptronTokens / grid)) {}
+  Perceptron(PerceptronLayers layers, std::int64_t grid) : layers_(std::move(layers)), grid_(grid) {}
 
   [[nodiscard]] Footprint footprint() const override {
     Carver carver(nullptr);
@@ -27,9 +26,16 @@ class Perceptron final : public Pass {
             carver.used()};
   }
 
+  [[nodiscard]] Locality locality() const override { return {.window = 1, .radius = 1, .channels = layers_.fc1.in}; }
+
   void run(Frame& frame) const override {
-    frame.for_pieces((grid_ + rows_ - 1) / rows_, [&](std::int64_t piece, Carver& carver) {
-      run_rows(frame, take(carver), piece * rows_, std::min(grid_, (piece + 1) * rows_));
+    const std::int64_t width = frame.side(grid_);
+    const Region region = frame.region(width);
+    const std::int64_t rows =
+        std::max<std::int64_t>(1, kPerceptronTokens / std::max<std::int64_t>(1, region.columns.length()));
+    frame.for_pieces((region.rows.length() + rows - 1) / rows, [&](std::int64_t piece, Carver& carver) {
+      const std::int64_t first = region.rows.begin + piece * rows;
+      run_rows(frame, take(carver), width, {{first, std::min(region.rows.end, first + rows)}, region.columns});
     });
     frame.advance();
   }
@@ -41,7 +47,8 @@ class Perceptron final : public Pass {
   };
 
   Buffers take(Carver& carver) const {
-    const std::int64_t tokens = rows_ * grid_;
+    // The last block of a row's tokens may begin anywhere and is read to its end.
+    const std::int64_t tokens = std::max(kPerceptronTokens, grid_) + kBlock;
     Buffers buffers{};
     buffers.tokens = carver.take<float>(size(tokens * layers_.fc1.in));
     buffers.normalized = take_rows_for(layers_.fc1, tokens, carver);
@@ -49,22 +56,29 @@ class Perceptron final : public Pass {
     return buffers;
   }
 
-  void run_rows(const Frame& frame, const Buffers& buffers, std::int64_t first, std::int64_t last) const {
-    const std::int64_t channels = layers_.fc1.in, tokens = (last - first) * grid_;
-    const auto row_of = [&](std::int64_t y) { return frame.features() + y * grid_ * channels; };
-    for (std::int64_t y = first; y < last; ++y) {
-      convolve(frame, layers_.depthwise, y, grid_, grid_, 1, Gelu::no, row_of,
-               {buffers.tokens + (y - first) * grid_ * channels, channels});
+  /// Some rows of a part of a grid `width` wide.
+  void run_rows(const Frame& frame, const Buffers& buffers, std::int64_t width, const Region& part) const {
+    const std::int64_t channels = layers_.fc1.in, columns = part.columns.length();
+    const std::int64_t tokens = part.rows.length() * columns;
+    const Rows rows(buffers.tokens, channels);
+    const auto row_of = [&](std::int64_t y) { return frame.features() + y * width * channels; };
+    for (std::int64_t y = part.rows.begin; y < part.rows.end; ++y) {
+      convolve(frame, layers_.depthwise, y, width, width, 1, Gelu::no, row_of,
+               rows.from((y - part.rows.begin) * columns), part.columns);
     }
     normalize(frame, norm_, buffers.tokens, tokens, buffers.normalized);
     multiply(frame, layers_.fc1, buffers.normalized, tokens, buffers.hidden, {.gelu = true});
-    multiply(frame, layers_.fc2, buffers.hidden, tokens, {frame.next() + first * grid_ * channels, channels},
-             {.residual = ConstRows(buffers.tokens, channels)});
+    for (std::int64_t y = part.rows.begin; y < part.rows.end; ++y) {
+      const std::int64_t first = (y - part.rows.begin) * columns;
+      float* out = frame.next() + (y * width + part.columns.begin) * channels;
+      multiply(frame, layers_.fc2, buffers.hidden.from(first), columns, {out, channels},
+               {.residual = rows.from(first)});
+    }
   }
 
   PerceptronLayers layers_;
   Norm norm_{kLayerNormEpsilon, {}, {}};  // its weights are folded into fc1
-  std::int64_t grid_, rows_;
+  std::int64_t grid_;
 };
 
 }  // namespace

@@ -11,8 +11,7 @@ namespace {
 
 class WindowAttention final : public Pass {
  public:
-  WindowAttention(AttentionLayers layers, std::int64_t grid)
-      : layers_(std::move(layers)), grid_(grid), most_tokens_(layers_.windows.most_tokens()) {
+  WindowAttention(AttentionLayers layers, std::int64_t grid) : layers_(std::move(layers)), grid_(grid) {
     // A token of zeros stays one when it is normalized: its key and value are the biases.
     const std::int64_t channels = layers_.qkv.in;
     const float* biases = layers_.qkv.bias.data() + channels;
@@ -33,10 +32,15 @@ class WindowAttention final : public Pass {
             size(grid_ * grid_ * layers_.qkv.in), carver.used()};
   }
 
+  [[nodiscard]] Locality locality() const override {
+    return {.window = layers_.windows.window, .channels = layers_.qkv.in};
+  }
+
   void run(Frame& frame) const override {
-    const auto& groups = layers_.windows.groups;
-    frame.for_pieces(static_cast<std::int64_t>(groups.size()),
-                     [&](std::int64_t piece, Carver& carver) { run_group(frame, take(carver), groups[size(piece)]); });
+    const std::int64_t width = frame.side(grid_);
+    const WindowGroups groups(layers_.windows, width, frame.region(width));
+    frame.for_pieces(groups.count(),
+                     [&](std::int64_t piece, Carver& carver) { run_group(frame, take(carver), width, groups, piece); });
   }
 
  private:
@@ -49,7 +53,7 @@ class WindowAttention final : public Pass {
   Buffers take(Carver& carver) const {
     Buffers buffers{};
     // A window's last block of rows may begin anywhere and reads kBlock of them.
-    const std::int64_t rows = most_tokens_ + kBlock;
+    const std::int64_t rows = layers_.windows.most_tokens() + kBlock;
     buffers.added = carver.take<float>(size(rows * layers_.proj.out));
     buffers.normalized = take_rows_for(layers_.qkv, rows, carver);
     buffers.qkv = take_rows(layers_.qkv.matrix.format(), rows, layers_.qkv.out, carver);
@@ -58,19 +62,22 @@ class WindowAttention final : public Pass {
     return buffers;
   }
 
-  void run_group(const Frame& frame, const Buffers& buffers, const WindowGroup& group) const {
-    const std::int64_t channels = layers_.qkv.in, tokens = layers_.windows.tokens(group);
-    for_rows(frame, group, [&](const float* row, std::int64_t first, std::int64_t count) {
+  void run_group(const Frame& frame, const Buffers& buffers, std::int64_t width, const WindowGroups& groups,
+                 std::int64_t group) const {
+    const std::int64_t channels = layers_.qkv.in;
+    std::int64_t tokens = 0;
+    for_rows(frame, width, groups, group, [&](const float* row, std::int64_t first, std::int64_t count) {
       normalize(frame, norm_, row, count, buffers.normalized.from(first));
+      tokens += count;
     });
     multiply(frame, layers_.qkv, buffers.normalized, tokens, buffers.qkv);
     std::int64_t first = 0;
-    for (const Window& window : group) {
-      attend(frame, layers_.windows.kinds[window.kind], buffers, first);
-      first += layers_.windows.kinds[window.kind].tokens();
-    }
+    groups.for_windows(group, [&](const Window& window) {
+      attend(frame, window.kind, buffers, first);
+      first += window.kind.tokens();
+    });
     multiply(frame, layers_.proj, buffers.attended, tokens, {buffers.added, channels});
-    for_rows(frame, group, [&](float* row, std::int64_t at, std::int64_t count) {
+    for_rows(frame, width, groups, group, [&](float* row, std::int64_t at, std::int64_t count) {
       frame.kernels().add(buffers.added + at * channels, row, count * channels);
     });
   }
@@ -91,22 +98,22 @@ class WindowAttention final : public Pass {
 
   /// Calls f(a row of a window's tokens in the features, its first one's place in the group, how many they are).
   template <class F>
-  void for_rows(const Frame& frame, const WindowGroup& group, const F& f) const {
+  void for_rows(const Frame& frame, std::int64_t width, const WindowGroups& groups, std::int64_t group,
+                const F& f) const {
     std::int64_t at = 0;
-    for (const Window& window : group) {
-      const WindowKind& kind = layers_.windows.kinds[window.kind];
-      for (std::int64_t y = 0; y < kind.height; ++y) {
-        f(frame.features() + ((window.y + y) * grid_ + window.x) * layers_.qkv.in, at, kind.width);
-        at += kind.width;
+    groups.for_windows(group, [&](const Window& window) {
+      for (std::int64_t y = 0; y < window.kind.height; ++y) {
+        f(frame.features() + ((window.y + y) * width + window.x) * layers_.qkv.in, at, window.kind.width);
+        at += window.kind.width;
       }
-    }
+    });
   }
 
   AttentionLayers layers_;
   Norm norm_{kLayerNormEpsilon, {}, {}};  // its weights are folded into qkv
   std::vector<Bf16> rounded_padding_;
   ConstRows padding_;  // (2, channels)
-  std::int64_t grid_, most_tokens_;
+  std::int64_t grid_;
 };
 
 }  // namespace

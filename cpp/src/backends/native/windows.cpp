@@ -14,9 +14,9 @@ namespace {
 
 using kernels::kBlock;
 
-// Windows are projected together until they have this many tokens: 49 alone fill 64 rows of a product, a quarter of
-// them for nothing, four of them 224. 196 are one window of 14 x 14 too. Groups of 98 and of 392 tokens took the same
-// time (docs/lab_notes.md).
+// As many windows are projected together as have this many tokens where they are whole: 49 alone fill 64 rows of a
+// product, a quarter of them for nothing, four of them 224. 196 are one window of 14 x 14 too. Groups of 98 and of 392
+// tokens took the same time (docs/lab_notes.md).
 constexpr std::int64_t kGroupTokens = 196;
 
 /// The kinds of windows: whole, cut at the right, at the bottom, at both. Without their biases.
@@ -60,17 +60,13 @@ void fill_bias(const float* biases, std::int64_t heads, std::int64_t window, Win
 
 }  // namespace
 
-std::int64_t Windows::tokens(const WindowGroup& group) const {
-  std::int64_t tokens = 0;
-  for (const Window& window : group) tokens += kinds[window.kind].tokens();
-  return tokens;
-}
-
-std::int64_t Windows::most_tokens() const {
-  std::int64_t most = 0;
-  for (const WindowGroup& group : groups) most = std::max(most, tokens(group));
+std::int64_t Windows::largest() const {
+  std::int64_t most = 1;
+  for (const WindowKind& kind : kinds) most = std::max(most, kind.tokens());
   return most;
 }
+
+std::int64_t Windows::group_size() const { return std::max<std::int64_t>(1, kGroupTokens / largest()); }
 
 std::int64_t Windows::longest_key_stride() const {
   std::int64_t longest = 0;
@@ -81,7 +77,6 @@ std::int64_t Windows::longest_key_stride() const {
 std::size_t Windows::bytes() const {
   std::size_t bytes = 0;
   for (const WindowKind& kind : kinds) bytes += sizeof(WindowKind) + kind.bias.capacity() * sizeof(float);
-  for (const WindowGroup& group : groups) bytes += sizeof(WindowGroup) + group.capacity() * sizeof(Window);
   return bytes;
 }
 
@@ -90,31 +85,29 @@ std::uint64_t windows_bytes(std::int64_t heads, std::int64_t window, std::int64_
   for (const WindowKind& kind : kinds_of(window, grid)) {
     bytes += sizeof(float) * static_cast<std::uint64_t>(heads * kind.tokens() * kind.key_stride);
   }
-  const std::int64_t side = (grid + window - 1) / window;
-  // A list that grows holds up to twice what is in it; a group has a window at least.
-  return bytes + 2 * static_cast<std::uint64_t>(side * side) * (sizeof(Window) + sizeof(WindowGroup));
+  return bytes;
 }
 
 Windows make_windows(const float* biases, std::int64_t heads, std::int64_t window, std::int64_t grid) {
-  Windows windows;
-  windows.kinds = kinds_of(window, grid);
+  Windows windows{window, kinds_of(window, grid)};
   for (WindowKind& kind : windows.kinds) {
     if (kind.tokens() > 0) fill_bias(biases, heads, window, kind);
   }
-  std::int64_t tokens = kGroupTokens;
-  for (std::int64_t y = 0; y < grid; y += window) {
-    for (std::int64_t x = 0; x < grid; x += window) {
-      const std::size_t kind = (grid - y < window ? 2U : 0U) + (grid - x < window ? 1U : 0U);
-      const std::int64_t own = windows.kinds[kind].tokens();
-      if (tokens + own > kGroupTokens) {
-        windows.groups.emplace_back();
-        tokens = 0;
-      }
-      windows.groups.back().push_back({y, x, kind});
-      tokens += own;
-    }
-  }
   return windows;
+}
+
+WindowGroups::WindowGroups(const Windows& windows, std::int64_t side, const Region& region)
+    : windows_(windows),
+      side_(side),
+      group_size_(windows.group_size()),
+      top_(region.rows.begin / windows.window),
+      left_(region.columns.begin / windows.window),
+      rows_(region.empty() ? 0 : (region.rows.end - 1) / windows.window + 1 - top_),
+      columns_(region.empty() ? 0 : (region.columns.end - 1) / windows.window + 1 - left_) {}
+
+Window WindowGroups::window(std::int64_t i) const {
+  const std::int64_t size = windows_.window, y = (top_ + i / columns_) * size, x = (left_ + i % columns_) * size;
+  return {y, x, windows_.kinds[(side_ - y < size ? 2U : 0U) + (side_ - x < size ? 1U : 0U)]};
 }
 
 }  // namespace medsam::backends::native

@@ -2,9 +2,12 @@
 // How a grid of tokens is cut into windows, and what is added to the scores of each kind of them.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
+
+#include "backends/native/region.hpp"
 
 namespace medsam::backends::native {
 
@@ -16,23 +19,49 @@ struct WindowKind {
   [[nodiscard]] std::int64_t tokens() const { return height * width; }
 };
 
-struct Window {
-  std::int64_t y, x;
-  std::size_t kind;
-};
-
-using WindowGroup = std::vector<Window>;
-
 struct Windows {
-  std::vector<WindowKind> kinds;
-  std::vector<WindowGroup> groups;  // windows that are projected together
+  std::int64_t window = 0;
+  std::vector<WindowKind> kinds;  // whole, cut at the right, at the bottom, at both
 
-  [[nodiscard]] std::int64_t tokens(const WindowGroup& group) const;
-  /// The most tokens of a group.
-  [[nodiscard]] std::int64_t most_tokens() const;
+  /// How many windows are projected together.
+  [[nodiscard]] std::int64_t group_size() const;
+  /// The most tokens of those.
+  [[nodiscard]] std::int64_t most_tokens() const { return group_size() * largest(); }
   [[nodiscard]] std::int64_t longest_key_stride() const;
   /// Bytes of memory.
   [[nodiscard]] std::size_t bytes() const;
+
+ private:
+  /// Tokens of the largest kind.
+  [[nodiscard]] std::int64_t largest() const;
+};
+
+struct Window {
+  std::int64_t y, x;
+  const WindowKind& kind;
+};
+
+/// The windows that have a token in a region of a grid of `side`, row by row, in groups. The grid is as the windows
+/// were made for, or a smaller one whose windows are of the same kinds.
+class WindowGroups {
+ public:
+  /// `windows` must outlive this.
+  WindowGroups(const Windows& windows, std::int64_t side, const Region& region);
+
+  [[nodiscard]] std::int64_t count() const { return (rows_ * columns_ + group_size_ - 1) / group_size_; }
+
+  /// Calls f(window) for each one of a group.
+  template <class F>
+  void for_windows(std::int64_t group, const F& f) const {
+    const std::int64_t last = std::min(rows_ * columns_, (group + 1) * group_size_);
+    for (std::int64_t i = group * group_size_; i < last; ++i) f(window(i));
+  }
+
+ private:
+  [[nodiscard]] Window window(std::int64_t i) const;
+
+  const Windows& windows_;
+  std::int64_t side_, group_size_, top_, left_, rows_, columns_;  // in windows, but for the side
 };
 
 /// The most bytes that make_windows asks for.
