@@ -25,8 +25,8 @@ namespace medsam::kernels {
 struct Epilogue {
   const float* bias = nullptr;  // (columns), or null
   bool gelu = false;            // of the sum with the bias; not together with a residual
-  ConstRows residual =
-      {};  // of either format, or none  NOLINT(readability-redundant-member-init): -Wmissing-field-initializers
+  // Of either format, or none.
+  ConstRows residual = {};  // NOLINT(readability-redundant-member-init): -Wmissing-field-initializers
   bool gelu_after = false;  // after the residual is added
 };
 
