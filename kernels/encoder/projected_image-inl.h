@@ -41,7 +41,7 @@ HWY_INLINE void head_scores_as(const HeadScoresParams& p) {
       const T* tokens = static_cast<const T*>(p.tokens) + c * kWide;
       Vec sums[kRows];
 #pragma GCC unroll 4
-      for (std::int64_t r = 0; r < kRows; ++r) sums[r] = hn::LoadU(d, p.bias + c);
+      for (auto& sum : sums) sum = hn::LoadU(d, p.bias + c);
       for (std::int64_t i = 0; i < kSteps; ++i) {
         const auto token = hn::LoadU(d, reinterpret_cast<const float*>(tokens + i * p.columns * kWide));
 #pragma GCC unroll 4
