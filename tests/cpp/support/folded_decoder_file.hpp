@@ -1,5 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// Weights files of the native decoder, good and bad, folded apart from tools/medsam_engine_tools/export/fused.py.
+// Weights files of the native decoder, good and bad, folded apart from
+// tools/medsam_engine_tools/export/native/sam_decoder.py.
 #pragma once
 
 #include <cstdint>

@@ -47,7 +47,7 @@ def test_a_block_that_fails_leaves_the_older_file(tmp_path: Path) -> None:
 
 
 def test_nothing_else_renames_a_temporary_file() -> None:
-    """A second way would have modes, names and leftovers of its own. `export.py` moves a folder."""
+    """A second way would have modes, names and leftovers of its own. `target.py` moves a folder."""
     found = {
         path.name
         for folder in ("python/medsam_engine", "tools/medsam_engine_tools")
@@ -56,7 +56,7 @@ def test_nothing_else_renames_a_temporary_file() -> None:
         if isinstance(node, ast.Call)
         and ast.unparse(node.func) in ("os.replace", "os.rename", "tempfile.mkstemp", "tempfile.NamedTemporaryFile")
     }
-    assert found == {"whole_file.py", "export.py"}
+    assert found == {"whole_file.py", "target.py"}
 
 
 @pytest.fixture(params=[0o022, 0o027, 0o077])

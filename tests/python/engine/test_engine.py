@@ -134,7 +134,7 @@ def test_bad_bundles(bundle: Path, tmp_path: Path) -> None:
         file.seek(1000)
         file.write(bytes([byte[0] ^ 1]))
     with pytest.raises(ModelError, match=r"decoder\.onnx"):
-        Engine(corrupt, verify=True)
+        Engine(corrupt, precision="f32/f32", verify=True)  # the graphs: what is not run is not read
 
 
 @pytest.mark.parametrize(
@@ -260,15 +260,28 @@ import os, signal, sys
 import numpy as np
 from medsam_engine import Engine, Unsupported
 image = np.zeros((32, 32), np.uint8)
-Engine(sys.argv[1], threads=1).segment(image, [[1, 1, 9, 9]])
+Engine(sys.argv[1], threads=1, precision="f32/f32").segment(image, [[1, 1, 9, 9]])
 child = os.fork()
 if child == 0:
     signal.alarm(60)  # a child that hangs outlives the test otherwise
     try:
-        Engine(sys.argv[1], threads=1)
+        Engine(sys.argv[1], threads=1, precision="f32/f32")
     except Unsupported as error:
         os._exit(0 if "forked" in str(error) and "spawn" in str(error) else 2)
     os._exit(1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+"""
+FORK_LATER_NATIVE = """
+import os, signal, sys
+import numpy as np
+from medsam_engine import Engine
+image, box = np.zeros((32, 32), np.uint8), [[1, 1, 9, 9]]
+expected = Engine(sys.argv[1], precision="f32_fused/f32_fused").segment(image, box)  # it does not open OpenVINO
+child = os.fork()
+if child == 0:
+    signal.alarm(60)
+    found = Engine(sys.argv[1], precision="f32_fused/f32_fused").segment(image, box)
+    os._exit(0 if np.array_equal(found, expected) else 1)
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 """
 FORK_FIRST = """
@@ -283,7 +296,7 @@ assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
-@pytest.mark.parametrize("code", [FORK_LATER, FORK_FIRST])
+@pytest.mark.parametrize("code", [FORK_LATER, FORK_LATER_NATIVE, FORK_FIRST])
 def test_an_engine_made_after_fork(bundle: Path, code: str) -> None:
     """Where the parent's last engine was destroyed, a child's own waited for ever for threads that it did not have."""
     done = subprocess.run(
