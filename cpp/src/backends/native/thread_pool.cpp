@@ -1,7 +1,7 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 #include "backends/native/thread_pool.hpp"
 
-#include <sched.h>
+#include <pthread.h>
 
 #include <algorithm>
 
@@ -16,17 +16,26 @@ struct ThreadPool::Loop {
 
 namespace {
 
-std::size_t allowed_cores() {
+/// Those that this thread may run on; none where Linux does not say.
+cpu_set_t allowed_cores() {
   cpu_set_t set;
   CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof set, &set) == 0) return static_cast<std::size_t>(std::max(1, CPU_COUNT(&set)));
-  return std::max(1U, std::thread::hardware_concurrency());
+  if (sched_getaffinity(0, sizeof set, &set) != 0) CPU_ZERO(&set);
+  return set;
 }
 
 }  // namespace
 
-ThreadPool::ThreadPool(int threads) {
-  const std::size_t cores = allowed_cores();
+std::optional<cpu_set_t> cores_but(const cpu_set_t& allowed, int core) {
+  if (core < 0 || core >= CPU_SETSIZE || !CPU_ISSET(core, &allowed) || CPU_COUNT(&allowed) < 2) return std::nullopt;
+  cpu_set_t others = allowed;
+  CPU_CLR(core, &others);
+  return others;
+}
+
+ThreadPool::ThreadPool(int threads) : allowed_(allowed_cores()) {
+  const auto known = static_cast<std::size_t>(CPU_COUNT(&allowed_));
+  const std::size_t cores = known > 0 ? known : std::max(1U, std::thread::hardware_concurrency());
   const std::size_t wanted = threads > 0 ? std::min(static_cast<std::size_t>(threads), cores) : cores;
   for (std::size_t i = 1; i < wanted; ++i) workers_.emplace_back([this] { work(); });
 }
@@ -64,6 +73,16 @@ void ThreadPool::work() {
   }
 }
 
+void ThreadPool::leave_callers_core(int core) {
+  // Of more workers, one that has to wait is a small part, and each move is a system call.
+  constexpr std::size_t kMostMoved = 7;
+  if (core == left_ || workers_.size() > kMostMoved) return;
+  if (const auto others = cores_but(allowed_, core)) {
+    for (std::thread& worker : workers_) pthread_setaffinity_np(worker.native_handle(), sizeof *others, &*others);
+    left_ = core;
+  }
+}
+
 void ThreadPool::run(std::size_t count, const std::function<void(std::size_t, std::size_t)>& body) {
   Loop loop;
   loop.count = count;
@@ -71,6 +90,7 @@ void ThreadPool::run(std::size_t count, const std::function<void(std::size_t, st
   loop.body = &body;
   std::unique_lock lock(mutex_);
   if (count > 1 && !workers_.empty()) {
+    leave_callers_core(sched_getcpu());
     loops_.push_back(&loop);
     wake_.notify_all();
   }

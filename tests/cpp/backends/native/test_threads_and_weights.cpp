@@ -20,6 +20,22 @@
 namespace medsam::backends::native {
 namespace {
 
+TEST(NativeThreads, AreKeptOffACoreWhereThereAreOthers) {
+  using backends::native::cores_but;
+  const auto set_of = [](std::initializer_list<int> cores) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    for (const int core : cores) CPU_SET(core, &set);
+    return set;
+  };
+  const cpu_set_t allowed = set_of({1, 4}), expected = set_of({4});
+  const auto others = cores_but(allowed, 1);
+  ASSERT_TRUE(others);
+  EXPECT_TRUE(CPU_EQUAL(&*others, &expected));
+  for (const int core : {-1, 0, CPU_SETSIZE}) EXPECT_FALSE(cores_but(allowed, core)) << core;
+  EXPECT_FALSE(cores_but(set_of({4}), 4));
+}
+
 TEST(ThreadPool, CallsEachIndexOnce) {
   for (const int threads : {1, 2, 3}) {
     ThreadPool pool(threads);
