@@ -33,7 +33,7 @@ template <class Step>
 HWY_INLINE void head_scores_as(const HeadScoresParams& p) {
   using T = Step::T;
   const Floats d;
-  constexpr std::int64_t kWide = Step::kRowsPerStep, kSteps = kHeadChannels / kWide, kWidth = kHeads * kHeadChannels;
+  constexpr std::int64_t kWide = Step::kRowsPerStep, kSteps = kHeadChannels / kWide;
   constexpr std::int64_t kRows = 4;  // neighbors, for which a vector of the tokens is read once
   for (std::int64_t row = 0; row < p.rows; row += kRows) {
     const T* image = p.image.at<T>(row);
@@ -46,7 +46,7 @@ HWY_INLINE void head_scores_as(const HeadScoresParams& p) {
         const auto token = hn::LoadU(d, reinterpret_cast<const float*>(tokens + i * p.columns * kWide));
 #pragma GCC unroll 4
         for (std::int64_t r = 0; r < kRows; ++r) {
-          Step::multiply(head_step_vector(image + r * kWidth + (i * kHeads + c % kHeads) * kWide), token, sums[r]);
+          Step::multiply(head_step_vector(image + r * kHeadsWidth + (i * kHeads + c % kHeads) * kWide), token, sums[r]);
         }
       }
 #pragma GCC unroll 4
@@ -64,7 +64,7 @@ void head_scores(const HeadScoresParams& p) noexcept {
 template <class Step, int kTokens>
 HWY_INLINE void mix_heads_tile(const MixHeadsParams& p, std::int64_t token, std::int64_t head) {
   using T = Step::T;
-  constexpr std::int64_t kWide = Step::kRowsPerStep, kWidth = kHeads * kHeadChannels;
+  constexpr std::int64_t kWide = Step::kRowsPerStep;
   const Floats d;
   for (std::int64_t i = 0; i < kHeadChannels; i += lanes()) {
     const T* weights = static_cast<const T*>(p.weights) + (token * kHeads + head) * kWide;
@@ -75,7 +75,7 @@ HWY_INLINE void mix_heads_tile(const MixHeadsParams& p, std::int64_t token, std:
     for (std::int64_t row = 0; row < p.rows; row += kWide) {
 #pragma GCC unroll 4
       for (int t = 0; t < kTokens; ++t) {
-        Step::add(weights + row * p.columns + t * kHeads * kWide, values + row * kWidth, sums[t]);
+        Step::add(weights + row * p.columns + t * kHeads * kWide, values + row * kHeadsWidth, sums[t]);
       }
     }
 #pragma GCC unroll 4

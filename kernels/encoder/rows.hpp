@@ -24,6 +24,9 @@ constexpr Format kFormatOf = std::is_same_v<std::remove_const_t<T>, Bf16> ? Form
 /// AMX in each direction, two vectors of AVX-512, a head's channels, and a divisor of every width of TinyViT.
 constexpr std::int64_t kBlock = 32;
 
+/// The next multiple of kBlock.
+constexpr std::int64_t whole_blocks(std::int64_t count) noexcept { return (count + kBlock - 1) / kBlock * kBlock; }
+
 /// A view of rows of channels in one of the formats; it owns nothing. Channels are contiguous, and `stride` elements
 /// lie from one row to the next. How many rows there are, the caller knows.
 template <bool kConst>

@@ -41,7 +41,6 @@ void fold_heads(const FoldHeadsParams& p) noexcept {
 
 inline void unfold_heads(const UnfoldHeadsParams& p) noexcept {
   const Floats d;
-  constexpr std::int64_t kWidth = kHeads * kHeadChannels;
   for (std::int64_t row = 0; row < p.tokens * kHeads; ++row) {
     const float* column = p.columns + row * p.channels;
     const std::int64_t first = row % kHeads * kHeadChannels;
@@ -50,7 +49,7 @@ inline void unfold_heads(const UnfoldHeadsParams& p) noexcept {
       Vec sums[4] = {hn::LoadU(d, p.bias + first + i), hn::Zero(d), hn::Zero(d), hn::Zero(d)};
       for (std::int64_t c = 0; c < p.channels; c += 4) {
         for (std::int64_t k = 0; k < 4; ++k) {
-          const auto weight = hn::LoadU(d, p.matrix + (c + k) * kWidth + first + i);
+          const auto weight = hn::LoadU(d, p.matrix + (c + k) * kHeadsWidth + first + i);
           sums[k] = hn::MulAdd(hn::Set(d, column[c + k]), weight, sums[k]);
         }
       }

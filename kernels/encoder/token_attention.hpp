@@ -1,7 +1,7 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // What SAM's mask decoder is made of beside products (Kirillov et al., arXiv 2304.02643, appendix A): attention between
 // thousands of image tokens and a few prompt tokens. The projections of the image are multiplied into the few tokens,
-// so that the image tokens, of all `channels`, are the operands themselves (docs/performance.md, "The decoder").
+// so that the image tokens, of all `channels`, are the operands themselves (docs/performance.md, "The decoder's work").
 //
 // A prompt's tokens meet the image tokens in columns: column t * kHeads + h is token t in head h. There are
 // score_columns(tokens) of them; those past the last token's are padding. "T" is Bf16 or float, one for all operands of
@@ -14,16 +14,14 @@
 
 namespace medsam::kernels {
 
-/// Heads of the attentions between tokens and image, and the channels of one.
-constexpr std::int64_t kHeads = 8, kHeadChannels = 16;
+/// Heads of the attentions between tokens and image, the channels of one, and those of all.
+constexpr std::int64_t kHeads = 8, kHeadChannels = 16, kHeadsWidth = kHeads * kHeadChannels;
 
-constexpr std::int64_t score_columns(std::int64_t tokens) noexcept {
-  return (tokens * kHeads + kBlock - 1) / kBlock * kBlock;
-}
+constexpr std::int64_t score_columns(std::int64_t tokens) noexcept { return whole_blocks(tokens * kHeads); }
 
 /// Row t * kHeads + h of `out` = sum over i of heads[t][16 h + i] * matrix[16 h + i] [+ bias]; padding rows are zeros.
 struct FoldHeadsParams {
-  const float* heads = nullptr;   // (tokens, kHeads * kHeadChannels)
+  const float* heads = nullptr;   // (tokens, kHeadsWidth)
   const float* matrix = nullptr;  // (kHeads * kHeadChannels, channels)
   const float* bias = nullptr;    // (channels), or null
   std::int64_t tokens = 0;
@@ -34,10 +32,10 @@ struct FoldHeadsParams {
 /// i].
 struct UnfoldHeadsParams {
   const float* columns = nullptr;  // (score_columns(tokens), channels)
-  const float* matrix = nullptr;   // (channels, kHeads * kHeadChannels)
-  const float* bias = nullptr;     // (kHeads * kHeadChannels)
+  const float* matrix = nullptr;   // (channels, kHeadsWidth)
+  const float* bias = nullptr;     // (kHeadsWidth)
   std::int64_t tokens = 0, channels = 0;
-  float* out = nullptr;  // (tokens, kHeads * kHeadChannels)
+  float* out = nullptr;  // (tokens, kHeadsWidth)
 };
 
 /// Softmax of each row of scores over the tokens of each head, as the left operand of a product. A padding column's
@@ -75,7 +73,7 @@ struct MixParams {
 /// its steps one after the other, i (of bf16: i and i + 1 as a pair), each with all heads; so have the tokens, with all
 /// columns: head_step() says where an element lies.
 struct HeadScoresParams {
-  ConstRows image;               // (rows, kHeads * kHeadChannels), dense
+  ConstRows image;               // (rows, kHeadsWidth), dense
   const void* tokens = nullptr;  // (kHeadChannels, columns), of the image's format
   const float* bias = nullptr;   // (columns)
   std::int64_t rows = 0, columns = 0;
@@ -90,7 +88,7 @@ constexpr std::int64_t head_step(Format format, std::int64_t count, std::int64_t
 struct MixHeadsParams {
   Format format = Format::f32;
   const void* weights = nullptr;  // (rows, columns)
-  const void* values = nullptr;   // (rows, kHeads * kHeadChannels)
+  const void* values = nullptr;   // (rows, kHeadsWidth)
   std::int64_t rows = 0, columns = 0;
   float* out = nullptr;  // (columns, kHeadChannels)
 };

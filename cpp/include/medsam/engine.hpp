@@ -23,8 +23,9 @@ namespace medsam {
 
 /// A loaded model. Immutable after construction: every method is const and may be called from many threads at once.
 ///
-/// In a child process after fork, every method except info() raises Unsupported. So does the constructor if the parent
-/// has ever had an engine on an OpenVINO device: start processes with exec, or fork before the first engine is created.
+/// In a child process after fork, every method except info() raises Unsupported. So does the constructor of an engine
+/// that runs a graph on OpenVINO if the parent has ever had one: start processes with exec, or fork before the first
+/// engine is created.
 /// The destructor does nothing there (the memory stays until the child ends), and embeddings and predictions that were
 /// made before the fork can still be read. A child that inherited an engine should end with _exit(): in exit(), static
 /// destructors of OpenVINO may wait forever for threads that the child does not have.

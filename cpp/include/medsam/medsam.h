@@ -20,8 +20,8 @@
 ///
 /// After fork(), every function that takes an inherited engine returns MEDSAM_UNSUPPORTED, except
 /// medsam_engine_get_info and medsam_engine_destroy, which frees nothing there. medsam_engine_create returns it as well
-/// if the parent has ever had an engine on an OpenVINO device: start processes with exec, or fork before the first
-/// engine is created.
+/// for an engine that runs a graph on OpenVINO if the parent has ever had one: start processes with exec, or fork
+/// before the first engine is created.
 #pragma once
 
 #include <stddef.h>

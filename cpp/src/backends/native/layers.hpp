@@ -46,7 +46,7 @@ constexpr float kLayerNorm2dEpsilon = 1e-6F;  // SAM's LayerNorm2d
 
 /// Memory for `rows` rows, and for those behind them that a product's last block reads.
 inline Rows take_rows(Format format, std::int64_t rows, std::int64_t channels, Carver& carver) {
-  const std::size_t count = size((rows + kBlock - 1) / kBlock * kBlock * channels);
+  const std::size_t count = size(kernels::whole_blocks(rows) * channels);
   return format == Format::bf16 ? Rows(carver.take<Bf16>(count), channels) : Rows(carver.take<float>(count), channels);
 }
 

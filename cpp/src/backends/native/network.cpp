@@ -2,16 +2,8 @@
 #include "backends/native/network.hpp"
 
 #include <algorithm>
-#include <new>
 
 namespace medsam::backends::native {
-
-namespace {
-
-// A cache line: what threads write lies apart, and blocks of sums may be stored aligned (Carver).
-constexpr std::size_t kAlignment = 64;
-
-}  // namespace
 
 Footprint Network::footprint() const {
   Footprint most;
@@ -24,18 +16,12 @@ Footprint Network::footprint() const {
   return most;
 }
 
-void Workspace::Free::operator()(std::byte* p) const { ::operator delete[](p, std::align_val_t(kAlignment)); }
-
-Workspace::Bytes Workspace::allocate(std::size_t bytes) {
-  return Bytes(static_cast<std::byte*>(::operator new[](bytes, std::align_val_t(kAlignment))));
-}
-
 Workspace::Workspace(const Network& network, std::size_t threads) {
   const Footprint footprint = network.footprint();
   feature_count_ = footprint.features;
-  scratch_bytes_ = (footprint.scratch + kAlignment - 1) / kAlignment * kAlignment;
-  scratch_ = allocate(scratch_bytes_ * threads);
-  features_ = allocate(2 * feature_count_ * sizeof(float));
+  scratch_bytes_ = aligned(footprint.scratch);
+  scratch_.reserve(scratch_bytes_ * threads);
+  features_.reserve(2 * feature_count_ * sizeof(float));
 }
 
 Frame::Frame(const Machine& machine, Workspace& workspace, const Image& image, std::int64_t network_side)

@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "backends/native/block.hpp"
 #include "backends/native/pass.hpp"
 
 namespace medsam::backends::native {
@@ -24,19 +25,13 @@ class Workspace {
  public:
   Workspace(const Network& network, std::size_t threads);
   [[nodiscard]] float* features(std::size_t buffer) const {
-    return reinterpret_cast<float*>(features_.get()) + buffer * feature_count_;
+    return reinterpret_cast<float*>(features_.data()) + buffer * feature_count_;
   }
-  [[nodiscard]] std::byte* scratch(std::size_t slot) const { return scratch_.get() + slot * scratch_bytes_; }
+  [[nodiscard]] std::byte* scratch(std::size_t slot) const { return scratch_.data() + slot * scratch_bytes_; }
 
  private:
-  struct Free {
-    void operator()(std::byte* p) const;
-  };
-  using Bytes = std::unique_ptr<std::byte[], Free>;
-  static Bytes allocate(std::size_t bytes);
-
   std::size_t feature_count_, scratch_bytes_;
-  Bytes features_, scratch_;
+  Block features_, scratch_;
 };
 
 /// input: input_shape, for images in [0, 1]; output: output_shape. The workspace is of this network and of at least as

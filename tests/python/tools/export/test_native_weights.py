@@ -59,7 +59,8 @@ def arrays(model: Sam) -> Arrays:
 
 def read(path: Path) -> tuple[Arrays, dict[str, object]]:
     with safe_open(path, "np") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()["medsam_engine"])  # noqa: SIM118
+        names = file.keys()  # it is no mapping, and cannot be iterated over
+        return {name: file.get_tensor(name) for name in names}, json.loads(file.metadata()["medsam_engine"])
 
 
 def test_a_layout_is_the_torch_modules() -> None:

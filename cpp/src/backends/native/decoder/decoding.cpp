@@ -3,46 +3,33 @@
 
 #include <algorithm>
 #include <limits>
-#include <new>
 
 namespace medsam::backends::native {
 
+using kernels::kHeadsWidth;
+using kernels::whole_blocks;
+
 namespace {
 
-constexpr std::size_t kAlignment = 64;
-constexpr std::int64_t kInner = kernels::kHeads * kernels::kHeadChannels;
+/// Rows of image tokens, and those behind them that a product reads whose last block begins anywhere.
+Rows take_image(Format format, std::int64_t count, std::int64_t channels, Carver& carver) {
+  return take_rows(format, count + kBlock, channels, carver);
+}
 
-std::int64_t whole_blocks(std::int64_t rows) { return (rows + kBlock - 1) / kBlock * kBlock; }
-
-/// Runs `take` over no memory, to measure, then over a block that has grown to fit.
-template <class Take>
-void lay_out(Block& block, const Take& take) {
-  Carver measure(nullptr);
-  take(measure);
-  block.reserve(measure.used());
-  Carver carver(block.data());
-  take(carver);
+/// As many prompts as a batch may have.
+std::int64_t batch_of(std::int64_t prompts, std::int64_t columns) {
+  return std::min({kBatch, std::max<std::int64_t>(1, kBatchColumns / columns), prompts});
 }
 
 }  // namespace
-
-void Block::Free::operator()(std::byte* p) const { ::operator delete[](p, std::align_val_t(kAlignment)); }
-
-void Block::reserve(std::size_t bytes) {
-  if (bytes <= bytes_) return;
-  data_.reset();
-  bytes_ = 0;
-  data_.reset(static_cast<std::byte*>(::operator new[](bytes, std::align_val_t(kAlignment))));
-  bytes_ = bytes;
-}
 
 DecoderWorkspace::DecoderWorkspace(const SamDecoder& decoder, std::size_t threads, bool projected)
     : decoder_(decoder), threads_(threads) {
   const std::int64_t count = decoder.image_tokens();
   lay_out(shared_, [&](Carver& carver) {
-    image = take_rows(decoder.format, count, decoder.dim, carver);
+    image = take_image(decoder.format, count, decoder.dim, carver);
     if (!projected) return;
-    for (Rows* rows : {&keys, &values, &queries}) *rows = take_rows(decoder.format, count, kInner, carver);
+    for (Rows* rows : {&keys, &values, &queries}) *rows = take_image(decoder.format, count, kHeadsWidth, carver);
   });
 }
 
@@ -55,27 +42,26 @@ void DecoderWorkspace::reserve(std::int64_t prompt_count, std::int64_t tokens, s
     const std::int64_t pieces = (decoder_.image_tokens() + kPiece - 1) / kPiece, dim = decoder_.dim;
     prompts.resize(size(prompt_count));
     lay_out(states_, [&](Carver& carver) {
+      no_bias = carver.take<float>(size(columns));
       for (PromptState& state : prompts) {
-        state.image = take_rows(decoder_.format, decoder_.image_tokens(), dim, carver);
+        state.image = take_image(decoder_.format, decoder_.image_tokens(), dim, carver);
         state.head_queries = take_rows(decoder_.format, kernels::kHeadChannels, columns, carver);
         state.head_keys = take_rows(decoder_.format, kernels::kHeadChannels, columns, carver);
         state.key_bias = carver.take<float>(size(columns));
-        state.no_bias = carver.take<float>(size(columns));
         state.mixed = carver.take<float>(size(pieces * columns * dim));
         state.largest = carver.take<float>(size(pieces * columns));
         state.sums = carver.take<float>(size(pieces * columns));
         state.kernels = carver.take<float>(size(masks * kBlock));
       }
     });
+    std::fill_n(no_bias, columns, 0.F);
     for (PromptState& state : prompts) {
-      std::fill_n(state.no_bias, columns, 0.F);
       state.queries = kernels::unpacked_matrix(dim, columns, decoder_.format);
       state.keys = kernels::unpacked_matrix(dim, columns, decoder_.format);
       state.values = kernels::unpacked_matrix(columns, dim, decoder_.format);
     }
     make_self_bias(tokens);
-    const std::size_t bytes = image_scratch(decoder_, columns);
-    scratch_bytes_ = std::max(scratch_bytes_, (bytes + kAlignment - 1) / kAlignment * kAlignment);
+    scratch_bytes_ = std::max(scratch_bytes_, aligned(image_scratch(decoder_, columns)));
     scratch_.reserve(scratch_bytes_ * threads_);
     prompts_ = prompt_count;
     tokens_ = tokens;
@@ -105,7 +91,7 @@ void DecoderWorkspace::lay_out_groups(std::int64_t prompt_count, std::int64_t to
       group.thoughts = take_rows(decoder_.format, rows, hidden, carver);
       group.qkv = carver.take<float>(size(rows * 3 * dim));
       group.hidden = carver.take<float>(size(rows * hidden));
-      group.inner = carver.take<float>(size(rows * kInner));
+      group.inner = carver.take<float>(size(rows * kHeadsWidth));
       group.columns = carver.take<float>(size(columns * dim));
       group.folded = take_rows(decoder_.format, columns, dim, carver);
       group.attention = carver.take<std::byte>(kernels::attention_scratch(whole_blocks(tokens)));
@@ -128,10 +114,10 @@ void run_decoder(const SamDecoder& decoder, const Machine& machine, const Decode
                  DecoderWorkspace& workspace, bool prepared, const DecoderOutput& output) {
   const std::int64_t tokens = 1 + decoder.masks() + input.tokens, area = decoder.side() * decoder.side();
   Decoding run{decoder, machine, workspace, input, 0, 0, tokens, kernels::score_columns(tokens)};
-  workspace.reserve(std::min(kBatch, input.prompts), tokens, input.masks);
+  workspace.reserve(batch_of(input.prompts, run.columns), tokens, input.masks);
   if (!prepared) prepare_image(run);
   for (run.first = 0; run.first < input.prompts; run.first += run.prompts) {
-    run.prompts = std::min(kBatch, input.prompts - run.first);
+    run.prompts = batch_of(input.prompts - run.first, run.columns);
     workspace.reserve(run.prompts, tokens, input.masks);
     const auto over_groups = [&](const auto& step) {
       run.for_each(static_cast<std::int64_t>(workspace.groups.size()),

@@ -4,9 +4,9 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <vector>
 
+#include "backends/native/block.hpp"
 #include "backends/native/decoder/sam_decoder.hpp"
 
 namespace medsam::backends::native {
@@ -32,27 +32,13 @@ struct DecoderOutput {
 /// over the image, so that they do not depend on the number of threads.
 constexpr std::int64_t kPiece = 256;
 
-/// Memory with an alignment of its own, which grows and is never shrunk; what it holds is undefined after it grew.
-class Block {
- public:
-  void reserve(std::size_t bytes);
-  [[nodiscard]] std::byte* data() const { return data_.get(); }
-
- private:
-  struct Free {
-    void operator()(std::byte* p) const;
-  };
-  std::unique_ptr<std::byte[], Free> data_;
-  std::size_t bytes_ = 0;
-};
-
 /// What is kept per prompt between the passes.
 struct PromptState {
   Rows image;                                   // (grid^2, dim), as the last pass left it
   kernels::PackedMatrix queries, keys, values;  // of the tokens: (dim, columns) twice, (columns, dim)
   // Of the first layer, where the image is shared: kernels::HeadScoresParams::tokens, of the decoder's format.
   Rows head_queries, head_keys;
-  float *key_bias = nullptr, *no_bias = nullptr;                // (columns)
+  float* key_bias = nullptr;                                    // (columns)
   float *mixed = nullptr, *largest = nullptr, *sums = nullptr;  // per piece: kernels::MergeParams
   float* kernels = nullptr;                                     // (masks, kBlock)
 };
@@ -63,7 +49,7 @@ struct TokenGroup {
   float *tokens = nullptr, *positions = nullptr, *sum = nullptr;  // (rows, dim) each; sum: scratch
   Rows operand, thoughts;                     // (rows, dim), (rows, hidden) of the decoder's format: scratch
   float *qkv = nullptr, *attended = nullptr;  // (rows, 3 dim), (rows, dim)
-  float *hidden = nullptr, *inner = nullptr;  // (rows, hidden), (rows, kHeads * kHeadChannels)
+  float *hidden = nullptr, *inner = nullptr;  // (rows, hidden), (rows, kernels::kHeadsWidth)
   float* columns = nullptr;                   // (columns, dim)
   Rows folded;                                // (columns, dim) of the decoder's format
   void* attention = nullptr;
@@ -75,15 +61,16 @@ class DecoderWorkspace {
   /// projected: for prompts without mask inputs, which share the image's projections.
   DecoderWorkspace(const SamDecoder& decoder, std::size_t threads, bool projected);
 
-  /// Makes room for a batch. It allocates nothing where one as large was run before.
+  /// Makes room for a batch. It allocates nothing where the last one had as many tokens and was as large.
   void reserve(std::int64_t prompts, std::int64_t tokens, std::int64_t masks);
 
   // What is made of an image before the first prompt, for all prompts. Without mask inputs, also its projections.
   Rows image;                  // (grid^2, dim)
-  Rows keys, values, queries;  // (grid^2, kHeads * kHeadChannels); values as kernels::MixHeadsParams has them
+  Rows keys, values, queries;  // (grid^2, kernels::kHeadsWidth); values as kernels::MixHeadsParams has them
   std::vector<PromptState> prompts;
   std::vector<TokenGroup> groups;
   const float* self_bias = nullptr;  // kernels::AttentionParams::bias for all tokens of a prompt
+  float* no_bias = nullptr;          // (columns), zeros
   [[nodiscard]] std::byte* scratch(std::size_t slot) const { return scratch_.data() + slot * scratch_bytes_; }
 
  private:
@@ -147,9 +134,12 @@ void upscale_row(const Decoding& run, std::int64_t prompt, std::int64_t row, flo
 /// Scratch memory that the two passes over the image need, bytes per thread.
 std::size_t image_scratch(const SamDecoder& decoder, std::int64_t columns);
 
-/// Decodes all prompts, in batches of at most kBatch. `prepared`: the workspace has this embedding's image already. It
-/// throws std::bad_alloc alone.
-constexpr std::int64_t kBatch = 8;
+/// Prompts of a batch, at most. Of many tokens there are fewer, so that the sums over the image, 16 KiB per column of
+/// scores, stay 64 MiB; one prompt is always taken.
+constexpr std::int64_t kBatch = 8, kBatchColumns = 4096;
+
+/// Decodes all prompts, batch after batch. `prepared`: the workspace has this embedding's image already. It throws
+/// std::bad_alloc alone.
 void run_decoder(const SamDecoder& decoder, const Machine& machine, const DecoderInput& input,
                  DecoderWorkspace& workspace, bool prepared, const DecoderOutput& output);
 

@@ -70,7 +70,8 @@ class Piece {
   /// The first layer's answer of a shared image.
   void answer_shared() const {
     const ConstRows keys = ConstRows(run_.workspace.keys).from(first_);
-    kernels_.head_scores({keys, data_of(state_.head_queries), state_.no_bias, rows_, run_.columns, buffers_.scores});
+    kernels_.head_scores(
+        {keys, data_of(state_.head_queries), run_.workspace.no_bias, rows_, run_.columns, buffers_.scores});
     soften();
     kernels_.mix_heads({run_.decoder.format, data_of(buffers_.weights),
                         data_of(ConstRows(run_.workspace.values).from(first_)), rows_, run_.columns,

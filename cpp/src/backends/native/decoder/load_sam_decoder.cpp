@@ -13,7 +13,7 @@ namespace medsam::backends::native {
 namespace {
 
 // What SAM has, and what the kernels' sizes are (token_attention.hpp); the largest grid is that of 2048 pixels.
-constexpr std::int64_t kDim = 256, kHidden = 2048, kInner = kernels::kHeads * kernels::kHeadChannels, kMasks = 4;
+constexpr std::int64_t kDim = 256, kHidden = 2048, kInner = kernels::kHeadsWidth, kMasks = 4;
 constexpr std::int64_t kLargestGrid = 128, kMaskChannels = 16;
 
 std::string nth(const std::string& name, std::int64_t i) { return name + "." + std::to_string(i); }

@@ -1,7 +1,7 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // SAM's prompt encoder and mask decoder (Kirillov et al., arXiv 2304.02643;
-// segment_anything/modeling/prompt_encoder.py, mask_decoder.py and transformer.py) as layers. What the passes of
-// run_decoder.hpp do with them stands in README.md.
+// segment_anything/modeling/prompt_encoder.py, mask_decoder.py and transformer.py) as layers. README.md says what
+// the passes of decoding.hpp do with them.
 #pragma once
 
 #include <array>

@@ -8,9 +8,9 @@
 
 namespace medsam::backends::native {
 
-namespace {
+using kernels::kHeadsWidth;
 
-constexpr std::int64_t kInner = kernels::kHeads * kernels::kHeadChannels;
+namespace {
 
 /// A group and the run that it is part of.
 class TokenSteps {
@@ -45,7 +45,7 @@ class TokenSteps {
       params.tokens = run_.tokens;
       params.heads = kernels::kHeads;
       params.bias = run_.workspace.self_bias;
-      params.key_stride = (run_.tokens + kBlock - 1) / kBlock * kBlock;
+      params.key_stride = kernels::whole_blocks(run_.tokens);
       params.out = Rows(group_.attended + i * run_.tokens * dim_, dim_);
       params.scratch = group_.attention;
       kernels_.attention(params);
@@ -55,7 +55,7 @@ class TokenSteps {
 
   /// projected: the image's keys are there (ImageProjections).
   void ask_image(const ToImage& layers, bool projected) const {
-    project(layers.query, with_positions(), {group_.inner, kInner});
+    project(layers.query, with_positions(), {group_.inner, kHeadsWidth});
     for_prompts([&](std::int64_t i, PromptState& state) {
       if (projected) return order_by_steps(inner_of(i), state.head_queries);
       kernels_.fold_heads({inner_of(i), layers.key.data(), nullptr, run_.tokens, group_.folded});
@@ -111,14 +111,14 @@ class TokenSteps {
   }
 
   void tell_image(const ToTokens& layers, bool projected) const {
-    project(layers.key, with_positions(), {group_.inner, kInner});
+    project(layers.key, with_positions(), {group_.inner, kHeadsWidth});
     for_prompts([&](std::int64_t i, PromptState& state) {
       bias_keys(layers.query_bias, inner_of(i), projected, state.key_bias);
       if (projected) return order_by_steps(inner_of(i), state.head_keys);
       kernels_.fold_heads({inner_of(i), layers.query.data(), nullptr, run_.tokens, group_.folded});
       kernels::pack_columns(group_.folded, state.keys);
     });
-    project(layers.value, group_.tokens, {group_.inner, kInner});
+    project(layers.value, group_.tokens, {group_.inner, kHeadsWidth});
     for_prompts([&](std::int64_t i, PromptState& state) {
       kernels_.fold_heads({inner_of(i), layers.out.data(), layers.out_bias.data(), run_.tokens, group_.folded});
       kernels::pack_rows(group_.folded, state.values);
@@ -172,7 +172,7 @@ class TokenSteps {
   }
 
   [[nodiscard]] Rows part_of_qkv(std::int64_t part) const { return {group_.qkv + part * dim_, dim_, 3 * dim_}; }
-  [[nodiscard]] float* inner_of(std::int64_t prompt) const { return group_.inner + prompt * run_.tokens * kInner; }
+  [[nodiscard]] float* inner_of(std::int64_t prompt) const { return group_.inner + prompt * run_.tokens * kHeadsWidth; }
 
   /// `in` (rows, layer.in), dense, through a layer.
   void project(const Linear& layer, const float* in, const Rows& out, const Epilogue& then = {}) const {
@@ -205,7 +205,7 @@ class TokenSteps {
     }
   }
 
-  /// (tokens, kInner) as kernels::HeadScoresParams::tokens; padding columns are zeros.
+  /// (tokens, kHeadsWidth) as kernels::HeadScoresParams::tokens; padding columns are zeros.
   void order_by_steps(const float* heads, const Rows& out) const {
     for (std::int64_t column = 0; column < run_.columns; ++column) {
       const bool padding = column >= run_.tokens * kernels::kHeads;
@@ -222,7 +222,7 @@ class TokenSteps {
   }
 
   void add_bias(const Table& bias, const float* in, float* out) const {
-    for (std::int64_t i = 0; i < run_.tokens * kInner; ++i) out[i] = in[i] + bias[size(i % kInner)];
+    for (std::int64_t i = 0; i < run_.tokens * kHeadsWidth; ++i) out[i] = in[i] + bias[size(i % kHeadsWidth)];
   }
 
   /// One token of each prompt through a perceptron: (prompts, kBlock), valid until the next call.
