@@ -71,6 +71,7 @@ ROOMS = (
     ("base",),
     ("bundle",),
     ("image",),
+    ("window",),
     ("backends",),
     ("precision",),
     ("embedding",),
