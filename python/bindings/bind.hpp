@@ -9,6 +9,7 @@ namespace medsam::python {
 
 void register_errors(pybind11::module_& m);
 void register_types(pybind11::module_& m);
+void register_windows(pybind11::module_& m);
 void register_engine(pybind11::module_& m);
 void register_folder(pybind11::module_& m);
 

@@ -10,6 +10,7 @@ PYBIND11_MODULE(_core, m) {
   m.doc() = "The compiled part of medsam_engine; use the names of medsam_engine instead.";
   medsam::python::register_errors(m);
   medsam::python::register_types(m);
+  medsam::python::register_windows(m);
   medsam::python::register_engine(m);
   medsam::python::register_folder(m);
   m.def("version", &medsam::version, "The library's version.");

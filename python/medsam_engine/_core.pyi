@@ -369,6 +369,52 @@ class FolderRun:
     ) -> FolderReport: ...
 
 def default_max_bytes() -> int: ...
+
+class IntensityWindow:
+    """A window as it was resolved for one image or volume."""
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether the engine takes the values as they are."""
+    @property
+    def low(self) -> float:
+        """Values below are taken for this."""
+    @property
+    def high(self) -> float:
+        """Values above are taken for this."""
+    @property
+    def darkest(self) -> float:
+        """The clipped value that becomes 0."""
+    @property
+    def brightest(self) -> float:
+        """The clipped value that becomes 255. If it is not above `darkest`, everything becomes 0."""
+    @property
+    def zeros_stay(self) -> bool:
+        """Whether values of exactly 0 become 0."""
+
+def resolve_window(
+    values: NDArray[np.generic],
+    window: str,
+    modality: str,
+    color: bool,
+    hounsfield: bool,
+    padding: Sequence[tuple[float, float] | None],
+) -> IntensityWindow:
+    """The window of all slices values[k]; `padding` has one entry for each, or none at all. Releases the GIL."""
+
+def apply_window(
+    window: IntensityWindow,
+    values: NDArray[np.generic],
+    padding: tuple[float, float] | None,
+    out: NDArray[np.uint8],
+) -> None:
+    """Writes values of any shape as they look through the window to `out`, C-contiguous. Releases the GIL."""
+
+def default_window(modality: str, hounsfield: bool) -> str: ...
+def check_window(window: str) -> None: ...
+def ct_presets() -> dict[str, tuple[float, float]]:
+    """Width and level of the named windows for CT, in Hounsfield units."""
+
 def profile_names() -> list[str]:
     """Names of the built-in profiles, sorted."""
 

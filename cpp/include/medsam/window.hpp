@@ -7,7 +7,8 @@
 // published script truncates where this library rounds; the results differ by at most one of 255 steps.
 //
 // A window is resolved once, from all slices of a volume, and then applied to one slice at a time, so that a slice does
-// not depend on which others are asked for and only slices that are shown take memory. All functions are thread-safe.
+// not depend on which others are asked for and only slices that are shown take memory. All functions are thread-safe,
+// and throw std::bad_alloc where memory ends.
 #pragma once
 
 #include <cstdint>

@@ -1,9 +1,14 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // Applies a resolved window to a slice. The build keeps products and sums apart here (-ffp-contract=off): NumPy, whose
 // results these are bit for bit, rounds each.
+#include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstdlib>
+#include <limits>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "image/views.hpp"
 #include "medsam/error.hpp"
@@ -18,40 +23,102 @@ namespace {
 // are the whole number. A loop of it becomes vector instructions on every processor, which one of nearbyint does not.
 constexpr double kRounder = 6755399441055744.0;  // 1.5 * 2^52
 
-/// A row of values, clipped and stretched. NaN takes the lower end of both clips.
-template <class T>
-void stretch_row(const IntensityWindow& window, const T* values, std::int64_t count, std::uint8_t* out) noexcept {
-  const double low = window.low, high = window.high, darkest = window.darkest;
-  const double range = window.brightest - window.darkest;
-  for (std::int64_t x = 0; x < count; ++x) {
-    const auto value = static_cast<double>(values[x]);
-    const double raised = value > low ? value : low;
-    const double clipped = raised < high ? raised : high;
-    // Padding may lie outside of what was measured.
-    const double share = (clipped - darkest) / range;
-    const double above = share > 0 ? share : 0;
-    const double inside = above < 1 ? above : 1;
-    out[x] = static_cast<std::uint8_t>(std::bit_cast<std::uint64_t>(inside * 255.0 + kRounder));
-  }
+/// A value, clipped and stretched. NaN takes the lower end of both clips.
+inline std::uint8_t stretched(const IntensityWindow& window, double value) noexcept {
+  const double raised = value > window.low ? value : window.low;
+  const double clipped = raised < window.high ? raised : window.high;
+  // Padding may lie outside of what was measured.
+  const double share = (clipped - window.darkest) / (window.brightest - window.darkest);
+  const double above = share > 0 ? share : 0;
+  const double inside = above < 1 ? above : 1;
+  return static_cast<std::uint8_t>(std::bit_cast<std::uint64_t>(inside * 255.0 + kRounder));
 }
 
+/// A row, in blocks of a fixed size, so that the compiler makes vector instructions of them.
 template <class T>
-void show_row(const IntensityWindow& window, const T* values, std::int64_t count, std::uint8_t* out) noexcept {
+void stretch_row(const IntensityWindow& shared, const T* values, std::int64_t count, std::uint8_t* out) noexcept {
+  constexpr std::int64_t kBlock = 64;
+  const IntensityWindow window = shared;  // of this function, so that no write to `out` can change it
+  std::int64_t x = 0;
+  for (; x + kBlock <= count; x += kBlock) {
+    for (std::int64_t i = 0; i < kBlock; ++i) out[x + i] = stretched(window, static_cast<double>(values[x + i]));
+  }
+  for (; x < count; ++x) out[x] = stretched(window, static_cast<double>(values[x]));
+}
+
+/// What becomes of integers of at most 16 bits: a table from the darkest to the brightest one, beyond which all are as
+/// these two. Not made where that would take longer than it saves.
+template <class T>
+class NarrowTable {
+ public:
+  /// For that many values.
+  NarrowTable(const IntensityWindow& window, std::int64_t values)
+      : first_(within(std::floor(window.darkest))), last_(within(std::ceil(window.brightest))) {
+    if (last_ - first_ >= values / 2) return;
+    shown_.reserve(static_cast<std::size_t>(last_ - first_ + 1));
+    for (int value = first_; value <= last_; ++value) shown_.push_back(stretched(window, value));
+  }
+
+  [[nodiscard]] bool made() const noexcept { return !shown_.empty(); }
+
+  void show(const T* values, std::int64_t count, std::uint8_t* out) const noexcept {
+    const std::uint8_t* const shown = shown_.data();
+    const int first = first_, last = last_;
+    for (std::int64_t x = 0; x < count; ++x) {
+      const int value = values[x];
+      const int raised = value > first ? value : first;
+      out[x] = shown[(raised < last ? raised : last) - first];
+    }
+  }
+
+ private:
+  static int within(double number) noexcept {
+    const double lowest = std::numeric_limits<T>::lowest(), highest = std::numeric_limits<T>::max();
+    return static_cast<int>(std::clamp(number, lowest, highest));
+  }
+
+  int first_, last_;
+  std::vector<std::uint8_t> shown_;
+};
+
+/// What `hidden` says it of becomes 0.
+template <class T, class Hidden>
+void blacken(const T* values, std::int64_t count, std::uint8_t* out, const Hidden& hidden) noexcept {
+  for (std::int64_t x = 0; x < count; ++x) out[x] = hidden(values[x]) ? std::uint8_t{0} : out[x];
+}
+
+/// Where a slice goes.
+struct Output {
+  std::uint8_t* data;
+  std::int64_t row_stride;
+};
+
+template <class T>
+void show_slice(const IntensityWindow& window, const SampleView& slice, const std::optional<ValueInterval>& padding,
+                const Output& out) {
+  const std::int64_t count = slice.width;
+  const auto for_rows = [&](const auto& show) {
+    for (std::int64_t y = 0; y < slice.height; ++y) {
+      const T* const values = row_of<T>(slice, y);
+      std::uint8_t* const row = out.data + y * out.row_stride;
+      show(values, row);
+      if (window.zeros_stay) blacken(values, count, row, [](T value) { return value == 0; });
+      if (padding) blacken(values, count, row, Within<T>(*padding));
+    }
+  };
   if (window.rule == IntensityWindow::Rule::padding) {
-    for (std::int64_t x = 0; x < count; ++x) out[x] = static_cast<std::uint8_t>(values[x]);
-  } else if (!(window.brightest > window.darkest)) {
-    for (std::int64_t x = 0; x < count; ++x) out[x] = 0;
-  } else {
-    stretch_row(window, values, count, out);
-    if (!window.zeros_stay) return;
-    for (std::int64_t x = 0; x < count; ++x) out[x] = values[x] == 0 ? std::uint8_t{0} : out[x];
+    return for_rows([&](const T* values, std::uint8_t* row) {
+      for (std::int64_t x = 0; x < count; ++x) row[x] = static_cast<std::uint8_t>(values[x]);
+    });
   }
-}
-
-template <class T>
-void blacken_padding(const ValueInterval& padding, const T* values, std::int64_t count, std::uint8_t* out) noexcept {
-  const Within<T> is_padding(padding);
-  for (std::int64_t x = 0; x < count; ++x) out[x] = is_padding(values[x]) ? std::uint8_t{0} : out[x];
+  if (!(window.brightest > window.darkest)) {
+    return for_rows([&](const T*, std::uint8_t* row) { std::fill_n(row, count, std::uint8_t{0}); });
+  }
+  if constexpr (sizeof(T) <= 2) {
+    const NarrowTable<T> table(window, slice.height * count);
+    if (table.made()) return for_rows([&](const T* values, std::uint8_t* row) { table.show(values, count, row); });
+  }
+  for_rows([&](const T* values, std::uint8_t* row) { stretch_row(window, values, count, row); });
 }
 
 void check_apply(const IntensityWindow& window, const SampleView& slice, const std::uint8_t* out,
@@ -80,11 +147,7 @@ void check_apply(const IntensityWindow& window, const SampleView& slice, const s
 void apply_window(const IntensityWindow& window, const SampleView& slice, const std::optional<ValueInterval>& padding,
                   std::uint8_t* out, std::int64_t out_row_stride) {
   check_apply(window, slice, out, out_row_stride);
-  for_rows(slice, [&](const auto* values, std::int64_t y) {
-    std::uint8_t* const row = out + y * out_row_stride;
-    show_row(window, values, slice.width, row);
-    if (padding) blacken_padding(*padding, values, slice.width, row);
-  });
+  with_type(slice.type, [&]<class T>(T) { show_slice<T>(window, slice, padding, {out, out_row_stride}); });
 }
 
 void apply_window(const IntensityWindow& window, const VolumeView& volume, std::int64_t k,

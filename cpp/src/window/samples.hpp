@@ -1,8 +1,11 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// Values of any type in memory that a host lends: whether a view is sound, and a loop over its rows.
+// Values of any type in memory that a host lends: whether a view is sound, and its rows.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
+#include <limits>
 #include <type_traits>
 
 #include "medsam/window.hpp"
@@ -20,53 +23,65 @@ SampleView samples_of(const ImageView& image);
 
 SampleType sample_type(PixelType type);
 
-/// Calls `take(values, y)` for every row of a checked view, with a pointer to the row's values in their type.
-template <class Take>
-void for_rows(const SampleView& view, const Take& take) {
-  const auto rows_of = [&]<class T>(T) {
-    for (std::int64_t y = 0; y < view.height; ++y) {
-      take(reinterpret_cast<const T*>(static_cast<const char*>(view.data) + y * view.row_stride), y);
-    }
-  };
-  switch (view.type) {
+/// Calls `act(T{})`, T being the type of a value.
+template <class Act>
+void with_type(SampleType type, const Act& act) {
+  switch (type) {
     case SampleType::u8:
-      return rows_of(std::uint8_t{});
+      return act(std::uint8_t{});
     case SampleType::i8:
-      return rows_of(std::int8_t{});
+      return act(std::int8_t{});
     case SampleType::u16:
-      return rows_of(std::uint16_t{});
+      return act(std::uint16_t{});
     case SampleType::i16:
-      return rows_of(std::int16_t{});
+      return act(std::int16_t{});
     case SampleType::u32:
-      return rows_of(std::uint32_t{});
+      return act(std::uint32_t{});
     case SampleType::i32:
-      return rows_of(std::int32_t{});
+      return act(std::int32_t{});
     case SampleType::u64:
-      return rows_of(std::uint64_t{});
+      return act(std::uint64_t{});
     case SampleType::i64:
-      return rows_of(std::int64_t{});
+      return act(std::int64_t{});
     case SampleType::f32:
-      return rows_of(float{});
+      return act(float{});
     case SampleType::f64:
-      return rows_of(double{});
+      return act(double{});
   }
 }
 
+/// Row y of a checked view, whose type is T.
+template <class T>
+const T* row_of(const SampleView& view, std::int64_t y) noexcept {
+  return reinterpret_cast<const T*>(static_cast<const char*>(view.data) + y * view.row_stride);
+}
+
 /// Whether a value lies in an interval, as NumPy compares an array with a Python float: f32 in float, all others in
-/// double.
+/// double. Integers that a double holds are compared as they are, which is the same and needs no conversion.
 template <class T>
 class Within {
  public:
-  using Compared = std::conditional_t<std::is_same_v<T, float>, float, double>;
-  explicit Within(const ValueInterval& interval) noexcept
-      : low_(static_cast<Compared>(interval.low)), high_(static_cast<Compared>(interval.high)) {}
+  explicit Within(const ValueInterval& interval) noexcept {
+    if constexpr (kWhole) {
+      const double low = std::max(std::ceil(interval.low), static_cast<double>(std::numeric_limits<T>::lowest()));
+      const double high = std::min(std::floor(interval.high), static_cast<double>(std::numeric_limits<T>::max()));
+      if (!(low <= high)) return;  // nothing lies in it; an end may be NaN
+      low_ = static_cast<T>(low);
+      high_ = static_cast<T>(high);
+    } else {
+      low_ = static_cast<Compared>(interval.low);
+      high_ = static_cast<Compared>(interval.high);
+    }
+  }
   bool operator()(T value) const noexcept {
     const auto compared = static_cast<Compared>(value);
-    return compared >= low_ && compared <= high_;
+    return (compared >= low_) & (compared <= high_);
   }
 
  private:
-  Compared low_, high_;
+  static constexpr bool kWhole = std::is_integral_v<T> && sizeof(T) <= 4;
+  using Compared = std::conditional_t<kWhole || std::is_same_v<T, float>, T, double>;
+  Compared low_ = 1, high_ = 0;
 };
 
 }  // namespace medsam

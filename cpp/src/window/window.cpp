@@ -1,16 +1,15 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// Resolves a window: the passes over all slices of a volume.
+// Resolves a window.
 #include "medsam/window.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <type_traits>
 
 #include "base/number_text.hpp"
 #include "image/views.hpp"
 #include "medsam/error.hpp"
-#include "window/positive_percentiles.hpp"
+#include "window/measure.hpp"
 #include "window/samples.hpp"
 #include "window/window_word.hpp"
 
@@ -21,74 +20,10 @@ namespace {
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kLowPercentile = 0.5, kHighPercentile = 99.5;
 
-/// The slices of a volume and what is padding in each.
-struct Measured {
-  std::int64_t depth;
-  SampleType type;
-  const SliceSource& slices;
-  const std::vector<std::optional<ValueInterval>>& padding;
-
-  /// Calls `take(values, count, is_padding)` for each row of each slice; is_padding is a functor of one value.
-  template <class Take>
-  void for_each_row(const Take& take) const {
-    for (std::int64_t k = 0; k < depth; ++k) {
-      const SampleView slice = slices(k);
-      if (slice.type != type) {
-        throw InvalidArgument("window: got slice " + std::to_string(k) +
-                              " of another sample type, expected that of the volume for all");
-      }
-      check_samples(slice);
-      const std::optional<ValueInterval> hidden = padding.empty() ? std::nullopt : padding[static_cast<std::size_t>(k)];
-      for_rows(slice, [&]<class T>(const T* values, std::int64_t) {
-        if (hidden) {
-          take(values, slice.width, Within<T>(*hidden));
-        } else {
-          take(values, slice.width, [](T) { return std::false_type(); });
-        }
-      });
-    }
-  }
-};
-
-/// The smallest and the largest value so far.
-struct Ends {
-  double low = kInfinity, high = -kInfinity;
-  bool any = false, nan = false;
-};
-
-template <class T, class IsPadding>
-void widen(const T* values, std::int64_t count, const IsPadding& is_padding, Ends& ends) {
-  T low = std::numeric_limits<T>::max(), high = std::numeric_limits<T>::lowest();
-  if constexpr (std::is_floating_point_v<T>) {
-    low = std::numeric_limits<T>::infinity();
-    high = -low;
-  }
-  bool any = false, nan = false;
-  for (std::int64_t i = 0; i < count; ++i) {
-    const T value = values[i];
-    const bool shown = !is_padding(value);
-    any |= shown;
-    nan |= value != value && shown;
-    low = shown && value < low ? value : low;
-    high = shown && value > high ? value : high;
-  }
-  ends.nan |= nan;
-  if (!any) return;
-  ends.any = true;
-  ends.low = std::min(ends.low, static_cast<double>(low));
-  ends.high = std::max(ends.high, static_cast<double>(high));
-}
-
-void check_ends(const Ends& ends) {
-  if (!ends.nan) return;
-  throw InvalidArgument(
-      "window: got a value that is NaN, expected numbers; replace it, or name it as padding where it is a number");
-}
-
-IntensityWindow stretched(const Ends& ends, double low, double high, bool zeros_stay) {
+IntensityWindow stretched(const ValueEnds& ends, double low, double high, bool zeros_stay) {
   IntensityWindow window;
   window.rule = IntensityWindow::Rule::stretch;
-  if (!ends.any) return window;  // nothing is shown
+  if (!ends.any()) return window;  // nothing is shown
   window.low = low;
   window.high = high;
   window.darkest = std::min(std::max(ends.low, low), high);
@@ -103,40 +38,15 @@ IntensityWindow stretched(const Ends& ends, double low, double high, bool zeros_
   return window;
 }
 
-IntensityWindow clip_window(const Measured& volume, double low, double high) {
-  Ends ends;
-  volume.for_each_row(
-      [&](const auto* values, std::int64_t count, const auto& is_padding) { widen(values, count, is_padding, ends); });
-  check_ends(ends);
-  return stretched(ends, low, high, false);
-}
-
-/// Calls `take` for every value above 0 that is no padding, rounded to float.
-template <class T, class IsPadding, class Take>
-void for_positive(const T* values, std::int64_t count, const IsPadding& is_padding, const Take& take) {
-  for (std::int64_t i = 0; i < count; ++i) {
-    if (values[i] > 0 && !is_padding(values[i])) take(static_cast<float>(values[i]));
-  }
-}
-
-IntensityWindow percentile_window(const Measured& volume) {
-  Ends ends;
-  PositivePercentiles positive({kLowPercentile, kHighPercentile});
-  volume.for_each_row([&](const auto* values, std::int64_t count, const auto& is_padding) {
-    widen(values, count, is_padding, ends);
-    for_positive(values, count, is_padding, [&](float value) { positive.count_upper(value); });
-  });
-  check_ends(ends);
-  if (!positive.find_heads()) return stretched({}, 0, 0, false);
-  volume.for_each_row([&](const auto* values, std::int64_t count, const auto& is_padding) {
-    for_positive(values, count, is_padding, [&](float value) { positive.count_lower(value); });
-  });
-  const std::vector<double> found = positive.values();
-  if (!std::isfinite(found[0]) || !std::isfinite(found[1])) {
-    throw InvalidArgument("window: got percentiles of " + number_text(found[0]) + " and " + number_text(found[1]) +
+IntensityWindow percentile_window(const MeasuredVolume& volume) {
+  const PercentileEnds found = measure_percentiles(volume, {kLowPercentile, kHighPercentile});
+  if (found.percentiles.empty()) return stretched({}, 0, 0, false);
+  const double low = found.percentiles[0], high = found.percentiles[1];
+  if (!std::isfinite(low) || !std::isfinite(high)) {
+    throw InvalidArgument("window: got percentiles of " + number_text(low) + " and " + number_text(high) +
                           ", expected finite ones in float; replace values that are not, or give WIDTH,LEVEL");
   }
-  return stretched(ends, found[0], found[1], true);
+  return stretched(found.all, low, high, true);
 }
 
 void check_padding(std::int64_t depth, const WindowOptions& options) {
@@ -168,16 +78,16 @@ IntensityWindow resolve_window(std::int64_t depth, SampleType type, const SliceS
   }
   const std::string word = by_default ? default_window(options.modality, options.hounsfield) : options.window;
   const WindowWord wanted = window_word(word, options.hounsfield);
-  const Measured volume{depth, type, slices, options.padding};
+  const MeasuredVolume volume{depth, type, slices, options.padding};
   switch (wanted.kind) {
     case WindowWord::Kind::none:
       break;
     case WindowWord::Kind::percentile:
       return percentile_window(volume);
     case WindowWord::Kind::full:
-      return clip_window(volume, -kInfinity, kInfinity);
+      return stretched(measure_ends(volume), -kInfinity, kInfinity, false);
     case WindowWord::Kind::clip:
-      return clip_window(volume, wanted.low, wanted.high);
+      return stretched(measure_ends(volume), wanted.low, wanted.high, false);
   }
   return window;
 }
