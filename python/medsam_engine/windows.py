@@ -71,7 +71,7 @@ class Windowed:
         self.unchanged = window.unchanged
         self._values, self._window, self._padding = values, window, padding
         # Zeros that the system gives when they are first looked at: memory follows the slices that are made.
-        self._pixels: NDArray[np.generic] = values if self.unchanged else np.zeros(values.shape, np.uint8)
+        self._pixels = np.zeros(0 if self.unchanged else values.shape, np.uint8)
         self._made = np.full(len(values), self.unchanged)
 
     def slices(self, numbers: Iterable[int]) -> NDArray[np.generic]:
@@ -83,7 +83,7 @@ class Windowed:
             if not self._made[k]:
                 self._show(k)
                 self._made[k] = True
-        return self._pixels
+        return self._values if self.unchanged else self._pixels
 
     def _show(self, k: int) -> None:
         """Computes slice k, or row k of a flat image, all of whose rows share one padding."""

@@ -2,6 +2,8 @@
 """Windows in C++ give NumPy's bits, for every type, layout and padding; what has no such bits is refused."""
 
 import threading
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,10 +22,10 @@ SHAPES = arrays.array_shapes(min_dims=1, max_dims=4, max_side=6)
 NAMES = [*windows.CT_PRESETS, "percentile", "full", "7,1", "0.1,-0.3", "1e6,1e4"]
 
 
-def elements(dtype: np.dtype[np.generic]) -> st.SearchStrategy[object]:
+def elements(dtype: np.dtype[Any]) -> st.SearchStrategy[object]:
     """Small numbers, which meet, and the extremes of the type."""
     if dtype.kind == "f":
-        width = 8 * dtype.itemsize
+        width: Any = 8 * dtype.itemsize
         wide = 60000.0 if width == 16 else 2.0**100
         special = st.sampled_from([0.0, -0.0, 127.5, 0.1] + ([TINY, -TINY, 3 * TINY] if width > 16 else []))
         return st.floats(-4, 4, width=width) | st.floats(-wide, wide, width=width) | special.map(dtype.type)
@@ -74,7 +76,7 @@ def test_prepared_values_with_padding() -> None:
     np.testing.assert_array_equal(made, reference_window(values, "", padding))
 
 
-LAYOUTS = {
+LAYOUTS: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
     "Fortran order": np.asfortranarray,
     "reversed": lambda values: np.ascontiguousarray(values[::-1, :, ::-1])[::-1, :, ::-1],
     "every second column": lambda values: np.repeat(values, 2, axis=2)[:, :, ::2],

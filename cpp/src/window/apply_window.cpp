@@ -34,16 +34,10 @@ inline std::uint8_t stretched(const IntensityWindow& window, double value) noexc
   return static_cast<std::uint8_t>(std::bit_cast<std::uint64_t>(inside * 255.0 + kRounder));
 }
 
-/// A row, in blocks of a fixed size, so that the compiler makes vector instructions of them.
 template <class T>
 void stretch_row(const IntensityWindow& shared, const T* values, std::int64_t count, std::uint8_t* out) noexcept {
-  constexpr std::int64_t kBlock = 64;
   const IntensityWindow window = shared;  // of this function, so that no write to `out` can change it
-  std::int64_t x = 0;
-  for (; x + kBlock <= count; x += kBlock) {
-    for (std::int64_t i = 0; i < kBlock; ++i) out[x + i] = stretched(window, static_cast<double>(values[x + i]));
-  }
-  for (; x < count; ++x) out[x] = stretched(window, static_cast<double>(values[x]));
+  for (std::int64_t x = 0; x < count; ++x) out[x] = stretched(window, static_cast<double>(values[x]));
 }
 
 /// What becomes of integers of at most 16 bits: a table from the darkest to the brightest one, beyond which all are as
