@@ -49,7 +49,7 @@ class NarrowTable {
   NarrowTable(const IntensityWindow& window, std::int64_t values)
       : first_(within(std::floor(window.darkest))), last_(within(std::ceil(window.brightest))) {
     if (last_ - first_ >= values / 2) return;
-    shown_.reserve(static_cast<std::size_t>(last_ - first_ + 1));
+    shown_.reserve(static_cast<std::size_t>(last_ - first_) + 1);
     for (int value = first_; value <= last_; ++value) shown_.push_back(stretched(window, value));
   }
 
@@ -59,9 +59,7 @@ class NarrowTable {
     const std::uint8_t* const shown = shown_.data();
     const int first = first_, last = last_;
     for (std::int64_t x = 0; x < count; ++x) {
-      const int value = values[x];
-      const int raised = value > first ? value : first;
-      out[x] = shown[(raised < last ? raised : last) - first];
+      out[x] = shown[std::clamp<int>(values[x], first, last) - first];
     }
   }
 
