@@ -17,6 +17,7 @@ kernels::MaskStats Tensor::write_mask(const Map&, const kernels::UpsampleThresho
 
 Request::~Request() = default;
 bool Request::input_image(std::size_t, const kernels::Pixels&, const kernels::ResizeNormalizeParams&) { return false; }
+std::vector<TensorPtr> Request::run_part(const MapPart&) { return run(); }
 
 CompiledModel::~CompiledModel() = default;
 // A prompt's activations take about 25 MB (LiteMedSAM), and a CPU runtime keeps the memory and the prepared primitives

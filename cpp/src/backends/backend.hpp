@@ -72,6 +72,11 @@ class HostTensor final : public Tensor {
 inline constexpr const char* kImageNotFinite =
     "image: got NaN or infinity in f32 pixels, expected finite values; replace them first";
 
+/// The top left part of a map of logits.
+struct MapPart {
+  std::int64_t height = 0, width = 0;
+};
+
 /// One inference at a time; used by one thread at a time. The engine keeps a pool of them.
 class Request {
  public:
@@ -88,6 +93,9 @@ class Request {
   /// Runs and returns every output as a tensor that nobody else writes to. InvalidArgument, kImageNotFinite, when
   /// input_image was given NaN or infinity.
   virtual std::vector<TensorPtr> run() = 0;
+  /// run() of a mask decoder of whose logits, (N, M, h, w), the caller looks at `part` of every map alone. The maps of
+  /// the answer may be smaller than (h, w), but not than `part`: their shape says how large they are. Here: run().
+  virtual std::vector<TensorPtr> run_part(const MapPart& part);
 };
 
 /// A model ready to run. Immutable and thread-safe.

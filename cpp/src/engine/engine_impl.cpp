@@ -202,7 +202,8 @@ Prediction Engine::Impl::predict(const ImageEmbedding& embedding, const std::vec
   answer->low_height = decoder.low_height();
   answer->low_width = decoder.low_width();
   answer->iou.resize(prompts.size() * index.size());
-  decoder.decode(data, tokens, index, predict_options.cancelled,
+  // Whole maps: they are the answer's low_res_logits.
+  decoder.decode(data, tokens, {index}, predict_options.cancelled,
                  [&](std::size_t n, const Decoder::Answer& from) { answer->take(n, from); });
   return Prediction(std::move(answer));
 }
@@ -229,13 +230,15 @@ std::vector<MaskStats> Engine::Impl::segment(const ImageEmbedding& embedding, co
   clear_labels(out);
   std::vector<MaskStats> stats(boxes.size());
   // All prompts are of one kind, so the decoder answers in order and what is painted last wins.
-  decoder.decode(data, tokens, {0}, segment_options.cancelled, [&](std::size_t n, const Decoder::Answer& answer) {
-    const auto count = static_cast<std::uint32_t>(order[n] + 1);
-    const std::uint32_t label = profile.mask.labels == LabelRule::modulo_256 ? count % 256 : count;
-    const LogitMap logits{answer.logits, answer.row, decoder.low_height(), decoder.low_width()};
-    stats[order[n]] = write_label(logits, data.geometry, profile.mask, out, label);
-    stats[order[n]].iou = answer.iou[0];
-  });
+  const auto part = looked_at(data.geometry, profile.mask, decoder.low_height(), decoder.low_width());
+  decoder.decode(data, tokens, {{0}, part}, segment_options.cancelled,
+                 [&](std::size_t n, const Decoder::Answer& answer) {
+                   const auto count = static_cast<std::uint32_t>(order[n] + 1);
+                   const std::uint32_t label = profile.mask.labels == LabelRule::modulo_256 ? count % 256 : count;
+                   const LogitMap logits{answer.logits, answer.row, decoder.low_height(), decoder.low_width()};
+                   stats[order[n]] = write_label(logits, data.geometry, profile.mask, out, label);
+                   stats[order[n]].iou = answer.iou[0];
+                 });
   return stats;
 }
 

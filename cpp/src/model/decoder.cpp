@@ -66,7 +66,7 @@ struct Decoder::Graph {
 struct Decoder::Call {
   const detail::EmbeddingData& image;
   const std::vector<PromptTokens>& prompts;
-  const std::vector<std::int32_t>& mask_index;
+  const Wanted& wanted;
   std::vector<float> crop_features;  // (N, K)
 };
 
@@ -91,9 +91,8 @@ std::shared_ptr<Decoder::Graph> Decoder::graph(const std::string& role) {
   });
 }
 
-void Decoder::decode(const detail::EmbeddingData& image, const std::vector<PromptTokens>& prompts,
-                     const std::vector<std::int32_t>& mask_index, const std::function<bool()>& cancelled,
-                     const Sink& sink) {
+void Decoder::decode(const detail::EmbeddingData& image, const std::vector<PromptTokens>& prompts, const Wanted& wanted,
+                     const std::function<bool()>& cancelled, const Sink& sink) {
   if (prompts.empty()) return;
   // By mask and number of tokens: padding would change the masks.
   std::map<std::pair<bool, std::size_t>, std::vector<std::size_t>> groups;
@@ -104,7 +103,7 @@ void Decoder::decode(const detail::EmbeddingData& image, const std::vector<Promp
     }
     groups[{mask != nullptr, prompts[n].labels.size()}].push_back(n);
   }
-  Call call{image, prompts, mask_index, crop_features(image, prompts, cancelled)};
+  Call call{image, prompts, wanted, crop_features(image, prompts, cancelled)};
   for (const auto& [kind, members] : groups) {
     const std::shared_ptr<Graph> graph = this->graph(kind.first ? "decoder_mask" : "decoder");
     for (std::size_t first = 0; first < members.size();) {
@@ -198,9 +197,22 @@ struct BatchInputs {
 
 }  // namespace
 
+void Decoder::check_shapes(const std::vector<backends::TensorPtr>& outputs, std::int64_t prompts,
+                           const Wanted& wanted) const {
+  const auto masks = static_cast<std::int64_t>(wanted.mask_index.size());
+  const backends::MapPart least = wanted.part.value_or(backends::MapPart{low_height_, low_width_});
+  const auto fits = [&](const backends::Shape& logits) {
+    return logits.size() == 4 && logits[0] == prompts && logits[1] == masks && logits[2] >= least.height &&
+           logits[2] <= low_height_ && logits[3] >= least.width && logits[3] <= low_width_;
+  };
+  if (outputs.size() == 2 && fits(outputs[0]->shape()) && outputs[1]->shape() == backends::Shape{prompts, masks})
+    return;
+  throw ModelError("decoder: its answer has another shape than the manifest says; export the bundle again");
+}
+
 void Decoder::run_batch(Graph& graph, const Call& call, const std::vector<std::size_t>& batch, const Sink& sink) {
   const auto n = static_cast<std::int64_t>(batch.size());
-  const auto masks = static_cast<std::int64_t>(call.mask_index.size());
+  const auto masks = static_cast<std::int64_t>(call.wanted.mask_index.size());
   std::vector<backends::TensorPtr> outputs;
   {
     const RequestPool::Lease request = graph.pool.acquire();
@@ -218,7 +230,7 @@ void Decoder::run_batch(Graph& graph, const Call& call, const std::vector<std::s
           fill.labels(i);
           break;
         case Source::mask_index:
-          fill.indices(i, call.mask_index);
+          fill.indices(i, call.wanted.mask_index);
           break;
         case Source::mask_input:
           fill.masks(i, low_height_, low_width_);
@@ -234,13 +246,9 @@ void Decoder::run_batch(Graph& graph, const Call& call, const std::vector<std::s
           break;
       }
     }
-    outputs = request->run();
+    outputs = call.wanted.part ? request->run_part(*call.wanted.part) : request->run();
   }
-  const backends::Shape logits_shape{n, masks, low_height_, low_width_};
-  const backends::Shape iou_shape{n, masks};
-  if (outputs.size() != 2 || outputs[0]->shape() != logits_shape || outputs[1]->shape() != iou_shape) {
-    throw ModelError("decoder: its answer has another shape than the manifest says; export the bundle again");
-  }
+  check_shapes(outputs, n, call.wanted);
   if (!outputs[0]->finite() || !outputs[1]->finite()) {
     throw BackendError("mask decoder: got NaN or infinity in its answer, expected finite logits; use precision f32");
   }

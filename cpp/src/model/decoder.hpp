@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,8 +21,14 @@ namespace medsam {
 class Decoder {
  public:
   using Compile = std::function<std::shared_ptr<const backends::CompiledModel>(const ModelFile& model)>;
-  /// The answer to one prompt: row `row` of logits (N, M, h, w), wherever the backend keeps them, and iou (M), which is
-  /// valid during the call.
+  /// What is wanted of every prompt.
+  struct Wanted {
+    std::vector<std::int32_t> mask_index;  // (M)
+    /// What will be looked at of each map of logits; nothing: whole maps.
+    std::optional<backends::MapPart> part = std::nullopt;
+  };
+  /// The answer to one prompt: row `row` of logits, wherever the backend keeps them, and iou (M), which is valid during
+  /// the call. The logits are (N, M, h, w), or smaller where Wanted::part is.
   struct Answer {
     const backends::TensorPtr& logits;
     std::int64_t row;
@@ -39,8 +46,8 @@ class Decoder {
   /// Decodes all prompts of one image, which must be this model's. Prompts with equally many tokens, all with a mask
   /// or all without, share a batch; `sink` is called once a prompt, in an order of the decoder's choosing, but in order
   /// among such prompts.
-  void decode(const detail::EmbeddingData& image, const std::vector<PromptTokens>& prompts,
-              const std::vector<std::int32_t>& mask_index, const std::function<bool()>& cancelled, const Sink& sink);
+  void decode(const detail::EmbeddingData& image, const std::vector<PromptTokens>& prompts, const Wanted& wanted,
+              const std::function<bool()>& cancelled, const Sink& sink);
 
  private:
   struct Graph;
@@ -49,6 +56,7 @@ class Decoder {
   /// The graph of a role, compiled at its first use; others can be used meanwhile.
   std::shared_ptr<Graph> graph(const std::string& role);
   void run_batch(Graph& graph, const Call& call, const std::vector<std::size_t>& batch, const Sink& sink);
+  void check_shapes(const std::vector<backends::TensorPtr>& outputs, std::int64_t prompts, const Wanted& wanted) const;
   std::vector<float> crop_features(const detail::EmbeddingData& image, const std::vector<PromptTokens>& prompts,
                                    const std::function<bool()>& cancelled);
 

@@ -91,23 +91,46 @@ std::int64_t square_side(const ImageGeometry& geometry, MaskUpsample upsample) {
   return upsample == MaskUpsample::logits_at_prompt_frame ? std::llround(geometry.prompt_frame) : 0;
 }
 
-kernels::MaskStats run(const LogitMap& logits, std::int64_t square, MaskUpsample upsample,
-                       kernels::UpsampleThresholdParams params) {
-  const std::int64_t size = logits.height * logits.width, offset = logits.index * size;
-  if (offset < 0 || offset + size > backends::element_count(logits.tensor->shape())) {
+/// Where a map lies in its tensor, whose maps have `present` of it.
+struct PlacedMap {
+  std::int64_t offset;
+  backends::MapPart present;
+};
+
+PlacedMap placed(const LogitMap& logits, const backends::MapPart& needed) {
+  const backends::Shape& shape = logits.tensor->shape();
+  if (shape.size() != 4 || logits.index < 0 || logits.index >= shape[0] * shape[1]) {
     throw BackendError("mask: got a map beyond the decoder's logits; report this");
   }
+  if (shape[2] < needed.height || shape[3] < needed.width) {
+    throw BackendError("mask: got " + std::to_string(shape[2]) + " x " + std::to_string(shape[3]) +
+                       " logits, but the mask is made of " + std::to_string(needed.height) + " x " +
+                       std::to_string(needed.width) + "; report this");
+  }
+  return {logits.index * shape[2] * shape[3], {shape[2], shape[3]}};
+}
+
+kernels::MaskStats run(const LogitMap& logits, std::int64_t square, MaskUpsample upsample,
+                       kernels::UpsampleThresholdParams params, const backends::MapPart& needed) {
+  const auto [offset, present] = placed(logits, needed);
   // A device's exp has other bits than the host's.
   if (logits.tensor->writes_masks() && upsample != MaskUpsample::probabilities) {
+    if (present.height != logits.height || present.width != logits.width) {
+      throw BackendError("mask: got a part of the logits on a device, expected whole maps; report this");
+    }
+    params.logits_stride = square != 0 ? square : logits.width;
     return logits.tensor->write_mask({offset, logits.height, logits.width, square}, params);
   }
   params.logits = logits.tensor->host() + offset;
+  params.logits_stride = present.width;
   std::vector<float> values;  // what is upsampled, where it is not the logits themselves
   if (square != 0) {
-    values.resize(static_cast<std::size_t>(square * square));
-    kernels::upsample_square(params.logits, logits.height, logits.width, square, values.data());
+    values.resize(static_cast<std::size_t>(params.unpadded_height * params.unpadded_width));
+    kernels::upsample_square({params.logits, present.width, logits.height, logits.width, square, params.unpadded_height,
+                              params.unpadded_width, values.data()});
+    params.logits_stride = params.unpadded_width;
   } else if (upsample == MaskUpsample::probabilities) {
-    values = sigmoids(params.logits, size);
+    values = sigmoids(params.logits, needed.height * present.width);
   }
   if (!values.empty()) params.logits = values.data();
   const kernels::KernelTable& table = kernels::table();
@@ -121,6 +144,18 @@ static_assert(static_cast<int>(LabelType::u8) == static_cast<int>(kernels::Label
 static_assert(static_cast<int>(LabelType::u16) == static_cast<int>(kernels::LabelType::u16));
 static_assert(static_cast<int>(LabelType::u32) == static_cast<int>(kernels::LabelType::u32));
 
+backends::MapPart looked_at(const ImageGeometry& geometry, const MaskRules& rules, std::int64_t low_height,
+                            std::int64_t low_width) {
+  const std::int64_t square = square_side(geometry, rules.upsample);
+  if (square == 0) {
+    const UnpaddedSize unpadded = unpadded_size(geometry, low_height, low_width);
+    return {unpadded.height, unpadded.width};
+  }
+  const UnpaddedSize unpadded = unpadded_size(geometry, square, square);
+  return {kernels::square_reach(unpadded.height, low_height, square),
+          kernels::square_reach(unpadded.width, low_width, square)};
+}
+
 MaskStats write_label(const LogitMap& logits, const ImageGeometry& geometry, const MaskRules& rules,
                       const LabelView& out, std::uint32_t label) {
   // The view's own size is what is written; that it is the image's has been checked where the view came in.
@@ -133,7 +168,6 @@ MaskStats write_label(const LogitMap& logits, const ImageGeometry& geometry, con
   const std::int64_t height = square != 0 ? square : logits.height, width = square != 0 ? square : logits.width;
   const UnpaddedSize unpadded = unpadded_size(geometry, height, width);
   kernels::UpsampleThresholdParams params{};
-  params.logits_stride = width;
   params.unpadded_height = unpadded.height;
   params.unpadded_width = unpadded.width;
   params.height = out.height;
@@ -145,7 +179,8 @@ MaskStats write_label(const LogitMap& logits, const ImageGeometry& geometry, con
   params.label_type = static_cast<kernels::LabelType>(out.type);
   params.out_row_stride = out.row_stride;
   params.label = label;
-  const kernels::MaskStats stats = run(logits, square, rules.upsample, params);
+  const kernels::MaskStats stats =
+      run(logits, square, rules.upsample, params, looked_at(geometry, rules, logits.height, logits.width));
   return {stats.area, stats.x0, stats.y0, stats.x1, stats.y1, std::numeric_limits<float>::quiet_NaN()};
 }
 

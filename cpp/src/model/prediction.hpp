@@ -13,7 +13,8 @@
 
 namespace medsam {
 
-/// One (height, width) map of logits: map `index` of those that a tensor holds.
+/// One (height, width) map of logits: map `index` of those that a tensor, (N, M, h, w), holds. The tensor has its top
+/// left (h, w).
 struct LogitMap {
   backends::TensorPtr tensor;
   std::int64_t index = 0, height = 0, width = 0;
@@ -43,6 +44,10 @@ struct Prediction::Impl {
   mutable std::once_flag gathered_;
   mutable std::shared_ptr<backends::HostTensor> host_;
 };
+
+/// What write_label looks at of a (low_height, low_width) map.
+backends::MapPart looked_at(const ImageGeometry& geometry, const MaskRules& rules, std::int64_t low_height,
+                            std::int64_t low_width);
 
 /// Writes `label` where a map says object, in a view of the image's size. The view is checked by the caller,
 /// who also knows the estimate that belongs into MaskStats::iou.

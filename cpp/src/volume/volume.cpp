@@ -159,7 +159,9 @@ class Propagation {
     }
     const std::vector<PromptTokens> tokens = visit_tokens(visit, model_.context(embedding, profile_.prompt));
     best_.assign(visit.objects.size(), {});
-    decoder_.decode(embedding, tokens, {0}, cancelled, [&](std::size_t n, const Decoder::Answer& answer) {
+    const backends::MapPart part =
+        looked_at(embedding.geometry, profile_.mask, decoder_.low_height(), decoder_.low_width());
+    decoder_.decode(embedding, tokens, {{0}, part}, cancelled, [&](std::size_t n, const Decoder::Answer& answer) {
       Best& best = best_[owner_[n]];
       // The propagated box is asked first and keeps its place on a tie.
       if (best.logits.tensor && answer.iou[0] <= best.iou) return;

@@ -5,12 +5,13 @@
 
 namespace medsam::kernels {
 
-void upsample_square(const float* in, std::int64_t height, std::int64_t width, std::int64_t side, float* out) {
-  std::vector<SquareTap> columns(static_cast<std::size_t>(side));
-  for (std::int64_t x = 0; x < side; ++x) columns[static_cast<std::size_t>(x)] = square_tap(x, width, side);
-  for (std::int64_t y = 0; y < side; ++y) {
-    const SquareTap row = square_tap(y, height, side);
-    for (const SquareTap& column : columns) *out++ = square_sample(in, width, row, column);
+void upsample_square(const UpsampleSquareParams& p) {
+  std::vector<SquareTap> columns(static_cast<std::size_t>(p.columns));
+  for (std::int64_t x = 0; x < p.columns; ++x) columns[static_cast<std::size_t>(x)] = square_tap(x, p.width, p.side);
+  float* out = p.out;
+  for (std::int64_t y = 0; y < p.rows; ++y) {
+    const SquareTap row = square_tap(y, p.height, p.side);
+    for (const SquareTap& column : columns) *out++ = square_sample(p.in, p.stride, row, column);
   }
 }
 

@@ -32,6 +32,11 @@ struct FakeBackendCounters {
   std::atomic<bool> fused{false};
   /// Called with a model's path when it is about to be read.
   std::function<void(const std::string& path)> before_reading;
+  /// Whether parts of maps are answered with whole ones, as a backend may; and rows that are missing where not.
+  std::atomic<bool> whole_maps{false};
+  std::atomic<int> rows_missing{0};
+  /// Runs of which a part was wanted.
+  std::atomic<int> parts{0};
   /// The next answers hold a NaN.
   std::atomic<bool> answer_nan{false};
 

@@ -111,6 +111,41 @@ TEST_F(NativeBundle, ItsStagesAreChosenApart) {
   }
 }
 
+// Labels are made of the logits that show the image, which are then all that is computed; predict computes all.
+TEST_F(NativeBundle, LabelsAreThoseOfWholeLogits) {
+  options_.allow_uncertified = true;
+  const bool rounded = backends::create_native("CPU")->native("bf16_fused");
+  int drawn = 0;
+  for (const char* precision : {"f32_fused/f32_fused", "bf16_fused/bf16_fused"}) {
+    if (!rounded && std::string(precision) != "f32_fused/f32_fused") continue;
+    options_.precision = precision;
+    const Engine engine(bundle_, options_);
+    for (const auto& [height, width] : std::vector<std::pair<std::int64_t, std::int64_t>>{
+             {48, 64}, {64, 48}, {48, 48}, {3, 64}, {64, 1}, {21, 33}, {33, 21}, {1, 1}}) {
+      const ImageView view{pixels_.data(), PixelType::u8, height, width, 1, width};
+      const ImageEmbedding embedding = engine.encode(view);
+      Prompt prompt;
+      prompt.box = Box{0, 0, static_cast<double>(width / 2), static_cast<double>(height / 2)};
+      std::vector<std::uint16_t> expected(static_cast<std::size_t>(height * width)), labels = expected,
+                                                                                     slice = expected;
+      const auto view_of = [&](std::vector<std::uint16_t>& to) {
+        return LabelView{to.data(), LabelType::u16, height, width, width * 2};
+      };
+      const MaskStats whole = engine.predict(embedding, {prompt}).write_mask(0, 0, view_of(expected));
+      const MaskStats part = engine.segment(embedding, {*prompt.box}, view_of(labels)).at(0);
+      EXPECT_EQ(labels, expected) << precision << " " << width << " x " << height;
+      EXPECT_EQ(part.area, whole.area);
+      drawn += part.area > 0 && part.area < height * width ? 1 : 0;
+      EXPECT_EQ(part.iou, whole.iou);
+      engine.segment_volume({pixels_.data(), PixelType::u8, 1, height, width, 1, width, height * width},
+                            {{0, 0, 0, prompt.box->x1, prompt.box->y1, 0}},
+                            {slice.data(), LabelType::u16, 1, height, width, width * 2, height * width * 2});
+      EXPECT_EQ(slice, expected) << precision << " " << width << " x " << height << ", as a volume";
+    }
+  }
+  EXPECT_GT(drawn, 4) << "or this test shows nothing";
+}
+
 // A decoder for other coordinates gives masks of something else, and every shape fits.
 TEST_F(NativeBundle, ADecoderForAnotherFrameIsRefused) {
   manifest_["prompt"]["frame"] = 2 * kSide;

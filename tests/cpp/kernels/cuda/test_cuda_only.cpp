@@ -46,7 +46,7 @@ TEST(CudaOnly, SquaresAreThoseOfTheHost) {
     const std::vector<float> in = noise(c.height * c.width);
     const auto size = static_cast<std::size_t>(c.side * c.side);
     std::vector<float> expected(size), got(size, std::nanf(""));
-    upsample_square(in.data(), c.height, c.width, c.side, expected.data());
+    upsample_square({in.data(), c.width, c.height, c.width, c.side, c.side, c.side, expected.data()});
     for (const CudaOnly& table : cuda_only_under_test()) {
       table.upsample_square(in.data(), c.height, c.width, c.side, got.data());
       EXPECT_EQ(got, expected) << table.name << " " << c.height << " " << c.width << " " << c.side;
@@ -57,7 +57,7 @@ TEST(CudaOnly, SquaresAreThoseOfTheHost) {
 TEST(CudaOnly, ASquareOfTheSameSideIsTheMapItself) {
   const std::vector<float> in = noise(25);
   std::vector<float> out(in.size());
-  upsample_square(in.data(), 5, 5, 5, out.data());
+  upsample_square({in.data(), 5, 5, 5, 5, 5, 5, out.data()});
   EXPECT_EQ(out, in);
 }
 

@@ -54,16 +54,19 @@ class DecoderRequest final : public Request {
     embedding_ = tensor;
   }
 
-  std::vector<TensorPtr> run() override {
+  std::vector<TensorPtr> run() override { return run_part({loaded_->decoder.side(), loaded_->decoder.side()}); }
+
+  std::vector<TensorPtr> run_part(const MapPart& part) override {
     const SamDecoder& decoder = loaded_->decoder;
     const DecoderInput input = checked_input();
-    auto logits = std::make_shared<HostTensor>(Shape{input.prompts, input.masks, decoder.side(), decoder.side()});
+    const std::int64_t rows = tokens_of("height", part.height), columns = tokens_of("width", part.width);
+    auto logits = std::make_shared<HostTensor>(Shape{input.prompts, input.masks, 4 * rows, 4 * columns});
     auto quality = std::make_shared<HostTensor>(Shape{input.prompts, input.masks});
     // The same tensor, not one that took its place in memory: a dead tensor's pointer never locks.
     const bool prepared = prepared_.lock() == embedding_;
     prepared_.reset();
     run_decoder(decoder, loaded_->machine, input, workspace_, prepared,
-                {logits->mutable_host(), quality->mutable_host()});
+                {rows, columns, logits->mutable_host(), quality->mutable_host()});
     prepared_ = embedding_;
     embedding_.reset();
     return {logits, quality};
@@ -79,6 +82,13 @@ class DecoderRequest final : public Request {
   [[nodiscard]] Role role_of(std::size_t index) const {
     if (index >= loaded_->inputs.size()) throw BackendError("native decoder: got an input that it does not have");
     return loaded_->inputs[index];
+  }
+
+  /// How many image tokens of a side this many logits are made of.
+  [[nodiscard]] std::int64_t tokens_of(const char* name, std::int64_t logits) const {
+    if (logits >= 1 && logits <= loaded_->decoder.side()) return (logits + 3) / 4;
+    throw BackendError(std::string("native decoder: part of the logits: got a ") + name + " of " +
+                       std::to_string(logits) + ", expected 1 to " + std::to_string(loaded_->decoder.side()));
   }
 
   void expect(Role role, const Shape& shape) const {

@@ -112,7 +112,7 @@ void DecoderWorkspace::make_self_bias(std::int64_t tokens) {
 
 void run_decoder(const SamDecoder& decoder, const Machine& machine, const DecoderInput& input,
                  DecoderWorkspace& workspace, bool prepared, const DecoderOutput& output) {
-  const std::int64_t tokens = 1 + decoder.masks() + input.tokens, area = decoder.side() * decoder.side();
+  const std::int64_t tokens = 1 + decoder.masks() + input.tokens;
   Decoding run{decoder, machine, workspace, input, 0, 0, tokens, kernels::score_columns(tokens)};
   workspace.reserve(batch_of(input.prompts, run.columns), tokens, input.masks);
   if (!prepared) prepare_image(run);
@@ -140,9 +140,8 @@ void run_decoder(const SamDecoder& decoder, const Machine& machine, const Decode
       over_image(layer + 1);
     }
     over_groups([&](const TokenGroup& group) { finish_tokens(run, group, output.quality + run.first * input.masks); });
-    run.for_each(decoder.grid * run.prompts, [&](std::int64_t i, Carver& carver) {
-      const std::int64_t prompt = i / decoder.grid;
-      upscale_row(run, prompt, i % decoder.grid, output.logits + (run.first + prompt) * input.masks * area, carver);
+    run.for_each(output.rows * run.prompts, [&](std::int64_t i, Carver& carver) {
+      upscale_row(run, i / output.rows, i % output.rows, output, carver);
     });
   }
 }

@@ -23,8 +23,9 @@ struct DecoderInput {
 };
 
 struct DecoderOutput {
-  float* logits = nullptr;   // (prompts, masks, 4 grid, 4 grid)
-  float* quality = nullptr;  // (prompts, masks)
+  std::int64_t rows = 0, columns = 0;  // of image tokens: the top left part that is up-scaled
+  float* logits = nullptr;             // (prompts, masks, 4 rows, 4 columns)
+  float* quality = nullptr;            // (prompts, masks)
 };
 
 /// Image tokens that go through all steps of a layer together: with 256 channels of bf16, two operands of 128 KiB
@@ -128,8 +129,9 @@ void finish_tokens(const Decoding& run, const TokenGroup& group, float* quality)
 /// One piece of the image of one prompt: the answer to the tokens of layer `layer`, kLayers for the last attention,
 /// after what they told the image in the layer before.
 void pass_image(const Decoding& run, std::int64_t prompt, std::int64_t piece, std::int64_t layer, Carver& carver);
-/// Logits of one row of image tokens; `logits` are the prompt's.
-void upscale_row(const Decoding& run, std::int64_t prompt, std::int64_t row, float* logits, Carver& carver);
+/// Logits of one row of image tokens, as far as they are wanted.
+void upscale_row(const Decoding& run, std::int64_t prompt, std::int64_t row, const DecoderOutput& output,
+                 Carver& carver);
 
 /// Scratch memory that the two passes over the image need, bytes per thread.
 std::size_t image_scratch(const SamDecoder& decoder, std::int64_t columns);

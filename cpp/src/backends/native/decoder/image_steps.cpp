@@ -157,14 +157,16 @@ void pass_image(const Decoding& run, std::int64_t prompt, std::int64_t index, st
   piece.answer();
 }
 
-void upscale_row(const Decoding& run, std::int64_t prompt, std::int64_t row, float* logits, Carver& carver) {
+void upscale_row(const Decoding& run, std::int64_t prompt, std::int64_t row, const DecoderOutput& output,
+                 Carver& carver) {
   const SamDecoder& decoder = run.decoder;
   const EncoderTarget& kernels = run.kernels();
   const UpscaleBuffers buffers = take_upscale(decoder, carver);
   const PromptState& state = run.workspace.prompts[size(prompt)];
-  const std::int64_t side = decoder.side();
-  for (std::int64_t x = 0; x < decoder.grid; x += kUpscaled) {
-    const std::int64_t count = std::min(kUpscaled, decoder.grid - x);
+  const std::int64_t width = 4 * output.columns, area = 4 * output.rows * width;
+  float* logits = output.logits + (run.first + prompt) * run.input.masks * area + 4 * row * width;
+  for (std::int64_t x = 0; x < output.columns; x += kUpscaled) {
+    const std::int64_t count = std::min(kUpscaled, output.columns - x);
     const ConstRows image = ConstRows(state.image).from(row * decoder.grid + x);
     multiply(kernels, decoder.upscale, image, count, {buffers.children, decoder.upscale.out});
     normalize(kernels, decoder.upscale_norm, buffers.children, 4 * count, buffers.normalized, Gelu::yes);
@@ -172,8 +174,7 @@ void upscale_row(const Decoding& run, std::int64_t prompt, std::int64_t row, flo
     then.gelu = true;
     multiply(kernels, decoder.upscale_more, buffers.normalized, 4 * count, {buffers.more, decoder.upscale_more.out},
              then);
-    kernels.mask_logits(
-        {buffers.more, count, state.kernels, run.input.masks, logits + 4 * (row * side + x), side, side * side});
+    kernels.mask_logits({buffers.more, count, state.kernels, run.input.masks, logits + 4 * x, width, area});
   }
 }
 
