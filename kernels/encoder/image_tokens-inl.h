@@ -40,11 +40,20 @@ HWY_INLINE void put_operands(const ImageOperandsParams& p, std::int64_t row, std
   }
 }
 
+/// A prompt's image was pushed out of the second-level cache by those of the other prompts: three quarters of the time
+/// went into waiting for it. 8 KiB are asked for before they are read, a line at a time: all at once is no faster.
+constexpr std::int64_t kRowsAhead = 16;
+
 template <class Rounding, Format kFormat>
 HWY_INLINE void image_operands_as(const ImageOperandsParams& p) {
   const std::int64_t channels = p.keys.channels();
   for (std::int64_t row = 0; row < p.rows; row += 2) {
+    const std::int64_t ahead = row + kRowsAhead < p.rows ? row + kRowsAhead : row;
     for (std::int64_t c = 0; c < channels; c += lanes()) {
+      if constexpr (kFormat == Format::bf16) {
+        __builtin_prefetch(p.image.template at<Bf16>(ahead, c));
+        __builtin_prefetch(p.image.template at<Bf16>(ahead + 1, c));
+      }
       put_operands<Rounding, kFormat>(p, row, c, load_as<kFormat>(p.image, row, c),
                                       load_as<kFormat>(p.image, row + 1, c));
     }

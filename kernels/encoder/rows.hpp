@@ -78,4 +78,13 @@ class BasicRows {
 using Rows = BasicRows<false>;
 using ConstRows = BasicRows<true>;
 
+/// Asks for `count` dense rows that will be read soon, into the second-level cache, and waits for none.
+inline void prefetch(const ConstRows& rows, std::int64_t count) noexcept {
+  const bool rounded = rows.format() == Format::bf16;
+  const void* first = rounded ? static_cast<const void*>(rows.at<Bf16>(0)) : rows.at<float>(0);
+  constexpr std::int64_t kLine = 64;
+  const std::int64_t bytes = count * rows.stride() * static_cast<std::int64_t>(rounded ? sizeof(Bf16) : sizeof(float));
+  for (std::int64_t at = 0; at < bytes; at += kLine) __builtin_prefetch(static_cast<const char*>(first) + at, 0, 2);
+}
+
 }  // namespace medsam::kernels

@@ -169,6 +169,9 @@ void upscale_row(const Decoding& run, std::int64_t prompt, std::int64_t row, con
     const std::int64_t count = std::min(kUpscaled, output.columns - x);
     const ConstRows image = ConstRows(state.image).from(row * decoder.grid + x);
     multiply(kernels, decoder.upscale, image, count, {buffers.children, decoder.upscale.out});
+    // The next tokens are on their way while these are normalized, which reads what the first-level cache has.
+    const std::int64_t behind = decoder.image_tokens() - row * decoder.grid - x - count;
+    prefetch(image.from(count), std::min(kUpscaled, behind));
     normalize(kernels, decoder.upscale_norm, buffers.children, 4 * count, buffers.normalized, Gelu::yes);
     Epilogue then;
     then.gelu = true;
