@@ -22,6 +22,7 @@ class Folder {
                    {"masks", {4}},
                    {"mask_channels", nlohmann::json::array()},
                    {"point_shift", sizes.shift}};
+    if (sizes.epsilon == 1e-6) file_.about["layer_norm_epsilon"] = "1e-6";
     prompts();
     stack("tokens", {"iou_token", "mask_tokens"}, 5);
     for (const char* i : {"0", "1"}) layer(std::string("transformer.layers.") + i, std::string("layers.") + i);

@@ -15,6 +15,7 @@ struct SamSizes {
   std::int64_t grid = 4, frame = 64;
   bool masks = true;          // whether mask inputs are taken
   const char* shift = "0.5";  // of coordinates, to the centers of pixels
+  double epsilon = 1e-5;      // of the transformer's norms: torch's, or 1e-6
 };
 
 /// A tensor by torch's rules: a linear layer's weight is (out, in), a convolution's (out, in, height, width).

@@ -85,7 +85,9 @@ class Reference {
     }
     return x;
   }
-  [[nodiscard]] Matrix layer_norm(const std::string& name, const Matrix& x) const { return normalized(name, x, 1e-5); }
+  [[nodiscard]] Matrix layer_norm(const std::string& name, const Matrix& x) const {
+    return normalized(name, x, checkpoint_.sizes.epsilon);
+  }
   /// SAM's LayerNorm2d over the channels of each pixel, then GELU.
   [[nodiscard]] Picture normalized_gelu(const std::string& name, Picture x) const {
     Matrix pixel(1, x.channels);

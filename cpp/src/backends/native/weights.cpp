@@ -89,6 +89,10 @@ std::string Weights::text(const std::string& name) const {
   return header[name].get<std::string>();
 }
 
+bool Weights::states(const std::string& name) const {
+  return header_->json.is_object() && header_->json.contains(name);
+}
+
 const Weights::Entry& Weights::entry(const std::string& name) const {
   const auto it = tensors_.find(name);
   if (it == tensors_.end()) refuse("has no tensor \"" + name + "\"");

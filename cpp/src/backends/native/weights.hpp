@@ -29,6 +29,8 @@ class Weights {
   [[nodiscard]] std::vector<std::int64_t> numbers(const std::string& name) const;
   /// A text of the header. ModelError.
   [[nodiscard]] std::string text(const std::string& name) const;
+  /// Whether the header says anything of that name.
+  [[nodiscard]] bool states(const std::string& name) const;
   [[nodiscard]] std::string architecture() const { return text("architecture"); }
   [[nodiscard]] const std::string& path() const { return path_; }
   /// Bytes of the file: what a network in memory must be in proportion to.

@@ -67,6 +67,26 @@ TEST(SamDecoder, FollowsTheFormulasForAnyGrid) {
   }
 }
 
+// EfficientViT-SAM's norms. In the first layer, what is attended to is all that norm1 gets: so little of it that either
+// epsilon is a part of its variance.
+TEST(SamDecoder, HasTheEpsilonOfItsNorms) {
+  std::vector<SamOutput> outputs;
+  for (const double epsilon : {1e-5, 1e-6}) {
+    const SamSizes sizes{.masks = false, .epsilon = epsilon};
+    SamCheckpoint checkpoint = random_sam_checkpoint(sizes);
+    const std::string name = "transformer.layers.0.self_attn.out_proj";
+    for (const char* part : {".weight", ".bias"}) {
+      for (float& value : checkpoint.tensors.at(name + part).values) value *= 0.003F;
+    }
+    const std::vector<float> embedding = random_sam_embedding(sizes);
+    const SamPrompts prompts = random_sam_prompts(sizes, 2, 3, {0, 1, 2, 3});
+    const auto request = sam_model(checkpoint, kF32Fused)->create_request();
+    outputs.push_back(decode(*request, sizes, embedding_tensor(sizes, embedding), prompts));
+    expect_close(outputs.back(), decode_plainly(checkpoint, embedding, prompts), kExact, std::to_string(epsilon));
+  }
+  EXPECT_FALSE(outputs.at(0) == outputs.at(1));
+}
+
 class SamDecoderBits : public ::testing::TestWithParam<const char*> {
  protected:
   SamSizes sizes_{.grid = 18, .masks = false};

@@ -86,6 +86,16 @@ TEST_F(SamFile, NumbersOfTheHeaderAreInTheirRange) {
   }
 }
 
+TEST_F(SamFile, AnEpsilonOfTheNormsIsOneThatAFamilyHas) {
+  EXPECT_EQ(refusal(header("layer_norm_epsilon", "1e-6")), "none");
+  for (const char* epsilon : {"1e-5", "1e-06", "0", "", "1e-6 "}) {
+    expect_refused(header("layer_norm_epsilon", epsilon), R"("layer_norm_epsilon" of its header is not "1e-6")");
+  }
+  for (const nlohmann::json& epsilon : {nlohmann::json(1e-6), nlohmann::json(nullptr), nlohmann::json{"1e-6"}}) {
+    expect_refused(header("layer_norm_epsilon", epsilon), "its header has no text \"layer_norm_epsilon\"");
+  }
+}
+
 // Pieces of the image are read in pairs of tokens: of an odd number the last pair would end behind the image.
 TEST_F(SamFile, AGridIsEvenAndNoLargerThanAnyImage) {
   for (const std::int64_t grid : {3, 5, 17, 127}) {

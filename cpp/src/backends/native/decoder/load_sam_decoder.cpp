@@ -35,12 +35,13 @@ class SamDecoderReader {
     if (number("heads", 1, 65536) != kernels::kHeads || number("masks", 1, 65536) != kMasks) {
       weights_.refuse("is a decoder of other heads or masks than SAM's 8 and 4");
     }
+    epsilon_ = layer_norm_epsilon();
     read_prompt();
     decoder_.own_tokens = reader_.values("tokens", {1 + kMasks, kDim});
     for (std::int64_t i = 0; i < SamDecoder::kLayers; ++i) read_layer(nth("layers", i), decoder_.layers[size(i)]);
     read_projections();
     decoder_.last = to_image("final");
-    decoder_.last_norm = norm("final.norm", kDim, kLayerNormEpsilon);
+    decoder_.last_norm = norm("final.norm", kDim, epsilon_);
     decoder_.upscale = linear("upscale.0", kDim, kDim, decoder_.format);
     decoder_.upscale_norm = norm("upscale.0.norm", kDim / 4, kLayerNorm2dEpsilon);
     decoder_.upscale_more = linear("upscale.1", kDim / 4, kDim / 2, decoder_.format);
@@ -58,6 +59,15 @@ class SamDecoderReader {
                       std::to_string(most));
     }
     return values[0];
+  }
+
+  /// Of the transformer's norms: torch's own, unless the file says that the family has another one.
+  [[nodiscard]] float layer_norm_epsilon() const {
+    if (!weights_.states("layer_norm_epsilon")) return kLayerNormEpsilon;
+    if (weights_.text("layer_norm_epsilon") != "1e-6") {
+      weights_.refuse(R"("layer_norm_epsilon" of its header is not "1e-6")");
+    }
+    return kLayerNorm2dEpsilon;
   }
 
   Table table(const std::string& name, const std::vector<std::int64_t>& shape) const {
@@ -136,7 +146,7 @@ class SamDecoderReader {
     layer.perceptron.fc2 = slices(name + ".mlp.fc2", kHidden, kDim);
     layer.to_tokens = to_tokens(name + ".to_tokens");
     for (std::int64_t i = 0; i < 4; ++i) {
-      layer.norms[size(i)] = norm(name + ".norm" + std::to_string(i + 1), kDim, kLayerNormEpsilon);
+      layer.norms[size(i)] = norm(name + ".norm" + std::to_string(i + 1), kDim, epsilon_);
     }
   }
 
@@ -243,6 +253,7 @@ class SamDecoderReader {
 
   const Weights& weights_;
   LayerReader reader_;
+  float epsilon_ = kLayerNormEpsilon;
   SamDecoder decoder_;
 };
 
