@@ -89,7 +89,8 @@ def write_bundle(
             progress(f"reading {companion.name}, {family.companion.what}")
             extra["companion_sha256"] = family.companion.attach(model, companion)
         experts[part.expert] = write_graphs(part, model, written, folder, progress)
-    fused = native_entries(parts[0], folder, progress) if len(parts) == 1 else {}
+    # The manifest has no room for those of several experts (docs/bundle.md).
+    fused = native_entries(parts[0], folder, progress) if family.experts is None else {}
     content = manifest.build(family, parts, written.models, written.parity, experts, fused)
     content["provenance"] |= extra
     manifest.write(folder, content)

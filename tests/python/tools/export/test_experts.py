@@ -195,6 +195,19 @@ def test_an_expert_of_another_architecture(save: Save, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("registry", "quick")
+def test_a_single_expert_has_its_graphs_alone(save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine refuses a bundle with both experts and native models."""
+    natives = SimpleNamespace(networks={"decoder": None}, models={}, file_name=str, write=lambda *_: {})
+    other = replace(OTHER, native={"two": natives})
+    monkeypatch.setitem(sys.modules, "tiny_families.other", SimpleNamespace(FAMILY=other))
+    lines: list[str] = []
+    content = manifest_of(export("tiny", None, tmp_path / "b", lines.append, experts={"US": save("u", layers=2)}))
+    assert list(content["experts"]) == ["US"]
+    assert not [line for line in lines if "exporting decoder" in line and ".onnx" not in line]
+    assert "fused" not in content
+
+
+@pytest.mark.usefixtures("registry", "quick")
 @pytest.mark.parametrize(
     ("layers", "reason"),
     [
