@@ -50,7 +50,10 @@ class FileDecoder:
         product: Array = x @ self.tensor(f"{name}.weight")
         return product + self.tensor(f"{name}.bias")
 
-    def norm(self, name: str, x: Array, eps: float = 1e-5) -> Array:
+    def norm(self, name: str, x: Array, eps: float | None = None) -> Array:
+        """eps: by default that of the transformer's norms."""
+        if eps is None:
+            eps = float(self.header.get("layer_norm_epsilon", 1e-5))
         centered = x - x.mean(-1, keepdims=True)
         scaled = centered / np.sqrt((centered**2).mean(-1, keepdims=True) + eps)
         normed: Array = scaled * self.tensor(f"{name}.weight")

@@ -2,9 +2,11 @@
 """Every family against the outputs of its published code: 1e-4 in PyTorch, 1e-3 as ONNX under OpenVINO f32."""
 
 import functools
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +14,13 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from decoder_of_file import FileDecoder
 from numpy.typing import NDArray
+from safetensors import safe_open
 
 from medsam_engine_tools.approximate import certify, half, half_bundle
 from medsam_engine_tools.bundle.file_hash import file_sha256
-from medsam_engine_tools.export import checkpoint, families, parity
+from medsam_engine_tools.export import checkpoint, families, native_bundle, parity
 from medsam_engine_tools.export.export import export
 from medsam_engine_tools.gpu import plans
 
@@ -162,11 +166,41 @@ def test_pytorch_agrees_with_the_published_code(case: Case, golden_case: Callabl
         family.companion.attach(model, case.companion(tmp_path, golden))
     modules = {graph.key: graph.module for graph in family.graphs(model)}
 
+    embeddings: list[list[NDArray[np.float32]]] = []
+
     def run(key: str, inputs: list[Array]) -> list[NDArray[np.float32]]:
         result = modules[key](*(torch.from_numpy(value) for value in inputs))
-        return [t.numpy() for t in ((result,) if isinstance(result, torch.Tensor) else result)]
+        outputs = [t.numpy() for t in ((result,) if isinstance(result, torch.Tensor) else result)]
+        embeddings.extend([outputs] if key == "encoder" else [])
+        return outputs
 
     check(case.outputs(run, golden), golden.arrays, 1e-4)
+    native = family.native.get(case.size)
+    if native is not None and not case.big:  # whose decoders are those of the small ones
+        decoder = file_decoder(native.write(native_bundle.arrays_of(golden.weights()), tmp_path)["decoder"])
+        of_file = partial(run_of_file, decoder, embeddings[0])
+        check(case.outputs(of_file, golden), golden.arrays, 1e-4)
+
+
+def file_decoder(path: Path) -> FileDecoder:
+    with safe_open(path, "np") as file:
+        names = file.keys()  # it is no mapping, and cannot be iterated over
+        tensors = {name: file.get_tensor(name) for name in names}
+        return FileDecoder(tensors, json.loads(file.metadata()["medsam_engine"]))
+
+
+def run_of_file(
+    decoder: FileDecoder, embedding: list[NDArray[np.float32]], key: str, inputs: list[Array]
+) -> list[NDArray[np.float32]]:
+    """The decoder of a native file in f64; of the encoder, the embedding that it gave before."""
+    if key == "encoder":
+        return embedding
+    image, coords, labels, mask_index, *masks = inputs
+    image = image[0].astype(np.float64)
+    prompts = zip(coords.astype(np.float64), labels.astype(np.int32), *(mask[:, 0] for mask in masks), strict=True)
+    answers = [decoder.answer(image, *prompt) for prompt in prompts]
+    logits, iou = (np.stack(values)[:, mask_index].astype(np.float32) for values in zip(*answers, strict=True))
+    return [logits, iou]
 
 
 @pytest.fixture(scope="module")

@@ -66,9 +66,41 @@ def read(path: Path) -> tuple[Arrays, dict[str, object]]:
 def test_a_layout_is_the_torch_modules() -> None:
     for name in families.REGISTRY:
         family = families.get(name)
-        assert (name in families.NATIVE) == bool(family.native)
+        assert set(family.native) in (set(), set(family.sizes))
         for size, native in family.native.items():
-            assert native.layout() == {key: tuple(s) for key, s in recognition.layout(family, size).items()}
+            published = {key: tuple(s) for key, s in recognition.layout(family, size).items()}
+            if "encoder" not in native.networks:
+                published = {key: s for key, s in published.items() if not key.startswith("image_encoder.")}
+            assert native.layout() == published
+            assert set(native.models) == {"decoder", "decoder_mask", *native.networks}
+
+
+def test_families_without_torch_have_every_network() -> None:
+    for name in families.NATIVE:
+        native = families.get(name).native
+        assert native
+        assert all(set(model.networks) == {"encoder", "decoder"} for model in native.values())
+
+
+SAM_FAMILIES = sorted(set(families.REGISTRY) - {"mcp_medsam", "swin_litemedsam"})  # theirs are other decoders
+
+
+@pytest.mark.parametrize("name", SAM_FAMILIES)
+def test_a_decoder_has_what_no_tensor_says(name: str) -> None:
+    """Grid, frame, shift and epsilon: of a wrong one no shape would tell."""
+    family = families.get(name)
+    for size, native in family.native.items():
+        with torch.device("meta"):
+            model = family.build(size)
+        assert isinstance(model, Sam)
+        network, prompts = native.networks["decoder"], model.prompt_encoder
+        assert isinstance(network, NativeSamDecoder)
+        assert (network.grid, network.frame, network.point_shift) == (prompts.grid, prompts.frame, prompts.point_shift)
+        assert (network.frame, network.point_shift) == (family.prompt_frame, family.point_shift)
+        norms = [module for module in model.mask_decoder.modules() if isinstance(module, torch.nn.LayerNorm)]
+        assert len(norms) == 4 * network.depth + 1
+        assert {norm.eps for norm in norms} == {network.layer_norm_epsilon}
+        assert native.models["decoder"].inputs[0].shape == (1, 256, network.grid, network.grid)
 
 
 def test_a_head_that_nothing_uses_is_part_of_the_layout() -> None:
@@ -179,6 +211,7 @@ def test_a_frame_changes_the_header_alone(arrays: Arrays, tmp_path: Path) -> Non
     assert isinstance(network, NativeSamDecoder)
     other, header = read(NativeModel({"decoder": replace(network, frame=99)}, {}).write(arrays, tmp_path)["decoder"])
     assert header["frame"] == [99]
+    assert "layer_norm_epsilon" not in header, "or every certificate of LiteMedSAM's file would be void"
     np.testing.assert_array_equal(other["tokens"][:1], arrays["mask_decoder.iou_token.weight"])
 
 

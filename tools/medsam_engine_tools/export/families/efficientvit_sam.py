@@ -8,7 +8,10 @@ from functools import partial
 from torch import nn
 
 from medsam_engine_tools.export.family import SAM_PROMPTS, Family, Graph
-from medsam_engine_tools.export.nn.efficient_vit import L0, L1, L2, NORM_EPS, XL0, XL1, EfficientVit, Size
+from medsam_engine_tools.export.native.model import NativeModel
+from medsam_engine_tools.export.native.sam import native_sam
+from medsam_engine_tools.export.native.sam_decoder import NativeSamDecoder
+from medsam_engine_tools.export.nn.efficient_vit import GRID, L0, L1, L2, NORM_EPS, XL0, XL1, EfficientVit, Size
 from medsam_engine_tools.export.nn.mask_decoder import MaskDecoder
 from medsam_engine_tools.export.nn.prompt_encoder import PromptEncoder
 from medsam_engine_tools.export.sam import Sam, sam_graphs
@@ -33,6 +36,11 @@ def build(size: Size, input_size: int, frame: int, point_shift: float = 0.5) -> 
     return sam
 
 
+def native(input_size: int, frame: int, point_shift: float = 0.5) -> NativeModel:
+    """The decoder as a native network; the parameters are those of `build`."""
+    return native_sam(input_size, NativeSamDecoder(GRID, frame, point_shift, layer_norm_epsilon=NORM_EPS))
+
+
 def graphs(model: nn.Module) -> tuple[Graph, ...]:
     """SAM's, with the input size that the model's size has."""
     assert isinstance(model, Sam)
@@ -49,4 +57,5 @@ FAMILY = Family(
     sizes={key: partial(build, SIZES[key], input_size, PROMPT_FRAME) for key, input_size in INPUT_SIZES.items()},
     graphs=graphs,
     input_sizes=INPUT_SIZES,
+    native={key: native(input_size, PROMPT_FRAME) for key, input_size in INPUT_SIZES.items()},
 )

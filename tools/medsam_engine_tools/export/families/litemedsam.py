@@ -9,20 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from medsam_engine_tools.export.family import BOX_ONLY, Family, Graph
-from medsam_engine_tools.export.native.model import NativeModel
+from medsam_engine_tools.export.native.sam import native_sam
 from medsam_engine_tools.export.native.sam_decoder import NativeSamDecoder
 from medsam_engine_tools.export.native.tiny_vit import NativeTinyVit, TinyVitSizes
-from medsam_engine_tools.export.sam_tensors import sam_tensors
 
 if TYPE_CHECKING:
     from torch import nn
 
 INPUT_SIZE = 256
 ENCODER = TinyVitSizes(INPUT_SIZE, patch_kernel=1, patch_stride=1)
-NATIVE = NativeModel(
-    {"encoder": NativeTinyVit(ENCODER), "decoder": NativeSamDecoder(ENCODER.grid, frame=INPUT_SIZE)},
-    sam_tensors(INPUT_SIZE, ENCODER.grid, ENCODER.out_channels),
-)
+NATIVE = native_sam(INPUT_SIZE, NativeSamDecoder(ENCODER.grid, frame=INPUT_SIZE), NativeTinyVit(ENCODER))
 
 
 def build() -> nn.Module:

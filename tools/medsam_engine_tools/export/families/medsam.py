@@ -6,12 +6,16 @@ from __future__ import annotations
 from functools import partial
 
 from medsam_engine_tools.export.family import BOX_ONLY, Family
+from medsam_engine_tools.export.native.sam import native_sam
+from medsam_engine_tools.export.native.sam_decoder import NativeSamDecoder
 from medsam_engine_tools.export.nn.image_vit import VIT_B, VIT_H, VIT_L, ImageVit, Size
 from medsam_engine_tools.export.nn.mask_decoder import MaskDecoder
 from medsam_engine_tools.export.nn.prompt_encoder import PromptEncoder
 from medsam_engine_tools.export.sam import Sam, sam_graphs
 
 INPUT_SIZE = 1024
+SIZES = {"vit_b": VIT_B, "vit_l": VIT_L, "vit_h": VIT_H}
+DECODER = NativeSamDecoder(grid=64, frame=INPUT_SIZE)
 
 
 def build(size: Size) -> Sam:
@@ -26,6 +30,7 @@ FAMILY = Family(
     prompt_frame=INPUT_SIZE,
     profile="medsam",
     trained_prompts=BOX_ONLY,
-    sizes={"vit_b": partial(build, VIT_B), "vit_l": partial(build, VIT_L), "vit_h": partial(build, VIT_H)},
+    sizes={key: partial(build, size) for key, size in SIZES.items()},
     graphs=partial(sam_graphs, input_size=INPUT_SIZE, frame=INPUT_SIZE),
+    native=dict.fromkeys(SIZES, native_sam(INPUT_SIZE, DECODER)),
 )

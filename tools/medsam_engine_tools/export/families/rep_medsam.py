@@ -6,12 +6,15 @@ from __future__ import annotations
 from functools import partial
 
 from medsam_engine_tools.export.family import BOX_ONLY, Family
+from medsam_engine_tools.export.native.sam import native_sam
+from medsam_engine_tools.export.native.sam_decoder import NativeSamDecoder
 from medsam_engine_tools.export.nn.mask_decoder import MaskDecoder
 from medsam_engine_tools.export.nn.prompt_encoder import PromptEncoder
 from medsam_engine_tools.export.nn.rep_vit import RepVit, Stage
 from medsam_engine_tools.export.sam import Sam, sam_graphs
 
 INPUT_SIZE = 256
+DECODER = NativeSamDecoder(grid=64, frame=INPUT_SIZE)
 M1_0 = (Stage(56, 3), Stage(112, 4, stride=2), Stage(224, 16, stride=2), Stage(448, 3))
 
 
@@ -29,4 +32,5 @@ FAMILY = Family(
     trained_prompts=BOX_ONLY,
     sizes={"m1_0": build},
     graphs=partial(sam_graphs, input_size=INPUT_SIZE, frame=INPUT_SIZE),
+    native={"m1_0": native_sam(INPUT_SIZE, DECODER)},
 )

@@ -17,6 +17,9 @@ from medsam_engine_tools.export.native import fold
 from medsam_engine_tools.export.native.source import Named, Source
 
 POINTS = 4  # learned tokens: background, foreground, a box's corners
+TORCH_EPSILON = 1e-5  # of a layer norm
+# How a file says which epsilon its norms have, where it is not torch's: a file that does not say keeps its hash.
+LAYER_NORM_EPSILONS = {TORCH_EPSILON: None, 1e-6: "1e-6"}
 DOWNSAMPLE = 2  # of the width inside the attentions between tokens and image
 
 
@@ -25,7 +28,8 @@ class NativeSamDecoder:
     """The decoder, from a checkpoint's arrays `prompt_encoder.*` and `mask_decoder.*`.
 
     grid: side of the image embedding; frame: side of the square of the prompts' coordinates; point_shift: what is added
-    to a coordinate; mask_channels: of the mask input's last but one map, None where the prompt encoder takes no mask.
+    to a coordinate; mask_channels: of the mask input's last but one map, None where the prompt encoder takes no mask;
+    layer_norm_epsilon: of the transformer's norms, one of LAYER_NORM_EPSILONS.
     """
 
     grid: int
@@ -37,10 +41,12 @@ class NativeSamDecoder:
     heads: int = 8
     hidden: int = 2048
     masks: int = 4
+    layer_norm_epsilon: float = TORCH_EPSILON
     architecture: ClassVar[str] = "sam_decoder"
 
     def entries(self) -> dict[str, Any]:
         """What the shapes do not determine."""
+        norms = LAYER_NORM_EPSILONS[self.layer_norm_epsilon]
         return {
             "grid": [self.grid],
             "frame": [self.frame],
@@ -48,6 +54,7 @@ class NativeSamDecoder:
             "masks": [self.masks],
             "mask_channels": [] if self.mask_channels is None else [self.mask_channels],
             "point_shift": f"{self.point_shift:g}",
+            **({} if norms is None else {"layer_norm_epsilon": norms}),
         }
 
     def tensors(self, checkpoint: Source) -> Named:
