@@ -13,8 +13,11 @@ import numpy as np
 NAMES = {
     "ours": "medsam-engine, bf16 (certified)",
     "ours-f32": "medsam-engine, f32",
+    "f": "OpenVINO in Python, bf16 and tuned",
+    "f-f32": "OpenVINO in Python, f32 and tuned",
     "d": "OpenVINO in C++",
     "c": "OpenVINO in Python",
+    "e": "ONNX Runtime in Python, optimized",
     "b": "ONNX Runtime in Python",
     "a": "PyTorch, published script",
 }

@@ -7,14 +7,14 @@ starts at its middle slice and takes the next box from the previous slice's labe
 by 3. Left out is what costs the script time and makes no mask: the overlay that it draws of every image, matplotlib,
 pandas.
 
-A runtime is a Model. `reuse_embeddings` is the one liberty: the script encodes a slice anew for every object, its
-successors once a volume.
+A runtime is a Model, or a BatchModel where it runs several at a time. `reuse_embeddings` is the one liberty: the script
+encodes a slice anew for every object, its successors once a volume.
 """
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import cv2
 import numpy as np
@@ -36,6 +36,29 @@ class Model(Protocol):
         self, embedding: Any, box: NDArray[np.float32], new_size: Size, original_size: Size
     ) -> NDArray[np.bool_]:
         """Box (1, 4) float32 xyxy in the 256 frame -> the mask (H, W) of the original image."""
+
+
+@runtime_checkable
+class BatchModel(Protocol):
+    """A Model that also takes what does not depend on each other at once."""
+
+    def encode_all(self, images: Iterable[NDArray[np.float32]]) -> list[Any]:
+        """As Model.encode of each; takes the next image when there is room for it."""
+
+    def decode_all(
+        self, embedding: Any, boxes: list[NDArray[np.float32]], new_size: Size, original_size: Size
+    ) -> list[NDArray[np.bool_]]:
+        """As Model.decode of each."""
+
+
+def decode_boxes(
+    model: Model, embedding: Any, boxes: NDArray[np.generic], new_size: Size, size: Size
+) -> Iterable[NDArray[np.bool_]]:
+    """The masks (H, W) of the boxes of one image, in their order."""
+    framed = [box_256(box, size) for box in boxes]
+    if isinstance(model, BatchModel):
+        return model.decode_all(embedding, framed, new_size, size)
+    return (model.decode(embedding, box, new_size, size) for box in framed)
 
 
 def resize_longest_side(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -86,8 +109,8 @@ def segment_image(model: Model, image: NDArray[np.uint8], boxes: NDArray[np.gene
     pixels, new_size = preprocess(image)
     embedding = model.encode(pixels)
     segs = np.zeros(size, dtype=np.uint16)
-    for label, box in enumerate(boxes, start=1):
-        segs[model.decode(embedding, box_256(box, size), new_size, size)] = label
+    for label, mask in enumerate(decode_boxes(model, embedding, boxes, new_size, size), start=1):
+        segs[mask] = label
     return segs
 
 
@@ -98,11 +121,31 @@ class Slices:
         self._model, self._volume, self._keep = model, volume, keep
         self._made: dict[int, tuple[Any, Size]] = {}
 
+    def prepare(self, boxes: NDArray[np.generic]) -> None:
+        """Embeds all slices of the boxes (N, 6) at once, where the model can and embeddings are kept."""
+        if not self._keep or not isinstance(self._model, BatchModel):
+            return
+        deepest = len(self._volume) - 1
+        wanted = sorted({z for b in boxes for z in range(int(b[2]), min(int(b[5]), deepest) + 1)})
+        sizes: list[Size] = []
+
+        def images() -> Iterable[NDArray[np.float32]]:
+            for z in wanted:
+                pixels, new_size = self._pixels(z)
+                sizes.append(new_size)
+                yield pixels
+
+        embeddings = self._model.encode_all(images())
+        self._made = dict(zip(wanted, zip(embeddings, sizes, strict=True), strict=True))
+
+    def _pixels(self, z: int) -> tuple[NDArray[np.float32], Size]:
+        return preprocess(np.repeat(self._volume[z][:, :, np.newaxis], 3, axis=-1))
+
     def embedding(self, z: int) -> tuple[Any, Size]:
         """The embedding of slice z, and the size of the slice in the encoder's input."""
         if z in self._made:
             return self._made[z]
-        pixels, new_size = preprocess(np.repeat(self._volume[z][:, :, np.newaxis], 3, axis=-1))
+        pixels, new_size = self._pixels(z)
         made = self._model.encode(pixels), new_size
         if self._keep:
             self._made[z] = made
@@ -116,6 +159,7 @@ def segment_volume(
     depth, size = len(volume), volume.shape[1:]
     segs = np.zeros(volume.shape, dtype=np.uint16)
     slices = Slices(model, volume, reuse_embeddings)
+    slices.prepare(boxes)
     for label, box in enumerate(boxes, start=1):
         x0, y0, z0, x1, y1, z1 = (int(v) for v in box)
         user = box_256(np.array([x0, y0, x1, y1]), size)
@@ -165,18 +209,21 @@ class PipelineStages:
         self._mask(self._boxes[0])
 
     def batch(self) -> None:
-        """All boxes to a mask each; these pipelines take one after the other."""
-        for box in self._boxes:
-            self._mask(box)
+        """All boxes to a mask each; at once where the model can."""
+        list(decode_boxes(self._model, self._embedding, self._boxes, self._new_size, self._size))
 
     def _mask(self, box: NDArray[np.generic]) -> NDArray[np.bool_]:
         return self._model.decode(self._embedding, box_256(box, self._size), self._new_size, self._size)
 
 
 def main(
-    description: str, load: Callable[[argparse.Namespace], Model], model_help: str, reuse_embeddings: bool
+    description: str,
+    load: Callable[[argparse.Namespace], Model],
+    model_help: str,
+    reuse_embeddings: bool,
+    add_options: Callable[[argparse.ArgumentParser], None] = lambda _: None,
 ) -> None:
-    """The command line that the baselines share: a folder run, or the stages on request."""
+    """The command line that the baselines share: a folder run, or the stages on request; `add_options` adds others."""
     from benchmarks.compare.baselines.stages import serve
 
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -186,6 +233,7 @@ def main(
     parser.add_argument("--cache-dir", type=Path, help="compiled models, where the runtime keeps any")
     parser.add_argument("--threads", type=int, default=0, help="0 = the runtime's own choice")
     parser.add_argument("--stages", type=Path, metavar="CASE", help="time the stages on CASE instead; see stages.py")
+    add_options(parser)
     arguments = parser.parse_args()
     if not arguments.stages and not (arguments.input and arguments.output):
         parser.error("expected -i FOLDER and -o FOLDER, or --stages CASE")

@@ -2,12 +2,14 @@
 """The report's plot: every case and stage, every system, a panel each."""
 
 from collections.abc import Callable
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 from benchmarks.compare.harness.results import Figure, Results
 
-_COLORS = ("#08519c", "#6baed6", "#31a354", "#a1d99b", "#fdae6b", "#bdbdbd")
+# In the order of all_systems().
+_COLORS = ("#08519c", "#6baed6", "#00441b", "#1b7837", "#31a354", "#a1d99b", "#e6550d", "#fdae6b", "#bdbdbd")
 
 
 def _panels(r: Results) -> list[tuple[str, str, dict[str, Figure]]]:
@@ -48,7 +50,7 @@ def write_plot(r: Results, path: Path) -> None:
     rows = -(-len(panels) // columns)
     sheet = Sheet(figsize=(4.2 * columns, 0.8 + 2.4 * max(1, rows)), layout="constrained")
     FigureCanvasAgg(sheet)
-    colors = dict(zip(r.titles, _COLORS, strict=False))
+    colors = dict(zip(r.titles, cycle(_COLORS), strict=False))
     for index, (title, unit, figures) in enumerate(panels):
         _draw(sheet.add_subplot(rows, columns, index + 1), title, unit, figures, colors)
     sheet.suptitle("; ".join(f"{key}: {title}" for key, title in r.titles.items()), fontsize=8)

@@ -77,8 +77,11 @@ def all_systems(s: Settings) -> dict[str, System]:
     if s.precision != "f32":
         systems.append(_engine("ours-f32", "f32", s))
     systems += [
+        _baseline("f", "(f) OpenVINO bf16, tuned, Python", _python("openvino_tuned_pipeline"), s.plain, s),
+        _baseline("f-f32", "(f) in f32", [*_python("openvino_tuned_pipeline"), "--precision", "f32"], s.plain, s),
         _baseline("d", "(d) OpenVINO f32, C++", [s.baseline], s.plain, s),
         _baseline("c", "(c) OpenVINO f32, Python", _python("openvino_pipeline"), s.plain, s),
+        _baseline("e", "(e) ONNX Runtime, optimized, Python", _python("onnxruntime_optimized_pipeline"), s.plain, s),
         _baseline("b", "(b) ONNX Runtime, Python", _python("onnxruntime_pipeline"), s.plain, s),
         _baseline("a", "(a) PyTorch, as published", _python("pytorch_pipeline"), s.checkpoint, s),
     ]

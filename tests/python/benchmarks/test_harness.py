@@ -1,6 +1,8 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """What the comparison concludes from what it measured."""
 
+import importlib.util
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +10,14 @@ import pytest
 
 pytest.importorskip("cv2", reason="the baselines resize with OpenCV")
 
-from benchmarks.compare.baselines.pipeline import box_256, box_of_labels, preprocess, segment_volume
+from benchmarks.compare.baselines.pipeline import box_256, box_of_labels, preprocess, segment_image, segment_volume
 from benchmarks.compare.harness.agreement import compare_masks, dice_by_object
 from benchmarks.compare.harness.bars import must_show
 from benchmarks.compare.harness.cases import Case
 from benchmarks.compare.harness.process import ProcessRun, run_process
 from benchmarks.compare.harness.results import Results
+from benchmarks.compare.harness.systems import Settings, all_systems
+from benchmarks.compare.readme_plot import NAMES
 
 CASES = {
     "one": Case("one", "one", Path("one.npz"), 1, 1),
@@ -125,6 +129,53 @@ def test_a_second_object_needs_no_new_embedding_where_they_are_kept() -> None:
     kept, anew = _Everything(), _Everything()
     assert (segment_volume(kept, volume, boxes, True) == segment_volume(anew, volume, boxes, False)).all()
     assert (kept.encoded, anew.encoded) == (5, 8)
+
+
+class _Batches(_Everything):
+    """The same, several at once, which it counts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[int] = []
+
+    def encode_all(self, images: Iterable[np.ndarray]) -> list[int]:
+        made = [self.encode(image) for image in images]
+        self.batches.append(len(made))
+        return made
+
+    def decode_all(
+        self, embedding: int, boxes: list[np.ndarray], new_size: tuple[int, int], original_size: tuple[int, int]
+    ) -> list[np.ndarray]:
+        self.batches.append(len(boxes))
+        return [self.decode(embedding, box, new_size, original_size) for box in boxes]
+
+
+def test_what_runs_several_at_once_makes_the_same_masks() -> None:
+    image = np.zeros((256, 256, 3), np.uint8)
+    boxes = np.array([[10, 10, 40, 40], [30, 30, 60, 60]])
+    one, many = _Everything(), _Batches()
+    assert (segment_image(one, image, boxes) == segment_image(many, image, boxes)).all()
+    assert one.boxes == many.boxes
+    assert many.batches == [2]
+    volume = np.zeros((6, 256, 256), np.uint8)
+    boxes = np.array([[100, 100, 3, 120, 120, 7], [10, 10, 0, 20, 20, 1]])
+    one, many = _Everything(), _Batches()
+    assert (segment_volume(one, volume, boxes, True) == segment_volume(many, volume, boxes, True)).all()
+    assert many.batches == [5], "the slices of the boxes, each once"
+    assert (one.encoded, many.encoded) == (5, 5)
+    anew = _Batches()
+    segment_volume(anew, volume, boxes, False)
+    assert anew.batches == [], "the published way encodes for each object"
+
+
+def test_every_system_has_a_name_and_a_module(tmp_path: Path) -> None:
+    settings = Settings(tmp_path, tmp_path, tmp_path, tmp_path, tmp_path, tmp_path, "auto", 0)
+    systems = all_systems(settings)
+    assert list(systems) == list(NAMES)
+    for system in systems.values():
+        for words in (system.folder(tmp_path, tmp_path), system.stages(tmp_path)):
+            modules = [words[i + 1] for i, word in enumerate(words) if word == "-m"]
+            assert all(importlib.util.find_spec(str(module)) for module in modules)
 
 
 def test_pixels_and_boxes_go_into_the_frame_of_256() -> None:
