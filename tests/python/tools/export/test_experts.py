@@ -197,7 +197,7 @@ def test_an_expert_of_another_architecture(save: Save, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("registry", "quick")
 def test_a_single_expert_has_its_graphs_alone(save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine refuses a bundle with both experts and native models."""
-    natives = SimpleNamespace(networks={"decoder": None}, models={}, file_name=str, write=lambda *_: {})
+    natives: Any = SimpleNamespace(networks={"decoder": None}, models={}, file_name=str, write=lambda *_: {})
     other = replace(OTHER, native={"two": natives})
     monkeypatch.setitem(sys.modules, "tiny_families.other", SimpleNamespace(FAMILY=other))
     lines: list[str] = []
