@@ -28,6 +28,7 @@ struct Epilogue {
   // Of either format, or none.
   ConstRows residual = {};  // NOLINT(readability-redundant-member-init): -Wmissing-field-initializers
   bool gelu_after = false;  // after the residual is added
+  bool tanh_gelu = false;   // as `gelu`, by the tanh formula that some networks were trained with; not with the others
 };
 
 /// out = epilogue(a b).
@@ -39,17 +40,18 @@ struct ProductParams {
   Rows out;
 };
 
-/// A row of a depthwise 3x3 convolution with zero padding, + bias, and GELU where it is asked for, as exact as `out`
-/// is.
+/// A row of a depthwise convolution with zero padding, + bias, and GELU where it is asked for, as exact as `out` is.
 struct DepthwiseParams {
-  const float* rows[3] = {};  // (width, channels) each; null: outside the image
+  const float* rows[5] = {};  // the first `size` of them, (width, channels) each; null: outside the image
   std::int64_t width = 0, channels = 0;
   std::int64_t stride = 1;  // 1 or 2; the output has ceil(width / stride) pixels
   // The pixels that are computed, the first of which is row 0 of `out`: begin to end - 1, as far as there are any.
   std::int64_t begin = 0, end = std::numeric_limits<std::int64_t>::max();
-  const float* weight = nullptr;  // (9, channels)
-  const float* bias = nullptr;    // (channels)
+  const float* weight = nullptr;  // (size * size, channels)
+  const float* bias = nullptr;    // (channels), or null
   bool gelu = false;
+  bool tanh_gelu = false;  // as `gelu`, by tanh (Epilogue)
+  std::int64_t size = 3;   // of the kernel: 3, or 5 with a stride of 1 and without GELU
   Rows out;
 };
 
@@ -76,6 +78,24 @@ struct AttentionParams {
   void* scratch = nullptr;      // attention_scratch(key_stride) bytes, 64-byte aligned
 };
 std::size_t attention_scratch(std::int64_t key_stride) noexcept;
+
+/// Attention of one head of 32 channels whose kernel is ReLU (Cai et al., EfficientViT, arXiv 2205.14756), all in f32:
+/// with q and k after ReLU, out = (sum of v k^T over the tokens) q / ((sum of k over the tokens) q + eps).
+struct LinearAttentionParams {
+  const float* qkv = nullptr;  // (tokens, 96), dense: a token's query, key and value
+  std::int64_t tokens = 0;
+  float eps = 0;
+  Rows out;  // (tokens, 32)
+};
+
+/// out = [base +] the sum of weights[i] * from[i], of n floats each, a multiple of 16.
+struct BlendParams {
+  const float* from[4] = {};
+  float weights[4] = {};
+  const float* base = nullptr;  // or null; may be `out`
+  std::int64_t n = 0;
+  float* out = nullptr;
+};
 
 /// A target of the processor: what it is fast at, and one implementation of every kernel.
 struct EncoderTarget {
@@ -110,6 +130,8 @@ struct EncoderTarget {
   /// normalize_rows, and the operands of what it stores: `operands.image` is not looked at. rows even.
   void (*normalize_image)(const NormalizeRowsParams&, const ImageOperandsParams& operands) noexcept;
   void (*mask_logits)(const MaskLogitsParams&) noexcept;
+  void (*linear_attention)(const LinearAttentionParams&) noexcept;
+  void (*blend)(const BlendParams&) noexcept;
 };
 
 /// All targets of this processor, the oracle first and the best last. Each of Highway's targets is there once with

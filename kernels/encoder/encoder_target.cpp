@@ -14,6 +14,7 @@
 #include "hwy/highway.h"
 #include "kernels/encoder/attention-inl.h"
 #include "kernels/encoder/image_tokens-inl.h"
+#include "kernels/encoder/linear_attention-inl.h"
 #include "kernels/encoder/pointwise-inl.h"
 #include "kernels/encoder/product-inl.h"
 #include "kernels/encoder/projected_image-inl.h"
@@ -52,7 +53,9 @@ EncoderTarget target_of(const char* name, bool fast_bf16) {
           merge,
           image_operands<Rounding>,
           normalize_image<Rounding>,
-          mask_logits};
+          mask_logits,
+          linear_attention<Rounding>,
+          blend};
 }
 
 /// Without bf16 instructions; with AVX-512's; with AMX's too. Null where the target can have none: newer releases of

@@ -16,61 +16,83 @@ HWY_BEFORE_NAMESPACE();
 namespace medsam::kernels {
 namespace HWY_NAMESPACE {
 
+enum class After : std::uint8_t { nothing, gelu, tanh_gelu };
+
+template <After kAfter, Format kFor>
+HWY_INLINE Vec activated(Vec v) {
+  if constexpr (kAfter == After::gelu) return gelu<kFor>(v);
+  if constexpr (kAfter == After::tanh_gelu) return tanh_gelu<kFor>(v);
+  return v;
+}
+
+/// How a depthwise convolution goes over its rows.
+struct Sweep {
+  After after;
+  std::int64_t stride, size;
+};
+
 /// kOutputs neighboring pixels of the output, all channels: a column of the image is read once for those it is part
 /// of. Where kInside is false, rows and columns outside the image are zeros.
-template <class Rounding, bool kGelu, std::int64_t kStride, std::int64_t kOutputs, bool kInside>
+template <class Rounding, Sweep kSweep, std::int64_t kOutputs, bool kInside>
 HWY_INLINE void depthwise_pixels(const DepthwiseParams& p, std::int64_t first) {
   const Floats d;
-  constexpr std::int64_t kColumns = (kOutputs - 1) * kStride + 3;
-  const std::int64_t left = first * kStride - 1;
+  constexpr std::int64_t kSize = kSweep.size, kColumns = (kOutputs - 1) * kSweep.stride + kSize;
+  const std::int64_t left = first * kSweep.stride - kSize / 2;
   for (std::int64_t c = 0; c < p.channels; c += lanes()) {
+    const auto bias = p.bias == nullptr ? hn::Zero(d) : hn::LoadU(d, p.bias + c);
     Vec sums[kOutputs];
-    for (std::int64_t i = 0; i < kOutputs; ++i) sums[i] = hn::LoadU(d, p.bias + c);
-    for (std::int64_t r = 0; r < 3; ++r) {
+    for (std::int64_t i = 0; i < kOutputs; ++i) sums[i] = bias;
+    for (std::int64_t r = 0; r < kSize; ++r) {
       if (!kInside && p.rows[r] == nullptr) continue;
       const float* row = p.rows[r] + left * p.channels + c;
-      Vec w[3], v[kColumns];
-      for (std::int64_t i = 0; i < 3; ++i) w[i] = hn::LoadU(d, p.weight + (3 * r + i) * p.channels + c);
+      Vec w[kSize], v[kColumns];
+      for (std::int64_t i = 0; i < kSize; ++i) w[i] = hn::LoadU(d, p.weight + (kSize * r + i) * p.channels + c);
       for (std::int64_t i = 0; i < kColumns; ++i) {
         const bool inside = kInside || (left + i >= 0 && left + i < p.width);
         v[i] = inside ? hn::LoadU(d, row + i * p.channels) : hn::Zero(d);
       }
       for (std::int64_t i = 0; i < kOutputs; ++i) {
-        for (std::int64_t tap = 0; tap < 3; ++tap) sums[i] = hn::MulAdd(v[i * kStride + tap], w[tap], sums[i]);
+        for (std::int64_t tap = 0; tap < kSize; ++tap) {
+          sums[i] = hn::MulAdd(v[i * kSweep.stride + tap], w[tap], sums[i]);
+        }
       }
     }
     for (std::int64_t i = 0; i < kOutputs; ++i) {
-      auto sum = sums[i];
-      if constexpr (kGelu) sum = p.out.format() == Format::bf16 ? gelu<Format::bf16>(sum) : gelu<Format::f32>(sum);
+      const auto sum = p.out.format() == Format::bf16 ? activated<kSweep.after, Format::bf16>(sums[i])
+                                                      : activated<kSweep.after, Format::f32>(sums[i]);
       store<Rounding>(sum, p.out, first + i - p.begin, c);
     }
   }
 }
 
-template <class Rounding, bool kGelu, std::int64_t kStride>
+template <class Rounding, Sweep kSweep>
 void depthwise_row(const DepthwiseParams& p) {
-  // Of stride 2 nine columns, three weights and four sums: 16 registers, all that AVX2 has.
-  constexpr std::int64_t kOutputs = 4;
+  // Of size 3 and stride 2 nine columns, three weights and four sums: 16 registers, all that AVX2 has.
+  constexpr std::int64_t kOutputs = 4, kStride = kSweep.stride, kReach = kSweep.size / 2;
   const std::int64_t outputs = (p.width + kStride - 1) / kStride, end = p.end < outputs ? p.end : outputs;
-  const bool rows_inside = p.rows[0] != nullptr && p.rows[2] != nullptr;
+  bool rows_inside = true;
+  for (std::int64_t r = 0; r < kSweep.size; ++r) rows_inside = rows_inside && p.rows[r] != nullptr;
   std::int64_t x = p.begin;
-  if (x == 0 && end > 0) depthwise_pixels<Rounding, kGelu, kStride, 1, false>(p, x++);
+  for (; x * kStride < kReach && x < end; ++x) depthwise_pixels<Rounding, kSweep, 1, false>(p, x);
   if (rows_inside) {
-    // The last of these reads columns up to (x + kOutputs - 1) * kStride + 1.
-    for (; (x + kOutputs - 1) * kStride + 1 < p.width && x + kOutputs <= end; x += kOutputs) {
-      depthwise_pixels<Rounding, kGelu, kStride, kOutputs, true>(p, x);
+    // The last of these reads columns up to (x + kOutputs - 1) * kStride + kReach.
+    for (; (x + kOutputs - 1) * kStride + kReach < p.width && x + kOutputs <= end; x += kOutputs) {
+      depthwise_pixels<Rounding, kSweep, kOutputs, true>(p, x);
     }
   }
-  for (; x < end; ++x) depthwise_pixels<Rounding, kGelu, kStride, 1, false>(p, x);
+  for (; x < end; ++x) depthwise_pixels<Rounding, kSweep, 1, false>(p, x);
+}
+
+template <class Rounding, After kAfter>
+void depthwise_then(const DepthwiseParams& p) {
+  p.stride == 1 ? depthwise_row<Rounding, Sweep{kAfter, 1, 3}>(p) : depthwise_row<Rounding, Sweep{kAfter, 2, 3}>(p);
 }
 
 template <class Rounding>
 void depthwise(const DepthwiseParams& p) noexcept {
-  if (p.stride == 1) {
-    p.gelu ? depthwise_row<Rounding, true, 1>(p) : depthwise_row<Rounding, false, 1>(p);
-  } else {
-    p.gelu ? depthwise_row<Rounding, true, 2>(p) : depthwise_row<Rounding, false, 2>(p);
-  }
+  if (p.size == 5) return depthwise_row<Rounding, Sweep{After::nothing, 1, 5}>(p);
+  if (p.tanh_gelu) return depthwise_then<Rounding, After::tanh_gelu>(p);
+  p.gelu ? depthwise_then<Rounding, After::gelu>(p) : depthwise_then<Rounding, After::nothing>(p);
 }
 
 /// kRows rows at once, so that one's sums are added up while the next one's are made. Calls put(row, channel, numbers)
@@ -150,6 +172,16 @@ inline void add(const float* from, float* to, std::int64_t n) noexcept {
   const Floats d;
   for (std::int64_t i = 0; i < n; i += lanes()) {
     hn::StoreU(hn::Add(hn::LoadU(d, from + i), hn::LoadU(d, to + i)), d, to + i);
+  }
+}
+
+inline void blend(const BlendParams& p) noexcept {
+  const Floats d;
+  for (std::int64_t i = 0; i < p.n; i += lanes()) {
+    auto v = hn::Mul(hn::LoadU(d, p.from[0] + i), hn::Set(d, p.weights[0]));
+    for (int k = 1; k < 4; ++k) v = hn::MulAdd(hn::LoadU(d, p.from[k] + i), hn::Set(d, p.weights[k]), v);
+    if (p.base != nullptr) v = hn::Add(v, hn::LoadU(d, p.base + i));
+    hn::StoreU(v, d, p.out + i);
   }
 }
 

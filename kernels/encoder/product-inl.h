@@ -60,13 +60,14 @@ inline void multiply_exact(const BlockParams<float>& p) {
 /// The epilogue of a product, as far as the compiler is to know it.
 struct Finish {
   Format operands;  // of the product
-  bool gelu, residual, gelu_after;
+  bool gelu, residual, gelu_after, tanh_gelu;
 };
 
 template <class Rounding, Finish kFinish>
 HWY_INLINE void finish_sums(const ProductParams& p, Vec sums, Vec bias, std::int64_t row, std::int64_t column) {
   auto v = hn::Add(sums, bias);
   if constexpr (kFinish.gelu) v = gelu<kFinish.operands>(v);
+  if constexpr (kFinish.tanh_gelu) v = tanh_gelu<kFinish.operands>(v);
   if constexpr (kFinish.residual) v = hn::Add(v, load(p.epilogue.residual, row, column));
   if constexpr (kFinish.gelu_after) v = gelu<kFinish.operands>(v);
   store<Rounding>(v, p.out, row, column);
@@ -181,12 +182,12 @@ void product_bf16(const ProductParams& p) {
   Way::Blocks::end();
 }
 
-template <class Way, bool kGelu, bool kResidual, bool kGeluAfter>
+template <class Way, bool kGelu, bool kResidual, bool kGeluAfter, bool kTanhGelu = false>
 void product_as(const ProductParams& p) {
   if (p.b->format() == Format::f32) {
-    return product_f32<typename Way::Rounding, Finish{Format::f32, kGelu, kResidual, kGeluAfter}>(p);
+    return product_f32<typename Way::Rounding, Finish{Format::f32, kGelu, kResidual, kGeluAfter, kTanhGelu}>(p);
   }
-  product_bf16<Way, Finish{Format::bf16, kGelu, kResidual, kGeluAfter}>(p);
+  product_bf16<Way, Finish{Format::bf16, kGelu, kResidual, kGeluAfter, kTanhGelu}>(p);
 }
 
 /// A way to compute with bf16: how a number is rounded, what multiplies blocks, and what mixes rows
@@ -201,6 +202,7 @@ struct Bf16Way {
 template <class Way>
 void product(const ProductParams& p) noexcept {
   const Epilogue& then = p.epilogue;
+  if (then.tanh_gelu) return product_as<Way, false, false, false, true>(p);
   if (!then.residual)
     return then.gelu ? product_as<Way, true, false, false>(p) : product_as<Way, false, false, false>(p);
   return then.gelu_after ? product_as<Way, false, true, true>(p) : product_as<Way, false, true, false>(p);
