@@ -21,6 +21,10 @@ struct Architecture {
   Load load;
 };
 
+/// The encoder of MedficientSAM, DAFT and EfficientViT-SAM.
+std::shared_ptr<const CompiledModel> load_efficient_vit_encoder(const Weights& weights, const ModelFile& file,
+                                                                const CompileOptions& options);
+
 /// LiteMedSAM's encoder.
 std::shared_ptr<const CompiledModel> load_tiny_vit_encoder(const Weights& weights, const ModelFile& file,
                                                            const CompileOptions& options);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "backends/native/architecture.hpp"
+#include "backends/native/efficient_vit.hpp"
 #include "backends/native/padding.hpp"
 #include "backends/native/tiny_vit.hpp"
 #include "medsam/error.hpp"
@@ -25,6 +26,19 @@ constexpr Precision kRounded = {.patch_embed = Format::f32,
 
 constexpr Precision kExact = {Format::f32, Format::f32, Format::f32, Format::f32,
                               Format::f32, Format::f32, Format::f32};
+
+constexpr EfficientVitPrecision kRoundedEfficientVit = {.stem = Format::f32,
+                                                        .convolution = Format::bf16,
+                                                        .bottleneck = Format::bf16,
+                                                        .merge = Format::bf16,
+                                                        .merge_project = Format::f32,
+                                                        .attention = Format::bf16,
+                                                        .map = Format::f32,
+                                                        .neck = Format::bf16,
+                                                        .output = Format::f32};
+
+constexpr EfficientVitPrecision kExactEfficientVit = {Format::f32, Format::f32, Format::f32, Format::f32, Format::f32,
+                                                      Format::f32, Format::f32, Format::f32, Format::f32};
 
 /// What a model and its requests share.
 struct Loaded {
@@ -93,6 +107,12 @@ std::shared_ptr<const CompiledModel> encoder_model(Network network, const Weight
   loaded->machine = {&kernels::encoder_target(), loaded->threads.get()};
   loaded->blank = std::make_unique<const Blank>(loaded->network, loaded->machine);
   return std::make_shared<EncoderModel>(loaded);
+}
+
+std::shared_ptr<const CompiledModel> load_efficient_vit_encoder(const Weights& weights, const ModelFile& file,
+                                                                const CompileOptions& options) {
+  const EfficientVitPrecision& precision = options.precision == kBf16Fused ? kRoundedEfficientVit : kExactEfficientVit;
+  return encoder_model(load_efficient_vit(weights, precision), weights, file, options);
 }
 
 std::shared_ptr<const CompiledModel> load_tiny_vit_encoder(const Weights& weights, const ModelFile& file,

@@ -1,6 +1,8 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 #include "backends/native/layer_reader.hpp"
 
+#include "backends/native/padded_rows.hpp"
+
 namespace medsam::backends::native {
 
 namespace {
@@ -66,8 +68,19 @@ Linear LayerReader::linear(const std::string& name, std::int64_t in, std::int64_
   return linear;
 }
 
+Linear LayerReader::convolution(const std::string& name, std::int64_t in, std::int64_t grid, Format format) const {
+  Linear linear;
+  linear.in = in;
+  linear.out = columns(name, grid);
+  check_features(name, grid + 2, in);
+  const float* matrix = weights_.tensor(name + ".weight", {9 * in, linear.out});
+  linear.matrix = kernels::pack_matrix(matrix, in, linear.out, format, tap_offsets(grid, in));
+  if (weights_.has(name + ".bias")) linear.bias = values(name + ".bias", {linear.out});
+  return linear;
+}
+
 Depthwise LayerReader::depthwise(const std::string& name, std::int64_t channels) const {
-  return {values(name + ".weight", {9, channels}), values(name + ".bias", {channels})};
+  return {values(name + ".weight", {9, channels}), values(name + ".bias", {channels}), 3};
 }
 
 Norm LayerReader::norm(const std::string& name, std::int64_t channels, float epsilon) const {

@@ -23,6 +23,8 @@ class LayerReader {
   [[nodiscard]] std::vector<float> values(const std::string& name, const std::vector<std::int64_t>& shape) const;
   /// (in, columns), of which `grid` rows are computed at a time; a multiple of 32 columns.
   [[nodiscard]] Linear linear(const std::string& name, std::int64_t in, std::int64_t grid, Format format) const;
+  /// 3x3, over rows of `grid` pixels with a border: (9 * in, columns).
+  [[nodiscard]] Linear convolution(const std::string& name, std::int64_t in, std::int64_t grid, Format format) const;
   [[nodiscard]] Depthwise depthwise(const std::string& name, std::int64_t channels) const;
   [[nodiscard]] Norm norm(const std::string& name, std::int64_t channels, float epsilon) const;
   /// Channels of a layer, of which `grid` rows are computed at a time.

@@ -28,9 +28,10 @@ struct Linear {
   [[nodiscard]] std::size_t bytes() const { return matrix.bytes() + native::bytes(bias); }
 };
 
-/// 3x3, each channel on its own.
+/// A convolution of each channel on its own.
 struct Depthwise {
-  std::vector<float> weight, bias;  // (9, channels), (channels)
+  std::vector<float> weight, bias;  // (size * size, channels); (channels), or empty
+  std::int64_t size = 3;            // 3 or 5
   [[nodiscard]] std::size_t bytes() const { return native::bytes(weight) + native::bytes(bias); }
 };
 
@@ -74,7 +75,7 @@ inline void multiply(const Frame& frame, const Linear& layer, const ConstRows& a
   multiply(frame.kernels(), layer, a, rows, out, then);
 }
 
-enum class Gelu : bool { no, yes };
+enum class Gelu : std::uint8_t { no, yes, by_tanh };
 
 /// What a kernel normalizes: `rows` rows of floats, dense.
 inline kernels::NormalizeRowsParams normalization(const Norm& norm, const float* in, std::int64_t rows,
@@ -108,8 +109,8 @@ void convolve(const Frame& frame, const Depthwise& layer, std::int64_t y, std::i
               std::int64_t stride, Gelu gelu, const RowOf& row_of, const Rows& out,
               const Span& pixels = Region::whole().columns) {
   kernels::DepthwiseParams params;
-  for (std::int64_t r = 0; r < 3; ++r) {
-    const std::int64_t row = y * stride - 1 + r;
+  for (std::int64_t r = 0; r < layer.size; ++r) {
+    const std::int64_t row = y * stride - layer.size / 2 + r;
     params.rows[r] = row < 0 || row >= height ? nullptr : row_of(row);
   }
   params.width = width;
@@ -118,7 +119,9 @@ void convolve(const Frame& frame, const Depthwise& layer, std::int64_t y, std::i
   params.begin = pixels.begin;
   params.end = pixels.end;
   params.weight = layer.weight.data();
-  params.bias = layer.bias.data();
+  params.bias = layer.bias.empty() ? nullptr : layer.bias.data();
+  params.size = layer.size;
+  params.tanh_gelu = gelu == Gelu::by_tanh;
   params.gelu = gelu == Gelu::yes;
   params.out = out;
   frame.kernels().depthwise(params);

@@ -12,16 +12,17 @@ Footprint Network::footprint() const {
     most.weights += own.weights;
     most.features = std::max(most.features, own.features);
     most.scratch = std::max(most.scratch, own.scratch);
+    most.kept = std::max(most.kept, own.kept);
   }
   return most;
 }
 
 Workspace::Workspace(const Network& network, std::size_t threads) {
   const Footprint footprint = network.footprint();
-  feature_count_ = footprint.features;
+  feature_count_ = aligned(footprint.features * sizeof(float)) / sizeof(float);
   scratch_bytes_ = aligned(footprint.scratch);
   scratch_.reserve(scratch_bytes_ * threads);
-  features_.reserve(2 * feature_count_ * sizeof(float));
+  features_.reserve((2 * feature_count_ + footprint.kept) * sizeof(float));
 }
 
 Frame::Frame(const Machine& machine, Workspace& workspace, const Image& image, std::int64_t network_side)
@@ -30,7 +31,8 @@ Frame::Frame(const Machine& machine, Workspace& workspace, const Image& image, s
       image_(image),
       network_side_(network_side),
       features_(workspace.features(0)),
-      next_(workspace.features(1)) {}
+      next_(workspace.features(1)),
+      kept_(workspace.kept()) {}
 
 std::byte* Frame::scratch(std::size_t slot) const { return workspace_.scratch(slot); }
 

@@ -27,6 +27,7 @@ class Workspace {
   [[nodiscard]] float* features(std::size_t buffer) const {
     return reinterpret_cast<float*>(features_.data()) + buffer * feature_count_;
   }
+  [[nodiscard]] float* kept() const { return features(2); }
   [[nodiscard]] std::byte* scratch(std::size_t slot) const { return scratch_.data() + slot * scratch_bytes_; }
 
  private:

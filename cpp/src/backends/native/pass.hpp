@@ -28,6 +28,7 @@ struct Footprint {
   std::size_t weights = 0;   // bytes of its weights and tables, for as long as the network is loaded
   std::size_t features = 0;  // floats of each of the frame's two buffers, in which it reads and writes an image
   std::size_t scratch = 0;   // bytes for each thread
+  std::size_t kept = 0;      // floats of the frame's third buffer, which passes that are apart share
 };
 
 /// Memory for one run at a time (network.hpp).
@@ -65,6 +66,8 @@ class Frame {
   [[nodiscard]] float* next() const { return next_; }
   /// What was written to next() becomes the features.
   void advance() { std::swap(features_, next_); }
+  /// What a pass keeps for a later one: no other pass between them touches it.
+  [[nodiscard]] float* kept() const { return kept_; }
 
   /// Calls body(piece, a Carver over a thread's scratch memory) for every piece, on all threads. `body` must
   /// not throw.
@@ -84,7 +87,7 @@ class Frame {
   Image image_;
   std::int64_t network_side_;
   Region region_ = Region::whole();
-  float *features_, *next_;
+  float *features_, *next_, *kept_;
 };
 
 /// Immutable: several frames may be run at once.
