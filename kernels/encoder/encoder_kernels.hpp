@@ -88,6 +88,24 @@ struct LinearAttentionParams {
   Rows out;  // (tokens, 32)
 };
 
+/// The input of a 3x3 convolution with zero padding by Winograd's F(2x2, 3x3): of two rows of its output, width / 2
+/// tiles of 2x2 pixels. Matrix e of the 16 has a tile's row at row e * step + tile of `out`.
+struct WinogradInputParams {
+  const float* rows[4] = {};  // from the row above the output's two to the one below, (width, channels) each; null:
+                              // outside the image, which only the first and the last may be
+  std::int64_t width = 0, channels = 0;  // width even
+  std::int64_t step = 0;
+  Rows out;
+};
+
+/// What the sums of those 16 products are: pixels, + bias, after GELU by tanh.
+struct WinogradOutputParams {
+  const float* sums = nullptr;  // (16, step, channels), dense, of which `tiles` are there
+  std::int64_t tiles = 0, step = 0, channels = 0;
+  const float* bias = nullptr;  // (channels), or null
+  Rows out[2];                  // two rows of 2 * tiles pixels
+};
+
 /// out = [base +] the sum of weights[i] * from[i], of n floats each, a multiple of 16.
 struct BlendParams {
   const float* from[4] = {};
@@ -132,6 +150,8 @@ struct EncoderTarget {
   void (*mask_logits)(const MaskLogitsParams&) noexcept;
   void (*linear_attention)(const LinearAttentionParams&) noexcept;
   void (*blend)(const BlendParams&) noexcept;
+  void (*winograd_input)(const WinogradInputParams&) noexcept;
+  void (*winograd_output)(const WinogradOutputParams&) noexcept;
 };
 
 /// All targets of this processor, the oracle first and the best last. Each of Highway's targets is there once with

@@ -19,6 +19,7 @@
 #include "kernels/encoder/product-inl.h"
 #include "kernels/encoder/projected_image-inl.h"
 #include "kernels/encoder/token_attention-inl.h"
+#include "kernels/encoder/winograd-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 // NOLINTNEXTLINE(modernize-concat-nested-namespaces): HWY_NAMESPACE names one namespace per target
@@ -55,7 +56,9 @@ EncoderTarget target_of(const char* name, bool fast_bf16) {
           normalize_image<Rounding>,
           mask_logits,
           linear_attention<Rounding>,
-          blend};
+          blend,
+          winograd_input<Rounding>,
+          winograd_output<Rounding>};
 }
 
 /// Without bf16 instructions; with AVX-512's; with AMX's too. Null where the target can have none: newer releases of

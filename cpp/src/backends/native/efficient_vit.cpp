@@ -15,6 +15,9 @@ constexpr std::int64_t kLargestSide = 1024;  // EfficientViT-SAM-XL's
 constexpr std::int64_t kNeckGrid = 64;       // of any input
 constexpr std::int64_t kMaps = 3;            // stages that the neck merges
 constexpr std::int64_t kHead = 3 * kBlock;
+// Of 32 channels the transforms take as long as the products that they save.
+constexpr std::int64_t kWinogradChannels = 64;
+constexpr std::int64_t kWinogradPart = 64;  // channels of the output whose sums are in cache at a time
 
 struct Slice {
   std::int64_t first, count;
@@ -37,6 +40,23 @@ Linear linear_of(const float* matrix, std::int64_t width, Slice rows, Slice colu
   linear.out = columns.count;
   linear.matrix = kernels::pack_matrix(part_of(matrix, width, rows, columns).data(), rows.count, columns.count, format);
   return linear;
+}
+
+/// The kernel (3, 3, in, out) of a convolution as element (y, x) of Winograd's transform of it, G g G^T, (in, columns).
+std::vector<float> winograd_element(const float* kernel, std::int64_t in, std::int64_t out, Span columns,
+                                    std::int64_t y, std::int64_t x) {
+  static constexpr double kG[4][3] = {{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}};
+  std::vector<float> element(size(in * columns.count));
+  for (std::int64_t i = 0; i < in; ++i) {
+    for (std::int64_t c = 0; c < columns.count; ++c) {
+      double sum = 0;
+      for (std::int64_t tap = 0; tap < 9; ++tap) {
+        sum += kG[y][tap / 3] * kG[x][tap % 3] * static_cast<double>(kernel[(tap * in + i) * out + columns.first + c]);
+      }
+      element[size(i * columns.count + c)] = static_cast<float>(sum);
+    }
+  }
+  return element;
 }
 
 /// Reads the network's layers from the first to the last, each into the passes that compute it.
@@ -125,12 +145,36 @@ class EfficientVit {
   }
 
   void read_fused(const std::string& name, std::int64_t stride, bool residual, Format spatial, Format project) {
+    if (stride == 1 && grid_ % 2 == 0 && channels_ >= kWinogradChannels) {
+      return read_winograd(name, residual, spatial, project);
+    }
     FusedBottleneckLayers layers;
     layers.spatial = reader_.convolution(name + ".spatial", channels_, grid_, spatial);
     layers.project = reader_.linear(name + ".project", layers.spatial.out, grid_, project);
     layers.stride = stride;
     layers.residual = residual;
     network_.passes.push_back(make_fused_bottleneck(std::move(layers), grid_));
+  }
+
+  void read_winograd(const std::string& name, bool residual, Format spatial, Format project) {
+    const std::string convolution = name + ".spatial";
+    const std::int64_t hidden = reader_.columns(convolution, grid_);
+    const float* kernel = weights_.tensor(convolution + ".weight", {9 * channels_, hidden});
+    const std::vector<float> bias = reader_.values(convolution + ".bias", {hidden});
+    WinogradBottleneckLayers layers;
+    for (std::int64_t first = 0; first < hidden; first += kWinogradPart) {
+      const Span span{first, std::min(kWinogradPart, hidden - first)};
+      WinogradBottleneckLayers::Part part;
+      for (std::int64_t e = 0; e < 16; ++e) {
+        const std::vector<float> element = winograd_element(kernel, channels_, hidden, span, e / 4, e % 4);
+        part.products.push_back(linear_of(element.data(), span.count, {0, channels_}, {0, span.count}, spatial));
+      }
+      part.bias = part_of(bias.data(), hidden, {0, 1}, span);
+      layers.parts.push_back(std::move(part));
+    }
+    layers.project = reader_.linear(name + ".project", hidden, grid_, project);
+    layers.residual = residual;
+    network_.passes.push_back(make_winograd_bottleneck(std::move(layers), grid_));
   }
 
   void read_wide(const std::string& name, std::int64_t stride, bool residual, Format expand, Format project) {

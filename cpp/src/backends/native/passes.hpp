@@ -102,6 +102,18 @@ struct FusedBottleneckLayers {
 };
 PassPtr make_fused_bottleneck(FusedBottleneckLayers layers, std::int64_t grid);
 
+/// The same without stride, its 3x3 convolution by Winograd's F(2x2, 3x3). The grid is even.
+struct WinogradBottleneckLayers {
+  struct Part {
+    std::vector<Linear> products;  // of the 16 elements of a tile
+    std::vector<float> bias;       // (channels), or empty
+  };
+  std::vector<Part> parts;  // some of the hidden channels each, the first the most
+  Linear project;
+  bool residual = false;  // project.out is the input's
+};
+PassPtr make_winograd_bottleneck(WinogradBottleneckLayers layers, std::int64_t grid);
+
 /// 1x1, depthwise 3x3, 1x1 of some of the hidden channels, GELU by tanh between them.
 struct WideBottleneckPart {
   Linear expand, project;  // expand.out is project.in

@@ -101,7 +101,7 @@ std::int64_t wide_bottleneck_rows(std::int64_t out_width) {
 }
 
 std::int64_t wide_bottleneck_part(std::int64_t grid, std::int64_t stride) {
-  constexpr std::int64_t kHiddenFloats = 1 << 16, kWidest = 256;
+  constexpr std::int64_t kHiddenFloats = 1 << 18, kWidest = 512;
   const std::int64_t read = ((wide_bottleneck_rows(grid / stride) - 1) * stride + 3) * grid;
   return std::clamp(kHiddenFloats / read / kBlock * kBlock, kBlock, kWidest);
 }

@@ -7,7 +7,7 @@ from functools import partial
 
 from medsam_engine_tools.export.families.efficientvit_sam import build
 from medsam_engine_tools.export.family import BOX_ONLY, Family
-from medsam_engine_tools.export.nn.efficient_vit import L0
+from medsam_engine_tools.export.native.efficient_vit import L0
 from medsam_engine_tools.export.sam import sam_graphs
 
 INPUT_SIZE = 256  # of the prompts' frame too: export_onnx.py sets it on the prompt encoder

@@ -8,10 +8,21 @@ from functools import partial
 from torch import nn
 
 from medsam_engine_tools.export.family import SAM_PROMPTS, Family, Graph
+from medsam_engine_tools.export.native.efficient_vit import (
+    GRID,
+    L0,
+    L1,
+    L2,
+    NORM_EPS,
+    XL0,
+    XL1,
+    EfficientVitSize,
+    NativeEfficientVit,
+)
 from medsam_engine_tools.export.native.model import NativeModel
 from medsam_engine_tools.export.native.sam import native_sam
 from medsam_engine_tools.export.native.sam_decoder import NativeSamDecoder
-from medsam_engine_tools.export.nn.efficient_vit import GRID, L0, L1, L2, NORM_EPS, XL0, XL1, EfficientVit, Size
+from medsam_engine_tools.export.nn.efficient_vit import EfficientVit
 from medsam_engine_tools.export.nn.mask_decoder import MaskDecoder
 from medsam_engine_tools.export.nn.prompt_encoder import PromptEncoder
 from medsam_engine_tools.export.sam import Sam, sam_graphs
@@ -22,7 +33,7 @@ SIZES = {"l0": L0, "l1": L1, "l2": L2, "xl0": XL0, "xl1": XL1}
 INPUT_SIZES = {"l0": 512, "l1": 512, "l2": 512, "xl0": 1024, "xl1": 1024}
 
 
-def build(size: Size, input_size: int, frame: int, point_shift: float = 0.5) -> Sam:
+def build(size: EfficientVitSize, input_size: int, frame: int, point_shift: float = 0.5) -> Sam:
     """The architecture with untrained weights.
 
     input_size: side of the encoder's input, pixels; frame: side of the frame of coordinates, pixels; point_shift:
@@ -36,9 +47,10 @@ def build(size: Size, input_size: int, frame: int, point_shift: float = 0.5) -> 
     return sam
 
 
-def native(input_size: int, frame: int, point_shift: float = 0.5) -> NativeModel:
-    """The decoder as a native network; the parameters are those of `build`."""
-    return native_sam(input_size, NativeSamDecoder(GRID, frame, point_shift, layer_norm_epsilon=NORM_EPS))
+def native(size: EfficientVitSize, input_size: int, frame: int, point_shift: float = 0.5) -> NativeModel:
+    """Encoder and decoder as native networks; the parameters are those of `build`."""
+    decoder = NativeSamDecoder(GRID, frame, point_shift, layer_norm_epsilon=NORM_EPS)
+    return native_sam(input_size, decoder, NativeEfficientVit(size, input_size))
 
 
 def graphs(model: nn.Module) -> tuple[Graph, ...]:
@@ -57,5 +69,5 @@ FAMILY = Family(
     sizes={key: partial(build, SIZES[key], input_size, PROMPT_FRAME) for key, input_size in INPUT_SIZES.items()},
     graphs=graphs,
     input_sizes=INPUT_SIZES,
-    native={key: native(input_size, PROMPT_FRAME) for key, input_size in INPUT_SIZES.items()},
+    native={key: native(SIZES[key], input_size, PROMPT_FRAME) for key, input_size in INPUT_SIZES.items()},
 )

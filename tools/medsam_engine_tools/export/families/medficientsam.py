@@ -7,7 +7,7 @@ from functools import partial
 
 from medsam_engine_tools.export.families.efficientvit_sam import build, native
 from medsam_engine_tools.export.family import BOX_ONLY, Family
-from medsam_engine_tools.export.nn.efficient_vit import L0, L1, L2
+from medsam_engine_tools.export.native.efficient_vit import L0, L1, L2
 from medsam_engine_tools.export.sam import sam_graphs
 
 INPUT_SIZE = 512
@@ -25,7 +25,7 @@ def family(name: str, point_shift: float) -> Family:
         sizes={key: partial(build, size, INPUT_SIZE, INPUT_SIZE, point_shift) for key, size in SIZES.items()},
         graphs=partial(sam_graphs, input_size=INPUT_SIZE, frame=INPUT_SIZE),
         point_shift=point_shift,
-        native=dict.fromkeys(SIZES, native(INPUT_SIZE, INPUT_SIZE, point_shift)),
+        native={key: native(size, INPUT_SIZE, INPUT_SIZE, point_shift) for key, size in SIZES.items()},
     )
 
 

@@ -1,114 +1,128 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""EfficientViT's native weights (cpp/src/backends/native/efficient_vit.cpp), from its published tensors.
-
-A matrix is (in, out), so that out is contiguous; a convolution's is (height * width * in, out), a depthwise one's
-(height * width, channels). Every batch norm is folded into the convolution before it, in f64.
-"""
+"""EfficientViT as a native network; what is computed from its tensors is nn/efficient_vit.py."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from itertools import count
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
+from medsam_engine_tools.export.native import fold
+from medsam_engine_tools.export.native.source import Named, Source
 
-ARCHITECTURE = "efficient_vit"
-NORM_EPS = 1e-6  # export/nn/efficient_vit.py
-
-State = Mapping[str, NDArray[Any]]
-Named = Iterator[tuple[str, NDArray[np.float64]]]
+NORM_EPS = 1e-6  # the model zoo sets it on every norm of the model
+GRID = 64  # the neck brings every input size to this
+MAPS = 3  # stages whose maps the neck merges
+HEAD = 32  # channels of a query, key or value
 
 
-def exact(state: State, name: str) -> NDArray[np.float64]:
-    """A tensor in f64."""
-    return np.asarray(state[name], np.float64)
+@dataclass(frozen=True)
+class EfficientVitSize:
+    """A published size.
+
+    dims, depths: channels and blocks of each stage; kinds: what the stages after the first are made of ("fused" or
+    "inverted" bottlenecks, "attention"), expand_ratios: of their bottlenecks; scale: kernel of the attention's second
+    scale; neck_depth, neck_expand_ratio: bottlenecks of the neck; neck_dim: its channels and the embedding's.
+    """
+
+    depths: tuple[int, ...]
+    neck_depth: int
+    dims: tuple[int, ...] = (32, 64, 128, 256, 512)
+    kinds: tuple[str, ...] = ("fused", "fused", "inverted", "attention")
+    expand_ratios: tuple[int, ...] = (4, 4, 4, 6)
+    scale: int = 5
+    neck_expand_ratio: int = 1
+    neck_dim: int = 256
 
 
-def folded(state: State, layer: str) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-    """Kernel (out, in, height, width) and bias of a convolution with the batch norm behind it, if there is one."""
-    weight = exact(state, f"{layer}.conv.weight")
-    bias = exact(state, f"{layer}.conv.bias") if f"{layer}.conv.bias" in state else None
-    if f"{layer}.norm.weight" not in state:
-        return weight, bias
-    gain = exact(state, f"{layer}.norm.weight") / np.sqrt(exact(state, f"{layer}.norm.running_var") + NORM_EPS)
-    shift = exact(state, f"{layer}.norm.bias") - gain * exact(state, f"{layer}.norm.running_mean")
-    return weight * gain[:, None, None, None], shift if bias is None else shift + gain * bias
+L0 = EfficientVitSize((1, 1, 1, 4, 4), neck_depth=4)
+L1 = EfficientVitSize((1, 1, 1, 6, 6), neck_depth=8)
+L2 = EfficientVitSize((1, 2, 2, 8, 8), neck_depth=12)
+XL0 = EfficientVitSize(
+    (0, 1, 1, 2, 3, 3),
+    neck_depth=6,
+    dims=(32, 64, 128, 256, 512, 1024),
+    kinds=("fused", "fused", "fused", "attention", "attention"),
+    expand_ratios=(4, 4, 4, 4, 6),
+    scale=3,
+    neck_expand_ratio=4,
+)
+XL1 = replace(XL0, depths=(1, 2, 2, 4, 6, 6), neck_depth=12)
 
 
-def matrix(kernel: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A kernel as a matrix; of groups, the rows of one after the other."""
-    out, inside, height, width = kernel.shape
-    return kernel.transpose(2, 3, 1, 0).reshape(height * width * inside, out)
+@dataclass(frozen=True)
+class NativeEfficientVit:
+    """The image encoder, from a checkpoint's arrays `image_encoder.*`; input_size: side of its input, pixels."""
 
+    size: EfficientVitSize
+    input_size: int
+    architecture: ClassVar[str] = "efficient_vit"
 
-def convolution(state: State, name: str, layer: str) -> Named:
-    """A convolution of all channels, or a depthwise one."""
-    kernel, bias = folded(state, layer)
-    yield f"{name}.weight", matrix(kernel)
-    if bias is not None:
-        yield f"{name}.bias", bias
+    def entries(self) -> dict[str, Any]:
+        """What the shapes do not determine."""
+        return {"input_size": [self.input_size]}
 
+    def tensors(self, checkpoint: Source) -> Named:
+        """Every tensor of the file, by name."""
+        source, dims = checkpoint.below("image_encoder"), self.size.dims
+        for i in range(len(dims)):
+            yield from self._stage(i, source.below(f"backbone.stages.{i}.op_list"))
+        neck, width = source.below("neck"), self.size.neck_dim
+        for i, dim in enumerate(dims[: -MAPS - 1 : -1]):  # the coarsest first
+            yield from normed(f"neck.inputs.{i}", neck.below(f"input_ops.{i}.op_list.0"), dim, width, 1)
+        for i in range(self.size.neck_depth):
+            block, hidden = neck.below(f"middle.op_list.{i}.main"), width * self.size.neck_expand_ratio
+            yield from fused_bottleneck(f"neck.blocks.{i}", block, width, hidden, width)
+        yield from fold.convolution("neck.output", neck.below("output_ops.0.op_list.0.conv"), width, width, 1)
+        yield from fold.plain("neck.norm", source.below("norm"), width)
 
-def bottleneck(state: State, name: str, block: str) -> Named:
-    """3x3 and 1x1 convolution, or 1x1, depthwise 3x3 and 1x1."""
-    if f"{block}.spatial_conv.conv.weight" in state:
-        parts = {"spatial": "spatial_conv", "project": "point_conv"}
-    else:
-        parts = {"expand": "inverted_conv", "depthwise": "depth_conv", "project": "point_conv"}
-    for part, layer in parts.items():
-        yield from convolution(state, f"{name}.{part}", f"{block}.{layer}")
-
-
-def attention(state: State, name: str, block: str) -> Named:
-    """Linear attention of two scales."""
-    yield from convolution(state, f"{name}.qkv", f"{block}.qkv")
-    yield f"{name}.scale.weight", matrix(exact(state, f"{block}.aggreg.0.0.weight"))
-    # Groups of 32 channels: (groups * 32 outputs, 32 inputs) to each group's own (inputs, outputs).
-    groups = exact(state, f"{block}.aggreg.0.1.weight")[:, :, 0, 0]
-    inside = groups.shape[1]
-    yield f"{name}.groups.weight", groups.reshape(-1, inside, inside).transpose(0, 2, 1).reshape(-1, inside)
-    yield from convolution(state, f"{name}.proj", f"{block}.proj")
-
-
-def stage(state: State, name: str, ops: str) -> Named:
-    """What opens a stage, and its blocks."""
-    if f"{ops}.0.conv.weight" in state:
-        yield from convolution(state, "stem", f"{ops}.0")
-    else:
-        yield from bottleneck(state, f"{name}.merge", f"{ops}.0.main")
-    for i in count():
-        block, to = f"{ops}.{i + 1}", f"{name}.blocks.{i}"
-        if f"{block}.main.conv1.conv.weight" in state:
-            yield from convolution(state, f"{to}.first", f"{block}.main.conv1")
-            yield from convolution(state, f"{to}.second", f"{block}.main.conv2")
-        elif f"{block}.context_module.main.qkv.conv.weight" in state:
-            yield from attention(state, to, f"{block}.context_module.main")
-            yield from bottleneck(state, to, f"{block}.local_module.main")
-        elif f"{block}.main.point_conv.conv.weight" in state:
-            yield from bottleneck(state, to, f"{block}.main")
-        else:
+    def _stage(self, index: int, ops: Source) -> Named:
+        """What opens a stage, and its blocks."""
+        size, dim, name = self.size, self.size.dims[index], f"stages.{index}"
+        if index == 0:
+            yield from normed("stem", ops.below("0"), 3, dim, 3)
+            for i in range(size.depths[0]):
+                block = ops.below(f"{i + 1}.main")
+                yield from normed(f"{name}.blocks.{i}.first", block.below("conv1"), dim, dim, 3)
+                yield from normed(f"{name}.blocks.{i}.second", block.below("conv2"), dim, dim, 3)
             return
+        kind, ratio, before = size.kinds[index - 1], size.expand_ratios[index - 1], size.dims[index - 1]
+        bottleneck = fused_bottleneck if kind == "fused" else inverted_bottleneck
+        # The opening expands four times as far as the blocks after it (backbone.py:EfficientViTLargeBackbone).
+        yield from bottleneck(f"{name}.merge", ops.below("0.main"), before, 4 * ratio * before, dim)
+        for i in range(size.depths[index]):
+            block, to = ops.below(str(i + 1)), f"{name}.blocks.{i}"
+            if kind == "attention":
+                yield from attention(to, block.below("context_module.main"), dim, size.scale)
+                block = block.below("local_module")
+            yield from bottleneck(to, block.below("main"), dim, ratio * dim, dim)
 
 
-def tensors(state: State) -> Named:
-    """Every tensor of the file, by name, in f64. `state`: the encoder's published tensors, without its prefix."""
-    for i in count():
-        ops = f"backbone.stages.{i}.op_list"
-        if not any(name.startswith(f"{ops}.") for name in state):
-            break
-        yield from stage(state, f"stages.{i}", ops)
-    for i in count():  # the coarsest map first
-        layer = f"neck.input_ops.{i}.op_list.0"
-        if f"{layer}.conv.weight" not in state:
-            break
-        yield from convolution(state, f"neck.inputs.{i}", layer)
-    for i in count():
-        block = f"neck.middle.op_list.{i}.main"
-        if f"{block}.point_conv.conv.weight" not in state:
-            break
-        yield from bottleneck(state, f"neck.blocks.{i}", block)
-    yield from convolution(state, "neck.output", "neck.output_ops.0.op_list.0")
-    yield "neck.norm.weight", exact(state, "norm.weight")
-    yield "neck.norm.bias", exact(state, "norm.bias")
+def normed(name: str, source: Source, ins: int, outs: int, kernel: int) -> Named:
+    """A convolution without bias, then a batch norm (ops.py:ConvLayer)."""
+    weight = source.array("conv.weight", outs, ins, kernel, kernel)
+    yield from fold.with_batch_norm(name, weight, source.below("norm"), NORM_EPS)
+
+
+def fused_bottleneck(name: str, source: Source, ins: int, hidden: int, outs: int) -> Named:
+    """3x3 and 1x1 (ops.py:FusedMBConv)."""
+    yield from normed(f"{name}.spatial", source.below("spatial_conv"), ins, hidden, 3)
+    yield from normed(f"{name}.project", source.below("point_conv"), hidden, outs, 1)
+
+
+def inverted_bottleneck(name: str, source: Source, ins: int, hidden: int, outs: int) -> Named:
+    """1x1, depthwise 3x3, 1x1 (ops.py:MBConv)."""
+    yield from fold.convolution(f"{name}.expand", source.below("inverted_conv.conv"), ins, hidden, 1)
+    yield from fold.convolution(f"{name}.depthwise", source.below("depth_conv.conv"), 1, hidden, 3)
+    yield from normed(f"{name}.project", source.below("point_conv"), hidden, outs, 1)
+
+
+def attention(name: str, source: Source, dim: int, scale: int) -> Named:
+    """Linear attention of two scales (ops.py:LiteMLA)."""
+    width = 3 * dim
+    yield f"{name}.qkv.weight", fold.matrix(source.array("qkv.conv.weight", width, dim, 1, 1))
+    second = source.below("aggreg.0")
+    yield f"{name}.scale.weight", fold.matrix(second.array("0.weight", width, 1, scale, scale))
+    # A matrix for each group of 32 channels, (in, out), one below the other.
+    groups = second.array("1.weight", width, HEAD, 1, 1).reshape(-1, HEAD, HEAD)
+    yield f"{name}.groups.weight", groups.transpose(0, 2, 1).reshape(-1, HEAD)
+    yield from normed(f"{name}.proj", source.below("proj"), 2 * dim, dim, 1)

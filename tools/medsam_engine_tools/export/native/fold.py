@@ -12,7 +12,7 @@ import numpy as np
 
 from medsam_engine_tools.export.native.source import Array, Named, Source
 
-BATCH_NORM_EPS = 1e-5
+BATCH_NORM_EPS = 1e-5  # torch's
 
 
 def plain(name: str, source: Source, channels: int) -> Named:
@@ -45,11 +45,16 @@ def convolution(name: str, source: Source, ins: int, outs: int, kernel: int) -> 
     yield f"{name}.bias", source.array("bias", outs)
 
 
+def with_batch_norm(name: str, weight: Array, norm: Source, eps: float) -> Named:
+    """A convolution of torch's `weight` and without bias, then a batch norm."""
+    outs = weight.shape[0]
+    norm.array("num_batches_tracked")  # published, and of no use here
+    scale = norm.array("weight", outs) / np.sqrt(norm.array("running_var", outs) + eps)
+    yield f"{name}.weight", matrix(weight * scale[:, None, None, None])
+    yield f"{name}.bias", norm.array("bias", outs) - norm.array("running_mean", outs) * scale
+
+
 def batch_normed(name: str, source: Source, ins: int, outs: int, kernel: int) -> Named:
     """A convolution without bias (`c`), then a batch norm (`bn`); depthwise with `ins` 1."""
-    norm = source.below("bn")
-    norm.array("num_batches_tracked")  # published, and of no use here
-    scale = norm.array("weight", outs) / np.sqrt(norm.array("running_var", outs) + BATCH_NORM_EPS)
-    weight = source.array("c.weight", outs, ins, kernel, kernel) * scale[:, None, None, None]
-    yield f"{name}.weight", matrix(weight)
-    yield f"{name}.bias", norm.array("bias", outs) - norm.array("running_mean", outs) * scale
+    weight = source.array("c.weight", outs, ins, kernel, kernel)
+    yield from with_batch_norm(name, weight, source.below("bn"), BATCH_NORM_EPS)

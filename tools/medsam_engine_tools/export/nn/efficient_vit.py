@@ -8,18 +8,14 @@ this agrees with: mit-han-lab/efficientvit models/nn/ops.py, models/efficientvit
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from medsam_engine_tools.export.native.efficient_vit import GRID, HEAD, MAPS, NORM_EPS, EfficientVitSize
 from medsam_engine_tools.export.nn.layers import Fusable, LayerNorm2d
-
-NORM_EPS = 1e-6  # the model zoo sets it on every norm of the model
-GRID = 64  # the neck brings every input size to this
-MAPS = 3  # stages whose maps the neck merges
 
 
 class ConvLayer(Fusable):
@@ -96,7 +92,7 @@ class MBConv(nn.Module):
 class LinearAttention(nn.Module):
     """Multi-scale attention whose kernel is ReLU, so its cost is linear in the tokens (ops.py:LiteMLA)."""
 
-    def __init__(self, dim: int, scale: int, head_dim: int = 32, eps: float = 1e-15) -> None:
+    def __init__(self, dim: int, scale: int, head_dim: int = HEAD, eps: float = 1e-15) -> None:
         super().__init__()
         self.head_dim, self.eps = head_dim, eps
         width = 3 * dim
@@ -175,28 +171,10 @@ class OpList(nn.Module):
         return x
 
 
-@dataclass(frozen=True)
-class Size:
-    """A published size.
-
-    dims, depths: channels and blocks of each stage; kinds: what the stages after the first are made of ("fused" or
-    "inverted" bottlenecks, "attention"), expand_ratios: of their bottlenecks; scale: kernel of the attention's second
-    scale; neck_depth, neck_expand_ratio: bottlenecks of the neck.
-    """
-
-    depths: tuple[int, ...]
-    neck_depth: int
-    dims: tuple[int, ...] = (32, 64, 128, 256, 512)
-    kinds: tuple[str, ...] = ("fused", "fused", "inverted", "attention")
-    expand_ratios: tuple[int, ...] = (4, 4, 4, 6)
-    scale: int = 5
-    neck_expand_ratio: int = 1
-
-
 class Backbone(nn.Module):
     """Stages each of which halves the grid: convolutions first, attention in the last one or two."""
 
-    def __init__(self, size: Size) -> None:
+    def __init__(self, size: EfficientVitSize) -> None:
         super().__init__()
         dims, depths = size.dims, size.depths
         first = [ConvLayer(3, dims[0], 3, stride=2, act=True), *(Residual(ResBlock(dims[0])) for _ in range(depths[0]))]
@@ -226,8 +204,9 @@ class Backbone(nn.Module):
 class Neck(nn.Module):
     """Brings the three maps to one width and grid, adds them up, and mixes (sam.py:SamNeck)."""
 
-    def __init__(self, size: Size, dim: int = 256) -> None:
+    def __init__(self, size: EfficientVitSize) -> None:
         super().__init__()
+        dim = size.neck_dim
         self.input_ops = nn.ModuleList(OpList([ConvLayer(c, dim)]) for c in size.dims[: -MAPS - 1 : -1])
         self.middle = OpList([Residual(FusedMBConv(dim, dim, size.neck_expand_ratio)) for _ in range(size.neck_depth)])
         self.output_ops = nn.ModuleList([OpList([ConvLayer(dim, dim, bias=True, norm=False)])])
@@ -251,28 +230,13 @@ class EfficientVit(nn.Module):
     S is `input_size`, a multiple of 64; no tensor depends on it.
     """
 
-    def __init__(self, size: Size, input_size: int, out_channels: int = 256) -> None:
+    def __init__(self, size: EfficientVitSize, input_size: int) -> None:
         super().__init__()
         self.input_size, self.grid = input_size, GRID
         self.backbone = Backbone(size)
         self.neck = Neck(size)
-        self.norm = LayerNorm2d(out_channels, eps=NORM_EPS)
+        self.norm = LayerNorm2d(size.neck_dim, eps=NORM_EPS)
 
     def forward(self, image: Tensor) -> Tensor:
         out: Tensor = self.norm(self.neck(self.backbone(image)))
         return out
-
-
-L0 = Size((1, 1, 1, 4, 4), neck_depth=4)
-L1 = Size((1, 1, 1, 6, 6), neck_depth=8)
-L2 = Size((1, 2, 2, 8, 8), neck_depth=12)
-XL0 = Size(
-    (0, 1, 1, 2, 3, 3),
-    neck_depth=6,
-    dims=(32, 64, 128, 256, 512, 1024),
-    kinds=("fused", "fused", "fused", "attention", "attention"),
-    expand_ratios=(4, 4, 4, 4, 6),
-    scale=3,
-    neck_expand_ratio=4,
-)
-XL1 = replace(XL0, depths=(1, 2, 2, 4, 6, 6), neck_depth=12)
