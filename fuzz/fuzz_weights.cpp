@@ -10,6 +10,7 @@
 
 #include "finding.hpp"
 #include "medsam/error.hpp"
+#include "support/efficient_vit_file.hpp"
 #include "support/tiny_bundle.hpp"
 #include "support/tiny_vit_file.hpp"
 
@@ -50,6 +51,21 @@ medsam::testing::TinyVitSizes sizes(Data& data) {
   sizes.window = data.ConsumeIntegralInRange(1, data.ConsumeIntegralInRange(0, 7) == 0 ? 33 : 7);
   sizes.perceptron = channels();
   sizes.neck = channels();
+  return sizes;
+}
+
+medsam::testing::EfficientVitSizes efficient_vit_sizes(Data& data) {
+  const auto channels = [&] { return 32 * data.ConsumeIntegralInRange<std::int64_t>(1, 3); };
+  medsam::testing::EfficientVitSizes sizes{};
+  sizes.input = 2 * data.ConsumeIntegralInRange(1, data.ConsumeIntegralInRange(0, 15) == 0 ? 32768 : 32);
+  sizes.stem = channels();
+  sizes.fused = channels();
+  sizes.hidden = channels();
+  sizes.inverted = channels();
+  sizes.attention = channels();
+  sizes.taps = data.ConsumeBool() ? 25 : 9;
+  sizes.neck = channels();
+  sizes.output = channels();
   return sizes;
 }
 
@@ -102,7 +118,7 @@ bool small(const medsam::testing::TinyVitFile& file) {
 }
 
 std::string file_bytes(Data& data) {
-  switch (data.ConsumeIntegralInRange(0, 3)) {
+  switch (data.ConsumeIntegralInRange(0, 4)) {
     case 0:
       return data.ConsumeRemainingBytesAsString();
     case 1: {
@@ -110,7 +126,9 @@ std::string file_bytes(Data& data) {
       return medsam::testing::safetensors(data.ConsumeRemainingBytesAsString(), floats);
     }
     default: {
-      medsam::testing::TinyVitFile file = medsam::testing::tiny_vit_file(sizes(data));
+      medsam::testing::TinyVitFile file = data.ConsumeBool()
+                                              ? medsam::testing::tiny_vit_file(sizes(data))
+                                              : medsam::testing::efficient_vit_file(efficient_vit_sizes(data));
       for (int i = data.ConsumeIntegralInRange(0, 6); i > 0; --i) change(data, file);
       return small(file) ? file.bytes() : "";
     }

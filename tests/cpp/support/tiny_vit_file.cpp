@@ -6,6 +6,7 @@
 #include <iterator>
 #include <thread>
 
+#include "backends/native/efficient_vit.hpp"
 #include "backends/native/tiny_vit.hpp"
 #include "medsam/error.hpp"
 
@@ -24,6 +25,21 @@ constexpr native::Precision kPrecision = {.patch_embed = Format::f32,
                                           .attention = Format::bf16,
                                           .perceptron = Format::f32,
                                           .neck = Format::bf16};
+
+constexpr native::EfficientVitPrecision kEfficientVitPrecision = {.stem = Format::f32,
+                                                                  .convolution = Format::bf16,
+                                                                  .bottleneck = Format::f32,
+                                                                  .merge = Format::bf16,
+                                                                  .merge_project = Format::f32,
+                                                                  .attention = Format::bf16,
+                                                                  .map = Format::bf16,
+                                                                  .neck = Format::f32,
+                                                                  .output = Format::bf16};
+
+native::Network load(const native::Weights& weights) {
+  if (weights.architecture() == "efficient_vit") return native::load_efficient_vit(weights, kEfficientVitPrecision);
+  return native::load_tiny_vit(weights, kPrecision);
+}
 
 std::string read(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -102,7 +118,7 @@ TinyVitFile tiny_vit_file(const TinyVitSizes& s) {
 std::vector<float> encode(const std::string& path, int threads, int runs) {
   const std::string file = read(path);
   const native::Weights weights(path, file);
-  const native::Network network = native::load_tiny_vit(weights, kPrecision);
+  const native::Network network = load(weights);
   native::ThreadPool pool(threads);
   const native::Machine machine = {kernels::available_encoder_targets().back(), &pool};
   const std::vector<float> pixels = image(network.input_shape.back());
@@ -128,7 +144,7 @@ std::vector<float> encode(const std::string& path, int threads, int runs) {
 LoadedSize loaded_size(const std::string& path) {
   const std::string file = read(path);
   const native::Weights weights(path, file);
-  const native::Network network = native::load_tiny_vit(weights, kPrecision);
+  const native::Network network = load(weights);
   return {network.footprint().weights, network.input_shape.back()};
 }
 

@@ -16,8 +16,8 @@ namespace native {
 namespace {
 
 constexpr Architecture kArchitectures[] = {
-    {"efficient_vit", Stage::encoder, load_efficient_vit_encoder},
     {"tiny_vit", Stage::encoder, load_tiny_vit_encoder},
+    {"efficient_vit", Stage::encoder, load_efficient_vit_encoder},
     {"sam_decoder", Stage::decoder, load_sam_decoder_model},
 };
 

@@ -157,6 +157,58 @@ TEST_P(EncoderLinearAttentionTest, BlendsRows) {
   }
 }
 
+TEST_P(EncoderLinearAttentionTest, ConvolvesByWinograd) {
+  // One input channel at a time is the sum of a product, so that the transforms alone are tested: sums are V U.
+  const std::int64_t channels = 32, step = 9;
+  static constexpr double kG[4][3] = {{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}};
+  const Floats kernel = random(9 * channels), bias = random(channels);
+  for (const std::int64_t width : {2, 4, 6, 16}) {
+    for (const int missing : {-1, 0, 3}) {
+      const Floats rows = random(4 * width * channels);
+      Aligned<float> in(16 * step * channels), sums(16 * step * channels), out(2 * width * channels);
+      WinogradInputParams input;
+      for (int r = 0; r < 4; ++r) {
+        input.rows[r] = r == missing ? nullptr : &rows[static_cast<std::size_t>(r * width * channels)];
+      }
+      input.width = width;
+      input.channels = channels;
+      input.step = step;
+      input.out = Rows(in.data(), channels);
+      kernels().winograd_input(input);
+      for (std::int64_t e = 0; e < 16; ++e) {
+        for (std::int64_t i = 0; i < width / 2 * channels; ++i) {
+          double element = 0;
+          for (std::int64_t tap = 0; tap < 9; ++tap) {
+            element += kG[e / 4][tap / 3] * kG[e % 4][tap % 3] *
+                       kernel[static_cast<std::size_t>(tap * channels + i % channels)];
+          }
+          sums[e * step * channels + i] =
+              static_cast<float>(element * static_cast<double>(in[e * step * channels + i]));
+        }
+      }
+      WinogradOutputParams output;
+      output.sums = sums.data();
+      output.tiles = width / 2;
+      output.step = step;
+      output.channels = channels;
+      output.bias = bias.data();
+      for (int y = 0; y < 2; ++y) output.out[y] = Rows(out.data() + y * width * channels, channels);
+      kernels().winograd_output(output);
+      for (std::int64_t i = 0; i < 2 * width * channels; ++i) {
+        const std::int64_t y = i / (width * channels), x = i / channels % width, c = i % channels;
+        double sum = bias[static_cast<std::size_t>(c)];
+        for (std::int64_t tap = 0; tap < 9; ++tap) {
+          const std::int64_t r = y + tap / 3, column = x + tap % 3 - 1;
+          if (r == missing || column < 0 || column >= width) continue;
+          sum += static_cast<double>(rows[static_cast<std::size_t>((r * width + column) * channels + c)]) *
+                 kernel[static_cast<std::size_t>(tap * channels + c)];
+        }
+        EXPECT_NEAR(out[i], exact_tanh_gelu(sum), 2e-5) << width << " " << missing;
+      }
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(EveryTarget, EncoderLinearAttentionTest, every_target(), target_name);
 
 }  // namespace
