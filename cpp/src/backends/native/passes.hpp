@@ -14,17 +14,19 @@
 //
 // EfficientViT's, of MedficientSAM-L1:
 //
-// | Stem            | input    | next, half the side  | a row                            | 32; 32                   |
-// | Residual-       | features | features, in place;  | 8 rows, in each of two loops     | 202; 403                 |
+// | Stem            | input    | next, half the side  | a row                            | 64; 64                   |
+// | Residual-       | features | features, in place;  | 8 rows, in each of two loops     | 164; 328                 |
 // | Convolutions    |          | uses next            |                                  |                          |
-// | FusedBottleneck | features | next, grid / stride  | 4 rows, one after the other      | 235 to 434; 469 to 935   |
-// | WideBottleneck  | features | next, grid / stride  | 512 pixels, some of the hidden   | 646 to 883; 393 to 884   |
-// |                 |          |                      | channels after the other         |                          |
+// | FusedBottleneck | features | next, grid / stride  | 4 rows, one after the other      | 278 to 284; 556 to 568   |
+// | Winograd-       | features | next, the same grid  | 64 tiles of 2 x 2 pixels, 64     | 512 to 896; 768 to 1536  |
+// | Bottleneck      |          |                      | channels after the other         |                          |
+// | WideBottleneck  | features | next, grid / stride  | 512 pixels, some of the hidden   | 1024 to 1744; 1536 to    |
+// |                 |          |                      | channels after the other         | 2480                     |
 // | LinearAttention | features | features, in place;  | a head, in the second of three   | 240; 288                 |
 // |                 |          | uses next            | loops; else 64 tokens            |                          |
 // | MergedMap       | features | kept, or features;   | a row, in each of two loops      | 64; 64                   |
 // |                 |          | uses next            |                                  |                          |
-// | Projection      | features | output, planar       | a row                            | 96; 64                   |
+// | Projection      | features | output, planar       | a row                            | 128; 128                 |
 //
 // Those of LiteMedSAM but the neck state a Locality, and of a padded image compute the rows, columns and windows of
 // Frame::region only.

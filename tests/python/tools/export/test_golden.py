@@ -18,6 +18,7 @@ from decoder_of_file import FileDecoder
 from numpy.typing import NDArray
 from safetensors import safe_open
 
+from medsam_engine import Engine, Unsupported
 from medsam_engine_tools.approximate import certify, half, half_bundle
 from medsam_engine_tools.bundle.file_hash import file_sha256
 from medsam_engine_tools.export import checkpoint, families, native_bundle, parity
@@ -256,6 +257,23 @@ def test_f16_overflows_nowhere_in_an_efficient_vit(bundle_of_case: Callable[[Cas
     boxes = np.array([[30, 40, 200, 180], [250, 100, 400, 300]], np.float64)
     largest = half_bundle.largest_value(bundle, [certify.Case("noise", "MR", pixels, boxes, None)])
     assert 1 < largest < half.LARGEST / 2
+
+
+@pytest.mark.parametrize(("precision", "limit"), [("f32_fused", 2e-5), ("bf16_fused", 0.03)])
+def test_fused_encoder_agrees_with_the_exact_graph(
+    precision: str, limit: float, golden_case: Callable[[str], Any], bundle_of_case: Callable[[Case], Path]
+) -> None:
+    [case] = [case for case in CASES if case.folder == "medficientsam_l0"]
+    golden_case(case.folder)
+    bundle = bundle_of_case(case)
+    pixels = np.random.default_rng(7).integers(0, 256, (384, 512, 3), np.uint8)
+    try:
+        close = Engine(bundle, precision=f"{precision}/f32", allow_uncertified=True)
+    except Unsupported as error:
+        pytest.skip(str(error))
+    found, exact = (np.asarray(e.encode(pixels).array) for e in (close, Engine(bundle, precision="f32/f32")))
+    assert parity.relative_error(found, exact) < limit
+    assert (found != exact).any(), "another encoder must have run"
 
 
 def export_as_published(case: Case, golden: Any, folder: Path) -> Path:
