@@ -43,7 +43,7 @@ Linear linear_of(const float* matrix, std::int64_t width, Slice rows, Slice colu
 }
 
 /// The kernel (3, 3, in, out) of a convolution as element (y, x) of Winograd's transform of it, G g G^T, (in, columns).
-std::vector<float> winograd_element(const float* kernel, std::int64_t in, std::int64_t out, Span columns,
+std::vector<float> winograd_element(const float* kernel, std::int64_t in, std::int64_t out, Slice columns,
                                     std::int64_t y, std::int64_t x) {
   static constexpr double kG[4][3] = {{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}};
   std::vector<float> element(size(in * columns.count));
@@ -163,7 +163,7 @@ class EfficientVit {
     const std::vector<float> bias = reader_.values(convolution + ".bias", {hidden});
     WinogradBottleneckLayers layers;
     for (std::int64_t first = 0; first < hidden; first += kWinogradPart) {
-      const Span span{first, std::min(kWinogradPart, hidden - first)};
+      const Slice span{first, std::min(kWinogradPart, hidden - first)};
       WinogradBottleneckLayers::Part part;
       for (std::int64_t e = 0; e < 16; ++e) {
         const std::vector<float> element = winograd_element(kernel, channels_, hidden, span, e / 4, e % 4);
@@ -206,7 +206,8 @@ class EfficientVit {
     reader_.check_features(name, grid_, 4 * channels_);  // of both scales, and of operands
     static_cast<void>(reader_.columns(name + ".qkv", grid_));
     const float* qkv = weights_.tensor(name + ".qkv.weight", {channels_, width});
-    const std::int64_t scale_taps = weights_.shape(name + ".scale.weight").at(0);
+    const std::vector<std::int64_t>& scale_shape = weights_.shape(name + ".scale.weight");
+    const std::int64_t scale_taps = scale_shape.empty() ? 0 : scale_shape[0];
     if (scale_taps != 9 && scale_taps != 25) weights_.refuse("\"" + name + ".scale\" is no convolution of 3x3 or 5x5");
     const float* scale = weights_.tensor(name + ".scale.weight", {scale_taps, width});
     const float* groups = weights_.tensor(name + ".groups.weight", {width, kBlock});

@@ -81,6 +81,7 @@ TEST_F(EfficientVitFile, WhatARunTakesForGrantedIsChecked) {
   refuses(without("stages.2.blocks.0.depthwise.bias"), "has no tensor \"stages.2.blocks.0.depthwise.bias\"");
   refuses(without("neck.inputs.1.weight"), "has no tensor \"neck.inputs.1.weight\"");
   refuses(changed("stages.3.blocks.0.scale.weight", {49, 96}), "is no convolution of 3x3 or 5x5");
+  refuses(changed("stages.3.blocks.0.scale.weight", {}), "is no convolution of 3x3 or 5x5");
   refuses(changed("stages.3.blocks.0.groups.weight", {96, 16}), "expected (96, 32)");
   refuses(changed("stages.3.blocks.0.qkv.weight", {32, 64}), "expected (32, 96)");
   refuses(changed("stages.3.blocks.0.proj.weight", {32, 32}), "expected (64, 32)");
