@@ -3,6 +3,7 @@
 // computes an image in pieces, and of a padded image only some of them (cpp/src/backends/native/padding.hpp).
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "kernels/encoder/encoder_kernels_test.hpp"
 
@@ -72,18 +73,20 @@ TEST_P(EncoderPiecesTest, NormsOfRows) {
 
 TEST_P(EncoderPiecesTest, DepthwiseConvolutionsOfPixels) {
   const std::int64_t width = 46, channels = 64;
-  const Floats weight = random(9 * channels), bias = random(channels), rows = random(3 * width * channels);
-  for (const std::int64_t stride : {1, 2}) {
-    for (const int missing : {-1, 0, 2}) {
+  const Floats weight = random(25 * channels), bias = random(channels), rows = random(5 * width * channels);
+  for (const auto& [size, stride] : {std::pair<int, std::int64_t>{3, 1}, {3, 2}, {5, 1}}) {
+    for (const int missing : {-1, 0, size - 1}) {
       DepthwiseParams params{};
-      for (int r = 0; r < 3; ++r)
+      for (int r = 0; r < size; ++r)
         params.rows[r] = r == missing ? nullptr : &rows[static_cast<std::size_t>(r * width * channels)];
       params.width = width;
       params.channels = channels;
       params.stride = stride;
+      params.size = size;
       params.weight = weight.data();
       params.bias = bias.data();
-      params.gelu = stride == 1;
+      params.gelu = size == 3 && stride == 1;
+      params.tanh_gelu = size == 3 && stride == 2;
       const std::int64_t outputs = width / stride;
       Aligned<float> whole(outputs * channels), pieces((outputs + 1) * channels);
       params.out = Rows(whole.data(), channels);
@@ -96,7 +99,7 @@ TEST_P(EncoderPiecesTest, DepthwiseConvolutionsOfPixels) {
         kernels().depthwise(params);
         EXPECT_EQ(pieces[(first + count) * channels], 7.F) << "a pixel past the last was written";
       });
-      expect_same(pieces, whole, outputs * channels, stride == 1 ? "stride 1" : "stride 2");
+      expect_same(pieces, whole, outputs * channels, "depthwise");
     }
   }
 }

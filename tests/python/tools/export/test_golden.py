@@ -20,9 +20,11 @@ from safetensors import safe_open
 
 from medsam_engine import Engine, Unsupported
 from medsam_engine_tools.approximate import certify, half, half_bundle
+from medsam_engine_tools.bundle import manifest
 from medsam_engine_tools.bundle.file_hash import file_sha256
 from medsam_engine_tools.export import checkpoint, families, native_bundle, parity
-from medsam_engine_tools.export.export import export
+from medsam_engine_tools.export.export import export, write_bundle
+from medsam_engine_tools.export.part import Part
 from medsam_engine_tools.gpu import plans
 
 Array = NDArray[np.generic]
@@ -259,13 +261,32 @@ def test_f16_overflows_nowhere_in_an_efficient_vit(bundle_of_case: Callable[[Cas
     assert 1 < largest < half.LARGEST / 2
 
 
+@pytest.fixture(scope="module")
+def daft_without_experts(golden_case: Callable[[str], Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle of DAFT's weights as a family of one model: those with experts have no native weights yet."""
+    golden, folder = golden_case("daft"), tmp_path_factory.mktemp("daft_alone")
+    torch.save(golden.weights(), folder / "stand_in.pth")
+    family = replace(families.get("daft"), experts=None, fallback=None)
+    (folder / "bundle").mkdir()
+    part = Part("", family, "l0", checkpoint.read(folder / "stand_in.pth"))
+    write_bundle(family, [part], folder / "bundle", lambda _: None)
+    return folder / "bundle"
+
+
 @pytest.mark.parametrize(("precision", "limit"), [("f32_fused", 2e-5), ("bf16_fused", 0.03)])
-def test_fused_encoder_agrees_with_the_exact_graph(
-    precision: str, limit: float, golden_case: Callable[[str], Any], bundle_of_case: Callable[[Case], Path]
+@pytest.mark.parametrize("folder", ["medficientsam_l0", pytest.param("daft", marks=pytest.mark.slow)])
+def test_a_native_efficient_vit_agrees_with_the_exact_graph(
+    folder: str,
+    precision: str,
+    limit: float,
+    golden_case: Callable[[str], Any],
+    bundle_of_case: Callable[[Case], Path],
+    request: pytest.FixtureRequest,
 ) -> None:
-    [case] = [case for case in CASES if case.folder == "medficientsam_l0"]
-    golden_case(case.folder)
-    bundle = bundle_of_case(case)
+    """The graph agrees with the published code (above), of inputs of 512 and of 256."""
+    golden_case(folder)
+    [case] = [case for case in CASES if case.folder == folder]
+    bundle = request.getfixturevalue("daft_without_experts") if folder == "daft" else bundle_of_case(case)
     pixels = np.random.default_rng(7).integers(0, 256, (384, 512, 3), np.uint8)
     try:
         close = Engine(bundle, precision=f"{precision}/f32", allow_uncertified=True)
@@ -274,6 +295,13 @@ def test_fused_encoder_agrees_with_the_exact_graph(
     found, exact = (np.asarray(e.encode(pixels).array) for e in (close, Engine(bundle, precision="f32/f32")))
     assert parity.relative_error(found, exact) < limit
     assert (found != exact).any(), "another encoder must have run"
+    with pytest.raises(Unsupported, match="no certificate for it"):
+        Engine(bundle, precision=f"{precision}/f32")
+
+
+def test_a_bundle_with_experts_has_no_native_weights(bundle_of_case: Callable[[Case], Path]) -> None:
+    [case] = [case for case in CASES if case.folder == "daft"]
+    assert "fused" not in (manifest.read(bundle_of_case(case)) or {})
 
 
 def export_as_published(case: Case, golden: Any, folder: Path) -> Path:
