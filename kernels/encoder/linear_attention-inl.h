@@ -70,27 +70,27 @@ HWY_INLINE float weight_of(const float* query, const KeySums& sums) {
   return hn::GetLane(hn::SumOfLanes(d, total));
 }
 
-template <class Rounding, int kRows>
+template <class Rounding, std::int64_t kRows>
 HWY_INLINE void attend_queries(const LinearAttentionParams& p, const KeySums& sums, std::int64_t first) {
   const Floats d;
   const std::int64_t step = lanes();
   const auto zero = hn::Zero(d);
   const float* queries = p.qkv + 3 * first * kBlock;
   float weights[kRows];
-  for (int r = 0; r < kRows; ++r) weights[r] = weight_of(queries + 3 * r * kBlock, sums) + p.eps;
+  for (std::int64_t r = 0; r < kRows; ++r) weights[r] = weight_of(queries + 3 * r * kBlock, sums) + p.eps;
   for (std::int64_t c = 0; c < kBlock; c += 2 * step) {
     Vec left[kRows], right[kRows];
-    for (int r = 0; r < kRows; ++r) left[r] = right[r] = zero;
+    for (std::int64_t r = 0; r < kRows; ++r) left[r] = right[r] = zero;
     for (std::int64_t k = 0; k < kBlock; ++k) {
       const auto v0 = hn::Load(d, sums.values + k * kBlock + c), v1 = hn::Load(d, sums.values + k * kBlock + c + step);
 #pragma GCC unroll 8
-      for (int r = 0; r < kRows; ++r) {
+      for (std::int64_t r = 0; r < kRows; ++r) {
         const auto q = hn::Max(hn::Set(d, queries[3 * r * kBlock + k]), zero);
         left[r] = hn::MulAdd(q, v0, left[r]);
         right[r] = hn::MulAdd(q, v1, right[r]);
       }
     }
-    for (int r = 0; r < kRows; ++r) {
+    for (std::int64_t r = 0; r < kRows; ++r) {
       const auto weight = hn::Set(d, weights[r]);
       store<Rounding>(hn::Div(left[r], weight), p.out, first + r, c);
       store<Rounding>(hn::Div(right[r], weight), p.out, first + r, c + step);

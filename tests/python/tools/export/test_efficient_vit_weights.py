@@ -84,7 +84,7 @@ def test_the_second_scales_groups_are_matrices_of_their_own(tmp_path: Path) -> N
 
 
 def test_every_size_has_the_published_layout() -> None:
-    for name in ("medficientsam", "medficientsam_torch", "daft", "efficientvit_sam"):
+    for name in ("medficientsam", "medficientsam_torch", "efficientvit_sam"):
         family = families.get(name)
         assert family.native.keys() == family.sizes.keys()
         for size, native in family.native.items():

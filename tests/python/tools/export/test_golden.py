@@ -24,7 +24,10 @@ from medsam_engine_tools.bundle import manifest
 from medsam_engine_tools.bundle.file_hash import file_sha256
 from medsam_engine_tools.export import checkpoint, families, native_bundle, parity
 from medsam_engine_tools.export.export import export, write_bundle
+from medsam_engine_tools.export.native.efficient_vit import GRID, L0, NativeEfficientVit
+from medsam_engine_tools.export.native.model import NativeModel
 from medsam_engine_tools.export.part import Part
+from medsam_engine_tools.export.sam_tensors import sam_tensors
 from medsam_engine_tools.gpu import plans
 
 Array = NDArray[np.generic]
@@ -266,7 +269,8 @@ def daft_without_experts(golden_case: Callable[[str], Any], tmp_path_factory: py
     """The bundle of DAFT's weights as a family of one model: those with experts have no native weights yet."""
     golden, folder = golden_case("daft"), tmp_path_factory.mktemp("daft_alone")
     torch.save(golden.weights(), folder / "stand_in.pth")
-    family = replace(families.get("daft"), experts=None, fallback=None)
+    encoder = NativeModel({"encoder": NativeEfficientVit(L0, 256)}, {"encoder": sam_tensors(256, GRID)["encoder"]})
+    family = replace(families.get("daft"), experts=None, fallback=None, native={"l0": encoder})
     (folder / "bundle").mkdir()
     part = Part("", family, "l0", checkpoint.read(folder / "stand_in.pth"))
     write_bundle(family, [part], folder / "bundle", lambda _: None)
