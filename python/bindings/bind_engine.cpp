@@ -60,7 +60,8 @@ std::unique_ptr<BoundEngine> make_engine(const std::string& bundle, const std::s
   options.verify = verify;
   options.log = [messages](LogLevel level, const std::string& text) { messages->push(level, text); };
   const py::gil_scoped_release release;
-  return std::make_unique<BoundEngine>(BoundEngine{messages, Engine(bundle, std::move(options))});
+  return std::make_unique<BoundEngine>(
+      BoundEngine{messages, std::make_shared<const Engine>(bundle, std::move(options))});
 }
 
 void require_shape(const py::array& array, const std::vector<py::ssize_t>& shape, const char* name) {
@@ -136,7 +137,7 @@ std::vector<Prompt> prompts_from(const PromptArrays& arrays, const EngineInfo& i
 ImageEmbedding encode(const BoundEngine& self, const py::object& image, const std::string& modality) {
   const BorrowedImage borrowed = borrow_image(image);
   const py::gil_scoped_release release;
-  return self.engine.encode(borrowed.view, {modality});
+  return self.engine->encode(borrowed.view, {modality});
 }
 
 Prediction predict(const BoundEngine& self, const ImageEmbedding& embedding, py::ssize_t count,
@@ -145,13 +146,13 @@ Prediction predict(const BoundEngine& self, const ImageEmbedding& embedding, py:
                    const std::optional<ByteArray>& scribble, bool multimask_output, bool allow_untrained,
                    const py::object& cancelled) {
   const std::vector<Prompt> prompts =
-      prompts_from({boxes, point_coords, point_labels, mask_input, scribble}, self.engine.info(), count);
+      prompts_from({boxes, point_coords, point_labels, mask_input, scribble}, self.engine->info(), count);
   Cancellation cancellation(cancelled);
   PredictOptions options;
   options.multimask_output = multimask_output;
   options.allow_untrained = allow_untrained;
   options.cancelled = cancellation.probe();
-  return cancellation.run_without_gil([&] { return self.engine.predict(embedding, prompts, options); });
+  return cancellation.run_without_gil([&] { return self.engine->predict(embedding, prompts, options); });
 }
 
 void check_prompt(const BoundEngine& self, const std::vector<std::string>& kinds, bool allow_untrained) {
@@ -166,7 +167,7 @@ void check_prompt(const BoundEngine& self, const std::vector<std::string>& kinds
   }
   PredictOptions options;
   options.allow_untrained = allow_untrained;
-  self.engine.check_prompt(all, options);
+  self.engine->check_prompt(all, options);
 }
 
 LabelView label_view(py::array& labels) {
@@ -202,14 +203,14 @@ py::tuple segment(const BoundEngine& self, const py::object& image, const Float6
     py::array labels = new_label_map(embedding.height(), embedding.width(), boxes.size());
     const LabelView view = label_view(labels);
     const auto stats =
-        cancellation.run_without_gil([&] { return self.engine.segment(embedding, boxes, view, options); });
+        cancellation.run_without_gil([&] { return self.engine->segment(embedding, boxes, view, options); });
     return py::make_tuple(labels, stats_list(stats));
   }
   const BorrowedImage borrowed = borrow_image(image);
   py::array labels = new_label_map(borrowed.view.height, borrowed.view.width, boxes.size());
   const LabelView view = label_view(labels);
   const auto stats =
-      cancellation.run_without_gil([&] { return self.engine.segment(borrowed.view, boxes, view, options); });
+      cancellation.run_without_gil([&] { return self.engine->segment(borrowed.view, boxes, view, options); });
   return py::make_tuple(labels, stats_list(stats));
 }
 
@@ -223,7 +224,7 @@ void register_engine(py::module_& m) {
            py::arg("trust_bundle_certificates"), py::arg("allow_uncertified"), py::arg("threads"), py::arg("profile"),
            py::arg("cache_dir"), py::arg("cache_bytes"), py::arg("embedding_storage"), py::arg("embedding_store"),
            py::arg("embedding_store_bytes"), py::arg("modality"), py::arg("expert_limit"), py::arg("verify"))
-      .def_property_readonly("info", [](const BoundEngine& self) { return self.engine.info(); })
+      .def_property_readonly("info", [](const BoundEngine& self) { return self.engine->info(); })
       .def("encode", &encode, py::arg("image"), py::kw_only(), py::arg("modality"))
       .def("predict", &predict, py::arg("embedding"), py::kw_only(), py::arg("count"), py::arg("boxes").noconvert(),
            py::arg("point_coords").noconvert(), py::arg("point_labels").noconvert(), py::arg("mask_input").noconvert(),
@@ -232,9 +233,9 @@ void register_engine(py::module_& m) {
       .def("check_prompt", &check_prompt, py::arg("kinds"), py::kw_only(), py::arg("allow_untrained"))
       .def("segment", &segment, py::arg("image"), py::arg("boxes").noconvert(), py::kw_only(), py::arg("modality"),
            py::arg("cancelled"))
-      .def("cache_stats", [](const BoundEngine& self) { return self.engine.cache_stats(); })
+      .def("cache_stats", [](const BoundEngine& self) { return self.engine->cache_stats(); })
       .def(
-          "clear_cache", [](const BoundEngine& self) { self.engine.clear_cache(); },
+          "clear_cache", [](const BoundEngine& self) { self.engine->clear_cache(); },
           py::call_guard<py::gil_scoped_release>())
       .def("take_messages", [](const BoundEngine& self) { return self.messages->take(); });
   register_volume(engine);

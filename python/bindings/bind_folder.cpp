@@ -88,7 +88,7 @@ FolderReport run(BoundFolderRun& self, const BoundEngine* engine, const py::obje
   self.hooks->finished = [&](const CaseReport& r) { callbacks.call(finished, [&] { return r; }); };
   self.hooks->cancelled = [&, probe = cancellation.probe()] { return callbacks.raised() != nullptr || probe(); };
   FolderReport report = cancellation.run_without_gil([&] {
-    FolderReport made = engine == nullptr ? self.run.run() : self.run.run(engine->engine);
+    FolderReport made = engine == nullptr ? self.run.run() : self.run.run(*engine->engine);
     if (made.cancelled && !callbacks.raised()) throw Cancelled("run: asked to stop; run again to go on");
     return made;
   });

@@ -69,7 +69,7 @@ py::tuple segment_volume(const BoundEngine& self, const py::object& volume, cons
     options.progress = [report = cancellation.reporter(progress)](const VolumeProgress& p) { report(p.done, p.total); };
   }
   const auto stats =
-      cancellation.run_without_gil([&] { return self.engine.segment_volume(borrowed.view, boxes, view, options); });
+      cancellation.run_without_gil([&] { return self.engine->segment_volume(borrowed.view, boxes, view, options); });
   return py::make_tuple(labels, stats_list(stats));
 }
 

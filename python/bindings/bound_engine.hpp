@@ -35,7 +35,7 @@ class MessageQueue {
 
 struct BoundEngine {
   std::shared_ptr<MessageQueue> messages;
-  Engine engine;
+  std::shared_ptr<const Engine> engine;  // shared with the sessions that use it
 };
 
 /// Adds segment_volume to the class.

@@ -13,6 +13,7 @@ PYBIND11_MODULE(_core, m) {
   medsam::python::register_windows(m);
   medsam::python::register_engine(m);
   medsam::python::register_folder(m);
+  medsam::python::register_session(m);
   m.def("version", &medsam::version, "The library's version.");
   m.def("profile_names", &medsam::profile_names, "Names of the built-in profiles, sorted.");
   m.def("modality_names", &medsam::modality_names, "The modalities the engine knows, sorted.");

@@ -35,6 +35,7 @@ from medsam_engine.paths import find_bundle
 from medsam_engine.prediction import Prediction
 from medsam_engine.predictor import Predictor
 from medsam_engine.segmentation import Segmentation, SegmentedObject
+from medsam_engine.session import EncodingProgress, Session, SessionObject
 
 __version__ = version()
 
@@ -45,6 +46,7 @@ __all__ = [
     "CaseReport",
     "CertificateInfo",
     "Engine",
+    "EncodingProgress",
     "EngineInfo",
     "Error",
     "FolderReport",
@@ -57,6 +59,8 @@ __all__ = [
     "Predictor",
     "Segmentation",
     "SegmentedObject",
+    "Session",
+    "SessionObject",
     "Unsupported",
     "__version__",
     "find_bundle",

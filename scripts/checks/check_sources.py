@@ -79,6 +79,7 @@ ROOMS = (
     ("model",),
     ("volume",),
     ("engine",),
+    ("session",),
     ("npz", "c_api"),
 )
 LEVELS = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}

@@ -83,8 +83,11 @@ class MEDSAM_ENGINE_EXPORT Engine {
   std::vector<VolumeStats> segment_volume(const VolumeView& volume, const std::vector<Box3D>& boxes,
                                           const LabelVolumeView& out, const VolumeOptions& options = {}) const;
 
- private:
   struct Impl;
+  /// For the library itself.
+  [[nodiscard]] const Impl& impl() const noexcept { return *impl_; }
+
+ private:
   std::unique_ptr<Impl> impl_;
 };
 

@@ -33,6 +33,9 @@ class MEDSAM_ENGINE_EXPORT Prediction {
   /// InvalidArgument: n or m is out of range, `out` has the wrong size, or `label` does not fit its type.
   MaskStats write_mask(std::int64_t n, std::int64_t m, const LabelView& out, std::uint32_t label = 1) const;
 
+  /// For the library itself.
+  [[nodiscard]] const std::shared_ptr<const Impl>& impl() const noexcept { return impl_; }
+
  private:
   std::shared_ptr<const Impl> impl_;
 };

@@ -127,11 +127,12 @@ bool ObjectReader::boolean(const char* field) {
   return value.get<bool>();
 }
 
-std::vector<std::int64_t> ObjectReader::integers(const char* field, std::int64_t low, std::int64_t high) {
+std::vector<std::int64_t> ObjectReader::integers(const char* field, std::int64_t low, std::int64_t high,
+                                                std::size_t most) {
   const Json& value = get(field);
   std::vector<std::int64_t> numbers;
   const std::string range = "a list of integers from " + std::to_string(low) + " to " + std::to_string(high);
-  if (!value.is_array() || value.size() > 8) fail(field, shown(value), range);
+  if (!value.is_array() || value.size() > most) fail(field, shown(value), range);
   for (const Json& item : value) {
     if (!lies_between(item, low, high)) fail(field, shown(value), range);
     numbers.push_back(item.get<std::int64_t>());
@@ -139,10 +140,10 @@ std::vector<std::int64_t> ObjectReader::integers(const char* field, std::int64_t
   return numbers;
 }
 
-std::vector<double> ObjectReader::numbers(const char* field) {
+std::vector<double> ObjectReader::numbers(const char* field, std::size_t most) {
   const Json& value = get(field);
   std::vector<double> numbers;
-  if (!value.is_array() || value.size() > 8) fail(field, shown(value), "a list of numbers");
+  if (!value.is_array() || value.size() > most) fail(field, shown(value), "a list of numbers");
   for (const Json& item : value) {
     if (!item.is_number()) fail(field, shown(value), "a list of numbers");
     numbers.push_back(item.get<double>());

@@ -22,6 +22,9 @@ Json parse_json(const std::string& text, const std::string& where);
 /// A value as an error shows it: JSON on one line, in ASCII, cut off where it is long.
 std::string shown(const Json& json);
 
+/// How many entries a list has at most unless its reader says otherwise: more than any of a bundle's.
+inline constexpr std::size_t kShortList = 8;
+
 /// Reads the fields of one object. Call finish() last: it rejects fields that nobody asked for.
 class ObjectReader {
  public:
@@ -35,8 +38,10 @@ class ObjectReader {
   std::int64_t integer(const char* field, std::int64_t low, std::int64_t high);
   double number(const char* field);
   bool boolean(const char* field);
-  std::vector<std::int64_t> integers(const char* field, std::int64_t low, std::int64_t high);
-  std::vector<double> numbers(const char* field);
+  /// At most `most` of them.
+  std::vector<std::int64_t> integers(const char* field, std::int64_t low, std::int64_t high,
+                                     std::size_t most = kShortList);
+  std::vector<double> numbers(const char* field, std::size_t most = kShortList);
   /// A child object.
   ObjectReader object(const char* field);
   /// Marks a field as known without reading it.

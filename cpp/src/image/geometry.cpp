@@ -58,10 +58,14 @@ UnpaddedSize unpadded_size(const ImageGeometry& g, std::int64_t low_height, std:
   return {side(g.new_height, low_height), side(g.new_width, low_width)};
 }
 
-std::string box_text(std::int64_t index, std::initializer_list<double> numbers) {
+std::string numbers_text(std::initializer_list<double> numbers) {
   std::string text;
   for (const double number : numbers) text += (text.empty() ? "(" : ", ") + number_text(number);
-  return "boxes[" + std::to_string(index) + "]: got " + text + ")";
+  return text + ")";
+}
+
+std::string box_text(std::int64_t index, std::initializer_list<double> numbers) {
+  return "boxes[" + std::to_string(index) + "]: got " + numbers_text(numbers);
 }
 
 Box checked_box(const Box& box, std::int64_t height, std::int64_t width, std::int64_t index) {

@@ -65,6 +65,9 @@ Box checked_box(const Box& box, std::int64_t height, std::int64_t width, std::in
 /// The same of what an error calls `name`, a box_text.
 Box checked_box(const Box& box, std::int64_t height, std::int64_t width, const std::string& name);
 
+/// "(0, 0, 200, 10)", as errors show coordinates.
+std::string numbers_text(std::initializer_list<double> numbers);
+
 /// How an error begins: "boxes[3]: got (0, 0, 200, 10)". Counted from 0, as callers index their array.
 std::string box_text(std::int64_t index, std::initializer_list<double> numbers);
 

@@ -114,7 +114,7 @@ void inflate(const Bytes& from, const Bytes& to, const std::string& name) {
 
 }  // namespace
 
-ZipReader::ZipReader(const std::string& path) : file_(path) {
+ZipReader::ZipReader(const std::string& path) : file_(path, "npz") {
   const Directory directory = find_directory(file_);
   if (directory.size > kLargestDirectory) damaged("its directory has " + std::to_string(directory.size) + " bytes");
   directory_offset_ = directory.offset;

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "npz/bytes.hpp"
-#include "npz/input_file.hpp"
+#include "base/input_file.hpp"
 
 namespace medsam::npz {
 

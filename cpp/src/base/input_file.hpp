@@ -5,14 +5,14 @@
 #include <cstdint>
 #include <string>
 
-namespace medsam::npz {
+namespace medsam {
 
 /// A file open for reading at any offset. Not memory-mapped: a file cut short while it is read is then an error, not
 /// SIGBUS.
 class InputFile {
  public:
-  /// InvalidArgument when it cannot be opened or is no regular file.
-  explicit InputFile(const std::string& path);
+  /// InvalidArgument, beginning with `what`, when it cannot be opened or is no regular file.
+  InputFile(const std::string& path, std::string what);
   ~InputFile();
   InputFile(const InputFile&) = delete;
   InputFile& operator=(const InputFile&) = delete;
@@ -22,8 +22,9 @@ class InputFile {
   void read(std::uint64_t offset, void* out, std::size_t count) const;
 
  private:
+  std::string what_;
   int descriptor_ = -1;
   std::uint64_t size_ = 0;
 };
 
-}  // namespace medsam::npz
+}  // namespace medsam

@@ -1,0 +1,61 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+#include "session/answers.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace medsam::session {
+
+namespace {
+
+Box clamped(const PlaneMask& plane, double x0, double y0, double x1, double y1) {
+  const auto columns = static_cast<double>(plane.columns - 1), rows = static_cast<double>(plane.rows - 1);
+  return {std::clamp(x0, 0.0, columns), std::clamp(y0, 0.0, rows), std::clamp(x1, 0.0, columns),
+          std::clamp(y1, 0.0, rows)};
+}
+
+}  // namespace
+
+Answer answer_box(const Answering& with, const Box& box) {
+  return {with.model.boxes(with.plane, {box}).mask(0), std::nullopt};
+}
+
+Answer answer_line(const Answering& with, const PlanePoint& from, const PlanePoint& to) {
+  // The half sides of the box round an ellipse with half axes a and b, a in the direction (cos t, sin t), are
+  // sqrt(a^2 cos^2 t + b^2 sin^2 t) and sqrt(a^2 sin^2 t + b^2 cos^2 t).
+  constexpr double kShortToLong[] = {0.5, 0.65, 0.8, 1.0};
+  const double dx = (to.x - from.x) / 2, dy = (to.y - from.y) / 2;
+  const double x = (from.x + to.x) / 2, y = (from.y + to.y) / 2;
+  const PlaneMask plane(with.pixels.grid(), with.plane.axis);
+  std::vector<Box> boxes;
+  for (const double share : kShortToLong) {
+    const double across = std::hypot(dx, dy * share), down = std::hypot(dy, dx * share);
+    boxes.push_back(
+        clamped(plane, std::floor(x - across), std::floor(y - down), std::ceil(x + across), std::ceil(y + down)));
+  }
+  const Hypotheses answers = with.model.boxes(with.plane, boxes);
+  std::int64_t best = 0;
+  for (std::int64_t n = 1; n < answers.size(); ++n) {
+    if (answers.rating(n) > answers.rating(best)) best = n;
+  }
+  return {answers.mask(best), boxes[static_cast<std::size_t>(best)]};
+}
+
+Answer answer_lasso(const Answering& with, const std::vector<PlanePoint>& outline) {
+  // People draw outside of the edge: the box is a little smaller than the outline's.
+  constexpr double kShrink = 0.05;     // of the box's shorter side, on each side
+  constexpr double kLeastShare = 0.5;  // of the outline's area; below, the outline itself is the better answer
+  const PlaneMask inside = inside_outline(with.pixels.grid(), with.plane.axis, outline);
+  const Box drawn = *inside.bounds();  // the outline itself is in it
+  const double by = kShrink * std::min(drawn.x1 - drawn.x0, drawn.y1 - drawn.y0);
+  const Box box{drawn.x0 + by, drawn.y0 + by, drawn.x1 - by, drawn.y1 - by};
+  Answer answer = answer_box(with, box);
+  for (std::size_t i = 0; i < answer.mask.values.size(); ++i) {
+    answer.mask.values[i] = static_cast<std::uint8_t>(answer.mask.values[i] & inside.values[i]);
+  }
+  if (static_cast<double>(answer.mask.area()) < kLeastShare * static_cast<double>(inside.area())) answer.mask = inside;
+  answer.box = box;
+  return answer;
+}
+
+}  // namespace medsam::session

@@ -1,0 +1,189 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// Session::propagate: which planes, and what becomes of them.
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <set>
+#include <utility>
+
+#include "base/number_text.hpp"
+#include "medsam/error.hpp"
+#include "session/residuals.hpp"
+#include "session/sections.hpp"
+#include "session/session_impl.hpp"
+
+namespace medsam {
+
+using session::KeyBoxes;
+using session::Object;
+using session::PlaneMask;
+using session::PlaneSpan;
+using session::PromptKind;
+using session::SessionPrompt;
+
+namespace {
+
+/// What an object's prompts say about the planes of an axis.
+struct Keys {
+  std::set<std::int64_t> planes;       // with prompts
+  std::set<std::int64_t> corrected;    // whose last prompt corrects
+  KeyBoxes boxes;                      // those that the model was asked with
+  std::optional<session::Mask> whole;  // the answer to a prompt of the whole object
+};
+
+Keys keys_of(const Object& object, int axis) {
+  Keys keys;
+  keys.boxes.axis = axis;
+  for (const SessionPrompt& prompt : object.prompts) {
+    if (prompt.whole()) {
+      keys.whole = prompt.base;
+      continue;
+    }
+    const std::int64_t index = prompt.plane.index;
+    if (prompt.plane.axis != axis) continue;
+    keys.planes.insert(index);
+    keys.corrected.insert(index);
+    if (const std::optional<Box> box = prompt.asked_box()) {
+      keys.boxes.boxes[index] = *box;
+      if (!keys.whole) keys.corrected.erase(index);
+    }
+  }
+  if (!keys.whole && keys.boxes.boxes.empty()) {  // points that the weights know
+    for (const std::int64_t index : keys.planes) {
+      if (const auto box = object.mask.pixels({axis, index}).bounds()) keys.boxes.boxes[index] = *box;
+    }
+  }
+  return keys;
+}
+
+void check_options(const session::Grid& grid, const PropagateOptions& options) {
+  if (options.axis < 0 || options.axis > 2) {
+    throw InvalidArgument("propagate: got axis " + std::to_string(options.axis) + ", expected 0 (z), 1 (y) or 2 (x)");
+  }
+  const std::int64_t last = grid.shape[options.axis] - 1;
+  const std::int64_t from = options.first.value_or(0), to = options.last.value_or(last);
+  if (from < 0 || to > last || from > to) {
+    throw InvalidArgument("propagate: got planes " + std::to_string(from) + " to " + std::to_string(to) +
+                          ", expected a range within 0 to " + std::to_string(last));
+  }
+  const auto check = [](const std::optional<double>& value, const char* what) {
+    if (!value || *value >= 0) return;
+    throw InvalidArgument(std::string("propagate: got ") + what + " " + number_text(*value) + ", expected 0 or more");
+  };
+  check(options.distance, "distance");
+  check(options.seconds, "seconds");
+}
+
+/// How far the object goes beyond the outermost boxes: to the planes that the caller names, else the distance that the
+/// caller gives, else as far as the boxes' sizes let one expect.
+void set_reach(const session::Grid& grid, const PropagateOptions& options, KeyBoxes& keys) {
+  const auto& [first, lowest] = *keys.boxes.begin();
+  const auto& [last, highest] = *keys.boxes.rbegin();
+  const auto beyond = [&](const std::optional<std::int64_t>& end, std::int64_t planes, const Box& box) {
+    if (end) return std::max(0.5, static_cast<double>(planes) + 0.5);
+    if (options.distance) return *options.distance / grid.spacing[options.axis] + 0.5;
+    return reach_beyond(grid, options.axis, box);
+  };
+  keys.below = beyond(options.first, first - options.first.value_or(0), lowest);
+  keys.above = beyond(options.last, options.last.value_or(0) - last, highest);
+}
+
+/// The planes that may be written.
+PlaneSpan writable(const session::Grid& grid, const PropagateOptions& options, const Keys& keys) {
+  PlaneSpan span{options.first.value_or(0), options.last.value_or(grid.shape[options.axis] - 1)};
+  if (options.distance) {
+    const double most = static_cast<double>(grid.shape[options.axis]);
+    const auto planes =
+        static_cast<std::int64_t>(std::min(most, std::floor(*options.distance / grid.spacing[options.axis])));
+    span.first = std::max(span.first, *keys.planes.begin() - planes);
+    span.last = std::min(span.last, *keys.planes.rbegin() + planes);
+  }
+  if (options.direction == PropagateDirection::up) span.first = std::max(span.first, *keys.planes.begin());
+  if (options.direction == PropagateDirection::down) span.last = std::min(span.last, *keys.planes.rbegin());
+  return span;
+}
+
+/// Ends a call by the caller's wish or its time.
+class Limits {
+ public:
+  explicit Limits(const PropagateOptions& options) : options_(options), begin_(std::chrono::steady_clock::now()) {}
+
+  void check_cancelled() const {
+    if (options_.cancelled && options_.cancelled()) throw Cancelled("propagate: cancelled by the caller");
+  }
+  [[nodiscard]] bool in_time() const {
+    if (!options_.seconds) return true;
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count() < *options_.seconds;
+  }
+  void report(std::int64_t done, std::int64_t total) const {
+    if (options_.progress) options_.progress({done, total});
+  }
+
+ private:
+  const PropagateOptions& options_;
+  std::chrono::steady_clock::time_point begin_;
+};
+
+/// The masks of the planes before corrections: from the answer to the whole object, or from sections. Those reached in
+/// time; the others are absent.
+std::map<std::int64_t, PlaneMask> uncorrected(const session::PlaneModel& model, const session::Grid& grid,
+                                              const PropagateOptions& options, Keys& keys, const Limits& limits) {
+  std::map<std::int64_t, PlaneMask> masks;
+  if (keys.whole) {
+    for (std::int64_t i = 0; i < grid.shape[options.axis]; ++i) {
+      if (keys.whole->any({options.axis, i})) masks[i] = keys.whole->pixels({options.axis, i});
+    }
+    return masks;
+  }
+  set_reach(grid, options, keys.boxes);
+  const PlaneSpan span = keys.boxes.span(grid);
+  session::section_masks(
+      model, grid, keys.boxes, span, [&] { limits.check_cancelled(); },
+      [&](std::int64_t index, const PlaneMask& mask) {
+        masks[index] = mask;
+        limits.report(index - span.first + 1, span.last - span.first + 1);
+        return limits.in_time();
+      });
+  return masks;
+}
+
+}  // namespace
+
+VoxelBox Session::Impl::propagate(const std::string& name, const PropagateOptions& given) {
+  const session::Grid& grid = pixels.grid();
+  check_options(grid, given);
+  static_cast<void>(existing(name));
+  Object object = editable(name);
+  Keys keys = keys_of(object, given.axis);
+  if (keys.planes.empty() || (!keys.whole && keys.boxes.boxes.empty())) {
+    throw InvalidArgument("propagate: got an object without a prompt that found something in a plane of axis " +
+                          std::to_string(given.axis) +
+                          ", expected one; add a box or a click in one of its planes first");
+  }
+  const Limits limits(given);
+  limits.check_cancelled();
+  ahead.focus({given.axis, *keys.planes.begin()});
+  const std::map<std::int64_t, PlaneMask> before = uncorrected(model, grid, given, keys, limits);
+  const PlaneMask nothing(grid, given.axis);
+  session::Residuals residuals(static_cast<std::int64_t>(before.size()));
+  for (const std::int64_t index : keys.corrected) {
+    const auto found = before.find(index);
+    residuals.add(index, found == before.end() ? nothing : found->second, object.mask.pixels({given.axis, index}));
+  }
+  const PlaneSpan span = writable(grid, given, keys);
+  const bool whole_range = limits.in_time();
+  for (std::int64_t index = span.first; index <= span.last; ++index) {
+    if (keys.planes.count(index) != 0) continue;  // what was prompted stays
+    const auto found = before.find(index);
+    const Plane plane{given.axis, index};
+    if (found == before.end()) {
+      // The object does not reach this plane; if time ran out, nothing is known of it.
+      if (whole_range && object.mask.any(plane)) object.mask.set_plane(plane, nothing);
+      continue;
+    }
+    object.mask.set_plane(plane, keys.corrected.empty() ? found->second : residuals.applied(index, found->second));
+  }
+  return commit(std::move(object));
+}
+
+}  // namespace medsam

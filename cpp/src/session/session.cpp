@@ -1,0 +1,288 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// The public face of a session: every call takes the lock, checks its arguments and goes through at_edge.
+#include "medsam/session.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/edge.hpp"
+#include "engine/engine_impl.hpp"
+#include "image/geometry.hpp"
+#include "image/views.hpp"
+#include "session/session_file.hpp"
+#include "session/session_impl.hpp"
+
+namespace medsam {
+
+using session::ObjectPtr;
+using session::PromptKind;
+using session::SessionPrompt;
+using session::State;
+
+namespace {
+
+/// Runs a call of a session: in its own process, alone, with no encode begun ahead meanwhile.
+template <class F>
+auto in_turn(const char* what, const Session::Impl& impl, F&& f) {
+  return at_edge(what, [&] {
+    impl.check_process();
+    const std::lock_guard lock(impl.mutex);
+    const session::EncodeAhead::Busy busy(impl.ahead);
+    return std::forward<F>(f)();
+  });
+}
+
+SessionPrompt plane_prompt(PromptKind kind, const Plane& plane, std::vector<PlanePoint> points, bool positive = true) {
+  SessionPrompt prompt;
+  prompt.kind = kind;
+  prompt.plane = plane;
+  prompt.positive = positive;
+  prompt.points = std::move(points);
+  return prompt;
+}
+
+void check_points(const session::Grid& grid, const Plane& plane, const std::vector<PlanePoint>& points,
+                  std::size_t least, const std::string& what) {
+  constexpr std::size_t kMost = 100000;
+  session::check_plane(grid, plane);
+  if (points.size() < least || points.size() > kMost) {
+    throw InvalidArgument(what + ": got " + std::to_string(points.size()) + " points, expected " +
+                          std::to_string(least) + " to " + std::to_string(kMost));
+  }
+  for (const PlanePoint& point : points) session::check_point(grid, plane, point, what);
+}
+
+/// Which object keeps a voxel that several have, lowest first: locked ones last, in their order.
+std::vector<std::size_t> painted_order(const State& state, Overlap overlap) {
+  std::vector<double> sizes;
+  sizes.reserve(state.objects.size());
+  for (const ObjectPtr& object : state.objects) sizes.push_back(static_cast<double>(object->mask.voxels()));
+  std::vector<std::size_t> order = paint_order(sizes, overlap);
+  std::stable_partition(order.begin(), order.end(), [&](std::size_t i) { return !state.objects[i]->locked; });
+  return order;
+}
+
+template <class T>
+void write_runs(const session::Mask& mask, const LabelVolumeView& out, std::uint32_t label) {
+  mask.for_each_run([&](std::int64_t z, std::int64_t y, std::int64_t x0, std::int64_t x1) {
+    T* row = reinterpret_cast<T*>(static_cast<char*>(out.data) + z * out.slice_stride + y * out.row_stride);
+    std::fill(row + x0, row + x1, static_cast<T>(label));
+  });
+}
+
+void write_mask(const session::Mask& mask, const LabelVolumeView& out, std::uint32_t label) {
+  switch (out.type) {
+    case LabelType::u8:
+      return write_runs<std::uint8_t>(mask, out, label);
+    case LabelType::u16:
+      return write_runs<std::uint16_t>(mask, out, label);
+    case LabelType::u32:
+      return write_runs<std::uint32_t>(mask, out, label);
+  }
+}
+
+void clear(const LabelVolumeView& out) {
+  for (std::int64_t z = 0; z < out.depth; ++z) clear_labels(slice_of(out, z));
+}
+
+bool nonzero(const LabelView& view, std::int64_t y, std::int64_t x) {
+  const char* row = static_cast<const char*>(view.data) + y * view.row_stride;
+  switch (view.type) {
+    case LabelType::u8:
+      return reinterpret_cast<const std::uint8_t*>(row)[x] != 0;
+    case LabelType::u16:
+      return reinterpret_cast<const std::uint16_t*>(row)[x] != 0;
+    default:
+      return reinterpret_cast<const std::uint32_t*>(row)[x] != 0;
+  }
+}
+
+}  // namespace
+
+Session::Session(std::shared_ptr<const Engine> engine, const VolumeView& pixels, const SessionOptions& options)
+    : impl_(at_edge("session", [&] { return std::make_unique<Impl>(std::move(engine), pixels, options); })) {}
+
+Session::~Session() {
+  // In a forked child the session's thread does not exist, and ending what it waits for would hang.
+  if (impl_ && ::getpid() != impl_->pid) {
+    const Impl* left_alone = impl_.release();
+    static_cast<void>(left_alone);
+  }
+}
+
+VoxelBox Session::add_box(const std::string& object, const Box& box, const Plane& plane) {
+  return in_turn("add_box", *impl_, [&] {
+    const session::Grid& grid = impl_->pixels.grid();
+    session::check_plane(grid, plane);
+    const Box checked =
+        checked_box(box, grid.rows(plane.axis), grid.columns(plane.axis),
+                    "box: got " + numbers_text({box.x0, box.y0, box.x1, box.y1}) + " in " + session::plane_text(plane));
+    SessionPrompt given = plane_prompt(PromptKind::box, plane, {{checked.x0, checked.y0}, {checked.x1, checked.y1}});
+    return impl_->prompt(object, std::move(given), true,
+                         [&](const session::Answering& with) { return answer_box(with, checked); });
+  });
+}
+
+VoxelBox Session::add_box(const std::string& object, const Box3D& box, const VolumeOptions& options) {
+  return in_turn("add_box", *impl_, [&] { return impl_->box_3d(object, box, options); });
+}
+
+VoxelBox Session::add_click(const std::string& object, const PlanePoint& point, bool positive, const Plane& plane) {
+  return in_turn("add_click", *impl_, [&] {
+    check_points(impl_->pixels.grid(), plane, {point}, 1, "click");
+    return impl_->stroke(object, plane_prompt(PromptKind::click, plane, {point}, positive));
+  });
+}
+
+VoxelBox Session::add_scribble(const std::string& object, const std::vector<PlanePoint>& line, bool positive,
+                               const Plane& plane) {
+  return in_turn("add_scribble", *impl_, [&] {
+    check_points(impl_->pixels.grid(), plane, line, 1, "scribble");
+    return impl_->stroke(object, plane_prompt(PromptKind::scribble, plane, line, positive));
+  });
+}
+
+VoxelBox Session::add_lasso(const std::string& object, const std::vector<PlanePoint>& outline, const Plane& plane) {
+  return in_turn("add_lasso", *impl_, [&] {
+    check_points(impl_->pixels.grid(), plane, outline, 3, "lasso");
+    return impl_->prompt(object, plane_prompt(PromptKind::lasso, plane, outline), true,
+                         [&](const session::Answering& with) { return answer_lasso(with, outline); });
+  });
+}
+
+VoxelBox Session::add_line(const std::string& object, const PlanePoint& from, const PlanePoint& to,
+                           const Plane& plane) {
+  return in_turn("add_line", *impl_, [&] {
+    check_points(impl_->pixels.grid(), plane, {from, to}, 2, "line");
+    return impl_->prompt(object, plane_prompt(PromptKind::line, plane, {from, to}), true,
+                         [&](const session::Answering& with) { return answer_line(with, from, to); });
+  });
+}
+
+VoxelBox Session::add_mask(const std::string& object, const LabelVolumeView& mask) {
+  return in_turn("add_mask", *impl_, [&] {
+    const session::Grid& grid = impl_->pixels.grid();
+    check_label_volume(mask, impl_->pixels.slices(0, grid.depth() - 1), 0);
+    session::Mask voxels(grid);
+    session::PlaneMask values(grid, 0);
+    for (std::int64_t z = 0; z < grid.depth(); ++z) {
+      const LabelView slice = slice_of(mask, z);
+      for (std::int64_t y = 0; y < grid.height(); ++y) {
+        for (std::int64_t x = 0; x < grid.width(); ++x) values.row(y)[x] = nonzero(slice, y, x) ? 1 : 0;
+      }
+      voxels.set_plane({0, z}, values);
+    }
+    SessionPrompt given;
+    given.kind = PromptKind::mask;
+    return impl_->replace_mask(object, std::move(given), std::move(voxels));
+  });
+}
+
+VoxelBox Session::propagate(const std::string& object, const PropagateOptions& options) {
+  return in_turn("propagate", *impl_, [&] { return impl_->propagate(object, options); });
+}
+
+VoxelBox Session::undo() {
+  return in_turn("undo", *impl_, [&] {
+    const State before = impl_->history.now();
+    static_cast<void>(impl_->history.undo());
+    return difference(impl_->pixels.grid(), before, impl_->history.now());
+  });
+}
+
+VoxelBox Session::redo() {
+  return in_turn("redo", *impl_, [&] {
+    const State before = impl_->history.now();
+    static_cast<void>(impl_->history.redo());
+    return difference(impl_->pixels.grid(), before, impl_->history.now());
+  });
+}
+
+std::int64_t Session::undo_steps() const {
+  return in_turn("undo_steps", *impl_, [&] { return static_cast<std::int64_t>(impl_->history.undo_steps()); });
+}
+
+std::int64_t Session::redo_steps() const {
+  return in_turn("redo_steps", *impl_, [&] { return static_cast<std::int64_t>(impl_->history.redo_steps()); });
+}
+
+VoxelBox Session::remove(const std::string& object) {
+  return in_turn("remove", *impl_, [&] {
+    const ObjectPtr found = impl_->existing(object);
+    State next = impl_->history.now();
+    next.objects.erase(std::find(next.objects.begin(), next.objects.end(), found));
+    return impl_->step(std::move(next));
+  });
+}
+
+VoxelBox Session::reset() {
+  return in_turn("reset", *impl_, [&]() -> VoxelBox {
+    if (impl_->history.now().objects.empty()) return {};
+    return impl_->step({});
+  });
+}
+
+void Session::lock(const std::string& object, bool locked) {
+  in_turn("lock", *impl_, [&] {
+    const ObjectPtr found = impl_->existing(object);
+    if (found->locked == locked) return;
+    session::Object changed = *found;
+    changed.locked = locked;
+    State next = impl_->history.now();
+    next.put(std::make_shared<const session::Object>(std::move(changed)));
+    impl_->step(std::move(next));
+  });
+}
+
+std::vector<SessionObject> Session::objects() const {
+  return in_turn("objects", *impl_, [&] {
+    std::vector<SessionObject> all;
+    for (const ObjectPtr& object : impl_->history.now().objects) {
+      all.push_back({object->name, object->locked, object->mask.voxels(), object->mask.box(),
+                     static_cast<std::int64_t>(object->prompts.size())});
+    }
+    return all;
+  });
+}
+
+void Session::mask(const std::string& object, const LabelVolumeView& out, std::uint32_t label) const {
+  in_turn("mask", *impl_, [&] {
+    const ObjectPtr found = impl_->existing(object);
+    check_label_volume(out, impl_->pixels.slices(0, impl_->pixels.grid().depth() - 1), label);
+    clear(out);
+    write_mask(found->mask, out, label);
+  });
+}
+
+void Session::labels(const LabelVolumeView& out) const {
+  in_turn("labels", *impl_, [&] {
+    const State& now = impl_->history.now();
+    check_label_volume(out, impl_->pixels.slices(0, impl_->pixels.grid().depth() - 1), now.objects.size());
+    clear(out);
+    for (const std::size_t i : painted_order(now, impl_->engine->impl().profile.mask.overlap)) {
+      write_mask(now.objects[i]->mask, out, static_cast<std::uint32_t>(i + 1));
+    }
+  });
+}
+
+EncodingProgress Session::encoding() const {
+  return at_edge("encoding", [&] {
+    impl_->check_process();
+    return impl_->ahead.progress();
+  });
+}
+
+void Session::save(const std::string& path) const {
+  // What is saved is what the objects were when the call began; the session can be used while it is written.
+  std::string text = in_turn(
+      "save", *impl_, [&] { return session_text(impl_->history.now(), impl_->pixels.grid(), impl_->pixels.digest()); });
+  at_edge("save", [&] { session::write_session(path, text); });
+}
+
+VoxelBox Session::load(const std::string& path) {
+  const std::string text = at_edge("load", [&] { return session::read_session(path); });
+  return in_turn("load", *impl_,
+                 [&] { return impl_->step(session::session_of(text, impl_->pixels.grid(), impl_->pixels.digest())); });
+}
+
+}  // namespace medsam

@@ -1,0 +1,169 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+#include "session/session_impl.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/engine_impl.hpp"
+#include "image/views.hpp"
+#include "medsam/error.hpp"
+#include "medsam/printable.hpp"
+#include "volume/propagation.hpp"
+
+namespace medsam {
+
+using session::Answer;
+using session::Answering;
+using session::Mask;
+using session::Object;
+using session::ObjectPtr;
+using session::PromptKind;
+using session::SessionPrompt;
+using session::State;
+
+namespace {
+
+constexpr std::size_t kLongestName = 500;  // bytes
+
+std::string object_text(const std::string& name) { return "object \"" + printable(name, 64) + "\""; }
+
+const Engine& checked_engine(const std::shared_ptr<const Engine>& engine, const SessionOptions& options) {
+  if (!engine) throw InvalidArgument("session: got no engine, expected one; load a bundle first");
+  engine->impl().check_process();
+  static_cast<void>(engine->impl().route_of(options.modality));
+  return *engine;
+}
+
+}  // namespace
+
+Session::Impl::Impl(std::shared_ptr<const Engine> with, const VolumeView& volume, const SessionOptions& given)
+    : engine(std::move(with)),
+      options(given),
+      pixels(volume, options),
+      embeddings(engine, pixels, options.modality, options.embedding_bytes),
+      model(checked_engine(engine, options), pixels.grid(), embeddings),
+      history(options.undo_bytes),
+      ahead(embeddings, pixels.grid(), options.encode_ahead) {}
+
+void Session::Impl::check_process() const {
+  if (::getpid() != pid) {
+    throw Unsupported(
+        "session: used in a child process after fork, where its threads do not exist; start processes with the spawn "
+        "method, and create the Session in them");
+  }
+}
+
+Object Session::Impl::editable(const std::string& name) const {
+  if (name.empty() || name.size() > kLongestName || printable(name) != name) {
+    throw InvalidArgument("object: got the name \"" + printable(name, 64) + "\" of " + std::to_string(name.size()) +
+                          " bytes, expected 1 to " + std::to_string(kLongestName) + " bytes of printable UTF-8");
+  }
+  const ObjectPtr found = history.now().find(name);
+  if (!found) return {name, false, {}, Mask(pixels.grid())};
+  if (found->locked) {
+    throw InvalidArgument(object_text(name) + ": got a prompt for a locked object; unlock it first");
+  }
+  return *found;
+}
+
+ObjectPtr Session::Impl::existing(const std::string& name) const {
+  ObjectPtr found = history.now().find(name);
+  if (!found) {
+    throw InvalidArgument(object_text(name) + ": got a name that no object has, expected one of the " +
+                          std::to_string(history.now().objects.size()) + " that objects() lists");
+  }
+  return found;
+}
+
+VoxelBox Session::Impl::step(State next) {
+  const VoxelBox changed = difference(pixels.grid(), history.now(), next);
+  history.step(std::move(next));
+  return changed;
+}
+
+VoxelBox Session::Impl::commit(Object object) {
+  State next = history.now();
+  for (const ObjectPtr& other : next.objects) {
+    if (other->locked && other->name != object.name) object.mask.subtract(other->mask);
+  }
+  next.put(std::make_shared<const Object>(std::move(object)));
+  return step(std::move(next));
+}
+
+VoxelBox Session::Impl::prompt(const std::string& name, SessionPrompt given, bool replaces,
+                               const std::function<Answer(const Answering&)>& answer) {
+  Object object = editable(name);
+  const Plane plane = given.plane;
+  ahead.focus(plane);
+  Answer answered = answer({model, pixels, plane});
+  if (replaces) {
+    object.prompts.erase(std::remove_if(object.prompts.begin(), object.prompts.end(),
+                                        [&](const SessionPrompt& p) { return p.in(plane); }),
+                         object.prompts.end());
+  }
+  given.answer_box = answered.box;
+  object.prompts.push_back(std::move(given));
+  object.mask.set_plane(plane, answered.mask);
+  return commit(std::move(object));
+}
+
+VoxelBox Session::Impl::stroke(const std::string& name, SessionPrompt given) {
+  const Object object = editable(name);
+  const session::PlaneMask before = object.mask.pixels(given.plane);
+  if (!before.any()) {
+    if (!given.positive) {
+      throw InvalidArgument("click: got a negative one in " + session::plane_text(given.plane) + ", where " +
+                            object_text(name) + " has nothing; begin with a positive one or a box");
+    }
+    const std::vector<PlanePoint> points = given.points;
+    return prompt(name, std::move(given), true,
+                  [&](const Answering& with) { return session::answer_stroke(with, points); });
+  }
+  std::vector<SessionPrompt> prompts;
+  std::copy_if(object.prompts.begin(), object.prompts.end(), std::back_inserter(prompts),
+               [&](const SessionPrompt& p) { return p.in(given.plane); });
+  prompts.push_back(given);
+  return prompt(name, std::move(given), false,
+                [&](const Answering& with) { return session::corrected(with, before, prompts); });
+}
+
+VoxelBox Session::Impl::box_3d(const std::string& name, const Box3D& box, const VolumeOptions& volume_options) {
+  const session::Grid& grid = pixels.grid();
+  static_cast<void>(editable(name));
+  const Box3D checked = checked_box3d(box, grid.depth(), grid.height(), grid.width(), 0);
+  // The slices of the box alone: what lies beyond has no part in the answer.
+  const auto first = static_cast<std::int64_t>(checked.z0);
+  const auto last = std::min(static_cast<std::int64_t>(checked.z1), grid.depth() - 1);
+  Box3D inside = checked;
+  inside.z0 -= static_cast<double>(first);
+  inside.z1 -= static_cast<double>(first);
+  const std::int64_t slice = grid.height() * grid.width();
+  std::vector<std::uint8_t> labels(static_cast<std::size_t>((last - first + 1) * slice));
+  const LabelVolumeView view{labels.data(), LabelType::u8, last - first + 1, grid.height(), grid.width(),
+                             grid.width(),  slice};
+  VolumeOptions call = volume_options;
+  if (call.modality.empty()) call.modality = options.modality;
+  engine->segment_volume(pixels.slices(first, last), {inside}, view, call);
+  Mask mask(grid);
+  session::PlaneMask values(grid, 0);
+  for (std::int64_t z = first; z <= last; ++z) {
+    const auto* from = labels.data() + (z - first) * slice;
+    std::copy(from, from + slice, values.values.begin());
+    mask.set_plane({0, z}, values);
+  }
+  SessionPrompt given;
+  given.kind = PromptKind::box_3d;
+  given.box = checked;
+  ahead.focus({0, (first + last) / 2});
+  return replace_mask(name, std::move(given), std::move(mask));
+}
+
+VoxelBox Session::Impl::replace_mask(const std::string& name, SessionPrompt given, Mask mask) {
+  Object object = editable(name);
+  given.base = mask;
+  object.prompts.assign(1, std::move(given));
+  object.mask = std::move(mask);
+  return commit(std::move(object));
+}
+
+}  // namespace medsam

@@ -1,0 +1,59 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// What a Session holds. Every public call takes the lock and holds it until it returns.
+#pragma once
+
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "medsam/session.hpp"
+#include "session/answers.hpp"
+#include "session/hypotheses.hpp"
+#include "session/plane_embeddings.hpp"
+#include "session/plane_image.hpp"
+#include "session/state.hpp"
+
+namespace medsam {
+
+struct Session::Impl {
+  Impl(std::shared_ptr<const Engine> with, const VolumeView& volume, const SessionOptions& options);
+
+  /// Unsupported in a child process after fork.
+  void check_process() const;
+
+  /// Answers a prompt of a plane and makes it a step. `replaces`: the object's earlier prompts of the plane and its
+  /// mask there make way.
+  VoxelBox prompt(const std::string& name, session::SessionPrompt given, bool replaces,
+                  const std::function<session::Answer(const session::Answering&)>& answer);
+  /// A click or a scribble.
+  VoxelBox stroke(const std::string& name, session::SessionPrompt given);
+  VoxelBox box_3d(const std::string& name, const Box3D& box, const VolumeOptions& volume_options);
+  VoxelBox propagate(const std::string& name, const PropagateOptions& given);
+  VoxelBox replace_mask(const std::string& name, session::SessionPrompt given, session::Mask mask);
+
+  /// The object to be changed: a copy of the one of the name, or a new one. InvalidArgument: no name, or a locked one.
+  [[nodiscard]] session::Object editable(const std::string& name) const;
+  /// The object of the name. InvalidArgument: there is none.
+  [[nodiscard]] session::ObjectPtr existing(const std::string& name) const;
+  /// Makes `object` part of a new step, without the voxels of objects that are locked.
+  VoxelBox commit(session::Object object);
+  /// Makes `next` the present state. Returns where voxels changed.
+  VoxelBox step(session::State next);
+
+  mutable std::mutex mutex;
+  std::shared_ptr<const Engine> engine;
+  SessionOptions options;
+  session::Pixels pixels;
+  session::PlaneEmbeddings embeddings;
+  session::PlaneModel model;
+  session::History history;
+  pid_t pid = ::getpid();
+  mutable session::EncodeAhead ahead;  // last: its thread uses what is above
+};
+
+}  // namespace medsam

@@ -1,0 +1,275 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// Sessions. See bind_engine.cpp for the rules on the GIL; medsam_engine/session.py shapes the arguments.
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bind.hpp"
+#include "bound_engine.hpp"
+#include "cancellation.hpp"
+#include "medsam/session.hpp"
+#include "numpy_view.hpp"
+
+namespace py = pybind11;
+
+namespace medsam::python {
+namespace {
+
+using Float64Array = py::array_t<double, py::array::c_style>;
+using ByteArray = py::array_t<std::uint8_t, py::array::c_style>;
+
+struct BoundSession {
+  std::unique_ptr<Session> session;
+  std::int64_t shape[3];  // D, H, W
+};
+
+std::unique_ptr<BoundSession> make_session(const BoundEngine& engine, const py::object& volume,
+                                           const std::vector<double>& spacing, const std::string& modality,
+                                           std::uint64_t embedding_bytes, std::uint64_t undo_bytes, bool encode_ahead) {
+  if (spacing.size() != 3) throw InvalidArgument("spacing: got another number of values, expected 3: x, y, z in mm");
+  const BorrowedVolume borrowed = borrow_volume(volume);
+  SessionOptions options;
+  options.spacing_x = spacing[0];
+  options.spacing_y = spacing[1];
+  options.spacing_z = spacing[2];
+  options.modality = modality;
+  options.embedding_bytes = embedding_bytes;
+  options.undo_bytes = undo_bytes;
+  options.encode_ahead = encode_ahead;
+  const std::shared_ptr<const Engine> shared = engine.engine;
+  const py::gil_scoped_release release;
+  auto session = std::make_unique<Session>(shared, borrowed.view, options);
+  return std::make_unique<BoundSession>(
+      BoundSession{std::move(session), {borrowed.view.depth, borrowed.view.height, borrowed.view.width}});
+}
+
+/// (x0, y0, z0, x1, y1, z1), or None where nothing changed.
+py::object changed(const VoxelBox& box) {
+  if (box.empty()) return py::none();
+  return py::make_tuple(box.x0, box.y0, box.z0, box.x1, box.y1, box.z1);
+}
+
+template <class F>
+py::object without_gil(F&& call) {
+  VoxelBox box;
+  {
+    const py::gil_scoped_release release;
+    box = call();
+  }
+  return changed(box);
+}
+
+std::vector<PlanePoint> points_from(const Float64Array& array) {
+  if (array.ndim() != 2 || array.shape(1) != 2) {
+    throw InvalidArgument("points: got another shape, expected (N, 2): the plane's two coordinates");
+  }
+  std::vector<PlanePoint> points(static_cast<std::size_t>(array.shape(0)));
+  const double* v = array.data();
+  for (PlanePoint& point : points) {
+    point = {v[0], v[1]};
+    v += 2;
+  }
+  return points;
+}
+
+const double* numbers(const Float64Array& array, py::ssize_t count) {
+  if (array.size() != count) {
+    throw InvalidArgument("got " + std::to_string(array.size()) + " numbers, expected " + std::to_string(count));
+  }
+  return array.data();
+}
+
+py::object add_box(const BoundSession& self, const std::string& object, const Float64Array& box, int axis,
+                   std::int64_t index) {
+  const double* v = numbers(box, 4);
+  const Box given{v[0], v[1], v[2], v[3]};
+  return without_gil([&] { return self.session->add_box(object, given, Plane{axis, index}); });
+}
+
+py::object add_box_3d(const BoundSession& self, const std::string& object, const Float64Array& box,
+                      const py::object& progress, const py::object& cancelled) {
+  const double* v = numbers(box, 6);
+  const Box3D given{v[0], v[1], v[2], v[3], v[4], v[5]};
+  Cancellation cancellation(cancelled);
+  VolumeOptions options;
+  options.cancelled = cancellation.probe();
+  if (!progress.is_none()) {
+    options.progress = [report = cancellation.reporter(progress)](const VolumeProgress& p) { report(p.done, p.total); };
+  }
+  return changed(cancellation.run_without_gil([&] { return self.session->add_box(object, given, options); }));
+}
+
+py::object add_mask(const BoundSession& self, const std::string& object, const ByteArray& mask) {
+  if (mask.ndim() != 3) throw InvalidArgument("mask: got another number of axes, expected (D, H, W)");
+  LabelVolumeView view;
+  view.data = const_cast<std::uint8_t*>(mask.data());  // NOLINT(cppcoreguidelines-pro-type-const-cast): only read
+  view.type = LabelType::u8;
+  view.depth = mask.shape(0);
+  view.height = mask.shape(1);
+  view.width = mask.shape(2);
+  view.slice_stride = mask.strides(0);
+  view.row_stride = mask.strides(1);
+  return without_gil([&] { return self.session->add_mask(object, view); });
+}
+
+PropagateDirection direction_of(const std::string& name) {
+  if (name == "both") return PropagateDirection::both;
+  if (name == "up") return PropagateDirection::up;
+  if (name == "down") return PropagateDirection::down;
+  throw InvalidArgument("direction: got \"" + name + "\", expected \"both\", \"up\" or \"down\"");
+}
+
+py::object propagate(const BoundSession& self, const std::string& object, int axis, const std::string& direction,
+                     std::optional<std::int64_t> first, std::optional<std::int64_t> last,
+                     std::optional<double> distance, std::optional<double> seconds, const py::object& progress,
+                     const py::object& cancelled) {
+  PropagateOptions options;
+  options.axis = axis;
+  options.direction = direction_of(direction);
+  options.first = first;
+  options.last = last;
+  options.distance = distance;
+  options.seconds = seconds;
+  Cancellation cancellation(cancelled);
+  options.cancelled = cancellation.probe();
+  if (!progress.is_none()) {
+    options.progress = [report = cancellation.reporter(progress)](const VolumeProgress& p) { report(p.done, p.total); };
+  }
+  return changed(cancellation.run_without_gil([&] { return self.session->propagate(object, options); }));
+}
+
+LabelVolumeView label_view(const BoundSession& self, py::array& labels, LabelType type) {
+  LabelVolumeView view;
+  view.data = labels.mutable_data();
+  view.type = type;
+  view.depth = self.shape[0];
+  view.height = self.shape[1];
+  view.width = self.shape[2];
+  view.slice_stride = labels.strides(0);
+  view.row_stride = labels.strides(1);
+  return view;
+}
+
+py::array mask(const BoundSession& self, const std::string& object) {
+  py::array out = new_array(py::dtype::of<bool>(), {self.shape[0], self.shape[1], self.shape[2]}, "mask");
+  const LabelVolumeView view = label_view(self, out, LabelType::u8);
+  const py::gil_scoped_release release;
+  self.session->mask(object, view, 1);
+  return out;
+}
+
+py::array labels(const BoundSession& self) {
+  const bool wide = self.session->objects().size() > 65535;
+  const py::dtype dtype = wide ? py::dtype::of<std::uint32_t>() : py::dtype::of<std::uint16_t>();
+  py::array out = new_array(dtype, {self.shape[0], self.shape[1], self.shape[2]}, "label volume");
+  const LabelVolumeView view = label_view(self, out, wide ? LabelType::u32 : LabelType::u16);
+  const py::gil_scoped_release release;
+  self.session->labels(view);
+  return out;
+}
+
+/// Each object as (name, locked, voxels, box or None, prompts).
+py::list objects(const BoundSession& self) {
+  std::vector<SessionObject> all;
+  {
+    const py::gil_scoped_release release;
+    all = self.session->objects();
+  }
+  py::list list;
+  for (const SessionObject& o : all) list.append(py::make_tuple(o.name, o.locked, o.voxels, changed(o.box), o.prompts));
+  return list;
+}
+
+py::tuple encoding(const BoundSession& self) {
+  const EncodingProgress progress = self.session->encoding();
+  return py::make_tuple(progress.encoded, progress.total, progress.idle);
+}
+
+}  // namespace
+
+void register_session(py::module_& m) {
+  // A session joins its thread when it goes, which may be waiting for an encode whose messages are a queue's.
+  py::class_<BoundSession> session(m, "Session", py::release_gil_before_calling_cpp_dtor());
+  session
+      .def(py::init(&make_session), py::arg("engine"), py::arg("volume"), py::kw_only(), py::arg("spacing"),
+           py::arg("modality"), py::arg("embedding_bytes"), py::arg("undo_bytes"), py::arg("encode_ahead"))
+      .def("add_box", &add_box, py::arg("object"), py::arg("box").noconvert(), py::arg("axis"), py::arg("index"))
+      .def("add_box_3d", &add_box_3d, py::arg("object"), py::arg("box").noconvert(), py::kw_only(), py::arg("progress"),
+           py::arg("cancelled"))
+      .def(
+          "add_click",
+          [](const BoundSession& self, const std::string& object, double x, double y, bool positive, int axis,
+             std::int64_t index) {
+            return without_gil([&] { return self.session->add_click(object, {x, y}, positive, Plane{axis, index}); });
+          },
+          py::arg("object"), py::arg("x"), py::arg("y"), py::arg("positive"), py::arg("axis"), py::arg("index"))
+      .def(
+          "add_scribble",
+          [](const BoundSession& self, const std::string& object, const Float64Array& line, bool positive, int axis,
+             std::int64_t index) {
+            const std::vector<PlanePoint> points = points_from(line);
+            return without_gil([&] {
+              return self.session->add_scribble(object, points, positive, Plane{axis, index});
+            });
+          },
+          py::arg("object"), py::arg("line").noconvert(), py::arg("positive"), py::arg("axis"), py::arg("index"))
+      .def(
+          "add_lasso",
+          [](const BoundSession& self, const std::string& object, const Float64Array& outline, int axis,
+             std::int64_t index) {
+            const std::vector<PlanePoint> points = points_from(outline);
+            return without_gil([&] { return self.session->add_lasso(object, points, Plane{axis, index}); });
+          },
+          py::arg("object"), py::arg("outline").noconvert(), py::arg("axis"), py::arg("index"))
+      .def(
+          "add_line",
+          [](const BoundSession& self, const std::string& object, const Float64Array& ends, int axis,
+             std::int64_t index) {
+            const double* v = numbers(ends, 4);
+            const PlanePoint from{v[0], v[1]}, to{v[2], v[3]};
+            return without_gil([&] { return self.session->add_line(object, from, to, Plane{axis, index}); });
+          },
+          py::arg("object"), py::arg("ends").noconvert(), py::arg("axis"), py::arg("index"))
+      .def("add_mask", &add_mask, py::arg("object"), py::arg("mask").noconvert())
+      .def("propagate", &propagate, py::arg("object"), py::kw_only(), py::arg("axis"), py::arg("direction"),
+           py::arg("first"), py::arg("last"), py::arg("distance"), py::arg("seconds"), py::arg("progress"),
+           py::arg("cancelled"))
+      .def("undo", [](const BoundSession& self) { return without_gil([&] { return self.session->undo(); }); })
+      .def("redo", [](const BoundSession& self) { return without_gil([&] { return self.session->redo(); }); })
+      .def(
+          "undo_steps", [](const BoundSession& self) { return self.session->undo_steps(); },
+          py::call_guard<py::gil_scoped_release>())
+      .def(
+          "redo_steps", [](const BoundSession& self) { return self.session->redo_steps(); },
+          py::call_guard<py::gil_scoped_release>())
+      .def(
+          "remove",
+          [](const BoundSession& self, const std::string& object) {
+            return without_gil([&] { return self.session->remove(object); });
+          },
+          py::arg("object"))
+      .def("reset", [](const BoundSession& self) { return without_gil([&] { return self.session->reset(); }); })
+      .def(
+          "lock",
+          [](const BoundSession& self, const std::string& object, bool locked) { self.session->lock(object, locked); },
+          py::arg("object"), py::arg("locked"), py::call_guard<py::gil_scoped_release>())
+      .def("objects", &objects)
+      .def("mask", &mask, py::arg("object"))
+      .def("labels", &labels)
+      .def("encoding", &encoding)
+      .def(
+          "save", [](const BoundSession& self, const std::string& path) { self.session->save(path); }, py::arg("path"),
+          py::call_guard<py::gil_scoped_release>())
+      .def(
+          "load",
+          [](const BoundSession& self, const std::string& path) {
+            return without_gil([&] { return self.session->load(path); });
+          },
+          py::arg("path"));
+}
+
+}  // namespace medsam::python

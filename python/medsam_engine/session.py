@@ -1,0 +1,318 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""A session: one image or volume, any number of named objects, drawn and corrected by clicks, boxes and lines."""
+
+from __future__ import annotations  # so that help(Session) shows ArrayLike and not the twenty lines behind it
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from medsam_engine import _core
+from medsam_engine.engine import Engine
+from medsam_engine.engine_log import forward_messages
+from medsam_engine.errors import InvalidArgument
+from medsam_engine.windows import apply_window
+
+VoxelBox = tuple[int, int, int, int, int, int]
+
+
+@dataclass(frozen=True)
+class SessionObject:
+    """One object of a session.
+
+    Attributes:
+        name: as given.
+        locked: whether other objects are kept off its voxels.
+        voxels: the number of voxels of its mask.
+        box: x0, y0, z0, x1, y1, z1 of its mask, ends inclusive; None without a voxel.
+        prompts: the number of prompts that the mask answers.
+    """
+
+    name: str
+    locked: bool
+    voxels: int
+    box: VoxelBox | None
+    prompts: int
+
+
+class EncodingProgress(NamedTuple):
+    """How far encoding ahead is, along the axis of the last prompt.
+
+    Attributes:
+        encoded: planes whose embeddings are held.
+        total: planes of the axis.
+        idle: nothing is being encoded: all are held, the memory is full, or an encode failed.
+    """
+
+    encoded: int
+    total: int
+    idle: bool
+
+
+class Session:
+    """What a person works on: one image or volume and its objects, each with a name, its prompts and its mask.
+
+    A prompt is answered by what the weights know (`Engine.info.trained_prompts`). A click, a scribble or a lasso for
+    weights that know boxes only is answered by a search over boxes, and a click on an object that has a mask corrects
+    the mask near the click. An object is made by its first prompt.
+
+    Coordinates are pixels, counted from 0; the center of the first pixel is 0. In a volume, a prompt of a plane names
+    the plane: `slice` is its number along `axis` of the array (0 = z, 1 = y, 2 = x), and the coordinates are the
+    remaining axes, last first: x, y in a plane of axis 0; x, z of axis 1; y, z of axis 2. For an image (H, W), leave both
+    out.
+
+    Every call that changes something is one step of undo and returns the box of the voxels that it changed, x0, y0, z0,
+    x1, y1, z1 with inclusive ends, or None. The same calls in the same order give the same masks. A call that raises
+    leaves the session as it was. Any thread may call any method; calls wait for one another. Callbacks must not call
+    the session. It cannot be pickled, and not be used in a child process after fork.
+
+    Args:
+        engine: the model.
+        image: (H, W), (H, W, 3) or (D, H, W); raw values, as from a scanner. An array whose last axis is 3 is RGB.
+        spacing: mm between pixels along x, y or x, y, z, as MedicalImage.spacing has it; None = 1 each.
+        window: as in `medsam_engine.windows.apply_window`; None = by `modality`, and uint8 as it is.
+        modality: DICOM's code for the window, and the modality for models that distinguish them.
+        embedding_bytes: bytes of memory for encoded planes; the least recently used ones are dropped first.
+        undo_bytes: bytes of masks that only undo and redo need; the oldest steps are forgotten first.
+        encode_ahead: encode planes on a thread of the session while no call runs, from the middle outward and then
+            round the plane of the last prompt.
+
+    Raises:
+        InvalidArgument: a wrong shape, dtype, spacing, window or modality.
+        OutOfMemory: the pixels could not be copied.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        image: NDArray[np.generic],
+        spacing: Sequence[float] | None = None,
+        window: str | None = None,
+        modality: str | None = None,
+        *,
+        embedding_bytes: int = 512 << 20,
+        undo_bytes: int = 128 << 20,
+        encode_ahead: bool = True,
+    ) -> None:
+        color = image.ndim > 2 and image.shape[-1] == 3
+        self._flat = image.ndim == 2 or (color and image.ndim == 3)
+        if not self._flat and image.ndim != 3:
+            raise InvalidArgument(f"image: got shape {image.shape}, expected (H, W), (H, W, 3) or (D, H, W)")
+        for name, value in (("embedding_bytes", embedding_bytes), ("undo_bytes", undo_bytes)):
+            if value < 0:
+                raise InvalidArgument(f"{name}: got {value}, expected 0 or more")
+        pixels = apply_window(image, window, modality or "", color)
+        self._engine = engine
+        self._core = _core.Session(
+            engine._core,
+            pixels[np.newaxis] if self._flat else pixels,
+            spacing=_spacing(spacing, self._flat),
+            modality=_engine_modality(engine, modality),
+            embedding_bytes=embedding_bytes,
+            undo_bytes=undo_bytes,
+            encode_ahead=encode_ahead,
+        )
+
+    def add_box(
+        self,
+        name: str,
+        box: ArrayLike,
+        slice: int | None = None,
+        axis: int = 0,
+        *,
+        progress: Callable[[int, int], object] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> VoxelBox | None:
+        """Puts a box round an object, in a plane or, with six numbers, in the volume; ends inclusive.
+
+        A box in a plane replaces what the object had there: its mask and its prompts. A box in the volume, x0, y0, z0,
+        x1, y1, z1, replaces the whole object and is answered as Engine.segment_volume does; `progress` and `cancelled`
+        are that method's.
+        """
+        numbers = _numbers("box", box, (4, 6), "x0, y0, x1, y1 or x0, y0, z0, x1, y1, z1")
+        if numbers.size == 6:
+            return self._told(self._core.add_box_3d(name, numbers, progress=progress, cancelled=cancelled))
+        return self._told(self._core.add_box(name, numbers, *self._plane(slice, axis)))
+
+    def add_click(
+        self, name: str, point: ArrayLike, positive: bool = True, slice: int | None = None, axis: int = 0
+    ) -> VoxelBox | None:
+        """Clicks on an object (positive) or beside it.
+
+        On a plane where the object has nothing, a positive click finds the object; otherwise the click corrects the
+        mask near it. InvalidArgument also for a negative click where the object has nothing.
+        """
+        x, y = _numbers("point", point, (2,), "two coordinates")
+        return self._told(self._core.add_click(name, x, y, positive, *self._plane(slice, axis)))
+
+    def add_scribble(
+        self, name: str, line: ArrayLike, positive: bool = True, slice: int | None = None, axis: int = 0
+    ) -> VoxelBox | None:
+        """Draws a line (N, 2) on an object (positive) or beside it; as a click otherwise."""
+        return self._told(self._core.add_scribble(name, _points(line), positive, *self._plane(slice, axis)))
+
+    def add_lasso(self, name: str, outline: ArrayLike, slice: int | None = None, axis: int = 0) -> VoxelBox | None:
+        """Draws a closed line (N, 2), N >= 3, round an object. The mask stays inside."""
+        return self._told(self._core.add_lasso(name, _points(outline), *self._plane(slice, axis)))
+
+    def add_line(self, name: str, line: ArrayLike, slice: int | None = None, axis: int = 0) -> VoxelBox | None:
+        """Draws an object's longest diameter (RECIST), x0, y0, x1, y1 or (2, 2)."""
+        numbers = _numbers("line", np.reshape(np.asarray(line), -1), (4,), "x0, y0, x1, y1")
+        return self._told(self._core.add_line(name, numbers, *self._plane(slice, axis)))
+
+    def add_mask(self, name: str, mask: NDArray[np.generic]) -> VoxelBox | None:
+        """Gives an object a mask of the image's shape, bool or uint8, not 0 where the object is; replaces all it had."""
+        if mask.dtype not in (np.bool_, np.uint8):
+            raise InvalidArgument(f"mask: got dtype {mask.dtype}, expected bool or uint8; compare it, e.g. labels == 3")
+        values = np.ascontiguousarray(mask[np.newaxis] if self._flat else mask).view(np.uint8)
+        return self._told(self._core.add_mask(name, values))
+
+    def propagate(
+        self,
+        name: str,
+        *,
+        axis: int = 0,
+        direction: str = "both",
+        first: int | None = None,
+        last: int | None = None,
+        distance: float | None = None,
+        seconds: float | None = None,
+        progress: Callable[[int, int], object] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> VoxelBox | None:
+        """Carries an object from the planes with prompts to the planes between and beyond them.
+
+        Args:
+            name: the object.
+            axis: along which axis of the array.
+            direction: "both", "up" (to larger indices) or "down".
+            first, last: the planes that may be written; None = to the ends of the volume.
+            distance: how far beyond the outermost planes with prompts, in mm; None = as far as the object goes.
+            seconds: after which no further plane is begun; what was reached stays. None = no limit.
+            progress: called after each plane as progress(done, total).
+            cancelled: called before each plane; returning True ends the call with Cancelled, the session unchanged.
+        """
+        return self._told(
+            self._core.propagate(
+                name,
+                axis=axis,
+                direction=direction,
+                first=first,
+                last=last,
+                distance=distance,
+                seconds=seconds,
+                progress=progress,
+                cancelled=cancelled,
+            )
+        )
+
+    def undo(self) -> VoxelBox | None:
+        """Takes back the last step."""
+        box: VoxelBox | None = self._core.undo()
+        return box
+
+    def redo(self) -> VoxelBox | None:
+        """Does the last step that was taken back again."""
+        box: VoxelBox | None = self._core.redo()
+        return box
+
+    @property
+    def undo_steps(self) -> int:
+        """How often undo() has an effect."""
+        return self._core.undo_steps()
+
+    @property
+    def redo_steps(self) -> int:
+        """How often redo() has an effect."""
+        return self._core.redo_steps()
+
+    def remove(self, name: str) -> VoxelBox | None:
+        """Removes an object, its mask and its prompts."""
+        return self._told(self._core.remove(name))
+
+    def reset(self) -> VoxelBox | None:
+        """Removes all objects, in one step."""
+        return self._told(self._core.reset())
+
+    def lock(self, name: str, locked: bool = True) -> None:
+        """Keeps other objects off this one's voxels, and refuses prompts for it, until it is unlocked."""
+        self._core.lock(name, locked)
+
+    @property
+    def objects(self) -> list[SessionObject]:
+        """The objects, in the order in which they were made."""
+        return [SessionObject(*fields) for fields in self._core.objects()]
+
+    def mask(self, name: str) -> NDArray[np.bool_]:
+        """The mask of an object, bool of the image's shape; an array of the caller's own."""
+        mask: NDArray[np.bool_] = self._core.mask(name)
+        return mask[0] if self._flat else mask
+
+    def labels(self) -> NDArray[np.uint16] | NDArray[np.uint32]:
+        """All objects: k + 1 where objects[k] is, 0 elsewhere, of the image's shape.
+
+        Where several are, a locked object has the voxel; otherwise the profile decides.
+        """
+        labels: NDArray[np.uint16] = self._core.labels()
+        return labels[0] if self._flat else labels
+
+    @property
+    def encoding(self) -> EncodingProgress:
+        """How far encoding ahead is; does not wait for other calls."""
+        return EncodingProgress(*self._core.encoding())
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the objects, their prompts and masks, not the image (docs/session_file.md)."""
+        self._core.save(os.fspath(path))
+
+    def load(self, path: str | os.PathLike[str]) -> VoxelBox | None:
+        """Replaces the objects by those of a file that save() wrote for the same image. One step of undo."""
+        return self._told(self._core.load(os.fspath(path)))
+
+    def _told(self, box: VoxelBox | None) -> VoxelBox | None:
+        forward_messages(self._engine._core)
+        return box
+
+    def _plane(self, slice: int | None, axis: int) -> tuple[int, int]:
+        if slice is None:
+            if not self._flat:
+                raise InvalidArgument(
+                    "slice: got none, expected the number of a plane; a prompt of a plane in a volume names it"
+                )
+            return axis, 0
+        return axis, slice
+
+    def __reduce__(self) -> None:  # type: ignore[override]
+        raise TypeError("a Session cannot be pickled: save() writes its objects")
+
+
+def _engine_modality(engine: Engine, modality: str | None) -> str:
+    """The modality for the model; DICOM codes that it need not know are for the window alone."""
+    return (modality or "") if engine.info.modalities else ""
+
+
+def _spacing(spacing: Sequence[float] | None, flat: bool) -> list[float]:
+    if spacing is None:
+        return [1.0, 1.0, 1.0]
+    values = [float(v) for v in spacing]
+    if len(values) != 3 and not (flat and len(values) == 2):
+        raise InvalidArgument(f"spacing: got {len(values)} numbers, expected {'x, y' if flat else 'x, y, z'} in mm")
+    return values if len(values) == 3 else [*values, 1.0]
+
+
+def _numbers(name: str, value: ArrayLike, sizes: tuple[int, ...], expected: str) -> NDArray[np.float64]:
+    array = np.asarray(value)
+    if array.dtype.kind not in "iuf" or array.ndim != 1 or array.size not in sizes:
+        raise InvalidArgument(f"{name}: got {array.dtype} of shape {array.shape}, expected {expected}")
+    return np.ascontiguousarray(array, dtype=np.float64)
+
+
+def _points(value: ArrayLike) -> NDArray[np.float64]:
+    array = np.asarray(value)
+    if array.dtype.kind not in "iuf" or array.ndim != 2 or array.shape[1] != 2:
+        raise InvalidArgument(f"points: got {array.dtype} of shape {array.shape}, expected (N, 2)")
+    return np.ascontiguousarray(array, dtype=np.float64)
