@@ -51,6 +51,8 @@ class Mask {
   [[nodiscard]] VoxelBox box() const;
   /// The bounding box of the voxels that differ; looks only at slices that are not shared.
   [[nodiscard]] VoxelBox difference(const Mask& other) const;
+  /// Bytes that a copy takes by itself.
+  [[nodiscard]] std::uint64_t table_bytes() const { return slices_.size() * sizeof(SlicePtr); }
   /// Bytes of the slices that `other` does not share.
   [[nodiscard]] std::uint64_t bytes_beyond(const Mask& other) const;
 

@@ -14,7 +14,10 @@ std::uint64_t bytes_beyond(const State& a, const State& b) {
   for (const ObjectPtr& object : a.objects) {
     const ObjectPtr other = b.find(object->name);
     if (other == object) continue;
-    bytes += sizeof(Object) + object->prompts.size() * sizeof(SessionPrompt);
+    bytes += sizeof(Object) + object->mask.table_bytes();
+    for (const SessionPrompt& prompt : object->prompts) {
+      bytes += sizeof(SessionPrompt) + prompt.points.size() * sizeof(PlanePoint);
+    }
     bytes += object->mask.bytes_beyond(other ? other->mask : Mask());
   }
   return bytes;
