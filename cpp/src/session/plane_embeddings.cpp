@@ -19,12 +19,22 @@ std::uint64_t PlaneEmbeddings::key_of(const Plane& plane) {
 }
 
 ImageEmbedding PlaneEmbeddings::get(const Plane& plane) {
-  return cache_.get(key_of(plane), [&] {
+  const std::uint64_t key = key_of(plane);
+  {
+    const std::lock_guard lock(mutex_);
+    if (last_ && last_->first == key) return last_->second;
+  }
+  ImageEmbedding kept = cache_.get(key, [&] {
     const Pixels::Image image = pixels_.image(plane);
     ImageEmbedding embedding = engine_->encode(image.view, options_);
     bytes_each_ = embedding.bytes();
     return embedding;
   });
+  if (kept.bytes() > bytes_) {
+    const std::lock_guard lock(mutex_);
+    last_ = {key, kept};
+  }
+  return kept;
 }
 
 std::int64_t PlaneEmbeddings::capacity() const {
@@ -33,7 +43,11 @@ std::int64_t PlaneEmbeddings::capacity() const {
 }
 
 std::int64_t PlaneEmbeddings::held(int axis) const {
-  const std::vector<std::uint64_t> keys = cache_.keys();
+  std::vector<std::uint64_t> keys = cache_.keys();
+  {
+    const std::lock_guard lock(mutex_);
+    if (last_) keys.push_back(last_->first);
+  }
   return std::count_if(keys.begin(), keys.end(),
                        [&](std::uint64_t key) { return key % 3 == static_cast<std::uint64_t>(axis); });
 }

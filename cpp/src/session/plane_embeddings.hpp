@@ -2,6 +2,7 @@
 // The embeddings of a session's planes: kept within a budget, and made ahead on a thread of their own.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
@@ -9,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "base/once_cache.hpp"
 #include "medsam/session.hpp"
@@ -42,6 +44,9 @@ class PlaneEmbeddings {
   std::uint64_t bytes_;
   OnceCache<std::uint64_t, ImageEmbedding, Hash> cache_;
   std::atomic<std::uint64_t> bytes_each_{0};
+  mutable std::mutex mutex_;
+  /// The last one, where the cache's budget is less than one: the calls about a plane ask for it again and again.
+  std::optional<std::pair<std::uint64_t, ImageEmbedding>> last_;
 };
 
 /// Encodes planes of one axis, the nearest to a focus first, while nobody is busy. An encode that fails ends it until
