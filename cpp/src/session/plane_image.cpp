@@ -2,6 +2,7 @@
 #include "session/plane_image.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -26,6 +27,12 @@ double checked_spacing(double spacing, const char* axis) {
   if (spacing >= kLeastSpacing && spacing <= kMostSpacing) return spacing;
   throw InvalidArgument(std::string("spacing: got ") + number_text(spacing) + " along " + axis + ", expected " +
                         number_text(kLeastSpacing) + " to " + number_text(kMostSpacing) + " mm");
+}
+
+/// All digits: two spacings that differ have two texts.
+std::string exact_text(double value) {
+  char digits[32];
+  return {digits, std::to_chars(digits, digits + sizeof digits, value).ptr};
 }
 
 template <class T>
@@ -135,7 +142,7 @@ std::string Pixels::digest() const {
   std::string header = "medsam session pixels 1 type " + std::to_string(static_cast<int>(type_)) + " channels " +
                        std::to_string(channels_);
   for (int axis = 0; axis < 3; ++axis) {
-    header += " axis " + std::to_string(grid_.shape[axis]) + " " + number_text(grid_.spacing[axis]);
+    header += " axis " + std::to_string(grid_.shape[axis]) + " " + exact_text(grid_.spacing[axis]);
   }
   header += "\n";
   hash.update(header.data(), header.size());
