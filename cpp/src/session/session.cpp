@@ -43,11 +43,10 @@ SessionPrompt plane_prompt(PromptKind kind, const Plane& plane, std::vector<Plan
 
 void check_points(const session::Grid& grid, const Plane& plane, const std::vector<PlanePoint>& points,
                   std::size_t least, const std::string& what) {
-  constexpr std::size_t kMost = 100000;
   session::check_plane(grid, plane);
-  if (points.size() < least || points.size() > kMost) {
+  if (points.size() < least || points.size() > session::kMostPoints) {
     throw InvalidArgument(what + ": got " + std::to_string(points.size()) + " points, expected " +
-                          std::to_string(least) + " to " + std::to_string(kMost));
+                          std::to_string(least) + " to " + std::to_string(session::kMostPoints));
   }
   for (const PlanePoint& point : points) session::check_point(grid, plane, point, what);
 }
@@ -280,7 +279,10 @@ void Session::save(const std::string& path) const {
 }
 
 VoxelBox Session::load(const std::string& path) {
-  const std::string text = at_edge("load", [&] { return session::read_session(path); });
+  const std::string text = at_edge("load", [&] {
+    impl_->check_process();
+    return session::read_session(path);
+  });
   return in_turn("load", *impl_,
                  [&] { return impl_->step(session::session_of(text, impl_->pixels.grid(), impl_->pixels.digest())); });
 }

@@ -12,8 +12,10 @@
 #include "base/memory_limit.hpp"
 #include "base/sha256.hpp"
 #include "base/whole_file.hpp"
+#include "image/geometry.hpp"
 #include "medsam/error.hpp"
 #include "medsam/printable.hpp"
+#include "volume/propagation.hpp"
 
 namespace medsam::session {
 
@@ -113,13 +115,31 @@ std::size_t least_points(PromptKind kind) {
   }
 }
 
+std::size_t most_points(PromptKind kind) {
+  switch (kind) {
+    case PromptKind::scribble:
+    case PromptKind::lasso:
+      return kMostPoints;
+    default:
+      return least_points(kind);
+  }
+}
+
+Box3D box_3d_of(ObjectReader& reader, const Grid& grid) {
+  const std::vector<double> v = reader.numbers("box");
+  if (v.size() != 6) reader.fail("box", std::to_string(v.size()) + " numbers", "6");
+  try {
+    return checked_box3d({v[0], v[1], v[2], v[3], v[4], v[5]}, grid.depth(), grid.height(), grid.width(), 0);
+  } catch (const InvalidArgument&) {
+    reader.fail("box", numbers_text({v[0], v[1], v[2], v[3], v[4], v[5]}), "a box inside the volume");
+  }
+}
+
 SessionPrompt prompt_of(ObjectReader reader, const Grid& grid) {
   SessionPrompt prompt;
   prompt.kind = reader.choice("kind", kKinds);
   if (prompt.kind == PromptKind::box_3d) {
-    const std::vector<double> v = reader.numbers("box");
-    if (v.size() != 6) reader.fail("box", std::to_string(v.size()) + " numbers", "6");
-    prompt.box = {v[0], v[1], v[2], v[3], v[4], v[5]};
+    prompt.box = box_3d_of(reader, grid);
   }
   if (prompt.whole()) {
     prompt.base = mask_of(reader, "answer", grid);
@@ -128,14 +148,18 @@ SessionPrompt prompt_of(ObjectReader reader, const Grid& grid) {
     prompt.plane.index = reader.integer("index", 0, grid.shape[prompt.plane.axis] - 1);
     prompt.positive = reader.boolean("positive");
     const std::vector<double> v = reader.numbers("points", kUnlimited);
-    const std::size_t least = 2 * least_points(prompt.kind);
-    const bool exact = prompt.kind == PromptKind::box || prompt.kind == PromptKind::line;
-    if (v.size() % 2 != 0 || v.size() < least || (exact && v.size() != least)) {
-      reader.fail("points", std::to_string(v.size()) + " numbers", "pairs, at least " + std::to_string(least / 2));
+    const std::size_t least = least_points(prompt.kind), most = most_points(prompt.kind);
+    if (v.size() % 2 != 0 || v.size() / 2 < least || v.size() / 2 > most) {
+      reader.fail("points", std::to_string(v.size()) + " numbers",
+                  std::to_string(least) + " to " + std::to_string(most) + " pairs");
     }
     for (std::size_t i = 0; i < v.size(); i += 2) {
       prompt.points.push_back({v[i], v[i + 1]});
       check_point(grid, prompt.plane, prompt.points.back(), reader.where() + ".points");
+    }
+    if (prompt.kind == PromptKind::box) {
+      static_cast<void>(checked_box({v[0], v[1], v[2], v[3]}, grid.rows(prompt.plane.axis),
+                                    grid.columns(prompt.plane.axis), reader.where() + ".points"));
     }
     if (reader.has("answer_box")) {
       const std::vector<double> b = reader.numbers("answer_box");
@@ -195,6 +219,13 @@ State state_of(const Json& json, const Grid& grid, const std::string& pixels) {
                         ", expected one that Session::save wrote; save the session again");
 }
 
+/// The system would read a path up to its NUL, which is another file.
+void check_path(const std::string& path) {
+  if (!path.empty() && path.find('\0') == std::string::npos) return;
+  throw InvalidArgument(std::string(kWhat) + ": got the path \"" + printable(path, 500) +
+                        "\", expected one of at least one byte, without NUL");
+}
+
 }  // namespace
 
 std::string session_text(const State& state, const Grid& grid, const std::string& pixels) {
@@ -225,6 +256,7 @@ State session_of(const std::string& text, const Grid& grid, const std::string& p
 }
 
 void write_session(const std::string& path, const std::string& text) {
+  check_path(path);
   try {
     WholeFile file(path, FileUse::output);
     file.write(text);
@@ -237,7 +269,8 @@ void write_session(const std::string& path, const std::string& text) {
 
 std::string read_session(const std::string& path) {
   constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 30;
-  const InputFile file(path, kWhat);
+  check_path(path);
+  const InputFile file(path, std::string(kWhat) + " " + printable(path, 500));
   // What is parsed takes some ten times as much.
   const std::uint64_t most = std::min(kMostBytes, usable_memory() / 16);
   if (file.size() > most) {

@@ -15,6 +15,9 @@ namespace medsam::session {
 
 enum class PromptKind : std::uint8_t { box, box_3d, click, scribble, lasso, line, mask };
 
+/// The most points of a prompt.
+inline constexpr std::size_t kMostPoints = 100000;
+
 /// A prompt as it was given.
 struct SessionPrompt {
   PromptKind kind = PromptKind::box;
