@@ -28,6 +28,7 @@
 #include <stdint.h>
 
 #include "medsam/export.h"
+#include "medsam/medsam_session.h"
 #include "medsam/medsam_types.h"
 
 /// The version of the library in use, e.g. "0.1.0".

@@ -12,7 +12,7 @@ namespace medsam::c_api {
 
 namespace {
 
-constexpr std::uintptr_t kKindBits = 2, kKindMask = (1U << kKindBits) - 1;
+constexpr std::uintptr_t kKindBits = 3, kKindMask = (1U << kKindBits) - 1;
 
 struct Registry {
   std::mutex mutex;
@@ -37,8 +37,12 @@ const char* name_of(HandleKind kind) {
       return "engine";
     case HandleKind::embedding:
       return "embedding";
-    default:
+    case HandleKind::prediction:
       return "prediction";
+    case HandleKind::session:
+      return "session";
+    default:
+      return "unknown";
   }
 }
 
@@ -46,7 +50,8 @@ const char* name_of(HandleKind kind) {
 [[noreturn]] void refuse(HandleKind kind, std::uintptr_t handle, const Registry& from) {
   const std::string name = name_of(kind);
   const auto wanted = static_cast<std::uintptr_t>(kind), got = handle & kKindMask;
-  const bool ours = got != 0 && handle >> kKindBits >= 1 && handle >> kKindBits <= from.made;
+  const bool ours = got != 0 && got <= static_cast<std::uintptr_t>(HandleKind::session) && handle >> kKindBits >= 1 &&
+                    handle >> kKindBits <= from.made;
   if (ours && got != wanted) {
     throw InvalidArgument(name + ": got a handle of another kind (" + name_of(static_cast<HandleKind>(got)) +
                           "), expected a medsam_" + name);

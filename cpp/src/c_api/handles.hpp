@@ -12,7 +12,9 @@
 
 #include "c_api/call.hpp"
 #include "medsam/engine.hpp"
+#include "medsam/medsam_session.h"
 #include "medsam/medsam_types.h"
+#include "medsam/session.hpp"
 
 namespace medsam::c_api {
 
@@ -39,7 +41,12 @@ struct LoadedEngine {
   std::vector<std::int32_t> certificate_origins, trained_prompts;
 };
 
-enum class HandleKind : std::uint8_t { engine = 1, embedding = 2, prediction = 3 };
+/// What a medsam_session handle stands for.
+struct OpenSession {
+  std::unique_ptr<Session> session;
+};
+
+enum class HandleKind : std::uint8_t { engine = 1, embedding = 2, prediction = 3, session = 4 };
 
 /// What a handle of a type stands for.
 template <class Handle>
@@ -58,6 +65,11 @@ template <>
 struct HandleTraits<medsam_prediction> {
   using Target = const Prediction;
   static constexpr HandleKind kKind = HandleKind::prediction;
+};
+template <>
+struct HandleTraits<medsam_session> {
+  using Target = const OpenSession;
+  static constexpr HandleKind kKind = HandleKind::session;
 };
 
 /// A new handle that keeps `target` alive until it is destroyed.

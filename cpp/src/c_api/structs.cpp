@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <optional>
 
 namespace medsam::c_api {
 
@@ -44,6 +45,20 @@ EmbeddingStorage embedding_storage(std::int32_t storage) {
   throw InvalidArgument("embedding_storage: got " + std::to_string(storage) + ", expected one of MEDSAM_EMBEDDING_*");
 }
 
+PropagateDirection propagate_direction(std::int32_t direction) {
+  switch (direction) {
+    case MEDSAM_PROPAGATE_BOTH:
+      return PropagateDirection::both;
+    case MEDSAM_PROPAGATE_UP:
+      return PropagateDirection::up;
+    case MEDSAM_PROPAGATE_DOWN:
+      return PropagateDirection::down;
+    default:
+      break;
+  }
+  throw InvalidArgument("direction: got " + std::to_string(direction) + ", expected one of MEDSAM_PROPAGATE_*");
+}
+
 // A field that may get a meaning must be 0 until then, or an old caller's garbage would get it.
 void check_reserved(std::int32_t value, const char* what) {
   if (value != 0) throw InvalidArgument(std::string(what) + ".reserved: got " + std::to_string(value) + ", expected 0");
@@ -56,6 +71,18 @@ void assign(std::string& out, const char* text) {
 std::function<bool()> cancelled(medsam_cancelled_callback callback, void* context) {
   if (callback == nullptr) return nullptr;
   return [callback, context] { return callback(context) != 0; };
+}
+
+std::function<void(const VolumeProgress&)> progress(medsam_progress_callback callback, void* context) {
+  if (callback == nullptr) return nullptr;
+  return [callback, context](const VolumeProgress& p) { callback(context, p.done, p.total); };
+}
+
+/// -1 stands for none, as the headers say; other values are checked where they are used.
+template <class T>
+std::optional<T> unless_minus_one(T value) {
+  if (value == -1) return std::nullopt;
+  return value;
 }
 
 template <class T>
@@ -84,6 +111,28 @@ medsam_engine_options default_engine_options() {
   options.allow_uncertified = kDefaults.allow_uncertified ? 1 : 0;
   options.verify = kDefaults.verify ? 1 : 0;
   options.trust_bundle_certificates = kDefaults.trust_bundle_certificates ? 1 : 0;
+  return options;
+}
+
+medsam_session_options default_session_options() {
+  const SessionOptions defaults;
+  auto options = sized<medsam_session_options>();
+  options.modality = "";
+  options.spacing_x = defaults.spacing_x;
+  options.spacing_y = defaults.spacing_y;
+  options.spacing_z = defaults.spacing_z;
+  options.embedding_bytes = defaults.embedding_bytes;
+  options.undo_bytes = defaults.undo_bytes;
+  options.encode_ahead = defaults.encode_ahead ? 1 : 0;
+  return options;
+}
+
+medsam_propagate_options default_propagate_options() {
+  auto options = sized<medsam_propagate_options>();
+  options.first = -1;
+  options.last = -1;
+  options.distance = -1;
+  options.seconds = -1;
   return options;
 }
 
@@ -167,13 +216,43 @@ VolumeOptions to_options(const medsam_volume_options* options) {
   VolumeOptions out;
   assign(out.profile, in.profile);
   assign(out.modality, in.modality);
-  if (in.progress != nullptr) {
-    out.progress = [progress = in.progress, context = in.progress_context](const VolumeProgress& p) {
-      progress(context, p.done, p.total);
-    };
-  }
+  out.progress = progress(in.progress, in.progress_context);
   out.cancelled = cancelled(in.cancelled, in.cancelled_context);
   return out;
+}
+
+SessionOptions to_options(const medsam_session_options* options) {
+  const medsam_session_options in = load(options, default_session_options(), "session options");
+  check_reserved(in.reserved, "session options");
+  SessionOptions out;
+  assign(out.modality, in.modality);
+  out.spacing_x = in.spacing_x;
+  out.spacing_y = in.spacing_y;
+  out.spacing_z = in.spacing_z;
+  out.embedding_bytes = in.embedding_bytes;
+  out.undo_bytes = in.undo_bytes;
+  out.encode_ahead = checked_flag(in.encode_ahead, "encode_ahead");
+  return out;
+}
+
+PropagateOptions to_options(const medsam_propagate_options* options) {
+  const medsam_propagate_options in = load(options, default_propagate_options(), "propagate options");
+  PropagateOptions out;
+  out.axis = in.axis;
+  out.direction = propagate_direction(in.direction);
+  out.first = unless_minus_one(in.first);
+  out.last = unless_minus_one(in.last);
+  out.distance = unless_minus_one(in.distance);
+  out.seconds = unless_minus_one(in.seconds);
+  out.progress = progress(in.progress, in.progress_context);
+  out.cancelled = cancelled(in.cancelled, in.cancelled_context);
+  return out;
+}
+
+Plane to_plane(const medsam_plane* plane) {
+  if (plane == nullptr) return {};
+  check_reserved(plane->reserved, "plane");
+  return {plane->axis, plane->index};
 }
 
 float* iou_of(const medsam_segment_options* options) {

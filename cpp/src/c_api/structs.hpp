@@ -10,7 +10,9 @@
 
 #include "c_api/call.hpp"
 #include "medsam/engine.hpp"
+#include "medsam/medsam_session.h"
 #include "medsam/medsam_types.h"
+#include "medsam/session.hpp"
 
 namespace medsam::c_api {
 
@@ -60,6 +62,8 @@ T load(const T* in, T defaults, const char* what) {
 }
 
 medsam_engine_options default_engine_options();
+medsam_session_options default_session_options();
+medsam_propagate_options default_propagate_options();
 
 ImageView to_view(const medsam_image* image);
 LabelView to_view(const medsam_labels* labels);
@@ -71,6 +75,11 @@ EncodeOptions to_options(const medsam_encode_options* options);
 PredictOptions to_options(const medsam_predict_options* options);
 SegmentOptions to_options(const medsam_segment_options* options);
 VolumeOptions to_options(const medsam_volume_options* options);
+SessionOptions to_options(const medsam_session_options* options);
+PropagateOptions to_options(const medsam_propagate_options* options);
+
+/// NULL gives plane 0 of axis 0.
+Plane to_plane(const medsam_plane* plane);
 
 /// Where the caller wants the objects' estimates; NULL = nowhere, which is all that an older header can say.
 float* iou_of(const medsam_segment_options* options);

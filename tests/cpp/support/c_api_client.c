@@ -30,6 +30,13 @@ SIZE_IS(medsam_prompt, 80);
 SIZE_IS(medsam_predict_options, 40);
 SIZE_IS(medsam_segment_options, 40);
 SIZE_IS(medsam_volume_options, 64);
+SIZE_IS(medsam_voxel_box, 48);
+SIZE_IS(medsam_plane, 16);
+SIZE_IS(medsam_plane_point, 16);
+SIZE_IS(medsam_session_options, 64);
+SIZE_IS(medsam_propagate_options, 80);
+SIZE_IS(medsam_session_object, 592);
+SIZE_IS(medsam_encoding_progress, 32);
 AT(medsam_image, row_stride, 32);
 AT(medsam_labels, width, 24);
 AT(medsam_volume, slice_stride, 48);
@@ -53,6 +60,12 @@ AT(medsam_predict_options, allow_untrained, 32);
 AT(medsam_segment_options, iou, 32);
 AT(medsam_volume_options, cancelled_context, 48);
 AT(medsam_volume_options, iou, 56);
+AT(medsam_session_options, undo_bytes, 48);
+AT(medsam_session_options, encode_ahead, 56);
+AT(medsam_propagate_options, first, 16);
+AT(medsam_propagate_options, cancelled_context, 72);
+AT(medsam_session_object, box, 24);
+AT(medsam_session_object, name, 80);
 #endif
 
 enum { kHeight = 48, kWidth = 64 };
