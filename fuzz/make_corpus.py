@@ -156,10 +156,29 @@ def weights() -> None:
         write("fuzz_weights", f"sizes{i}", drawn + b"\2" + bytes([i]))
 
 
+def sessions() -> None:
+    """Session files with the word PIXELS where the digest of the pixels stands, one kind of prompt each."""
+    plane = {"axis": 0, "index": 1, "positive": True}
+    prompts: dict[str, dict[str, object]] = {
+        "box": {"kind": "box", "points": [2, 2, 8, 6]} | plane,
+        "box_3d": {"kind": "box_3d", "box": [1, 1, 0, 9, 7, 3]},
+        "click": {"kind": "click", "points": [4.5, 3], "answer_box": [2, 2, 8, 6]} | plane,
+        "scribble": {"kind": "scribble", "points": [1, 1, 4, 3, 6, 3]} | plane | {"axis": 1, "positive": False},
+        "lasso": {"kind": "lasso", "points": [1, 1, 7, 1, 4, 2]} | plane | {"axis": 2},
+        "line": {"kind": "line", "points": [1, 1, 7, 6.25]} | plane,
+        "mask": {"kind": "mask"},
+    }
+    for name, prompt in prompts.items():
+        one = {"name": name, "locked": name == "mask", "prompts": [prompt], "mask": [130, 5, 8, 5, 100, 20]}
+        two = {"name": "empty", "locked": False, "prompts": [], "mask": []}
+        content = {"format": "medsam-session", "version": 1, "pixels": "PIXELS", "objects": [one, two]}
+        write("fuzz_session_file", name, json.dumps(content, separators=(",", ":")).encode())
+
+
 def numbers() -> None:
     """Bytes for the targets that draw their arguments from them."""
     draw = np.random.default_rng(1)
-    for target in ("fuzz_prompts", "fuzz_kernels", "fuzz_volume_store"):
+    for target in ("fuzz_prompts", "fuzz_kernels", "fuzz_volume_store", "fuzz_session"):
         for i, size in enumerate((16, 64, 256, 1024)):
             write(target, f"random{i}", draw.integers(0, 256, size, np.uint8).tobytes() + b"\0")
         write(target, "zeros", bytes(128))
@@ -172,4 +191,5 @@ if __name__ == "__main__":
     cases()
     embeddings()
     weights()
+    sessions()
     numbers()

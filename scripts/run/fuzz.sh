@@ -10,7 +10,7 @@ jobs=$1 seconds=$2
 shift 2
 targets=("$@")
 [ ${#targets[@]} -gt 0 ] || targets=(fuzz_manifest fuzz_onnx fuzz_npz fuzz_embedding fuzz_weights fuzz_prompts
-  fuzz_volume_store fuzz_kernels read_nrrd read_metaimage read_nifti read_dicom read_checkpoint)
+  fuzz_volume_store fuzz_kernels fuzz_session fuzz_session_file read_nrrd read_metaimage read_nifti read_dicom read_checkpoint)
 mkdir -p build/fuzz/findings
 # Each input becomes a file: in memory where there is such a folder.
 if [ -w /dev/shm ]; then export TMPDIR=/dev/shm; fi
