@@ -60,6 +60,10 @@ void check_options(const session::Grid& grid, const PropagateOptions& options) {
   if (options.axis < 0 || options.axis > 2) {
     throw InvalidArgument("propagate: got axis " + std::to_string(options.axis) + ", expected 0 (z), 1 (y) or 2 (x)");
   }
+  if (options.direction > PropagateDirection::down) {
+    throw InvalidArgument("propagate: got direction " + std::to_string(static_cast<int>(options.direction)) +
+                          ", expected both, up or down");
+  }
   const std::int64_t last = grid.shape[options.axis] - 1;
   const std::int64_t from = options.first.value_or(0), to = options.last.value_or(last);
   if (from < 0 || to > last || from > to) {

@@ -8,6 +8,13 @@ namespace medsam::session {
 
 namespace {
 
+/// The answer to the prompt of the whole object, where there is one: the first prompt.
+const Mask& base_of(const ObjectPtr& object) {
+  static const Mask nothing;
+  const bool has = object && !object->prompts.empty() && object->prompts.front().base;
+  return has ? *object->prompts.front().base : nothing;
+}
+
 /// Bytes of masks of `a` that `b` does not share.
 std::uint64_t bytes_beyond(const State& a, const State& b) {
   std::uint64_t bytes = 0;
@@ -17,6 +24,7 @@ std::uint64_t bytes_beyond(const State& a, const State& b) {
     bytes += sizeof(Object) + object->mask.table_bytes();
     for (const SessionPrompt& prompt : object->prompts) {
       bytes += sizeof(SessionPrompt) + prompt.points.size() * sizeof(PlanePoint);
+      if (prompt.base) bytes += prompt.base->table_bytes() + prompt.base->bytes_beyond(base_of(other));
     }
     bytes += object->mask.bytes_beyond(other ? other->mask : Mask());
   }
