@@ -85,8 +85,8 @@ WalkerProblem random_problem(std::int64_t rows, std::int64_t columns, int channe
   problem.channels = channels;
   for (std::int64_t i = 0; i < rows * columns; ++i) {
     for (int c = 0; c < channels; ++c) problem.image.push_back(static_cast<float>(random() % 256));
-    problem.target.push_back(random() % 2);
-    problem.pull.push_back(pull * (random() % 1000) / 1000);
+    problem.target.push_back(random() % 2 == 0 ? 0 : 1);
+    problem.pull.push_back(pull * static_cast<double>(random() % 1000) / 1000);
     problem.fixed.push_back(random() % fixed_in == 0 ? 1 : 0);
   }
   return problem;

@@ -222,7 +222,9 @@ TEST_F(SessionFileTest, HostileContentWithARightDigestIsRefused) {
   refuse("unknown field", [](nlohmann::json& json) { json["more"] = 1; });
   in_objects("name", {none, 1, "", "a\nb", std::string(501, 'n'), "3d"});
   in_objects("locked", {none, 1, "true"});
-  in_objects("prompts", {none, 1, {1}, {{{"kind", "no such"}}}, deep, {{{"kind", "mask"}, {"more", 1}}}});
+  in_objects(
+      "prompts",
+      {none, 1, {1}, {{{"kind", "no such"}}}, deep, {{{"kind", "mask"}}}, {{{"kind", "mask"}, {"answer", {1}}}}});
   in_objects("mask", {none,
                       1,
                       {1},
@@ -274,7 +276,7 @@ TEST_F(SessionFileTest, HostilePromptsWithARightDigestAreRefused) {
   refuse(with(with(box, "kind", "scribble"), "points", List(200002, 1.0)));
   for (const List& v : {List{}, List{1, 1, 1, 2, 2}, List{1e300, 1, 1, 1e300, 2, 2}, List{2, 1, 1, 1, 2, 2},
                         List{1, 1, 1, 2, 2, 1e18}, List{1, 1, -5, 2, 2, 2}, List{1, 1, 0.5, 2, 2, 2}}) {
-    refuse({{"kind", "box_3d"}, {"box", v}});
+    refuse({{"kind", "box_3d"}, {"box", v}, {"answer", List{}}});
   }
 }
 
