@@ -2,9 +2,9 @@
 """Compares what libmedsam_engine.so exports with what it should, so that the ABI changes only on purpose.
 
 ``check_symbols.py LIBRARY``: the C API's functions must be those of ``cpp/medsam_c_symbols.txt``, all declared in
-``medsam.h`` and the headers that it includes, and all used by a test; every other exported symbol must belong to a class or function that a public C++
-header declares. ``check_symbols.py --plugin LIBRARY``: it exports its entry point and nothing else. Prints one line per
-fault; exits 1 if any.
+``medsam.h`` and the headers that it includes, and all used by a test; every other exported symbol must belong to a
+class or function that a public C++ header declares. ``check_symbols.py --plugin LIBRARY``: it exports its entry point
+and nothing else. Prints one line per fault; exits 1 if any.
 """
 
 from __future__ import annotations
