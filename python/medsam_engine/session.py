@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from medsam_engine import _core
+from medsam_engine import session_arguments as arguments
 from medsam_engine.engine import Engine
 from medsam_engine.engine_log import forward_messages
 from medsam_engine.errors import InvalidArgument
-from medsam_engine.windows import apply_window
 
 VoxelBox = tuple[int, int, int, int, int, int]
 
@@ -62,8 +62,8 @@ class Session:
 
     Coordinates are pixels, counted from 0; the center of the first pixel is 0. In a volume, a prompt of a plane names
     the plane: `slice` is its number along `axis` of the array (0 = z, 1 = y, 2 = x), and the coordinates are the
-    remaining axes, last first: x, y in a plane of axis 0; x, z of axis 1; y, z of axis 2. For an image (H, W), leave both
-    out.
+    remaining axes, last first: x, y in a plane of axis 0; x, z of axis 1; y, z of axis 2. For an image (H, W), leave
+    both out.
 
     Every call that changes something is one step of undo and returns the box of the voxels that it changed, x0, y0, z0,
     x1, y1, z1 with inclusive ends, or None. The same calls in the same order give the same masks. A call that raises
@@ -98,23 +98,18 @@ class Session:
         undo_bytes: int = 128 << 20,
         encode_ahead: bool = True,
     ) -> None:
-        color = image.ndim > 2 and image.shape[-1] == 3
-        self._flat = image.ndim == 2 or (color and image.ndim == 3)
-        if not self._flat and image.ndim != 3:
-            raise InvalidArgument(f"image: got shape {image.shape}, expected (H, W), (H, W, 3) or (D, H, W)")
-        for name, value in (("embedding_bytes", embedding_bytes), ("undo_bytes", undo_bytes)):
-            if value < 0:
-                raise InvalidArgument(f"{name}: got {value}, expected 0 or more")
-        pixels = apply_window(image, window, modality or "", color)
+        if not isinstance(engine, Engine):
+            raise InvalidArgument(f"engine: got {type(engine).__name__}, expected a medsam_engine.Engine")
+        pixels, self._flat = arguments.windowed_pixels(image, window, modality)
         self._engine = engine
         self._core = _core.Session(
             engine._core,
-            pixels[np.newaxis] if self._flat else pixels,
-            spacing=_spacing(spacing, self._flat),
-            modality=_engine_modality(engine, modality),
-            embedding_bytes=embedding_bytes,
-            undo_bytes=undo_bytes,
-            encode_ahead=encode_ahead,
+            pixels,
+            spacing=arguments.core_spacing(spacing, self._flat),
+            modality=arguments.core_modality(engine, modality),
+            embedding_bytes=arguments.core_bytes("embedding_bytes", embedding_bytes),
+            undo_bytes=arguments.core_bytes("undo_bytes", undo_bytes),
+            encode_ahead=bool(encode_ahead),
         )
 
     def add_box(
@@ -133,8 +128,13 @@ class Session:
         x1, y1, z1, replaces the whole object and is answered as Engine.segment_volume does; `progress` and `cancelled`
         are that method's.
         """
-        numbers = _numbers("box", box, (4, 6), "x0, y0, x1, y1 or x0, y0, z0, x1, y1, z1")
+        name = arguments.object_name(name)
+        numbers = arguments.numbers("box", box, (4, 6), "x0, y0, x1, y1 or x0, y0, z0, x1, y1, z1")
         if numbers.size == 6:
+            if slice is not None or axis != 0:
+                raise InvalidArgument(
+                    "box: got six numbers with slice or axis, expected four in a plane; leave them out"
+                )
             return self._told(self._core.add_box_3d(name, numbers, progress=progress, cancelled=cancelled))
         return self._told(self._core.add_box(name, numbers, *self._plane(slice, axis)))
 
@@ -146,29 +146,32 @@ class Session:
         On a plane where the object has nothing, a positive click finds the object; otherwise the click corrects the
         mask near it. InvalidArgument also for a negative click where the object has nothing.
         """
-        x, y = _numbers("point", point, (2,), "two coordinates")
-        return self._told(self._core.add_click(name, x, y, positive, *self._plane(slice, axis)))
+        name = arguments.object_name(name)
+        x, y = arguments.numbers("point", point, (2,), "two coordinates")
+        return self._told(self._core.add_click(name, x, y, _sign(positive), *self._plane(slice, axis)))
 
     def add_scribble(
         self, name: str, line: ArrayLike, positive: bool = True, slice: int | None = None, axis: int = 0
     ) -> VoxelBox | None:
         """Draws a line (N, 2) on an object (positive) or beside it; as a click otherwise."""
-        return self._told(self._core.add_scribble(name, _points(line), positive, *self._plane(slice, axis)))
+        name, points = arguments.object_name(name), arguments.points("line", line)
+        return self._told(self._core.add_scribble(name, points, _sign(positive), *self._plane(slice, axis)))
 
     def add_lasso(self, name: str, outline: ArrayLike, slice: int | None = None, axis: int = 0) -> VoxelBox | None:
         """Draws a closed line (N, 2), N >= 3, round an object. The mask stays inside."""
-        return self._told(self._core.add_lasso(name, _points(outline), *self._plane(slice, axis)))
+        name, points = arguments.object_name(name), arguments.points("outline", outline)
+        return self._told(self._core.add_lasso(name, points, *self._plane(slice, axis)))
 
     def add_line(self, name: str, line: ArrayLike, slice: int | None = None, axis: int = 0) -> VoxelBox | None:
         """Draws an object's longest diameter (RECIST), x0, y0, x1, y1 or (2, 2)."""
-        numbers = _numbers("line", np.reshape(np.asarray(line), -1), (4,), "x0, y0, x1, y1")
+        name = arguments.object_name(name)
+        ends = line if np.ndim(line) == 1 else arguments.points("line", line).reshape(-1)
+        numbers = arguments.numbers("line", ends, (4,), "x0, y0, x1, y1 or (2, 2)")
         return self._told(self._core.add_line(name, numbers, *self._plane(slice, axis)))
 
     def add_mask(self, name: str, mask: NDArray[np.generic]) -> VoxelBox | None:
-        """Gives an object a mask of the image's shape, bool or uint8, not 0 where the object is; replaces all it had."""
-        if mask.dtype not in (np.bool_, np.uint8):
-            raise InvalidArgument(f"mask: got dtype {mask.dtype}, expected bool or uint8; compare it, e.g. labels == 3")
-        values = np.ascontiguousarray(mask[np.newaxis] if self._flat else mask).view(np.uint8)
+        """Gives an object a mask, bool or uint8 of the image's shape, not 0 where it is; replaces all that it had."""
+        name, values = arguments.object_name(name), arguments.mask_voxels(mask, self._flat)
         return self._told(self._core.add_mask(name, values))
 
     def propagate(
@@ -190,7 +193,8 @@ class Session:
             name: the object.
             axis: along which axis of the array.
             direction: "both", "up" (to larger indices) or "down".
-            first, last: the planes that may be written; None = to the ends of the volume.
+            first: the first plane that may be written; None = from the beginning of the volume.
+            last: the last plane that may be written; None = to the end of the volume.
             distance: how far beyond the outermost planes with prompts, in mm; None = as far as the object goes.
             seconds: after which no further plane is begun; what was reached stays. None = no limit.
             progress: called after each plane as progress(done, total).
@@ -257,7 +261,7 @@ class Session:
 
         Where several are, a locked object has the voxel; otherwise the profile decides.
         """
-        labels: NDArray[np.uint16] = self._core.labels()
+        labels = self._core.labels()
         return labels[0] if self._flat else labels
 
     @property
@@ -283,36 +287,15 @@ class Session:
                 raise InvalidArgument(
                     "slice: got none, expected the number of a plane; a prompt of a plane in a volume names it"
                 )
-            return axis, 0
-        return axis, slice
+            return arguments.whole_number("axis", axis), 0
+        return arguments.whole_number("axis", axis), arguments.whole_number("slice", slice)
 
     def __reduce__(self) -> None:  # type: ignore[override]
         raise TypeError("a Session cannot be pickled: save() writes its objects")
 
 
-def _engine_modality(engine: Engine, modality: str | None) -> str:
-    """The modality for the model; DICOM codes that it need not know are for the window alone."""
-    return (modality or "") if engine.info.modalities else ""
-
-
-def _spacing(spacing: Sequence[float] | None, flat: bool) -> list[float]:
-    if spacing is None:
-        return [1.0, 1.0, 1.0]
-    values = [float(v) for v in spacing]
-    if len(values) != 3 and not (flat and len(values) == 2):
-        raise InvalidArgument(f"spacing: got {len(values)} numbers, expected {'x, y' if flat else 'x, y, z'} in mm")
-    return values if len(values) == 3 else [*values, 1.0]
-
-
-def _numbers(name: str, value: ArrayLike, sizes: tuple[int, ...], expected: str) -> NDArray[np.float64]:
-    array = np.asarray(value)
-    if array.dtype.kind not in "iuf" or array.ndim != 1 or array.size not in sizes:
-        raise InvalidArgument(f"{name}: got {array.dtype} of shape {array.shape}, expected {expected}")
-    return np.ascontiguousarray(array, dtype=np.float64)
-
-
-def _points(value: ArrayLike) -> NDArray[np.float64]:
-    array = np.asarray(value)
-    if array.dtype.kind not in "iuf" or array.ndim != 2 or array.shape[1] != 2:
-        raise InvalidArgument(f"points: got {array.dtype} of shape {array.shape}, expected (N, 2)")
-    return np.ascontiguousarray(array, dtype=np.float64)
+def _sign(positive: bool) -> bool:
+    """Not any truth value: the text "no" would be a positive one."""
+    if not isinstance(positive, (bool, np.bool_)):
+        raise InvalidArgument(f"positive: got {type(positive).__name__}, expected True or False")
+    return bool(positive)

@@ -28,7 +28,7 @@ def python_reference() -> str:
     names = [name for name in medsam_engine.__all__ if not name.startswith("__")]
     values = {name: getattr(medsam_engine, name) for name in names}
     errors = [name for name, value in values.items() if isinstance(value, type) and issubclass(value, Exception)]
-    first = ["Engine", "Prediction", "ImageEmbedding", "Predictor", "FolderRun"]
+    first = ["Engine", "Prediction", "ImageEmbedding", "Session", "Predictor", "FolderRun"]
     classes = [name for name in names if isinstance(values[name], type) and name not in {*errors, *first}]
     functions = [name for name in names if name not in {*first, *classes, *errors}]
     text = ""
