@@ -108,7 +108,8 @@ def _prompts(about: EngineInfo) -> str:
         unknown = "assumed; the bundle does not state what its weights were trained with: export it again"
         return f"{known} ({unknown})" + (f"; {only_taken} (the graph accepts them)" if only_taken else "")
     untrained = "the graph accepts them; the weights were not trained with them"
-    return f"{known} (trained)" + (f"; {only_taken} ({untrained})" if only_taken else "")
+    searched = "" if "points" in trained else "; a click is answered by a search over boxes"
+    return f"{known} (trained)" + (f"; {only_taken} ({untrained})" if only_taken else "") + searched
 
 
 def info(

@@ -31,7 +31,7 @@ def test_what_is_trained_and_what_the_graph_only_takes(
     manifest = json.loads((copy / "manifest.json").read_text())
     untrained = "the graph accepts them; the weights were not trained with them"
     for trained, words in (
-        ([["box"]], f"boxes (trained); points, masks ({untrained})"),
+        ([["box"]], f"boxes (trained); points, masks ({untrained}); a click is answered by a search"),
         ([["box"], ["box", "points"]], f"boxes, boxes with points (trained); masks ({untrained})"),
         ([["points"], ["box", "points", "mask"]], "points, boxes with points and masks (trained) "),
         (None, "trained with: export it again); points, masks (the graph accepts them)"),

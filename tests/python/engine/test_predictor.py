@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from medsam_engine import Engine, ImageEmbedding, InvalidArgument, Predictor
+from medsam_engine import Engine, ImageEmbedding, InvalidArgument, Predictor, Session, Unsupported
 
 HEIGHT, WIDTH = 96, 128  # conftest's image
 BOX = (30, 20, 90, 70)  # around its object
@@ -53,3 +53,49 @@ def test_one_prompt_a_call(engine: Engine, image: NDArray[np.uint8]) -> None:
     predictor.set_image(image)
     with pytest.raises(InvalidArgument, match="got 2"):
         predictor.predict(box=[BOX, BOX])
+
+
+@pytest.mark.parametrize("box", [None, BOX])
+def test_points_that_the_weights_do_not_know_are_clicks_of_a_session(
+    engine: Engine, image: NDArray[np.uint8], box: tuple[int, ...] | None
+) -> None:
+    predictor = Predictor(engine)
+    shown = image.copy()
+    predictor.set_image(shown)
+    shown[...] = 0  # what is answered is the image that was set
+    session = Session(engine, image)
+    if box is not None:
+        session.add_box("a", box)
+    session.add_click("a", [60, 45])
+    session.add_click("a", [100, 80], positive=False)
+    coords, labels = np.array([[60, 45], [0, 0], [100, 80]]), np.array([1, -1, 0])
+    for _ in range(2):  # a call does not depend on the one before
+        masks, scores, logits = predictor.predict(coords, labels, box)
+        np.testing.assert_array_equal(masks, session.mask("a")[np.newaxis])
+        assert (masks.shape, scores.shape, logits.shape) == ((1, HEIGHT, WIDTH), (1,), (1, 256, 256))
+        assert np.isnan(scores).all()
+        assert np.isnan(logits).all()
+    with pytest.raises(Unsupported):  # the logits of a model are none of a session's prompts
+        predictor.predict(coords, labels, mask_input=np.zeros((1, 256, 256), np.float32))
+
+
+def test_points_of_a_gray_image_with_an_axis_of_its_own(engine: Engine, image: NDArray[np.uint8]) -> None:
+    predictor = Predictor(engine)
+    predictor.set_image(image[..., :1])
+    masks, _, _ = predictor.predict([[60, 45]], [1])
+    session = Session(engine, image[..., 0])
+    session.add_click("a", [60, 45])
+    np.testing.assert_array_equal(masks[0], session.mask("a"))
+
+
+def test_points_that_begin_nothing(engine: Engine, image: NDArray[np.uint8]) -> None:
+    predictor = Predictor(engine)
+    predictor.set_image(image)
+    with pytest.raises(InvalidArgument, match="got 1 of label 0 and no box"):
+        predictor.predict([[60, 45], [5, 5]], [0, -1])
+    with pytest.raises(InvalidArgument, match=r"got \(60, 96\) .* expected a position in its 128 x 96 pixels"):
+        predictor.predict([[60, HEIGHT]], [1])
+    with pytest.raises(InvalidArgument, match="got 2"):
+        predictor.predict([[[60, 45]], [[60, 45]]], [[1], [1]])
+    with pytest.raises(InvalidArgument, match="point_labels"):
+        predictor.predict([[60, 45]])

@@ -142,7 +142,8 @@ def segment(
         typer.Option(
             metavar="X,Y,LABEL",
             help="Point with label 1 inside the object or 0 outside it. All points, with at most one box, describe one "
-            "object. Only for weights trained with points (see `info`), and not in volumes of several slices.",
+            "object; without a box, the first point inside begins it. Weights that were not trained with points (see "
+            "`info`) are asked with boxes in their place. For images, not in volumes of several slices.",
             rich_help_panel=_PROMPTS,
         ),
     ] = None,
@@ -150,8 +151,8 @@ def segment(
         bool,
         typer.Option(
             "--allow-untrained",
-            help="Accept prompts that the weights were not trained with (see `info`). For research: "
-            "the masks are usually wrong.",
+            help="Hand points to the model itself even if its weights were not trained with them (see `info`). For "
+            "research: the masks are usually wrong.",
             rich_help_panel=_PROMPTS,
         ),
     ] = False,

@@ -1,6 +1,7 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """The prompts of `medsam-engine segment` through the engine, step by step: a label map of an image or of a volume."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from rich.progress import Progress
 from medsam_engine import Engine, Segmentation
 from medsam_engine.cli.segment.prompts import LabeledBoxes
 from medsam_engine.cli.steps import Steps
+from medsam_engine.clicked_points import answers_natively, clicked_mask, session_of_image
 from medsam_engine.io.medical_image import MedicalImage
 
 
@@ -29,7 +31,7 @@ class Prompts:
     Attributes:
         boxes: with their labels and names; none, or at most one beside points.
         points: x, y of each, and its label, 1 in the object or 0 outside; all are one object.
-        allow_untrained: as Engine.predict, for points.
+        allow_untrained: the model itself answers points that its weights do not know, as Engine.predict.
     """
 
     boxes: LabeledBoxes
@@ -48,21 +50,28 @@ def find_objects(
     """The objects of an image, (H, W), or of a volume, (D, H, W); of points in a volume of one slice, too.
 
     Raises:
-        Unsupported: the weights do not know these prompts; before the image is encoded.
+        Unsupported: the weights do not know boxes; before the image is encoded.
+        InvalidArgument: points that the weights do not know, of which none is on the object, and no box.
     """
+    spacing = source.spacing[:2] if source.spaced else None
     if source.is_volume and asked.points[0]:  # of one slice, which is an image
         flat = replace(asked.boxes, boxes=asked.boxes.boxes[:, [0, 1, 3, 4]])
-        found = _label_image(engine, pixels[0], replace(asked, boxes=flat), steps)
+        found = _label_image(engine, pixels[0], replace(asked, boxes=flat), spacing, steps)
         return FoundObjects(found.labels[np.newaxis], found.iou)
     if source.is_volume:
         return _label_volume(engine, pixels, asked.boxes, console, steps)
-    return _label_image(engine, pixels, asked, steps)
+    return _label_image(engine, pixels, asked, spacing, steps)
 
 
-def _label_image(engine: Engine, pixels: NDArray[np.generic], asked: Prompts, steps: Steps) -> FoundObjects:
+def _label_image(
+    engine: Engine, pixels: NDArray[np.generic], asked: Prompts, spacing: Sequence[float] | None, steps: Steps
+) -> FoundObjects:
     prompts, points = asked.boxes, asked.points
-    kinds = {"box": len(prompts.boxes) > 0, "points": len(points[0]) > 0}
-    engine.check_prompt([kind for kind, given in kinds.items() if given], allow_untrained=asked.allow_untrained)
+    given = {"box": len(prompts.boxes) > 0, "points": len(points[0]) > 0}
+    kinds = [kind for kind, is_given in given.items() if is_given]
+    if points[0] and not asked.allow_untrained and not answers_natively(engine, kinds):
+        return _clicked_image(engine, pixels, asked, spacing, steps)
+    engine.check_prompt(kinds, allow_untrained=asked.allow_untrained)
     with steps.step("encode image"):
         embedding = engine.encode(pixels)
     with steps.step("decode prompts"):
@@ -77,6 +86,22 @@ def _label_image(engine: Engine, pixels: NDArray[np.generic], asked: Prompts, st
         )
         iou = prediction.iou_predictions[0].astype(np.float64)
         return FoundObjects(prediction.mask(0).astype(np.uint8), iou)
+
+
+def _clicked_image(
+    engine: Engine, pixels: NDArray[np.generic], asked: Prompts, spacing: Sequence[float] | None, steps: Steps
+) -> FoundObjects:
+    """Points that the weights do not know. The model answers other prompts, so it has no estimate of the IoU."""
+    known = ", ".join(" + ".join(kinds) for kinds in engine.info.trained_prompts)
+    steps.note(
+        f"note: the points are answered by a search over boxes and by corrections near them, because the weights of "
+        f"{engine.info.family} were not trained with points (trained: {known})"
+    )
+    box = asked.boxes.boxes[0] if len(asked.boxes.boxes) else None
+    with steps.step("answer points"):
+        session = session_of_image(engine, pixels, spacing)
+        mask = clicked_mask(session, box, np.asarray(asked.points[0]), np.asarray(asked.points[1]))
+    return FoundObjects(mask.astype(np.uint8), np.full(1, np.nan))
 
 
 def _label_volume(

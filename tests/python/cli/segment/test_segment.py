@@ -1,13 +1,14 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """`medsam-engine segment`: what it writes, and that bad input is one line and status 2."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from medsam_engine import Engine, Segmentation, SegmentedObject
+from medsam_engine import Engine, Segmentation, SegmentedObject, Session
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow is not in a thin installation")
 pytest.importorskip("typer", reason="typer is not in a thin installation")
@@ -74,19 +75,59 @@ def test_points_and_one_box_are_one_object(
     assert run(["segment", str(picture), *points, "-o", str(mask), "--profile", "clinical"]) == 0
 
 
-@pytest.mark.parametrize(("box", "got"), [([], "points"), (["--box", BOX_TEXT], "box + points")])
-def test_points_that_the_weights_do_not_know_are_refused_before_the_image_is_encoded(
-    tmp_path: Path, picture: Path, capsys: pytest.CaptureFixture[str], box: list[str], got: str
+@pytest.mark.parametrize("box", [(), ("--box", BOX_TEXT)])
+def test_points_that_the_weights_do_not_know_are_clicks_of_a_session(
+    tmp_path: Path,
+    picture: Path,
+    image: NDArray[np.uint8],
+    engine: Engine,
+    capsys: pytest.CaptureFixture[str],
+    box: tuple[str, ...],
 ) -> None:
     mask = tmp_path / "mask.png"
-    assert run(["segment", str(picture), "--point", "60,45,1", *box, "-o", str(mask)]) == 2
+    # The point beside the object may come first: the object begins with the one inside, unless there is a box.
+    points = ["--point", "5,5,0", "--point", "60,45,1"]
+    assert run(["segment", str(picture), *points, *box, "-o", str(mask), "--json"]) == 0
+    session = Session(engine, image)
+    if box:
+        session.add_box("a", BOX)
+        session.add_click("a", [5, 5], positive=False)
+        session.add_click("a", [60, 45])
+    else:
+        session.add_click("a", [60, 45])
+        session.add_click("a", [5, 5], positive=False)
+    np.testing.assert_array_equal(pixels(mask), session.mask("a"))
+    captured = capsys.readouterr()
+    found = json.loads(captured.out)["objects"][0]
+    assert found["pixels"] == session.objects[0].voxels > 0
+    assert found["iou_estimate"] is None  # the model has rated other prompts
+    assert "answered by a search over boxes and by corrections near them" in captured.err
+
+
+def test_points_need_one_on_the_object_to_begin_with(
+    tmp_path: Path, picture: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mask = tmp_path / "mask.png"
+    assert run(["segment", str(picture), "--point", "60,45,0", "-o", str(mask)]) == 2
     err = capsys.readouterr().err
     assert err.splitlines()[-1] == (
-        f"medsam-engine: prompt: got {got}, which the weights of litemedsam were not trained with (trained: box); give "
-        "a box alone, or set allow_untrained (--allow-untrained) for research"
+        "medsam-engine: points: got 1 of label 0 and no box, expected one on the object to begin with; add a point of "
+        "label 1 or a box"
     )
-    assert "encode image" not in err
     assert not mask.exists()
+
+
+def test_points_that_the_weights_know_are_the_models_own(
+    tmp_path: Path, picture: Path, image: NDArray[np.uint8], capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny = Path(__file__).resolve().parents[3] / "data" / "tiny_bundle"
+    mask = tmp_path / "mask.png"
+    arguments = ["--point", "60,45,1", "--point", "5,5,0", "--bundle", str(tiny), "--precision", "f32"]
+    assert run(["segment", str(picture), *arguments, "-o", str(mask)]) == 0
+    knowing = Engine(tiny, cache_dir="none")
+    expected = knowing.predict(knowing.encode(image), point_coords=[[60, 45], [5, 5]], point_labels=[1, 0]).mask(0)
+    np.testing.assert_array_equal(pixels(mask), expected)
+    assert "search over boxes" not in capsys.readouterr().err
 
 
 def test_16_bit_gray_and_notes(
