@@ -24,6 +24,7 @@ PAGES = (
     "docs/install.md",
     "docs/guide_2d.md",
     "docs/guide_3d.md",
+    "docs/guide_interactive.md",
     "docs/guide_dicom.md",
     "docs/medical_files.md",
     "docs/python.md",

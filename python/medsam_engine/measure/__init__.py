@@ -4,6 +4,7 @@
 - bench: times; machine: where they were measured
 - tuning: which settings are the fastest on this machine
 - metrics: DSC and NSD
+- interaction: a session under a simulated user (simulated_user), and interaction_means: over cases
 
 Imports the engine and medsam_engine.io.
 """

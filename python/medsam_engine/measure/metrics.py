@@ -193,6 +193,21 @@ def score_case(
     return dsc, float(np.mean(object_surface_dice(truth, prediction, order))), objects
 
 
+def truth_names(gts: Path, other: Path) -> list[str]:
+    """The names of the files of ground truth, sorted, that are looked for in `other`, too.
+
+    Raises:
+        InvalidArgument: a folder is missing, or `gts` has no case.
+    """
+    for folder in (other, gts):
+        if not folder.is_dir():
+            raise InvalidArgument(f"eval: got {folder}, expected a folder; no such folder")
+    names = sorted(path.name for path in gts.iterdir() if path.is_file() and suffix_of(path) in _SUFFIXES)
+    if not names:
+        raise InvalidArgument(f"eval: got no case in {gts}, expected {', '.join(_SUFFIXES)} files; name another folder")
+    return names
+
+
 def evaluate_folder(
     segs: Path,
     gts: Path,
@@ -213,12 +228,7 @@ def evaluate_folder(
         InvalidArgument: a folder is missing, or `gts` has no case. A bad or missing file does not stop the others.
     """
     limit = ByteLimit.of(max_bytes)
-    for folder in (segs, gts):
-        if not folder.is_dir():
-            raise InvalidArgument(f"eval: got {folder}, expected a folder; no such folder")
-    names = sorted(path.name for path in gts.iterdir() if path.is_file() and suffix_of(path) in _SUFFIXES)
-    if not names:
-        raise InvalidArgument(f"eval: got no case in {gts}, expected {', '.join(_SUFFIXES)} files; name another folder")
+    names = truth_names(gts, segs)
     cases, problems = [], []
     for k, name in enumerate(names):
         if progress is not None:

@@ -33,7 +33,7 @@ from docs_links import OUTSIDE, pages, site_links, source_of
 from page_samples import make_samples, readme_names
 
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-RUN = ("README.md", "docs/guide_2d.md", "docs/guide_3d.md", "docs/guide_dicom.md")
+RUN = ("README.md", "docs/guide_2d.md", "docs/guide_3d.md", "docs/guide_interactive.md", "docs/guide_dicom.md")
 PYTHON = (*RUN, "docs/install.md")
 # Commands that take minutes or the network: only their words are checked here; tests/python/cli runs them.
 ONLY_WORDS = {"bench", "tune", "quantize", "fetch", "certify", "export", "half", "build-plan"}
@@ -82,7 +82,7 @@ def test_shell_lines_run_word_for_word(page: str, workplace: Path, capsys: pytes
     assert lines, "no commands on the page"
     for words in lines:
         assert run(words) == 0, (words, capsys.readouterr().err)
-        for option in ("-o", "--overlay", "--preview", "--csv"):
+        for option in ("-o", "--overlay", "--preview", "--csv", "--plot"):
             if option in words:
                 assert (workplace / words[words.index(option) + 1]).exists(), words
 

@@ -1,5 +1,8 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""`medsam-engine eval`: scores masks against ground truth, with a table, a CSV file and a plot."""
+"""`medsam-engine eval`: scores masks against ground truth, with a table, a CSV file and a plot.
+
+With --interactive, the masks are made here, by a simulated user (interactive.py).
+"""
 
 import csv
 import io
@@ -19,7 +22,9 @@ from medsam_engine.base.printable import csv_cell, csv_text_of, printable
 from medsam_engine.base.whole_file import write_atomically
 from medsam_engine.cli.input_options import MaxBytes
 from medsam_engine.cli.json_output import Json, print_json
+from medsam_engine.cli.measure import interactive as interaction
 from medsam_engine.cli.measure.eval_plot import plot_png
+from medsam_engine.cli.model_options import Bundle, Device, Precision, Profile, Threads, TrustCertificates
 from medsam_engine.cli.terminal import description_column, plain, say
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.extras import require
@@ -90,19 +95,30 @@ def _content(evaluation: Evaluation) -> dict[str, Any]:
     return {"cases": cases, "by_modality": groups, "mean": asdict(evaluation.mean()), "not_scored": problems}
 
 
-EXAMPLES = """Example:
+EXAMPLES = """Examples:
 
 medsam-engine eval --segs answers --gts truth --csv scores.csv
+
+medsam-engine eval --interactive --gts cases --start click --interactions 3 --plot clicks.png
 """
 
 
 def evaluate(
-    segs: Annotated[Path, typer.Option("--segs", "-s", help="Folder of predictions.")],
     gts: Annotated[Path, typer.Option("--gts", "-g", help="Folder of ground truth, with the same file names.")],
-    csv_file: Annotated[
-        Path | None, typer.Option("--csv", help="CSV file to write, with columns case, dsc, nsd.")
+    segs: Annotated[
+        Path | None, typer.Option("--segs", "-s", help="Folder of predictions; required without --interactive.")
     ] = None,
-    plot: Annotated[Path | None, typer.Option(help="PNG plot to write: DSC by modality, time by case.")] = None,
+    csv_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--csv",
+            help="CSV file to write, with columns case, dsc, nsd; with --interactive, a row per interaction.",
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="PNG plot to write: DSC by modality, time by case; with --interactive, scores by clicks."),
+    ] = None,
     times: Annotated[
         Path | None,
         typer.Option(help="CSV file of times for the plot: from `run --csv`, or with columns case, time."),
@@ -115,8 +131,21 @@ def evaluate(
     ] = "challenge",
     max_bytes: MaxBytes = None,
     as_json: Json = False,
+    interactive: interaction.Interactive = False,
+    images: interaction.Images = None,
+    start: interaction.StartOption = None,
+    interactions: interaction.Interactions = None,
+    propagate: interaction.Propagate = False,
+    limit: interaction.Limit = None,
+    least: interaction.Least = None,
+    bundle: Bundle = None,
+    profile: Profile = "clinical",
+    precision: Precision = None,
+    trust_certificates: TrustCertificates = False,
+    device: Device = "CPU",
+    threads: Threads = 0,
 ) -> None:
-    """Score masks against ground truth as the MedSAM-on-laptop challenge does."""
+    """Score masks against ground truth as the MedSAM-on-laptop challenge does, or a session under simulated clicks."""
     if spacing_order not in ("challenge", "corrected"):
         raise InvalidArgument(f"--spacing-order: got '{spacing_order}', expected challenge or corrected; see --help")
     order: SpacingOrder = "challenge" if spacing_order == "challenge" else "corrected"
@@ -124,12 +153,36 @@ def evaluate(
         if plot.suffix.lower() != ".png":
             raise InvalidArgument(f"output: got {plot}, expected a name ending in .png; rename it")
         require("matplotlib", "--plot")
+    require("surface_distance", "medsam-engine eval")
+    options = interaction.InteractiveOptions(images, start, interactions, propagate, limit, least)
+    if interactive:
+        if segs is not None or times is not None:
+            got = "--segs" if segs is not None else "--times"
+            raise InvalidArgument(f"{got}: got it with --interactive, expected one of them; the masks are made here")
+        model = interaction.ModelOptions(bundle, profile, precision, trust_certificates, device, threads)
+        protocol = options.protocol(order)
+        interaction.evaluate(gts, options, protocol, model, (csv_file, plot), max_bytes, as_json)
+        return
+    options.refuse()
+    if segs is None:
+        raise InvalidArgument("--segs: got none, expected a folder of predictions; or give --interactive")
     if times is not None and plot is None:
         raise InvalidArgument("--times: got a file without --plot, expected both; the times are only plotted")
-    require("surface_distance", "medsam-engine eval")
     check_outputs({"--csv": csv_file, "--plot": plot}, [segs, gts, times])
-    seconds = read_times(times) if times is not None else {}
+    _score(segs, gts, order, (csv_file, plot), read_times(times) if times is not None else {}, max_bytes, as_json)
 
+
+def _score(
+    segs: Path,
+    gts: Path,
+    order: SpacingOrder,
+    outputs: tuple[Path | None, Path | None],
+    seconds: dict[str, float],
+    max_bytes: int | None,
+    as_json: bool,
+) -> None:
+    """Scores two folders and writes the CSV file and the plot of `outputs`. typer.Exit(1) if a case was not scored."""
+    csv_file, plot = outputs
     notes = Console(stderr=True)
     columns = (description_column(), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=notes, transient=True, disable=not notes.is_terminal) as bar:
