@@ -187,8 +187,9 @@ std::vector<float> Pixels::values(const Plane& plane, const PixelRegion& region)
     low = std::min(low, v);
     high = std::max(high, v);
   });
-  const float range = high > low ? high - low : 1;
-  for (float& v : values) v = (v - low) / range * 255;
+  // In double: the range of f32 pixels may be more than a float holds.
+  const double range = high > low ? static_cast<double>(high) - low : 1;
+  for (float& v : values) v = static_cast<float>((static_cast<double>(v) - low) / range * 255);
   return values;
 }
 

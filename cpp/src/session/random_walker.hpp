@@ -19,9 +19,9 @@ struct WalkerProblem {
 };
 
 /// The x that minimizes sum w (x_i - x_j)^2 over neighbors + sum pull (x_i - target_i)^2, with x = target where fixed.
-/// w = exp(-d / (m + 1e-3)) + 1e-3, with d the mean squared difference of the neighbors' channels and m the mean of d
-/// over the image. Conjugate gradients with a diagonal preconditioner, in double precision, from the target, until no
-/// preconditioned residual exceeds 1e-4, at most 40 steps. Deterministic.
+/// w = exp(-d / (m + 1e-3)) + 1e-3, with d the mean squared difference of the neighbors' channels and m the mean of
+/// the two directions' means of d. Conjugate gradients with a diagonal preconditioner, in double precision, from the
+/// target, until no preconditioned residual exceeds 1e-4, at most 40 steps. Deterministic.
 std::vector<double> random_walk(const WalkerProblem& problem);
 
 }  // namespace medsam::session
