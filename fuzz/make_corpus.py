@@ -158,14 +158,14 @@ def weights() -> None:
 
 def sessions() -> None:
     """Session files with the word PIXELS where the digest of the pixels stands, one kind of prompt each."""
-    plane = {"axis": 0, "index": 1, "positive": True}
+    plane: dict[str, object] = {"axis": 0, "index": 1, "positive": True}
     prompts: dict[str, dict[str, object]] = {
-        "box": {"kind": "box", "points": [2, 2, 8, 6]} | plane,
+        "box": {**plane, "kind": "box", "points": [2, 2, 8, 6]},
         "box_3d": {"kind": "box_3d", "box": [1, 1, 0, 9, 7, 3], "answer": [14, 3, 200, 9]},
-        "click": {"kind": "click", "points": [4.5, 3], "answer_box": [2, 2, 8, 6]} | plane,
-        "scribble": {"kind": "scribble", "points": [1, 1, 4, 3, 6, 3]} | plane | {"axis": 1, "positive": False},
-        "lasso": {"kind": "lasso", "points": [1, 1, 7, 1, 4, 2]} | plane | {"axis": 2},
-        "line": {"kind": "line", "points": [1, 1, 7, 6.25]} | plane,
+        "click": {**plane, "kind": "click", "points": [4.5, 3], "answer_box": [2, 2, 8, 6]},
+        "scribble": {**plane, "kind": "scribble", "points": [1, 1, 4, 3, 6, 3], "axis": 1, "positive": False},
+        "lasso": {**plane, "kind": "lasso", "points": [1, 1, 7, 1, 4, 2], "axis": 2},
+        "line": {**plane, "kind": "line", "points": [1, 1, 7, 6.25]},
         "mask": {"kind": "mask", "answer": [130, 5, 8, 5]},
     }
     for name, prompt in prompts.items():
