@@ -128,7 +128,7 @@ bool ObjectReader::boolean(const char* field) {
 }
 
 std::vector<std::int64_t> ObjectReader::integers(const char* field, std::int64_t low, std::int64_t high,
-                                                std::size_t most) {
+                                                 std::size_t most) {
   const Json& value = get(field);
   std::vector<std::int64_t> numbers;
   const std::string range = "a list of integers from " + std::to_string(low) + " to " + std::to_string(high);

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "npz/bytes.hpp"
 #include "base/input_file.hpp"
+#include "npz/bytes.hpp"
 
 namespace medsam::npz {
 
