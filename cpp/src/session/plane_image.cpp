@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstring>
+#include <iterator>
 #include <limits>
 #include <type_traits>
 
@@ -47,7 +48,8 @@ T rounded(float value) {
 template <class T>
 std::vector<std::uint8_t> resampled_as(const std::vector<std::uint8_t>& bytes, int channels, const EncodedSize& size) {
   const auto* values = reinterpret_cast<const T*>(bytes.data());
-  const std::vector<float> numbers(values, values + bytes.size() / sizeof(T));
+  const std::size_t count = bytes.size() / sizeof(T);
+  const std::vector<float> numbers(values, std::next(values, static_cast<std::ptrdiff_t>(count)));
   const std::vector<float> made =
       resampled(numbers, size.columns.from, channels, linear_taps(size.rows), linear_taps(size.columns));
   std::vector<std::uint8_t> out(made.size() * sizeof(T));

@@ -18,7 +18,6 @@ using session::KeyBoxes;
 using session::Object;
 using session::PlaneMask;
 using session::PlaneSpan;
-using session::PromptKind;
 using session::SessionPrompt;
 
 namespace {

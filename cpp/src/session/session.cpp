@@ -173,7 +173,7 @@ VoxelBox Session::add_mask(const std::string& object, const LabelVolumeView& mas
     }
     SessionPrompt given;
     given.kind = PromptKind::mask;
-    return impl_->replace_mask(object, std::move(given), std::move(voxels));
+    return impl_->replace_mask(object, std::move(given), voxels);
   });
 }
 

@@ -36,9 +36,9 @@ const Engine& checked_engine(const std::shared_ptr<const Engine>& engine, const 
 
 }  // namespace
 
-Session::Impl::Impl(std::shared_ptr<const Engine> with, const VolumeView& volume, const SessionOptions& given)
+Session::Impl::Impl(std::shared_ptr<const Engine> with, const VolumeView& volume, SessionOptions given)
     : engine(std::move(with)),
-      options(given),
+      options(std::move(given)),
       pixels(volume, options),
       embeddings(engine, pixels, options.modality, options.embedding_bytes),
       model(checked_engine(engine, options), pixels.grid(), embeddings),
@@ -155,14 +155,14 @@ VoxelBox Session::Impl::box_3d(const std::string& name, const Box3D& box, const 
   given.kind = PromptKind::box_3d;
   given.box = checked;
   ahead.focus({0, (first + last) / 2});
-  return replace_mask(name, std::move(given), std::move(mask));
+  return replace_mask(name, std::move(given), mask);
 }
 
-VoxelBox Session::Impl::replace_mask(const std::string& name, SessionPrompt given, Mask mask) {
+VoxelBox Session::Impl::replace_mask(const std::string& name, SessionPrompt given, const Mask& mask) {
   Object object = editable(name);
   given.base = mask;
   object.prompts.assign(1, std::move(given));
-  object.mask = std::move(mask);
+  object.mask = mask;  // shares its slices with the answer
   return commit(std::move(object));
 }
 

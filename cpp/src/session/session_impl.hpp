@@ -21,7 +21,7 @@
 namespace medsam {
 
 struct Session::Impl {
-  Impl(std::shared_ptr<const Engine> with, const VolumeView& volume, const SessionOptions& options);
+  Impl(std::shared_ptr<const Engine> with, const VolumeView& volume, SessionOptions given);
 
   /// Unsupported in a child process after fork.
   void check_process() const;
@@ -34,7 +34,7 @@ struct Session::Impl {
   VoxelBox stroke(const std::string& name, session::SessionPrompt given);
   VoxelBox box_3d(const std::string& name, const Box3D& box, const VolumeOptions& volume_options);
   VoxelBox propagate(const std::string& name, const PropagateOptions& given);
-  VoxelBox replace_mask(const std::string& name, session::SessionPrompt given, session::Mask mask);
+  VoxelBox replace_mask(const std::string& name, session::SessionPrompt given, const session::Mask& mask);
 
   /// The object to be changed: a copy of the one of the name, or a new one. InvalidArgument: no name, or a locked one.
   [[nodiscard]] session::Object editable(const std::string& name) const;

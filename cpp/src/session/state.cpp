@@ -10,9 +10,9 @@ namespace {
 
 /// The answer to the prompt of the whole object, where there is one: the first prompt.
 const Mask& base_of(const ObjectPtr& object) {
-  static const Mask nothing;
+  static const Mask kNothing;
   const bool has = object && !object->prompts.empty() && object->prompts.front().base;
-  return has ? *object->prompts.front().base : nothing;
+  return has ? *object->prompts.front().base : kNothing;
 }
 
 /// Bytes of masks of `a` that `b` does not share.
