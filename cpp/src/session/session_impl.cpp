@@ -161,7 +161,8 @@ VoxelBox Session::Impl::box_3d(const std::string& name, const Box3D& box, const 
 VoxelBox Session::Impl::replace_mask(const std::string& name, SessionPrompt given, const Mask& mask) {
   Object object = editable(name);
   given.base = mask;
-  object.prompts.assign(1, std::move(given));
+  object.prompts.clear();
+  object.prompts.push_back(std::move(given));
   object.mask = mask;  // shares its slices with the answer
   return commit(std::move(object));
 }
