@@ -5,11 +5,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from medsam_engine._core import ImageEmbedding
-from medsam_engine.session_points import answers_natively, clicked_mask, session_of_image
 from medsam_engine.engine import Engine
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.prompts import PromptArrays, prompt_arrays
 from medsam_engine.session import Session
+from medsam_engine.session_points import answers_natively, clicked_mask, session_of_image
 
 _WITH_POINTS = (("points",), ("box", "points"))
 

@@ -12,8 +12,8 @@ from rich.progress import Progress
 from medsam_engine import Engine, Segmentation
 from medsam_engine.cli.segment.prompts import LabeledBoxes
 from medsam_engine.cli.steps import Steps
-from medsam_engine.session_points import answers_natively, clicked_mask, session_of_image
 from medsam_engine.io.medical_image import MedicalImage
+from medsam_engine.session_points import answers_natively, clicked_mask, session_of_image
 
 
 @dataclass(frozen=True)
