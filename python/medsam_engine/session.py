@@ -148,14 +148,20 @@ class Session:
         """
         name = arguments.object_name(name)
         x, y = arguments.numbers("point", point, (2,), "two coordinates")
-        return self._told(self._core.add_click(name, x, y, _sign(positive), *self._plane(slice, axis)))
+        return self._told(
+            self._core.add_click(name, x, y, arguments.true_or_false("positive", positive), *self._plane(slice, axis))
+        )
 
     def add_scribble(
         self, name: str, line: ArrayLike, positive: bool = True, slice: int | None = None, axis: int = 0
     ) -> VoxelBox | None:
         """Draws a line (N, 2) on an object (positive) or beside it; as a click otherwise."""
         name, points = arguments.object_name(name), arguments.points("line", line)
-        return self._told(self._core.add_scribble(name, points, _sign(positive), *self._plane(slice, axis)))
+        return self._told(
+            self._core.add_scribble(
+                name, points, arguments.true_or_false("positive", positive), *self._plane(slice, axis)
+            )
+        )
 
     def add_lasso(self, name: str, outline: ArrayLike, slice: int | None = None, axis: int = 0) -> VoxelBox | None:
         """Draws a closed line (N, 2), N >= 3, round an object. The mask stays inside."""
@@ -202,13 +208,13 @@ class Session:
         """
         return self._told(
             self._core.propagate(
-                name,
-                axis=axis,
-                direction=direction,
-                first=first,
-                last=last,
-                distance=distance,
-                seconds=seconds,
+                arguments.object_name(name),
+                axis=arguments.array_axis(axis),
+                direction=arguments.direction(direction),
+                first=arguments.optional_plane("first", first),
+                last=arguments.optional_plane("last", last),
+                distance=arguments.optional_amount("distance", distance),
+                seconds=arguments.optional_amount("seconds", seconds),
                 progress=progress,
                 cancelled=cancelled,
             )
@@ -236,7 +242,7 @@ class Session:
 
     def remove(self, name: str) -> VoxelBox | None:
         """Removes an object, its mask and its prompts."""
-        return self._told(self._core.remove(name))
+        return self._told(self._core.remove(arguments.object_name(name)))
 
     def reset(self) -> VoxelBox | None:
         """Removes all objects, in one step."""
@@ -244,7 +250,7 @@ class Session:
 
     def lock(self, name: str, locked: bool = True) -> None:
         """Keeps other objects off this one's voxels, and refuses prompts for it, until it is unlocked."""
-        self._core.lock(name, locked)
+        self._core.lock(arguments.object_name(name), arguments.true_or_false("locked", locked))
 
     @property
     def objects(self) -> list[SessionObject]:
@@ -253,7 +259,7 @@ class Session:
 
     def mask(self, name: str) -> NDArray[np.bool_]:
         """The mask of an object, bool of the image's shape; an array of the caller's own."""
-        mask: NDArray[np.bool_] = self._core.mask(name)
+        mask: NDArray[np.bool_] = self._core.mask(arguments.object_name(name))
         return mask[0] if self._flat else mask
 
     def labels(self) -> NDArray[np.uint16] | NDArray[np.uint32]:
@@ -287,15 +293,8 @@ class Session:
                 raise InvalidArgument(
                     "slice: got none, expected the number of a plane; a prompt of a plane in a volume names it"
                 )
-            return arguments.whole_number("axis", axis), 0
-        return arguments.whole_number("axis", axis), arguments.whole_number("slice", slice)
+            return arguments.array_axis(axis), 0
+        return arguments.array_axis(axis), arguments.whole_number("slice", slice)
 
     def __reduce__(self) -> None:  # type: ignore[override]
         raise TypeError("a Session cannot be pickled: save() writes its objects")
-
-
-def _sign(positive: bool) -> bool:
-    """Not any truth value: the text "no" would be a positive one."""
-    if not isinstance(positive, (bool, np.bool_)):
-        raise InvalidArgument(f"positive: got {type(positive).__name__}, expected True or False")
-    return bool(positive)

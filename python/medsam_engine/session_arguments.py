@@ -41,6 +41,8 @@ def windowed_pixels(image: object, window: str | None, modality: object) -> tupl
         raise InvalidArgument("image: got values that are not finite, expected finite ones; see numpy.nan_to_num")
     if not (modality is None or isinstance(modality, str)):
         raise InvalidArgument(f"modality: got {type(modality).__name__}, expected text, such as CT")
+    if not (window is None or isinstance(window, str)):
+        raise InvalidArgument(f'window: got {type(window).__name__}, expected a name or text such as "400,40"')
     pixels = apply_window(image, window, modality or "", color)
     return (pixels[np.newaxis] if flat else pixels), flat
 
@@ -83,10 +85,50 @@ def whole_number(name: str, value: int) -> int:
 
 
 def object_name(name: str) -> str:
-    """InvalidArgument: no text."""
+    """InvalidArgument: no text, or text that UTF-8 does not have."""
     if not isinstance(name, str):
         raise InvalidArgument(f"object: got a name of type {type(name).__name__}, expected text")
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise InvalidArgument(f"object: got the name {name!a}, expected text that UTF-8 has") from None
     return name
+
+
+def array_axis(axis: int) -> int:
+    """InvalidArgument: no whole number from 0 to 2."""
+    number = whole_number("axis", axis)
+    if not 0 <= number <= 2:
+        raise InvalidArgument(f"plane: got axis {number}, expected 0 (z), 1 (y) or 2 (x)")
+    return number
+
+
+def optional_plane(name: str, value: int | None) -> int | None:
+    """The number of a plane or None. InvalidArgument: another type."""
+    return None if value is None else whole_number(name, value)
+
+
+def optional_amount(name: str, value: float | None) -> float | None:
+    """A number or None. InvalidArgument: another type."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        raise InvalidArgument(f"{name}: got {value!r}, expected a number")
+    return float(value)
+
+
+def direction(name: str) -> str:
+    """InvalidArgument: no direction."""
+    if name not in ("both", "up", "down"):
+        raise InvalidArgument(f'direction: got {name!r}, expected "both", "up" or "down"')
+    return name
+
+
+def true_or_false(name: str, value: bool) -> bool:
+    """InvalidArgument: no bool."""
+    if not isinstance(value, bool | np.bool_):
+        raise InvalidArgument(f"{name}: got {type(value).__name__}, expected True or False")
+    return bool(value)
 
 
 def numbers(name: str, value: ArrayLike, sizes: tuple[int, ...], expected: str) -> NDArray[np.float64]:

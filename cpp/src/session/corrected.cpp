@@ -11,25 +11,7 @@ namespace medsam::session {
 
 namespace {
 
-constexpr float kSharpness = 2;      // logits are divided by it before they become probabilities
-constexpr float kBeside = 1e-3f;     // how far from 0.5 a pixel is put that the mask says otherwise of
 constexpr double kStrokeStep = 0.5;  // of the reach: from one click of a scribble to the next
-
-Probability probability_of(const PlaneMask& plane, const std::vector<float>& logits) {
-  Probability now{plane.rows, plane.columns, {}};
-  now.values.reserve(logits.size());
-  for (const float v : logits) now.values.push_back(1 / (1 + std::exp(-v / kSharpness)));
-  return now;
-}
-
-/// Makes the probability say what the mask says, changing it as little as possible.
-void agree(const PlaneMask& mask, Probability& now) {
-  for (std::size_t i = 0; i < now.values.size(); ++i) {
-    float& v = now.values[i];
-    if (mask.values[i] != 0 && !(v > 0.5f)) v = 0.5f + kBeside;
-    if (mask.values[i] == 0 && v > 0.5f) v = 0.5f - kBeside;
-  }
-}
 
 PixelRegion whole(const PlaneMask& plane) { return {0, 0, plane.columns, plane.rows}; }
 
@@ -66,11 +48,13 @@ Answer corrected(const Answering& with, const PlaneMask& before, const std::vect
   std::vector<Correction> clicks;
   for (std::size_t i = first; i + 1 < prompts.size(); ++i) apply_stroke(with, prompts[i], clicks, now);
   // The mask may have been changed otherwise meanwhile: in a plane across, or by an object that is locked.
+  // Earlier clicks whose pixel is of the other kind by now no longer hold.
   agree(before, now);
+  clicks.erase(std::remove_if(clicks.begin(), clicks.end(),
+                              [&](const Correction& c) { return (now.at(c.x, c.y) > 0.5f) != c.positive; }),
+               clicks.end());
   apply_stroke(with, prompts.back(), clicks, now);
-  Answer answer{PlaneMask(before.rows, before.columns), std::nullopt};
-  for (std::size_t i = 0; i < now.values.size(); ++i) answer.mask.values[i] = now.values[i] > 0.5f ? 1 : 0;
-  return answer;
+  return {mask_of(now), std::nullopt};
 }
 
 }  // namespace medsam::session

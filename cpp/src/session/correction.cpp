@@ -12,6 +12,8 @@ namespace medsam::session {
 
 namespace {
 
+constexpr float kSharpness = 2;                     // logits are divided by it before they become probabilities
+constexpr float kBeside = 1e-3f;                    // how far from 0.5 a pixel is put that the mask says otherwise of
 constexpr double kLeastReach = 2, kMostReach = 60;  // pixels
 constexpr double kChange = 3;                       // what may change: within so many times the reach
 constexpr double kCore = 0.4, kEarlierCore = 0.3;   // what is given: of the click, of earlier ones
@@ -147,6 +149,27 @@ void fix(const Region& region, const Correction& click, double core, WalkerProbl
 }
 
 }  // namespace
+
+Probability probability_of(const PlaneMask& plane, const std::vector<float>& logits) {
+  Probability now{plane.rows, plane.columns, {}};
+  now.values.reserve(logits.size());
+  for (const float v : logits) now.values.push_back(1 / (1 + std::exp(-v / kSharpness)));
+  return now;
+}
+
+void agree(const PlaneMask& mask, Probability& now) {
+  for (std::size_t i = 0; i < now.values.size(); ++i) {
+    float& v = now.values[i];
+    if (mask.values[i] != 0 && !(v > 0.5f)) v = 0.5f + kBeside;
+    if (mask.values[i] == 0 && v > 0.5f) v = 0.5f - kBeside;
+  }
+}
+
+PlaneMask mask_of(const Probability& now) {
+  PlaneMask mask(now.rows, now.columns);
+  for (std::size_t i = 0; i < now.values.size(); ++i) mask.values[i] = now.values[i] > 0.5f ? 1 : 0;
+  return mask;
+}
 
 double reach_of(const Probability& now, std::int64_t x, std::int64_t y) {
   const auto most = static_cast<std::int64_t>(kMostReach);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "session/mask.hpp"
 #include "session/plane_image.hpp"
 
 namespace medsam::session {
@@ -25,6 +26,13 @@ struct Probability {
     return values[static_cast<std::size_t>(y * columns + x)];
   }
 };
+
+/// The probability that logits of a plane's own pixels stand for.
+Probability probability_of(const PlaneMask& plane, const std::vector<float>& logits);
+/// Makes the probability say what the mask says, changing it as little as possible.
+void agree(const PlaneMask& mask, Probability& now);
+/// The mask that it is.
+PlaneMask mask_of(const Probability& now);
 
 /// How far a click on this pixel reaches: its distance from the nearest pixel of the other kind, 2 to 60.
 double reach_of(const Probability& now, std::int64_t x, std::int64_t y);

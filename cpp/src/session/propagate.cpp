@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -24,10 +25,10 @@ namespace {
 
 /// What an object's prompts say about the planes of an axis.
 struct Keys {
-  std::set<std::int64_t> planes;       // with prompts
-  std::set<std::int64_t> corrected;    // whose last prompt corrects
-  KeyBoxes boxes;                      // those that the model was asked with
-  std::optional<session::Mask> whole;  // the answer to a prompt of the whole object
+  std::set<std::int64_t> planes;             // with prompts
+  KeyBoxes boxes;                            // those that the model was asked with
+  std::map<std::int64_t, PlaneMask> before;  // of planes that were corrected: until then
+  std::optional<session::Mask> whole;        // the answer to a prompt of the whole object
 };
 
 Keys keys_of(const Object& object, int axis) {
@@ -41,11 +42,11 @@ Keys keys_of(const Object& object, int axis) {
     const std::int64_t index = prompt.plane.index;
     if (prompt.plane.axis != axis) continue;
     keys.planes.insert(index);
-    keys.corrected.insert(index);
     if (const std::optional<Box> box = prompt.asked_box()) {
       keys.boxes.boxes[index] = *box;
-      if (!keys.whole) keys.corrected.erase(index);
+      keys.before.erase(index);
     }
+    if (prompt.before) keys.before.emplace(index, prompt.before->pixels(prompt.plane));
   }
   if (!keys.whole && keys.boxes.boxes.empty()) {  // points that the weights know
     for (const std::int64_t index : keys.planes) {
@@ -127,27 +128,48 @@ class Limits {
   std::chrono::steady_clock::time_point begin_;
 };
 
-/// The masks of the planes before corrections: from the answer to the whole object, or from sections. Those reached in
-/// time; the others are absent.
-std::map<std::int64_t, PlaneMask> uncorrected(const session::PlaneModel& model, const session::Grid& grid,
-                                              const PropagateOptions& options, Keys& keys, const Limits& limits) {
-  std::map<std::int64_t, PlaneMask> masks;
+/// How far the object reaches. A plane that was corrected beyond the reach of the boxes becomes one of them, with the
+/// box of its mask, so that the object hangs together.
+PlaneSpan reach(const session::Grid& grid, const PropagateOptions& options, const Object& object, Keys& keys) {
+  set_reach(grid, options, keys.boxes);
+  PlaneSpan span = keys.boxes.span(grid);
+  for (const std::int64_t index : keys.planes) {
+    if (index >= span.first && index <= span.last) continue;
+    const auto box = object.mask.pixels({options.axis, index}).bounds();
+    if (!box) continue;
+    keys.boxes.boxes[index] = *box;
+    set_reach(grid, options, keys.boxes);
+    span = keys.boxes.span(grid);
+  }
+  return span;
+}
+
+/// The masks of the planes before corrections, and how many the object has.
+struct Uncorrected {
+  std::map<std::int64_t, PlaneMask> masks;  // of the planes that were reached in time
+  std::int64_t planes = 0;
+};
+
+Uncorrected uncorrected_masks(const session::PlaneModel& model, const session::Grid& grid,
+                              const PropagateOptions& options, const Object& object, Keys& keys, const Limits& limits) {
+  Uncorrected found;
   if (keys.whole) {
     for (std::int64_t i = 0; i < grid.shape[options.axis]; ++i) {
-      if (keys.whole->any({options.axis, i})) masks[i] = keys.whole->pixels({options.axis, i});
+      if (keys.whole->any({options.axis, i})) found.masks[i] = keys.whole->pixels({options.axis, i});
     }
-    return masks;
+    found.planes = static_cast<std::int64_t>(found.masks.size());
+    return found;
   }
-  set_reach(grid, options, keys.boxes);
-  const PlaneSpan span = keys.boxes.span(grid);
+  const PlaneSpan span = reach(grid, options, object, keys);
+  found.planes = span.last - span.first + 1;
   session::section_masks(
       model, grid, keys.boxes, span, [&] { limits.check_cancelled(); },
       [&](std::int64_t index, const PlaneMask& mask) {
-        masks[index] = mask;
-        limits.report(index - span.first + 1, span.last - span.first + 1);
+        found.masks[index] = mask;
+        limits.report(static_cast<std::int64_t>(found.masks.size()), found.planes);
         return limits.in_time();
       });
-  return masks;
+  return found;
 }
 
 }  // namespace
@@ -166,25 +188,24 @@ VoxelBox Session::Impl::propagate(const std::string& name, const PropagateOption
   const Limits limits(given);
   limits.check_cancelled();
   ahead.focus({given.axis, *keys.planes.begin()});
-  const std::map<std::int64_t, PlaneMask> before = uncorrected(model, grid, given, keys, limits);
-  const PlaneMask nothing(grid, given.axis);
-  session::Residuals residuals(static_cast<std::int64_t>(before.size()));
-  for (const std::int64_t index : keys.corrected) {
-    const auto found = before.find(index);
-    residuals.add(index, found == before.end() ? nothing : found->second, object.mask.pixels({given.axis, index}));
+  const Uncorrected before = uncorrected_masks(model, grid, given, object, keys, limits);
+  session::Residuals residuals(before.planes);
+  for (const auto& [index, mask] : keys.before) {
+    residuals.add(index, mask, object.mask.pixels({given.axis, index}));
   }
+  const PlaneMask nothing(grid, given.axis);
   const PlaneSpan span = writable(grid, given, keys);
-  const bool whole_range = limits.in_time();
+  const bool all_reached = static_cast<std::int64_t>(before.masks.size()) == before.planes;
   for (std::int64_t index = span.first; index <= span.last; ++index) {
     if (keys.planes.count(index) != 0) continue;  // what was prompted stays
-    const auto found = before.find(index);
+    const auto found = before.masks.find(index);
     const Plane plane{given.axis, index};
-    if (found == before.end()) {
+    if (found == before.masks.end()) {
       // The object does not reach this plane; if time ran out, nothing is known of it.
-      if (whole_range && object.mask.any(plane)) object.mask.set_plane(plane, nothing);
+      if (all_reached && object.mask.any(plane)) object.mask.set_plane(plane, nothing);
       continue;
     }
-    object.mask.set_plane(plane, keys.corrected.empty() ? found->second : residuals.applied(index, found->second));
+    object.mask.set_plane(plane, keys.before.empty() ? found->second : residuals.applied(index, found->second));
   }
   return commit(std::move(object));
 }

@@ -3,8 +3,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <iterator>
+#include <limits>
 #include <optional>
+#include <set>
+#include <utility>
 
 namespace medsam::session {
 
@@ -91,40 +95,74 @@ std::vector<float> fused(const Hypotheses& answers) {
   return mean;
 }
 
-/// The planes round one that is next to be smoothed; beyond the ends, the last plane counts again.
-class Smoothing {
+/// The logits of the planes of a span, made when they are first needed and kept until nothing needs them any more.
+class PlaneLogits {
  public:
-  explicit Smoothing(const PlaneSpan& span) : span_(span) {
+  using Make = std::function<std::vector<float>(std::int64_t index)>;
+  PlaneLogits(const PlaneSpan& span, Make make) : span_(span), make_(std::move(make)) {
     for (std::int64_t d = -kRadius; d <= kRadius; ++d) {
       weights_.push_back(std::exp(-static_cast<double>(d * d) / 2));
       sum_ += weights_.back();
     }
   }
-  void add(std::vector<float> logits) { planes_.push_back(std::move(logits)); }
-  /// The plane, once those that count for it have been added.
-  [[nodiscard]] std::vector<float> smoothed(std::int64_t index) {
-    while (first_ < std::max(span_.first, index - kRadius)) {
-      planes_.pop_front();
-      ++first_;
-    }
-    std::vector<double> mean(planes_.front().size());
+
+  /// A plane's logits, smoothed along the axis; beyond the ends, the last plane counts again.
+  std::vector<float> smoothed(std::int64_t index) {
+    std::vector<double> mean;
     for (std::int64_t d = -kRadius; d <= kRadius; ++d) {
-      const std::int64_t from = std::clamp(index + d, span_.first, span_.last);
-      const std::vector<float>& plane = planes_[static_cast<std::size_t>(from - first_)];
+      const std::vector<float>& plane = of(std::clamp(index + d, span_.first, span_.last));
+      mean.resize(plane.size());
       const double weight = weights_[static_cast<std::size_t>(d + kRadius)] / sum_;
       for (std::size_t i = 0; i < mean.size(); ++i) mean[i] += weight * plane[i];
     }
+    done_.insert(index);
+    for (auto plane = planes_.begin(); plane != planes_.end();) {
+      plane = needed(plane->first) ? std::next(plane) : planes_.erase(plane);
+    }
     return {mean.begin(), mean.end()};
   }
-  void begin_at(std::int64_t first) { first_ = first; }
 
  private:
+  const std::vector<float>& of(std::int64_t index) {
+    const auto found = planes_.find(index);
+    return found != planes_.end() ? found->second : planes_.emplace(index, make_(index)).first->second;
+  }
+  [[nodiscard]] bool needed(std::int64_t index) const {
+    const std::int64_t last = std::min(span_.last, index + kRadius);
+    for (std::int64_t i = std::max(span_.first, index - kRadius); i <= last; ++i) {
+      if (done_.count(i) == 0) return true;
+    }
+    return false;
+  }
+
   PlaneSpan span_;
+  Make make_;
   std::vector<double> weights_;
   double sum_ = 0;
-  std::deque<std::vector<float>> planes_;
-  std::int64_t first_ = 0;  // whose plane planes_[0] is
+  std::map<std::int64_t, std::vector<float>> planes_;
+  std::set<std::int64_t> done_;
 };
+
+/// The planes of a span, those nearest to a key first, so that what a call reaches in its time hangs together.
+std::vector<std::int64_t> outward(const KeyBoxes& keys, const PlaneSpan& span) {
+  const auto distance = [&](std::int64_t index) {
+    std::int64_t nearest = std::numeric_limits<std::int64_t>::max();
+    for (const auto& [key, box] : keys.boxes) nearest = std::min(nearest, std::abs(index - key));
+    return nearest;
+  };
+  std::vector<std::pair<std::int64_t, std::int64_t>> order;
+  for (std::int64_t i = span.first; i <= span.last; ++i) order.emplace_back(distance(i), i);
+  std::sort(order.begin(), order.end());
+  std::vector<std::int64_t> planes;
+  planes.reserve(order.size());
+  for (const auto& [d, index] : order) planes.push_back(index);
+  return planes;
+}
+
+/// The mask of logits, which any answer about a plane of the axis knows how to make.
+PlaneMask mask_of(const std::vector<float>& logits, const std::optional<Hypotheses>& any) {
+  return any->mask_of(logits);
+}
 
 }  // namespace
 
@@ -144,19 +182,16 @@ PlaneSpan KeyBoxes::span(const Grid& grid) const {
 void section_masks(const PlaneModel& model, const Grid& grid, const KeyBoxes& keys, const PlaneSpan& span,
                    const std::function<void()>& before,
                    const std::function<bool(std::int64_t index, const PlaneMask& mask)>& take) {
-  Smoothing smoothing(span);
-  smoothing.begin_at(span.first);
-  std::optional<Hypotheses> of_plane;
-  std::int64_t added = span.first;
-  for (std::int64_t index = span.first; index <= span.last; ++index) {
-    for (; added <= std::min(span.last, index + kRadius); ++added) {
-      before();
-      const Plane plane{keys.axis, added};
-      const FrameGeometry frame(grid, keys.axis, model.low_resolution(plane));
-      of_plane.emplace(model.boxes(plane, asked(frame, place(keys, added))));
-      smoothing.add(fused(*of_plane));
-    }
-    if (!take(index, of_plane->mask_of(smoothing.smoothed(index)))) return;
+  std::optional<Hypotheses> last;  // any: it knows how logits become a mask
+  PlaneLogits logits(span, [&](std::int64_t index) {
+    before();
+    const Plane plane{keys.axis, index};
+    const FrameGeometry frame(grid, keys.axis, model.low_resolution(plane));
+    last.emplace(model.boxes(plane, asked(frame, place(keys, index))));
+    return fused(*last);
+  });
+  for (const std::int64_t index : outward(keys, span)) {
+    if (!take(index, mask_of(logits.smoothed(index), last))) return;
   }
 }
 

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
 #include <vector>
@@ -33,8 +32,8 @@ struct KeyBoxes {
   [[nodiscard]] PlaneSpan span(const Grid& grid) const;
 };
 
-/// Calls `take` with the mask of each plane of `span`, in order, until it returns false. `before` is called before each
-/// plane is asked about; it may throw.
+/// Calls `take` with the mask of each plane of `span`, those nearest to a key first, until it returns false. `before`
+/// is called before each plane is asked about; it may throw.
 void section_masks(const PlaneModel& model, const Grid& grid, const KeyBoxes& keys, const PlaneSpan& span,
                    const std::function<void()>& before,
                    const std::function<bool(std::int64_t index, const PlaneMask& mask)>& take);

@@ -21,12 +21,28 @@ using session::State;
 
 namespace {
 
+/// Says which thread's call holds the lock.
+class Calling {
+ public:
+  explicit Calling(std::atomic<std::thread::id>& caller) : caller_(caller) { caller_ = std::this_thread::get_id(); }
+  ~Calling() { caller_ = std::thread::id(); }
+  Calling(const Calling&) = delete;
+  Calling& operator=(const Calling&) = delete;
+
+ private:
+  std::atomic<std::thread::id>& caller_;
+};
+
 /// Runs a call of a session: in its own process, alone, with no encode begun ahead meanwhile.
 template <class F>
 auto in_turn(const char* what, const Session::Impl& impl, F&& f) {
   return at_edge(what, [&] {
     impl.check_process();
+    if (impl.caller == std::this_thread::get_id()) {
+      throw Unsupported("session: used by a callback of its own call, which would wait for itself; return first");
+    }
     const std::lock_guard lock(impl.mutex);
+    const Calling calling(impl.caller);
     const session::EncodeAhead::Busy busy(impl.ahead);
     return std::forward<F>(f)();
   });

@@ -99,6 +99,7 @@ Json prompt_json(const SessionPrompt& prompt, const Grid& grid) {
     points.push_back(point.y);
   }
   json["points"] = std::move(points);
+  if (prompt.before) json["before"] = mask_json(*prompt.before, grid);
   if (const auto& b = prompt.answer_box) json["answer_box"] = {b->x0, b->y0, b->x1, b->y1};
   return json;
 }
@@ -161,6 +162,7 @@ SessionPrompt prompt_of(ObjectReader reader, const Grid& grid) {
       static_cast<void>(checked_box({v[0], v[1], v[2], v[3]}, grid.rows(prompt.plane.axis),
                                     grid.columns(prompt.plane.axis), reader.where() + ".points"));
     }
+    if (reader.has("before")) prompt.before = mask_of(reader, "before", grid);
     if (reader.has("answer_box")) {
       const std::vector<double> b = reader.numbers("answer_box");
       const bool sound = b.size() == 4 && b[0] >= 0 && b[1] >= 0 && b[0] <= b[2] && b[1] <= b[3] &&
@@ -186,6 +188,10 @@ ObjectPtr object_of(ObjectReader reader, const Grid& grid, std::set<std::string>
   for (std::size_t i = 0; i < prompts.size(); ++i) {
     object->prompts.push_back(
         prompt_of(ObjectReader(prompts[i], reader.where() + ".prompts[" + std::to_string(i) + "]"), grid));
+  }
+  const auto later = object->prompts.begin() + (object->prompts.empty() ? 0 : 1);
+  if (std::any_of(later, object->prompts.end(), [](const SessionPrompt& p) { return p.whole(); })) {
+    reader.fail("prompts", "a prompt of the whole object behind another one", "it to be the first");
   }
   object->mask = mask_of(reader, "mask", grid);
   reader.finish();
@@ -245,13 +251,14 @@ std::string session_text(const State& state, const Grid& grid, const std::string
 
 State session_of(const std::string& text, const Grid& grid, const std::string& pixels) {
   const std::size_t end = text.find('\n');
-  if (end == std::string::npos) damaged("no session");
+  if (end == std::string::npos || text.compare(0, 1, "{") != 0) damaged("no session");
   const std::string line = text.substr(0, end);
   if (text.substr(end) != "\n" + sha256_hex(line) + "\n") damaged("damaged: its digest is not that of its content");
   try {
     return state_of(parse_json(line, kWhat), grid, pixels);
   } catch (const ModelError& e) {  // raised by the reader, whose remedies are for bundles
-    damaged(std::string("no session of this version (") + e.what() + ")");
+    const std::string fault = e.what();
+    damaged("no session of this version (" + fault.substr(0, fault.rfind("; ")) + ")");
   }
 }
 

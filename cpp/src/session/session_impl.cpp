@@ -83,8 +83,12 @@ VoxelBox Session::Impl::step(State next) {
 
 VoxelBox Session::Impl::commit(Object object) {
   State next = history.now();
+  const ObjectPtr earlier = next.find(object.name);
   for (const ObjectPtr& other : next.objects) {
-    if (other->locked && other->name != object.name) object.mask.subtract(other->mask);
+    if (!other->locked || other->name == object.name) continue;
+    Mask taken = other->mask;  // what both had before the lock stays with both
+    if (earlier) taken.subtract(earlier->mask);
+    object.mask.subtract(taken);
   }
   next.put(std::make_shared<const Object>(std::move(object)));
   return step(std::move(next));
@@ -96,6 +100,7 @@ VoxelBox Session::Impl::prompt(const std::string& name, SessionPrompt given, boo
   const Plane plane = given.plane;
   ahead.focus(plane);
   Answer answered = answer({model, pixels, plane});
+  given.before = uncorrected(object, plane, replaces);
   if (replaces) {
     object.prompts.erase(std::remove_if(object.prompts.begin(), object.prompts.end(),
                                         [&](const SessionPrompt& p) { return p.in(plane); }),
@@ -107,12 +112,25 @@ VoxelBox Session::Impl::prompt(const std::string& name, SessionPrompt given, boo
   return commit(std::move(object));
 }
 
+std::optional<Mask> Session::Impl::uncorrected(const Object& object, const Plane& plane, bool replaces) const {
+  const bool whole = !object.prompts.empty() && object.prompts.front().whole();
+  if (replaces && !whole) return std::nullopt;  // the new answer is not a correction
+  for (const SessionPrompt& prompt : object.prompts) {
+    // What is replaced takes its record along; what is added finds it where it is.
+    if (prompt.in(plane) && prompt.before) return replaces ? prompt.before : std::nullopt;
+  }
+  Mask alone(pixels.grid());
+  alone.set_plane(plane, object.mask.pixels(plane));
+  return alone;
+}
+
 VoxelBox Session::Impl::stroke(const std::string& name, SessionPrompt given) {
   const Object object = editable(name);
   const session::PlaneMask before = object.mask.pixels(given.plane);
   if (!before.any()) {
     if (!given.positive) {
-      throw InvalidArgument("click: got a negative one in " + session::plane_text(given.plane) + ", where " +
+      throw InvalidArgument(std::string(given.kind == PromptKind::click ? "click" : "scribble") +
+                            ": got a negative one in " + session::plane_text(given.plane) + ", where " +
                             object_text(name) + " has nothing; begin with a positive one or a box");
     }
     const std::vector<PlanePoint> points = given.points;

@@ -5,10 +5,13 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "medsam/session.hpp"
@@ -38,6 +41,9 @@ struct Session::Impl {
 
   /// The object to be changed: a copy of the one of the name, or a new one. InvalidArgument: no name, or a locked one.
   [[nodiscard]] session::Object editable(const std::string& name) const;
+  /// The object's voxels in a plane before its first correction there, for a prompt that is to be the record of it.
+  [[nodiscard]] std::optional<session::Mask> uncorrected(const session::Object& object, const Plane& plane,
+                                                         bool replaces) const;
   /// The object of the name. InvalidArgument: there is none.
   [[nodiscard]] session::ObjectPtr existing(const std::string& name) const;
   /// Makes `object` part of a new step, without the voxels of objects that are locked.
@@ -46,6 +52,7 @@ struct Session::Impl {
   VoxelBox step(session::State next);
 
   mutable std::mutex mutex;
+  mutable std::atomic<std::thread::id> caller{};  // the thread whose call holds the lock
   std::shared_ptr<const Engine> engine;
   SessionOptions options;
   session::Pixels pixels;

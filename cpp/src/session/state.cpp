@@ -24,6 +24,7 @@ std::uint64_t bytes_beyond(const State& a, const State& b) {
     bytes += sizeof(Object) + object->mask.table_bytes();
     for (const SessionPrompt& prompt : object->prompts) {
       bytes += sizeof(SessionPrompt) + prompt.points.size() * sizeof(PlanePoint);
+      if (prompt.before) bytes += prompt.before->table_bytes() + prompt.before->bytes_beyond(Mask());
       if (prompt.base) bytes += prompt.base->table_bytes() + prompt.base->bytes_beyond(base_of(other));
     }
     bytes += object->mask.bytes_beyond(other ? other->mask : Mask());

@@ -26,7 +26,8 @@ struct SessionPrompt {
   std::vector<PlanePoint> points;  // two corners of a box or ends of a line, else the points in their order
   Box3D box;                       // of box_3d
   std::optional<Box> answer_box;   // what the model was asked with, where that is not in `points`
-  std::optional<Mask> base;        // of prompts of the whole object: the answer
+  std::optional<Mask> before;  // of the first prompt of a plane that corrects it: the object's voxels there until then
+  std::optional<Mask> base;    // of prompts of the whole object: the answer
 
   /// Whether it was given in this plane.
   [[nodiscard]] bool in(const Plane& p) const { return !whole() && plane.axis == p.axis && plane.index == p.index; }

@@ -164,5 +164,17 @@ TEST_F(SessionFaultTest, AForkedChildIsRefusedAndEnds) {
   EXPECT_EQ(WEXITSTATUS(status), 0) << "the call of that number was not refused";
 }
 
+// Without the check, the call would wait for the lock that it holds itself.
+TEST_F(SessionFaultTest, ACallbackOfItsOwnCallIsRefused) {
+  const auto made = session();
+  made->add_box("a", Box{8, 4, 23, 15}, {0, 3});
+  const auto before = mask_of(*made, "a");
+  PropagateOptions options;
+  options.progress = [&](const VolumeProgress&) { static_cast<void>(made->objects()); };
+  EXPECT_NE(testing::raised<Unsupported>([&] { made->propagate("a", options); }).find("callback"), std::string::npos);
+  EXPECT_EQ(mask_of(*made, "a"), before);
+  EXPECT_EQ(made->objects().size(), 1u);
+}
+
 }  // namespace
 }  // namespace medsam

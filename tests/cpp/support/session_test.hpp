@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,15 @@ inline bool operator==(const SessionObject& a, const SessionObject& b) {
   return a.name == b.name && a.locked == b.locked && a.voxels == b.voxels && a.box == b.box && a.prompts == b.prompts;
 }
 inline bool operator==(const Shown& a, const Shown& b) { return a.objects == b.objects && a.masks == b.masks; }
+
+/// The slices of a mask (D, H, W), of `slice` voxels each, in which it has voxels.
+inline std::set<std::int64_t> slices_of(const std::vector<std::uint8_t>& mask, std::int64_t slice) {
+  std::set<std::int64_t> slices;
+  for (std::size_t i = 0; i < mask.size(); ++i) {
+    if (mask[i] != 0) slices.insert(static_cast<std::int64_t>(i) / slice);
+  }
+  return slices;
+}
 
 class SessionTest : public EngineTest {
  protected:

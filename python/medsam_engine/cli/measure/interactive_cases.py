@@ -68,6 +68,10 @@ def _read_case(image: Path, truth: Path, max_bytes: int | None) -> Case:
     if suffix_of(truth) == ".npz":
         labels = load_arrays(truth, "gts", limit=ByteLimit.of(max_bytes))["gts"]
         labels_image = None
+    elif image.resolve() == truth.resolve():
+        raise InvalidArgument(
+            f"images: got the ground truth {truth.name} itself, expected the image; give --images FOLDER"
+        )
     else:
         labels, labels_image = io.read_labels(truth, max_bytes=max_bytes)
     source = io.read(image, max_bytes=max_bytes)

@@ -164,3 +164,13 @@ def test_bad_input(cases: Path, capsys: pytest.CaptureFixture[str], arguments: l
 def test_a_folder_without_ground_truth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["eval", "--interactive", "-g", str(tmp_path)]) == 2
     assert "got no case in" in capsys.readouterr().err
+
+
+def test_the_ground_truth_is_no_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It would be segmented, and score nearly 1."""
+    labels = np.zeros((24, 32), np.uint8)
+    labels[3:11, 4:14] = 1
+    Image.fromarray(labels).save(tmp_path / "a.png")
+    content = printed(["eval", "--interactive", "-g", str(tmp_path), "--interactions", "0"], capsys, status=1)
+    assert content["cases"] == []
+    assert "the ground truth a.png itself" in content["not_scored"][0]["reason"]

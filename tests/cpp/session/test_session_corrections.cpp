@@ -1,0 +1,63 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// What corrections, locks and limits must not do to other voxels.
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+
+#include "support/session_test.hpp"
+
+namespace medsam {
+namespace {
+
+TEST_F(SessionTest, WhatTwoObjectsHadBeforeALockStaysWithBoth) {
+  const auto made = session();
+  std::vector<std::uint8_t> all(voxels_.size(), 1);
+  made->add_mask("outer", out(all));
+  made->add_box("inner", Box{12, 8, 19, 15}, {0, 3});
+  made->lock("inner");
+  made->add_box("outer", Box{0, 0, 5, 5}, {0, 6});
+  const auto outer = mask_of(*made, "outer"), inner = mask_of(*made, "inner");
+  for (std::size_t i = 0; i < inner.size(); ++i) {
+    EXPECT_TRUE(inner[i] == 0 || outer[i] == 1) << i;
+  }
+}
+
+TEST_F(SessionTest, WhatACallReachesInItsTimeHangsTogether) {
+  const auto made = session();
+  made->add_box("a", Box{8, 4, 31, 19}, {0, 5});
+  PropagateOptions none;
+  none.first = 0;
+  none.seconds = 0;  // one plane is answered: the nearest, which is the key plane itself
+  made->propagate("a", none);
+  EXPECT_EQ(slices_of(mask_of(*made, "a"), kSlice), std::set<std::int64_t>{5});
+}
+
+TEST_F(SessionTest, PlanesBetweenAKeyAndACorrectionBeyondItsReachStay) {
+  know_boxes_only();
+  const auto made = session();
+  made->add_box("a", Box{8, 4, 31, 19}, {0, 1});
+  PropagateOptions far;
+  far.last = 7;
+  made->propagate("a", far);
+  made->add_click("a", {20, 12}, true, {0, 6});
+  PropagateOptions near;
+  near.distance = 0;
+  made->propagate("a", near);
+  for (const std::int64_t z : {1, 2, 3, 4, 5, 6}) EXPECT_EQ(slices_of(mask_of(*made, "a"), kSlice).count(z), 1u) << z;
+}
+
+TEST_F(SessionTest, AClicksMaskHoldsItsPixel) {
+  know_boxes_only();
+  const auto made = session();
+  for (std::int64_t y = 0; y < kHeight; y += 3) {
+    for (std::int64_t x = 0; x < kWidth; x += 3) {
+      const std::string name = std::to_string(x) + " " + std::to_string(y);
+      made->add_click(name, {static_cast<double>(x), static_cast<double>(y)}, true, {0, 2});
+      ASSERT_EQ(mask_of(*made, name)[static_cast<std::size_t>(2 * kSlice + y * kWidth + x)], 1) << name;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace medsam
