@@ -251,7 +251,7 @@ std::string session_text(const State& state, const Grid& grid, const std::string
 
 State session_of(const std::string& text, const Grid& grid, const std::string& pixels) {
   const std::size_t end = text.find('\n');
-  if (end == std::string::npos || text.compare(0, 1, "{") != 0) damaged("no session");
+  if (end == std::string::npos || !text.starts_with("{")) damaged("no session");
   const std::string line = text.substr(0, end);
   if (text.substr(end) != "\n" + sha256_hex(line) + "\n") damaged("damaged: its digest is not that of its content");
   try {

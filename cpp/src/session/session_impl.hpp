@@ -52,7 +52,7 @@ struct Session::Impl {
   VoxelBox step(session::State next);
 
   mutable std::mutex mutex;
-  mutable std::atomic<std::thread::id> caller{};  // the thread whose call holds the lock
+  mutable std::atomic<std::thread::id> caller;  // the thread whose call holds the lock
   std::shared_ptr<const Engine> engine;
   SessionOptions options;
   session::Pixels pixels;
