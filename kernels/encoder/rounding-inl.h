@@ -36,52 +36,47 @@ HWY_INLINE Vec polynomial(Vec x, const float (&coefficients)[kCount]) {
   return p;
 }
 
-/// x Phi(x), Phi the normal distribution (Hendrycks, Gimpel, arXiv 1606.08415): Phi(x) = 1/2 + x P(x^2) on [-c, c], P a
-/// minimax polynomial with Phi(-c) = 0 and Phi(c) = 1. For f32 c = 5.5 and P of degree 16: the error is 2e-7 max(1,
-/// |x|) at most and 3e-8 in the mean, f32's own. For products of bf16, whose operands are 2e-3 from their neighbors, c
-/// = 4 and P of degree 6: the error is at most 2e-4 everywhere.
-template <Format kFor>
-HWY_INLINE Vec gelu(Vec x) {
+/// x Phi(x) for a Phi that rises from 0 to 1, Phi(x) = 1/2 + x P(x^2) on [-c, c], P a minimax polynomial with Phi(-c) =
+/// 0 and Phi(c) = 1. For f32 c = 5.5 and P = `exact`, in u = 2 x^2 / c^2 - 1, which keeps the digits; for products of
+/// bf16, whose operands are 2e-3 from their neighbors, c = 4 and P = `brief`.
+template <Format kFor, std::size_t kBrief, std::size_t kExact>
+HWY_INLINE Vec times_cumulative(Vec x, const float (&brief)[kBrief], const float (&exact)[kExact]) {
   const Floats d;
   constexpr float kLimit = kFor == Format::bf16 ? 4.0F : 5.5F;
   const auto z = hn::Min(hn::Max(x, hn::Set(d, -kLimit)), hn::Set(d, kLimit));
   Vec p;
   if constexpr (kFor == Format::bf16) {
-    static constexpr float kShort[] = {2.2588475e-08F, -1.5888422e-06F, 4.7764221e-05F, -0.00081219111F,
-                                       0.008763711F,   -0.06455446F,    0.3978703F};
-    p = polynomial(hn::Mul(z, z), kShort);
+    p = polynomial(hn::Mul(z, z), brief);
   } else {
-    // In u = 2 x^2 / c^2 - 1, which keeps the digits.
-    static constexpr float kExact[] = {
-        6.83966209e-05F, -0.000253058679F, 0.000360424048F, -0.000459660601F, 0.001147995F,  -0.00252997782F,
-        0.00427833246F,  -0.00673160842F,  0.010375578F,    -0.0150358472F,   0.0203320216F, -0.0260404609F,
-        0.0320732892F,   -0.0387935378F,   0.0477375761F,   -0.0641722977F,   0.12855193F};
-    p = polynomial(hn::MulAdd(hn::Mul(z, hn::Set(d, 2 / (kLimit * kLimit))), z, hn::Set(d, -1.0F)), kExact);
+    p = polynomial(hn::MulAdd(hn::Mul(z, hn::Set(d, 2 / (kLimit * kLimit))), z, hn::Set(d, -1.0F)), exact);
   }
   return hn::Mul(x, hn::MulAdd(z, p, hn::Set(d, 0.5F)));
 }
 
-/// x Phi(x) with Phi(x) = (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2 (arXiv 1606.08415), computed as gelu() is:
-/// the error is 2e-7 max(1, |x|) at most, and for products of bf16 4.3e-4 at most and 1.1e-4 below 1.
+/// x Phi(x), Phi the normal distribution (Hendrycks, Gimpel, arXiv 1606.08415). The error is 2e-7 max(1, |x|) at most
+/// and 3e-8 in the mean, f32's own; for products of bf16 at most 2e-4 everywhere.
+template <Format kFor>
+HWY_INLINE Vec gelu(Vec x) {
+  static constexpr float kBrief[] = {2.2588475e-08F, -1.5888422e-06F, 4.7764221e-05F, -0.00081219111F,
+                                     0.008763711F,   -0.06455446F,    0.3978703F};
+  static constexpr float kExact[] = {
+      6.83966209e-05F, -0.000253058679F, 0.000360424048F, -0.000459660601F, 0.001147995F,  -0.00252997782F,
+      0.00427833246F,  -0.00673160842F,  0.010375578F,    -0.0150358472F,   0.0203320216F, -0.0260404609F,
+      0.0320732892F,   -0.0387935378F,   0.0477375761F,   -0.0641722977F,   0.12855193F};
+  return times_cumulative<kFor>(x, kBrief, kExact);
+}
+
+/// x Phi(x) with Phi(x) = (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2 (arXiv 1606.08415). The error is 2e-7 max(1,
+/// |x|) at most, and for products of bf16 4.3e-4 at most and 1.1e-4 below 1.
 template <Format kFor>
 HWY_INLINE Vec tanh_gelu(Vec x) {
-  const Floats d;
-  constexpr float kLimit = kFor == Format::bf16 ? 4.0F : 5.5F;
-  const auto z = hn::Min(hn::Max(x, hn::Set(d, -kLimit)), hn::Set(d, kLimit));
-  Vec p;
-  if constexpr (kFor == Format::bf16) {
-    static constexpr float kShort[] = {2.76793978e-08F, -1.87199036e-06F, 5.38788065e-05F, -0.000876142379F,
-                                       0.00908910568F,  -0.0652372758F,   0.398204005F};
-    p = polynomial(hn::Mul(z, z), kShort);
-  } else {
-    // In u = 2 x^2 / c^2 - 1, which keeps the digits.
-    static constexpr float kExact[] = {
-        -0.000990774103F, 0.0010153713F,   0.00360649231F, -0.00489933084F, -0.00160521225F, 0.00185671491F,
-        0.00589106989F,   -0.00903407682F, 0.00933275248F, -0.013657418F,   0.0200870691F,   -0.0261462779F,
-        0.0322134591F,    -0.0389465471F,  0.0478341611F,  -0.0642054328F,  0.12855707F};
-    p = polynomial(hn::MulAdd(hn::Mul(z, hn::Set(d, 2 / (kLimit * kLimit))), z, hn::Set(d, -1.0F)), kExact);
-  }
-  return hn::Mul(x, hn::MulAdd(z, p, hn::Set(d, 0.5F)));
+  static constexpr float kBrief[] = {2.76793978e-08F, -1.87199036e-06F, 5.38788065e-05F, -0.000876142379F,
+                                     0.00908910568F,  -0.0652372758F,   0.398204005F};
+  static constexpr float kExact[] = {
+      -0.000990774103F, 0.0010153713F,   0.00360649231F, -0.00489933084F, -0.00160521225F, 0.00185671491F,
+      0.00589106989F,   -0.00903407682F, 0.00933275248F, -0.013657418F,   0.0200870691F,   -0.0261462779F,
+      0.0322134591F,    -0.0389465471F,  0.0478341611F,  -0.0642054328F,  0.12855707F};
+  return times_cumulative<kFor>(x, kBrief, kExact);
 }
 
 /// 2^(x log2(e)) for x <= 0, and below -87 what it is at -87, 2e-38. Minimax polynomials on [-1/2, 1/2]: for weights

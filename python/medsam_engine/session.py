@@ -56,19 +56,24 @@ class EncodingProgress(NamedTuple):
 class Session:
     """What a person works on: one image or volume and its objects, each with a name, its prompts and its mask.
 
-    A prompt is answered by what the weights know (`Engine.info.trained_prompts`). A click, a scribble or a lasso for
-    weights that know boxes only is answered by a search over boxes, and a click on an object that has a mask corrects
-    the mask near the click. An object is made by its first prompt.
+    A prompt is answered by what the weights know (`Engine.info.trained_prompts`). Weights that know points answer
+    clicks themselves. For weights that know boxes only, a click that begins an object is answered by a search over
+    boxes, and a click on an object that has a mask corrects the mask near the click. A scribble is answered so by all
+    weights; a lasso by the model in its box, cut to the outline. An object is made by its first prompt.
 
     Coordinates are pixels, counted from 0; the center of the first pixel is 0. In a volume, a prompt of a plane names
     the plane: `slice` is its number along `axis` of the array (0 = z, 1 = y, 2 = x), and the coordinates are the
     remaining axes, last first: x, y in a plane of axis 0; x, z of axis 1; y, z of axis 2. For an image (H, W), leave
     both out.
 
-    Every call that changes something is one step of undo and returns the box of the voxels that it changed, x0, y0, z0,
-    x1, y1, z1 with inclusive ends, or None. The same calls in the same order give the same masks. A call that raises
-    leaves the session as it was. Any thread may call any method; calls wait for one another. Callbacks must not call
-    the session. It cannot be pickled, and not be used in a child process after fork.
+    Every call that changes something is one step of undo; all but `lock` return the box of the voxels that they
+    changed, x0, y0, z0, x1, y1, z1 with inclusive ends, or None. The same calls in the same order give the same masks,
+    unless `propagate` was given a time. A call that raises leaves the session as it was. Any thread may call any
+    method; calls wait for one another. A session cannot be pickled.
+
+    Besides what a method names, any may raise InvalidArgument (an argument of another type or out of range),
+    Unsupported (in a child process after fork, and from a callback of the session's own call), BackendError and
+    OutOfMemory.
 
     Args:
         engine: the model.
@@ -176,7 +181,7 @@ class Session:
         return self._told(self._core.add_line(name, numbers, *self._plane(slice, axis)))
 
     def add_mask(self, name: str, mask: NDArray[np.generic]) -> VoxelBox | None:
-        """Gives an object a mask, bool or uint8 of the image's shape, not 0 where it is; replaces all that it had."""
+        """Gives an object a mask, bool or uint8 of the image's shape, nonzero inside; replaces all that it had."""
         name, values = arguments.object_name(name), arguments.mask_voxels(mask, self._flat)
         return self._told(self._core.add_mask(name, values))
 
@@ -199,10 +204,13 @@ class Session:
             name: the object.
             axis: along which axis of the array.
             direction: "both", "up" (to larger indices) or "down".
-            first: the first plane that may be written; None = from the beginning of the volume.
-            last: the last plane that may be written; None = to the end of the volume.
-            distance: how far beyond the outermost planes with prompts, in mm; None = as far as the object goes.
-            seconds: after which no further plane is begun; what was reached stays. None = no limit.
+            first: the plane down to which the object reaches; every plane from there on is filled, and nothing is
+                written below. None = as far as `distance` or, without one, 0.7 times the shorter side of the box in mm.
+            last: likewise, the plane up to which it reaches.
+            distance: how far beyond the outermost planes with prompts, in mm. For an object that was begun in the
+                volume it only limits what is written.
+            seconds: after which no further plane is begun; what was reached, nearest to the prompts first, stays. None
+                = no limit.
             progress: called after each plane as progress(done, total).
             cancelled: called before each plane; returning True ends the call with Cancelled, the session unchanged.
         """

@@ -54,3 +54,9 @@ def image() -> NDArray[np.uint8]:
 @pytest.fixture(scope="session")
 def embedding(engine: Engine, image: NDArray[np.uint8]) -> ImageEmbedding:
     return engine.encode(image)
+
+
+@pytest.fixture(scope="session")
+def tiny_engine() -> Engine:
+    """An engine on the tiny bundle, whose mask is the box that it is asked for."""
+    return Engine(Path(__file__).resolve().parents[1] / "data" / "tiny_bundle", cache_dir="none", profile="clinical")

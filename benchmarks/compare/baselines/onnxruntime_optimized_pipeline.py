@@ -12,10 +12,9 @@ import sys
 from contextlib import redirect_stdout
 from pathlib import Path
 
-import numpy as np
 import onnxruntime
-from benchmarks.compare.baselines.pipeline import Size, main, threshold
-from numpy.typing import NDArray
+from benchmarks.compare.baselines.onnxruntime_pipeline import OnnxRuntimeModel
+from benchmarks.compare.baselines.pipeline import main
 
 
 def optimized(source: Path) -> bytes:
@@ -66,26 +65,11 @@ def session(source: Path, cache: Path | None, threads: int) -> onnxruntime.Infer
     return loaded
 
 
-class OptimizedOnnxRuntimeModel:
-    """Two sessions on the CPU."""
+class OptimizedOnnxRuntimeModel(OnnxRuntimeModel):
+    """Baseline (b)'s model with other sessions."""
 
-    def __init__(self, arguments: argparse.Namespace) -> None:
-        self._encoder, self._decoder = (
-            session(arguments.model / name, arguments.cache_dir, arguments.threads)
-            for name in ("encoder.onnx", "decoder.onnx")
-        )
-
-    def encode(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
-        """As Model."""
-        embedding: NDArray[np.float32] = self._encoder.run(None, {"image": image})[0]
-        return embedding
-
-    def decode(
-        self, embedding: NDArray[np.float32], box: NDArray[np.float32], new_size: Size, original_size: Size
-    ) -> NDArray[np.bool_]:
-        """As Model."""
-        logits = self._decoder.run(None, {"image_embedding": embedding, "boxes": box})[0]
-        return threshold(logits[0, 0], new_size, original_size)
+    def _session(self, source: Path, arguments: argparse.Namespace) -> onnxruntime.InferenceSession:
+        return session(source, arguments.cache_dir, arguments.threads)
 
 
 if __name__ == "__main__":

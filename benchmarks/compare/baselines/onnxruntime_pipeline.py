@@ -7,6 +7,7 @@ FOLDER holds what export_plain.py writes. Needs onnxruntime (dependency group `b
 """
 
 import argparse
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -18,12 +19,14 @@ class OnnxRuntimeModel:
     """Two sessions on the CPU, ONNX Runtime's defaults otherwise."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
+        self._encoder, self._decoder = (
+            self._session(arguments.model / name, arguments) for name in ("encoder.onnx", "decoder.onnx")
+        )
+
+    def _session(self, source: Path, arguments: argparse.Namespace) -> onnxruntime.InferenceSession:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = arguments.threads  # 0: its own choice
-        self._encoder, self._decoder = (
-            onnxruntime.InferenceSession(arguments.model / name, options, providers=["CPUExecutionProvider"])
-            for name in ("encoder.onnx", "decoder.onnx")
-        )
+        return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
     def encode(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
         """As Model."""

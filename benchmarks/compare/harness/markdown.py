@@ -10,7 +10,7 @@ from benchmarks.compare.harness.results import Figure, Results
 STAGE_TITLES = {
     "encode": "encode (1024x1024 pixels to embedding), ms",
     "prompt": "next prompt on the embedding, box to 1024x1024 mask, ms",
-    "batch": "16 boxes, ms a prompt",
+    "batch": "16 boxes, ms per prompt",
 }
 
 

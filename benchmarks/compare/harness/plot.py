@@ -2,20 +2,28 @@
 """The report's plot: every case and stage, every system, a panel each."""
 
 from collections.abc import Callable
-from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 from benchmarks.compare.harness.results import Figure, Results
 
-# In the order of all_systems().
-_COLORS = ("#08519c", "#6baed6", "#00441b", "#1b7837", "#31a354", "#a1d99b", "#e6550d", "#fdae6b", "#bdbdbd")
+_COLORS = {
+    "ours": "#08519c",
+    "ours-f32": "#6baed6",
+    "f": "#00441b",
+    "f-f32": "#1b7837",
+    "d": "#31a354",
+    "c": "#a1d99b",
+    "e": "#e6550d",
+    "b": "#fdae6b",
+    "a": "#bdbdbd",
+}
 
 
 def _panels(r: Results) -> list[tuple[str, str, dict[str, Figure]]]:
     wanted: list[tuple[str, str, str, Callable[[str, str], Figure | None], float]]
     wanted = [(case.title, "s", case.key, r.process, 1.0) for case in r.cases.values() if not case.part_of]
-    wanted += [(stage, "ms" + (" a prompt" if stage == "batch" else ""), stage, r.stage, 1e3) for stage in r.stages]
+    wanted += [(stage, "ms" + (" per prompt" if stage == "batch" else ""), stage, r.stage, 1e3) for stage in r.stages]
     panels = []
     for title, unit, key, figure_of, scale in wanted:
         figures = {}
@@ -28,9 +36,9 @@ def _panels(r: Results) -> list[tuple[str, str, dict[str, Figure]]]:
     return panels
 
 
-def _draw(axes: Any, title: str, unit: str, figures: dict[str, Figure], colors: dict[str, str]) -> None:
+def _draw(axes: Any, title: str, unit: str, figures: dict[str, Figure]) -> None:
     for row, (system, figure) in enumerate(figures.items()):
-        axes.barh(row, figure.median, color=colors[system], hatch="//" if figure.extrapolated else None)
+        axes.barh(row, figure.median, color=_COLORS[system], hatch="//" if figure.extrapolated else None)
         axes.plot([figure.median, figure.p95], [row, row], color="black", linewidth=1)
         axes.text(figure.p95, row, f" {figure.median:.3g}", va="center", fontsize=8)
     axes.set_yticks(range(len(figures)), list(figures), fontsize=8)
@@ -50,8 +58,7 @@ def write_plot(r: Results, path: Path) -> None:
     rows = -(-len(panels) // columns)
     sheet = Sheet(figsize=(4.2 * columns, 0.8 + 2.4 * max(1, rows)), layout="constrained")
     FigureCanvasAgg(sheet)
-    colors = dict(zip(r.titles, cycle(_COLORS), strict=False))
     for index, (title, unit, figures) in enumerate(panels):
-        _draw(sheet.add_subplot(rows, columns, index + 1), title, unit, figures, colors)
+        _draw(sheet.add_subplot(rows, columns, index + 1), title, unit, figures)
     sheet.suptitle("; ".join(f"{key}: {title}" for key, title in r.titles.items()), fontsize=8)
     sheet.savefig(path, dpi=110)

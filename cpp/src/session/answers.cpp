@@ -20,6 +20,30 @@ Answer answer_box(const Answering& with, const Box& box) {
   return {with.model.boxes(with.plane, {box}).mask(0), std::nullopt};
 }
 
+std::optional<PlaneMask> answer_natively(const Answering& with, const std::vector<SessionPrompt>& prompts) {
+  std::vector<PlanePoint> positive, negative;
+  std::optional<Box> box;
+  for (const SessionPrompt& prompt : prompts) {
+    if (prompt.kind == PromptKind::click) {
+      (prompt.positive ? positive : negative).push_back(prompt.points.front());
+    } else if (prompt.kind == PromptKind::box) {
+      box = prompt.asked_box();
+    } else {
+      return std::nullopt;
+    }
+  }
+  const PromptKinds points = positive.empty() && negative.empty() ? PromptKinds::none : PromptKinds::points;
+  const PromptKinds kinds = box ? points | PromptKinds::box : points;
+  if (!with.model.knows(kinds)) return std::nullopt;
+  PlaneMask mask = with.model.prompt(with.plane, positive, negative, box).mask(0);
+  const SessionPrompt& last = prompts.back();
+  if (last.kind == PromptKind::click) {
+    const PlanePixel pixel = pixel_of(with.pixels.grid(), with.plane, last.points.front());
+    if ((mask.at(pixel.x, pixel.y) != 0) != last.positive) return std::nullopt;
+  }
+  return mask;
+}
+
 Answer answer_line(const Answering& with, const PlanePoint& from, const PlanePoint& to) {
   // The half sides of the box round an ellipse with half axes a and b, a in the direction (cos t, sin t), are
   // sqrt(a^2 cos^2 t + b^2 sin^2 t) and sqrt(a^2 sin^2 t + b^2 cos^2 t).

@@ -34,11 +34,17 @@ Answer answer_line(const Answering& with, const PlanePoint& from, const PlanePoi
 /// The object inside an outline: the mask of the outline's box, without what lies outside of the outline.
 Answer answer_lasso(const Answering& with, const std::vector<PlanePoint>& outline);
 
+/// The model's own mask for the boxes and clicks of a plane, in their order; nothing where the weights were not trained
+/// with such a prompt, where there is another kind of prompt among them, or where the mask is not as the last click
+/// says.
+std::optional<PlaneMask> answer_natively(const Answering& with, const std::vector<SessionPrompt>& prompts);
+
 /// The object on which a click or a line lies, for weights that know boxes: a search over boxes.
 Answer answer_stroke(const Answering& with, const std::vector<PlanePoint>& stroke);
 
 /// The mask after a click or a scribble on an object that has a mask in the plane. `prompts` are the object's in the
-/// plane, in their order; the last one is the correction.
+/// plane, in their order; the last one is the correction. Weights that know points answer all clicks themselves, as
+/// long as the mask is their own answer to the prompts before.
 Answer corrected(const Answering& with, const PlaneMask& before, const std::vector<SessionPrompt>& prompts);
 
 /// The pixels inside a closed line (even-odd rule), those on the line too.

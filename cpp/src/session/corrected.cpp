@@ -2,6 +2,8 @@
 // The mask of a plane after a click or a scribble that corrects it, from the object's prompts there.
 #include <algorithm>
 #include <cmath>
+#include <optional>
+#include <utility>
 
 #include "session/answers.hpp"
 #include "session/correction.hpp"
@@ -32,9 +34,20 @@ void apply_stroke(const Answering& with, const SessionPrompt& prompt, std::vecto
   }
 }
 
+/// The model's own answer to all prompts, where its weights know them and the mask so far is its own answer, too.
+std::optional<PlaneMask> corrected_natively(const Answering& with, const PlaneMask& before,
+                                            const std::vector<SessionPrompt>& prompts) {
+  std::optional<PlaneMask> mask = answer_natively(with, prompts);
+  if (!mask || prompts.size() < 2) return std::nullopt;
+  const std::optional<PlaneMask> earlier = answer_natively(with, {prompts.begin(), prompts.end() - 1});
+  return earlier && earlier->values == before.values ? std::move(mask) : std::nullopt;
+}
+
 }  // namespace
 
 Answer corrected(const Answering& with, const PlaneMask& before, const std::vector<SessionPrompt>& prompts) {
+  if (std::optional<PlaneMask> mask = corrected_natively(with, before, prompts))
+    return {std::move(*mask), std::nullopt};
   // From the last prompt that the model was asked with, the corrections follow one another.
   std::size_t first = prompts.size() - 1;
   while (first > 0 && !prompts[first - 1].asked_box()) --first;

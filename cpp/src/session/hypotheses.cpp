@@ -78,14 +78,14 @@ Hypotheses PlaneModel::boxes(const Plane& plane, const std::vector<Box>& boxes) 
   return {engine_.predict(embeddings_.get(plane), prompts), size};
 }
 
-Hypotheses PlaneModel::points(const Plane& plane, const std::vector<PlanePoint>& positive,
+Hypotheses PlaneModel::prompt(const Plane& plane, const std::vector<PlanePoint>& positive,
                               const std::vector<PlanePoint>& negative, const std::optional<Box>& box) const {
   const EncodedSize size = encoded_size(grid_, plane.axis);
-  Prompt prompt;
-  for (const PlanePoint& point : positive) prompt.points.push_back(encoded_point(size, point, true));
-  for (const PlanePoint& point : negative) prompt.points.push_back(encoded_point(size, point, false));
-  if (box) prompt.box = encoded_box(size, *box);
-  return {engine_.predict(embeddings_.get(plane), {prompt}), size};
+  Prompt asked;
+  for (const PlanePoint& point : positive) asked.points.push_back(encoded_point(size, point, true));
+  for (const PlanePoint& point : negative) asked.points.push_back(encoded_point(size, point, false));
+  if (box) asked.box = encoded_box(size, *box);
+  return {engine_.predict(embeddings_.get(plane), {asked}), size};
 }
 
 PlaneModel::Size PlaneModel::low_resolution(const Plane& plane) const {

@@ -52,8 +52,8 @@ class PlaneModel {
 
   /// Boxes with ends inside the plane.
   [[nodiscard]] Hypotheses boxes(const Plane& plane, const std::vector<Box>& boxes) const;
-  /// One prompt of points, with a box where there is one. For weights that were trained with it.
-  [[nodiscard]] Hypotheses points(const Plane& plane, const std::vector<PlanePoint>& positive,
+  /// One prompt of clicks, of a box or of both, for weights that were trained with it.
+  [[nodiscard]] Hypotheses prompt(const Plane& plane, const std::vector<PlanePoint>& positive,
                                   const std::vector<PlanePoint>& negative, const std::optional<Box>& box) const;
   /// The size of the model's logits where they show the plane, known without asking it anything.
   struct Size {

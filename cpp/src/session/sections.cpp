@@ -159,11 +159,6 @@ std::vector<std::int64_t> outward(const KeyBoxes& keys, const PlaneSpan& span) {
   return planes;
 }
 
-/// The mask of logits, which any answer about a plane of the axis knows how to make.
-PlaneMask mask_of(const std::vector<float>& logits, const std::optional<Hypotheses>& any) {
-  return any->mask_of(logits);
-}
-
 }  // namespace
 
 double reach_beyond(const Grid& grid, int axis, const Box& box) {
@@ -191,7 +186,8 @@ void section_masks(const PlaneModel& model, const Grid& grid, const KeyBoxes& ke
     return fused(*last);
   });
   for (const std::int64_t index : outward(keys, span)) {
-    if (!take(index, mask_of(logits.smoothed(index), last))) return;
+    const std::vector<float> smoothed = logits.smoothed(index);  // makes `last`, the first time at the latest
+    if (!take(index, last->mask_of(smoothed))) return;
   }
 }
 

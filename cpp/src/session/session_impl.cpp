@@ -133,9 +133,11 @@ VoxelBox Session::Impl::stroke(const std::string& name, SessionPrompt given) {
                             ": got a negative one in " + session::plane_text(given.plane) + ", where " +
                             object_text(name) + " has nothing; begin with a positive one or a box");
     }
-    const std::vector<PlanePoint> points = given.points;
-    return prompt(name, std::move(given), true,
-                  [&](const Answering& with) { return session::answer_stroke(with, points); });
+    const SessionPrompt first = given;
+    return prompt(name, std::move(given), true, [&](const Answering& with) -> Answer {
+      if (auto mask = session::answer_natively(with, {first})) return {std::move(*mask), std::nullopt};
+      return session::answer_stroke(with, first.points);
+    });
   }
   std::vector<SessionPrompt> prompts;
   std::copy_if(object.prompts.begin(), object.prompts.end(), std::back_inserter(prompts),

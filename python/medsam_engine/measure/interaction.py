@@ -184,7 +184,6 @@ def _steps(session: Session, truth: NDArray[np.bool_], protocol: Protocol) -> It
     def click(at: Click) -> None:
         session.add_click(_OBJECT, [at.x, at.y], at.positive, None if flat else at.slice)
 
-    started = time.perf_counter()
     if protocol.start == "click":
         at = next_click(volume, np.zeros_like(volume))
         assert at is not None, "an object has a voxel"

@@ -4,6 +4,7 @@
 
 #include <set>
 #include <string>
+#include <vector>
 
 #include "support/session_test.hpp"
 
@@ -45,6 +46,28 @@ TEST_F(SessionTest, PlanesBetweenAKeyAndACorrectionBeyondItsReachStay) {
   near.distance = 0;
   made->propagate("a", near);
   for (const std::int64_t z : {1, 2, 3, 4, 5, 6}) EXPECT_EQ(slices_of(mask_of(*made, "a"), kSlice).count(z), 1u) << z;
+}
+
+TEST_F(SessionTest, WeightsThatKnowPointsAnswerThemselves) {
+  use_bundle([](nlohmann::json& manifest) { manifest["trained_prompts"] = {{"box"}, {"points"}, {"box", "points"}}; });
+  session_options_.spacing_z = session_options_.spacing_x;
+  const auto made = session();
+  const ImageEmbedding plane =
+      engine()->encode({voxels_.data() + 2 * kSlice, PixelType::u8, kHeight, kWidth, 1, kWidth});
+  const auto check = [&](const std::string& name, const Prompt& prompt) {
+    std::vector<std::uint8_t> expected(static_cast<std::size_t>(kSlice));
+    engine()->predict(plane, {prompt}).write_mask(0, 0, {expected.data(), LabelType::u8, kHeight, kWidth, kWidth});
+    const std::vector<std::uint8_t> all = mask_of(*made, name);
+    EXPECT_EQ(std::vector<std::uint8_t>(all.begin() + 2 * kSlice, all.begin() + 3 * kSlice), expected);
+  };
+  Prompt prompt;
+  prompt.points = {{20, 12, 1}};
+  made->add_click("click", {20, 12}, true, {0, 2});
+  check("click", prompt);
+  prompt.box = Box{8, 4, 31, 19};
+  made->add_box("box", *prompt.box, {0, 2});
+  made->add_click("box", {20, 12}, true, {0, 2});
+  check("box", prompt);
 }
 
 TEST_F(SessionTest, AClicksMaskHoldsItsPixel) {

@@ -3,24 +3,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from session_volume import BOX, BOX_3D, DEPTH, HEIGHT, WIDTH
 
 from medsam_engine import Engine, InvalidArgument, Session
-
-TINY = Path(__file__).resolve().parents[2] / "data" / "tiny_bundle"
-DEPTH, HEIGHT, WIDTH = 5, 24, 32
-BOX = (4, 3, 20, 15)
-BOX_3D = (4, 3, 1, 20, 15, 3)
-
-
-@pytest.fixture(scope="module")
-def tiny() -> Engine:
-    return Engine(TINY, cache_dir="none", profile="clinical")
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +19,8 @@ def volume() -> NDArray[np.uint8]:
 
 
 @pytest.fixture
-def session(tiny: Engine, volume: NDArray[np.uint8]) -> Session:
-    return Session(tiny, volume, [1.0, 1.0, 2.0])
+def session(tiny_engine: Engine, volume: NDArray[np.uint8]) -> Session:
+    return Session(tiny_engine, volume, [1.0, 1.0, 2.0])
 
 
 WRONG_IMAGES: list[tuple[Any, dict[str, Any], str]] = [
@@ -59,9 +49,9 @@ WRONG_IMAGES: list[tuple[Any, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("image", "options", "words"), WRONG_IMAGES)
-def test_wrong_images_are_one_line(tiny: Engine, image: Any, options: dict[str, Any], words: str) -> None:
+def test_wrong_images_are_one_line(tiny_engine: Engine, image: Any, options: dict[str, Any], words: str) -> None:
     with pytest.raises(InvalidArgument) as caught:
-        Session(tiny, image, **options)
+        Session(tiny_engine, image, **options)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
 

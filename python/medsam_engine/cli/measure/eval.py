@@ -24,8 +24,9 @@ from medsam_engine.cli.input_options import MaxBytes
 from medsam_engine.cli.json_output import Json, print_json
 from medsam_engine.cli.measure import interactive as interaction
 from medsam_engine.cli.measure.eval_plot import plot_png
+from medsam_engine.cli.measure.not_scored import end_with_problems
 from medsam_engine.cli.model_options import Bundle, Device, Precision, Profile, Threads, TrustCertificates
-from medsam_engine.cli.terminal import description_column, plain, say
+from medsam_engine.cli.terminal import description_column, plain
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.extras import require
 from medsam_engine.io.input_file import read_input
@@ -155,15 +156,16 @@ def evaluate(
         require("matplotlib", "--plot")
     require("surface_distance", "medsam-engine eval")
     options = interaction.InteractiveOptions(images, start, interactions, propagate, limit, least)
+    model = interaction.ModelOptions(bundle, profile, precision, trust_certificates, device, threads)
     if interactive:
         if segs is not None or times is not None:
             got = "--segs" if segs is not None else "--times"
             raise InvalidArgument(f"{got}: got it with --interactive, expected one of them; the masks are made here")
-        model = interaction.ModelOptions(bundle, profile, precision, trust_certificates, device, threads)
         protocol = options.protocol(order)
         interaction.evaluate(gts, options, protocol, model, (csv_file, plot), max_bytes, as_json)
         return
     options.refuse()
+    model.refuse()
     if segs is None:
         raise InvalidArgument("--segs: got none, expected a folder of predictions; or give --interactive")
     if times is not None and plot is None:
@@ -204,9 +206,4 @@ def _score(
         console = Console()
         for table in _tables(evaluation):
             console.print(table)
-    for case, reason in evaluation.problems:
-        say(notes, f"not scored: {case}: {reason}")
-    if evaluation.problems:
-        total = len(evaluation.cases) + len(evaluation.problems)
-        say(notes, f"{len(evaluation.problems)} of {total} cases not scored")
-        raise typer.Exit(1)
+    end_with_problems(notes, evaluation.problems, len(evaluation.cases))

@@ -17,6 +17,7 @@ from medsam_engine.cli.json_output import engine_object, print_json
 from medsam_engine.cli.measure import interactive_report as report
 from medsam_engine.cli.measure.interactive_cases import evaluate_interaction
 from medsam_engine.cli.measure.interactive_plot import plot_png
+from medsam_engine.cli.measure.not_scored import end_with_problems
 from medsam_engine.cli.model_options import certificate_in_force, chosen_precision, precision_note
 from medsam_engine.cli.terminal import description_column, log_to, say
 from medsam_engine.errors import InvalidArgument
@@ -105,14 +106,21 @@ class InteractiveOptions:
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """The options of the model."""
+    """The options of the model, which count only with --interactive, and their defaults."""
 
-    bundle: Path | None
-    profile: str
-    precision: str | None
-    trust_certificates: bool
-    device: str
-    threads: int
+    bundle: Path | None = None
+    profile: str = "clinical"
+    precision: str | None = None
+    trust_certificates: bool = False
+    device: str = "CPU"
+    threads: int = 0
+
+    def refuse(self) -> None:
+        """Says that one was given without --interactive. InvalidArgument."""
+        for name, value in asdict(self).items():
+            if value != getattr(ModelOptions, name):
+                option = name.replace("_", "-")
+                raise InvalidArgument(f"--{option}: got it without --interactive, expected both; see --help")
 
     def engine(self, folder: Path) -> Engine:
         """Loads it. Raises as Engine."""
@@ -157,12 +165,7 @@ def evaluate(
         console = Console()
         for table in report.tables(evaluation, protocol.interactions):
             console.print(table)
-    for case, reason in evaluation.problems:
-        say(notes, f"not scored: {case}: {reason}")
-    if evaluation.problems:
-        total = len(evaluation.cases) + len(evaluation.problems)
-        say(notes, f"{len(evaluation.problems)} of {total} cases not scored")
-        raise typer.Exit(1)
+    end_with_problems(notes, evaluation.problems, len(evaluation.cases))
 
 
 def _run(

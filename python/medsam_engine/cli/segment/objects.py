@@ -93,11 +93,15 @@ def _clicked_image(
 ) -> FoundObjects:
     """Points that the weights do not know. The model answers other prompts, so it has no estimate of the IoU."""
     known = ", ".join(" + ".join(kinds) for kinds in engine.info.trained_prompts)
-    steps.note(
-        f"note: the points are answered by a search over boxes and by corrections near them, because the weights of "
-        f"{engine.info.family} were not trained with points (trained: {known})"
-    )
     box = asked.boxes.boxes[0] if len(asked.boxes.boxes) else None
+    how = (
+        "the first point on the object is answered by a search over boxes, and the others correct its mask near them"
+        if box is None
+        else "the points correct the mask of the box near them"
+    )
+    steps.note(
+        f"note: {how}, because the weights of {engine.info.family} were not trained with such points (trained: {known})"
+    )
     with steps.step("answer points"):
         session = session_of_image(engine, pixels, spacing)
         mask = clicked_mask(session, box, np.asarray(asked.points[0]), np.asarray(asked.points[1]))

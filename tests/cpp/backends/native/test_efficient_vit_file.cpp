@@ -8,42 +8,19 @@
 
 #include "medsam/error.hpp"
 #include "support/efficient_vit_file.hpp"
-#include "support/tiny_bundle.hpp"
+#include "support/weights_file_test.hpp"
 
 namespace medsam::testing {
 namespace {
 
-class EfficientVitFile : public ::testing::Test {
- protected:
-  std::string written(const TinyVitFile& file) {
-    write_file(folder_.path("weights"), file.bytes());
-    return folder_.path("weights");
-  }
-  /// Refused with these words, in one line.
-  void refuses(const TinyVitFile& file, const std::string& words) {
-    try {
-      static_cast<void>(loaded_size(written(file)));
-      FAIL() << "loaded; expected " << words;
-    } catch (const ModelError& error) {
-      const std::string message = error.what();
-      EXPECT_NE(message.find(words), std::string::npos) << message;
-      EXPECT_EQ(message.find('\n'), std::string::npos) << message;
-    }
-  }
-  TemporaryFolder folder_;
-};
+using EfficientVitFile = WeightsFileTest;
 
 TEST_F(EfficientVitFile, RunsAlikeOnAnyNumberOfThreads) {
   // Grids of 32 to 4 and of 16 to 2; the last is odd before it is halved to 1.
   for (const EfficientVitSizes& sizes : {EfficientVitSizes{}, EfficientVitSizes{.input = 32, .taps = 9},
                                          EfficientVitSizes{.input = 16, .attention = 64}}) {
     const std::string path = written(efficient_vit_file(sizes));
-    const std::vector<float> alone = encode(path, 1, 1);
-    EXPECT_EQ(alone.size(), 32U * 64 * 64);
-    EXPECT_TRUE(std::all_of(alone.begin(), alone.end(), [](float v) { return std::isfinite(v); }));
-    EXPECT_GT(*std::max_element(alone.begin(), alone.end()), *std::min_element(alone.begin(), alone.end()));
-    EXPECT_EQ(encode(path, 2, 1), alone);
-    EXPECT_EQ(encode(path, 2, 3), alone) << "three callers at once on two threads";
+    runs_alike(path, 32U * 64 * 64);
   }
 }
 

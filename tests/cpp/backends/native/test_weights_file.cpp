@@ -9,41 +9,18 @@
 
 #include "backends/native/weights.hpp"
 #include "medsam/error.hpp"
-#include "support/tiny_bundle.hpp"
 #include "support/tiny_vit_file.hpp"
+#include "support/weights_file_test.hpp"
 
 namespace medsam::testing {
 namespace {
 
-class FusedFile : public ::testing::Test {
- protected:
-  std::string written(const std::string& bytes) {
-    write_file(folder_.path("weights"), bytes);
-    return folder_.path("weights");
-  }
-  /// Refused with these words, in one line.
-  void refuses(const std::string& bytes, const std::string& words) {
-    try {
-      static_cast<void>(loaded_size(written(bytes)));
-      FAIL() << "loaded; expected " << words;
-    } catch (const ModelError& error) {
-      const std::string message = error.what();
-      EXPECT_NE(message.find(words), std::string::npos) << message;
-      EXPECT_EQ(message.find('\n'), std::string::npos) << message;
-    }
-  }
-  TemporaryFolder folder_;
-};
+using FusedFile = WeightsFileTest;
 
 TEST_F(FusedFile, RunsAlikeOnAnyNumberOfThreads) {
   for (const std::int64_t window : {5, 16, 20}) {  // cut, whole and larger than the grid of 16
     const std::string path = written(tiny_vit_file({.window = window}).bytes());
-    const std::vector<float> alone = encode(path, 1, 1);
-    EXPECT_EQ(alone.size(), 32U * 16 * 16);
-    EXPECT_TRUE(std::all_of(alone.begin(), alone.end(), [](float v) { return std::isfinite(v); }));
-    EXPECT_GT(*std::max_element(alone.begin(), alone.end()), *std::min_element(alone.begin(), alone.end()));
-    EXPECT_EQ(encode(path, 2, 1), alone);
-    EXPECT_EQ(encode(path, 2, 3), alone) << "three callers at once on two threads";
+    runs_alike(path, 32U * 16 * 16);
   }
 }
 

@@ -150,6 +150,8 @@ def test_a_volume_that_a_session_would_take_for_rgb_is_left_out(
         ([], "--segs: got none"),
         (["-s", "CASES", "--start", "click"], "--start: got it without --interactive"),
         (["-s", "CASES", "--interactions", "0"], "--interactions: got it without --interactive"),
+        (["-s", "CASES", "--threads", "2"], "--threads: got it without --interactive"),
+        (["-s", "CASES", "--trust-certificates"], "--trust-certificates: got it without --interactive"),
         (["-s", "CASES", "--propagate"], "--propagate: got it without --interactive"),
     ],
 )
