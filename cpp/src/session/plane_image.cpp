@@ -139,7 +139,12 @@ VolumeView Pixels::slices(std::int64_t first, std::int64_t last) const {
           channels_,          row,   row * grid_.height()};
 }
 
-std::string Pixels::digest() const {
+const std::string& Pixels::digest() const {
+  std::call_once(digest_made_, [&] { digest_ = digest_anew(); });
+  return digest_;
+}
+
+std::string Pixels::digest_anew() const {
   Sha256 hash;
   std::string header = "medsam session pixels 1 type " + std::to_string(static_cast<int>(type_)) + " channels " +
                        std::to_string(channels_);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -40,8 +41,8 @@ class Pixels {
   [[nodiscard]] const Grid& grid() const { return grid_; }
   /// The pixels as they were given, of slices [first, last].
   [[nodiscard]] VolumeView slices(std::int64_t first, std::int64_t last) const;
-  /// SHA-256 of the pixels, their type and their grid.
-  [[nodiscard]] std::string digest() const;
+  /// SHA-256 of the pixels, their type and their grid; computed once. Thread-safe.
+  [[nodiscard]] const std::string& digest() const;
   [[nodiscard]] int channels() const { return channels_; }
   /// A part of a plane's own pixels as numbers from 0 to 255: (rows, columns, channels). u8 as they are, other types
   /// stretched from the plane's least value to its greatest.
@@ -55,6 +56,7 @@ class Pixels {
   [[nodiscard]] Image image(const Plane& plane) const;
 
  private:
+  [[nodiscard]] std::string digest_anew() const;
   [[nodiscard]] const std::uint8_t* voxel(std::int64_t z, std::int64_t y, std::int64_t x) const;
   [[nodiscard]] const std::uint8_t* pixel(const Plane& plane, std::int64_t row, std::int64_t column) const;
 
@@ -66,6 +68,8 @@ class Pixels {
   int channels_;
   std::int64_t sample_bytes_;
   std::vector<std::uint8_t> bytes_;  // (D, H, W, C), dense
+  mutable std::once_flag digest_made_;
+  mutable std::string digest_;
 };
 
 }  // namespace medsam::session
