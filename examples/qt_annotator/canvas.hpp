@@ -1,12 +1,16 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// The picture, the box that is dragged on it, and the mask.
+// A plane, the masks on it, and what the mouse draws there. All coordinates that come and go are pixels of the plane.
 #pragma once
 
 #include <QImage>
+#include <QPolygon>
 #include <QRect>
 #include <QWidget>
 
-#include "session.hpp"
+#include "plane_view.hpp"
+
+/// What a drag with the left button draws. With Shift, or the right button, it is a line beside the object.
+enum class Tool { box, scribble, lasso };
 
 class Canvas : public QWidget {
   Q_OBJECT
@@ -14,27 +18,56 @@ class Canvas : public QWidget {
  public:
   explicit Canvas(QWidget* parent = nullptr);
 
-  /// A new slice; the box and the mask go.
-  void set_image(const QImage& image);
-  void set_mask(const Mask& mask);
+  /// Another plane; what was drawn goes. The part of the plane that is shown stays where only the number changed.
+  void set_plane(const QImage& image, const PlaneView& view);
+  void set_overlay(const PlaneOverlay& overlay);
+  void set_tool(Tool tool) { tool_ = tool; }
+  /// Forgets what the mouse drew last.
+  void clear_gesture();
+  /// Gives up the drag that is under way. Returns whether there was one.
+  bool cancel_drag();
+  /// Shows the whole plane again.
+  void reset_zoom();
 
-  /// The middle of an image pixel, in this widget's coordinates: what a drag to that pixel would touch.
+  /// The middle of a pixel, in this widget's coordinates: what a click on that pixel would touch.
   [[nodiscard]] QPointF position_of(const QPoint& pixel) const;
   [[nodiscard]] QSize sizeHint() const override { return {800, 600}; }
 
  signals:
-  void box_changed(const QRect& box);  ///< Image pixels, ends inclusive; while the mouse moves.
+  void boxed(const QRect& box, bool finished);  ///< Ends inclusive; while the mouse moves, and when it is released.
+  void clicked(const QPoint& pixel, bool positive);
+  void scribbled(const QPolygon& line, bool positive);
+  void outlined(const QPolygon& outline);
+  void box_cancelled();
+  void scrolled(int planes);
 
  protected:
   void paintEvent(QPaintEvent* event) override;
   void mousePressEvent(QMouseEvent* event) override;
   void mouseMoveEvent(QMouseEvent* event) override;
+  void mouseReleaseEvent(QMouseEvent* event) override;
+  void wheelEvent(QWheelEvent* event) override;
 
  private:
-  [[nodiscard]] QRectF target() const;
+  [[nodiscard]] QTransform to_widget() const;
   [[nodiscard]] QPoint pixel_at(const QPointF& position) const;
+  [[nodiscard]] QRect dragged_box() const;
+  void zoom_by(double factor, const QPointF& position);
+  void paint_gesture(QPainter& painter, const QTransform& transform) const;
+  void paint_sides(QPainter& painter) const;
 
-  QImage image_, overlay_;
-  QPoint anchor_;
-  QRect box_;
+  QImage image_;
+  PlaneOverlay overlay_;
+  PlaneView view_;
+  double zoom_ = 1;
+  QPointF pan_;    // of the plane's middle from the widget's
+  int wheel_ = 0;  // eighths of degrees that were not a whole step yet
+
+  Tool tool_ = Tool::box;
+  Tool drawn_ = Tool::box;  // what path_ is
+  bool positive_ = true;    // likewise
+  bool moved_ = false;      // a click has not moved
+  Qt::MouseButton held_ = Qt::NoButton;
+  QPointF pressed_at_;
+  QPolygon path_;  // pixels that the mouse went over
 };

@@ -1,59 +1,57 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 #include "picture.hpp"
 
+#include <medsam/window.hpp>
+
 #include <QImageReader>
-#include <algorithm>
-#include <cmath>
 #include <cstring>
+#include <optional>
 #include <stdexcept>
 
 #include "nifti.hpp"
 
-medsam::ImageView Picture::slice(std::int64_t z) const {
+medsam::VolumeView Picture::view() const {
   const std::int64_t row = width * channels;
-  return {pixels.data() + z * height * row, medsam::PixelType::u8, height, width, channels, row};
+  return {pixels.data(), medsam::PixelType::u8, depth, height, width, channels, row, height * row};
 }
 
-QImage Picture::image(std::int64_t z) const {
-  const medsam::ImageView view = slice(z);
-  const auto format = channels == 3 ? QImage::Format_RGB888 : QImage::Format_Grayscale8;
-  return {static_cast<const uchar*>(view.data), static_cast<int>(width), static_cast<int>(height),
-          static_cast<qsizetype>(view.row_stride), format};
-}
-
-std::vector<std::uint8_t> stretched(const std::vector<float>& values) {
-  std::vector<float> present;
-  std::copy_if(values.begin(), values.end(), std::back_inserter(present), [](float v) { return v != 0; });
+std::vector<std::uint8_t> windowed(const std::vector<float>& values, const Picture& shape, const Contrast& contrast) {
+  medsam::WindowOptions options;
+  options.window = contrast.window.empty() && contrast.modality.empty() ? "percentile" : contrast.window;
+  options.modality = contrast.modality;
+  const std::int64_t row = shape.width * static_cast<std::int64_t>(sizeof(float));
+  const medsam::VolumeView view{values.data(), medsam::PixelType::f32, shape.depth, shape.height, shape.width, 1,
+                                row,           shape.height * row};
+  const medsam::IntensityWindow window = medsam::resolve_window(view, options);
+  if (window.rule == medsam::IntensityWindow::Rule::unchanged) {
+    throw std::runtime_error("window: got \"" + options.window + "\", expected one that gives 0 to 255 to show");
+  }
   std::vector<std::uint8_t> bytes(values.size());
-  if (present.empty()) return bytes;
-  const auto percentile = [&](double fraction) {
-    const auto at = present.begin() + static_cast<std::ptrdiff_t>(fraction * static_cast<double>(present.size() - 1));
-    std::nth_element(present.begin(), at, present.end());
-    return *at;
-  };
-  const float low = percentile(0.005), high = percentile(0.995);
-  if (!(high > low)) return bytes;
-  std::transform(values.begin(), values.end(), bytes.begin(), [&](float v) {
-    return static_cast<std::uint8_t>(std::lround((std::clamp(v, low, high) - low) / (high - low) * 255));
-  });
+  for (std::int64_t z = 0; z < shape.depth; ++z) {
+    medsam::apply_window(window, view, z, std::nullopt, bytes.data() + z * shape.height * shape.width, shape.width);
+  }
   return bytes;
 }
 
 namespace {
 
-Picture from_qt(const QString& path) {
+Picture from_qt(const QString& path, const Contrast& contrast) {
   QImageReader reader(path);
+  reader.setAutoTransform(true);
   QImage image = reader.read();
   if (image.isNull()) throw std::runtime_error((path + ": " + reader.errorString()).toStdString());
-  Picture picture{1, image.height(), image.width(), 1, {}};
+  Picture picture;
+  picture.depth = 1;
+  picture.height = image.height();
+  picture.width = image.width();
   if (image.format() == QImage::Format_Grayscale16) {
     std::vector<float> values;
-    values.reserve(static_cast<std::size_t>(picture.height * picture.width));
+    values.reserve(static_cast<std::size_t>(picture.voxels()));
     for (int y = 0; y < image.height(); ++y) {
       const auto* row = reinterpret_cast<const quint16*>(image.constScanLine(y));
       values.insert(values.end(), row, row + image.width());
     }
-    picture.pixels = stretched(values);
+    picture.pixels = windowed(values, picture, contrast);
     return picture;
   }
   picture.channels = image.isGrayscale() ? 1 : 3;
@@ -68,7 +66,8 @@ Picture from_qt(const QString& path) {
 
 }  // namespace
 
-Picture read_picture(const QString& path) {
-  const bool nifti = path.endsWith(".nii") || path.endsWith(".nii.gz");
-  return nifti ? read_nifti(path.toStdString()) : from_qt(path);
+bool is_nifti(const QString& path) { return path.endsWith(".nii") || path.endsWith(".nii.gz"); }
+
+Picture read_picture(const QString& path, const Contrast& contrast) {
+  return is_nifti(path) ? read_nifti(path.toStdString(), contrast) : from_qt(path, contrast);
 }

@@ -1,0 +1,174 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+#include "session_controller.hpp"
+
+#include <QElapsedTimer>
+#include <exception>
+#include <stdexcept>
+#include <utility>
+
+#include "label_file.hpp"
+
+namespace {
+
+constexpr int kPollMs = 200;
+
+double milliseconds(const QElapsedTimer& timer) { return static_cast<double>(timer.nsecsElapsed()) / 1e6; }
+
+SessionView look(const medsam::Session& session, const Picture& picture) {
+  SessionView view;
+  view.objects = session.objects();
+  view.undo_steps = session.undo_steps();
+  view.redo_steps = session.redo_steps();
+  auto labels = std::make_shared<std::vector<std::uint8_t>>(static_cast<std::size_t>(picture.voxels()));
+  session.labels({labels->data(), medsam::LabelType::u8, picture.depth, picture.height, picture.width, picture.width,
+                  picture.height * picture.width});
+  view.labels = std::move(labels);
+  return view;
+}
+
+}  // namespace
+
+SessionController::SessionController(const std::string& bundle, const medsam::EngineOptions& options)
+    : engine_(std::make_shared<medsam::Engine>(bundle, options)), poll_(new QTimer(&worker_)) {
+  poll_->setInterval(kPollMs);
+  connect(poll_, &QTimer::timeout, &worker_, [this] { poll_encoding(); });
+  connect(&thread_, &QThread::finished, poll_, &QTimer::stop, Qt::DirectConnection);  // on the timer's own thread
+  worker_.moveToThread(&thread_);
+  thread_.start();
+}
+
+SessionController::~SessionController() {
+  cancel();
+  thread_.quit();
+  thread_.wait();
+}
+
+void SessionController::run(std::function<Done()> job) {
+  if (++pending_ == 1) emit busy_changed(true);
+  QMetaObject::invokeMethod(&worker_, [this, job = std::move(job)] {
+    Done done;
+    try {
+      done = job();
+    } catch (const std::exception& error) {
+      done = [this, message = QString::fromUtf8(error.what())] { emit failed(message); };
+    }
+    QMetaObject::invokeMethod(this, [this, done = std::move(done)] {
+      done();
+      if (pending_ == 1 && wanted_drag_) submit(*std::exchange(wanted_drag_, std::nullopt));
+      if (--pending_ == 0) emit busy_changed(false);
+    });
+  });
+}
+
+SessionController::Done SessionController::answer(const QString& name, const Call& call) {
+  if (!session_) throw std::runtime_error("no image is open");
+  QElapsedTimer timer;
+  timer.start();
+  QString error;
+  medsam::VoxelBox changed_box;
+  try {
+    changed_box = call(*session_);
+  } catch (const std::exception& raised) {
+    error = QString::fromUtf8(raised.what());
+  }
+  const double ms = milliseconds(timer);
+  SessionView view = look(*session_, *picture_);
+  view.call = name;
+  view.error = error;
+  view.changed = changed_box;
+  view.ms = ms;
+  return [this, view = std::move(view)] { emit changed(view); };
+}
+
+void SessionController::open(const QString& path, const Contrast& contrast) {
+  run([this, path, contrast]() -> Done {
+    const auto picture = std::make_shared<const Picture>(read_picture(path, contrast));
+    medsam::SessionOptions options;
+    options.spacing_x = picture->spacing[0];
+    options.spacing_y = picture->spacing[1];
+    options.spacing_z = picture->spacing[2];
+    options.modality = medsam::canonical_modality(contrast.modality).value_or(std::string());
+    auto session = std::make_unique<medsam::Session>(engine_, picture->view(), options);
+    SessionView view = look(*session, *picture);
+    view.call = "open";
+    session_ = std::move(session);
+    picture_ = picture;
+    dragging_ = false;
+    poll_->start();
+    return [this, picture, view = std::move(view)] {
+      emit opened(picture);
+      emit changed(view);
+    };
+  });
+}
+
+void SessionController::call(const QString& name, Call call) {
+  run([this, name, call = std::move(call)] {
+    dragging_ = false;  // a box that was being dragged is finished by whatever else is done
+    return answer(name, call);
+  });
+}
+
+void SessionController::drag_box(const std::string& object, const QRect& box, const medsam::Plane& plane,
+                                 bool finished) {
+  const Drag drag{object, box, plane, finished};
+  wanted_drag_.reset();
+  if (busy() && !finished) {
+    wanted_drag_ = drag;
+  } else {
+    submit(drag);
+  }
+}
+
+void SessionController::submit(const Drag& drag) {
+  run([this, drag] {
+    return answer("box", [this, &drag](medsam::Session& session) {
+      if (std::exchange(dragging_, false)) session.undo();
+      const medsam::Box box{static_cast<double>(drag.box.left()), static_cast<double>(drag.box.top()),
+                            static_cast<double>(drag.box.right()), static_cast<double>(drag.box.bottom())};
+      const medsam::VoxelBox changed_box = session.add_box(drag.object, box, drag.plane);
+      dragging_ = !drag.finished;
+      return changed_box;
+    });
+  });
+}
+
+void SessionController::cancel_drag() {
+  wanted_drag_.reset();
+  run([this] {
+    return answer("cancel", [this](medsam::Session& session) {
+      return std::exchange(dragging_, false) ? session.undo() : medsam::VoxelBox{};
+    });
+  });
+}
+
+void SessionController::propagate(const std::string& object, const medsam::PropagateOptions& asked) {
+  medsam::PropagateOptions options = asked;
+  options.progress = [this](const medsam::VolumeProgress& at) { emit progressed(at.done, at.total); };
+  options.cancelled = [this, begun = cancels_.load()] { return cancels_ != begun; };
+  call("propagate", [object, options](medsam::Session& session) { return session.propagate(object, options); });
+}
+
+void SessionController::cancel() { ++cancels_; }
+
+void SessionController::save_labels(const QString& path) {
+  run([this, path]() -> Done {
+    if (!session_) throw std::runtime_error("no image is open");
+    write_labels(path, *look(*session_, *picture_).labels, *picture_);
+    return [this, path] { emit saved(path); };
+  });
+}
+
+void SessionController::save_session(const QString& path) {
+  run([this, path]() -> Done {
+    if (!session_) throw std::runtime_error("no image is open");
+    session_->save(path.toStdString());
+    return [this, path] { emit saved(path); };
+  });
+}
+
+void SessionController::poll_encoding() {
+  if (!session_) return;
+  const medsam::EncodingProgress progress = session_->encoding();
+  emit encoding(progress.encoded, progress.total, progress.idle);
+}

@@ -1,0 +1,100 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// The session behind the window: one thread that makes its calls, in order, so that the window never waits.
+#pragma once
+
+#include <medsam/session.hpp>
+
+#include <QObject>
+#include <QRect>
+#include <QThread>
+#include <QTimer>
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "picture.hpp"
+
+/// What the session holds after a call. A call that failed has changed nothing.
+struct SessionView {
+  QString call;   ///< What was done: "box", "undo", ...
+  QString error;  ///< The library's message; empty where the call succeeded.
+  std::vector<medsam::SessionObject> objects;
+  std::shared_ptr<const std::vector<std::uint8_t>> labels;  ///< (D, H, W), k + 1 where objects[k] is.
+  medsam::VoxelBox changed;
+  std::int64_t undo_steps = 0, redo_steps = 0;
+  double ms = 0;  ///< How long the call took.
+};
+Q_DECLARE_METATYPE(SessionView)
+
+/// All methods are called on the thread of the window, and answered there by signals.
+class SessionController : public QObject {
+  Q_OBJECT
+
+ public:
+  using Call = std::function<medsam::VoxelBox(medsam::Session&)>;
+  static constexpr std::size_t kMostObjects = 255;  ///< Labels are bytes.
+
+  /// Loads the bundle. medsam::Error.
+  SessionController(const std::string& bundle, const medsam::EngineOptions& options);
+  /// Cancels what can be, and waits for the call that is at work.
+  ~SessionController() override;
+
+  /// Reads a file and begins a session on it. Emits opened() and changed(), or failed(): the session before stays then.
+  void open(const QString& path, const Contrast& contrast);
+  /// Makes a call. Emits changed().
+  void call(const QString& name, Call call);
+  /// A box whose mask follows the mouse: each one takes the place of the one before, until one is `finished`, and all
+  /// of them are one step of undo. Boxes that were overtaken while another was at work are never asked about.
+  void drag_box(const std::string& object, const QRect& box, const medsam::Plane& plane, bool finished);
+  /// Takes back the box that is being dragged.
+  void cancel_drag();
+  /// Carries an object through the planes. Emits progressed() meanwhile, and changed().
+  void propagate(const std::string& object, const medsam::PropagateOptions& options);
+  /// Ends every propagation that was asked for so far.
+  void cancel();
+  /// Writes the labels as NIfTI or, of an image, as what Qt writes (PNG). Emits saved() or failed().
+  void save_labels(const QString& path);
+  /// Writes objects, prompts and masks. Emits saved() or failed().
+  void save_session(const QString& path);
+
+  [[nodiscard]] bool busy() const { return pending_ > 0; }
+  [[nodiscard]] const medsam::EngineInfo& info() const { return engine_->info(); }
+
+ signals:
+  void opened(const std::shared_ptr<const Picture>& picture);
+  void changed(const SessionView& view);
+  void progressed(qint64 done, qint64 total);
+  void encoding(qint64 encoded, qint64 total, bool idle);
+  void saved(const QString& path);
+  void failed(const QString& message);
+  void busy_changed(bool busy);
+
+ private:
+  struct Drag {
+    std::string object;
+    QRect box;
+    medsam::Plane plane;
+    bool finished = false;
+  };
+  using Done = std::function<void()>;  // what the window's thread does afterwards
+  void run(std::function<Done()> job);
+  void submit(const Drag& drag);
+  // On the worker's thread:
+  Done answer(const QString& name, const Call& call);
+  void poll_encoding();
+
+  std::shared_ptr<const medsam::Engine> engine_;
+  QThread thread_;
+  QObject worker_;   // lives on thread_
+  QTimer* poll_;     // likewise
+  int pending_ = 0;  // jobs that were not answered yet
+  std::optional<Drag> wanted_drag_;
+  std::atomic<int> cancels_{0};
+  // Only the worker's thread uses these:
+  std::shared_ptr<const Picture> picture_;
+  std::unique_ptr<medsam::Session> session_;
+  bool dragging_ = false;  // whether the last step is a box that is being dragged
+};
