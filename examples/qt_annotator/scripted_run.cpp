@@ -95,6 +95,7 @@ bool ScriptedRun::start(const QStringList& words) {
   if (kind == "shot") return save_picture(words[1]);
   if (kind == "wheel") return turn_wheel(words[1].toInt()), true;
   if (kind == "save") return controller_->save_labels(words[1]), true;
+  if (kind == "load-session") return window_->load_session(words[1]), true;
   if (kind == "save-session") return controller_->save_session(words[1]), true;
   QList<QPoint> pixels;
   for (int i = 1; i + 1 < words.size(); i += 2) pixels << QPoint(words[i].toInt(), words[i + 1].toInt());
@@ -106,7 +107,7 @@ bool ScriptedRun::draw(const QString& kind, const QList<QPoint>& pixels) {
   const Qt::MouseButton button = kind == "reject" || kind == "scratch" ? Qt::RightButton : Qt::LeftButton;
   if (kind == "scribble" || kind == "lasso") press(kind == "scribble" ? "S" : "O");
   mouse(QEvent::MouseButtonPress, pixels.first(), button);
-  if (kind == "drag" && pixels.size() == 2) {
+  if ((kind == "drag" || kind == "hold") && pixels.size() == 2) {
     const QPoint way = pixels[1] - pixels[0];
     for (int i = 1; i <= kDragSteps; ++i) mouse(QEvent::MouseMove, pixels[0] + way * i / kDragSteps, button);
   } else if (kind == "scribble" || kind == "scratch" || kind == "lasso") {
@@ -114,6 +115,7 @@ bool ScriptedRun::draw(const QString& kind, const QList<QPoint>& pixels) {
   } else if (kind != "click" && kind != "reject") {
     return false;
   }
+  if (kind == "hold") return true;
   mouse(QEvent::MouseButtonRelease, pixels.last(), button);
   if (kind == "scribble" || kind == "lasso") press("B");
   return true;

@@ -15,8 +15,10 @@
 /// after a step that it does not know. Prints a line of JSON after each step. A step that begins with "+" is not waited
 /// for.
 ///   drag X0 Y0 X1 Y1 | click X Y | reject X Y | scribble X Y X Y ... | scratch X Y X Y ... | lasso X Y X Y ...
-///   (pixels of the plane; reject and scratch are a click and a line beside the object)
-///   wheel PLANES | key KEYS (of an action, as in a menu) | shot PICTURE.png | save LABELS | save-session FILE
+///   (pixels of the plane; reject and scratch are a click and a line beside the object) | hold X0 Y0 X1 Y1 (a drag
+///   whose button is not released)
+///   wheel PLANES | key KEYS (of an action, as in a menu) | shot PICTURE.png | save LABELS | save-session FILE |
+///   load-session FILE
 class ScriptedRun : public QObject {
   Q_OBJECT
 

@@ -12,6 +12,8 @@
 
 namespace {
 
+constexpr const char* kWorking = "working ...";
+
 // Whether a call was made with the mouse.
 bool is_drawn(const QString& call) { return call == "box" || call == "click" || call == "scribble" || call == "lasso"; }
 
@@ -62,6 +64,7 @@ void Window::make_status_bar() {
   for (QWidget* widget : std::initializer_list<QWidget*>{busy_text_, progress_, cancel_, plane_text_, encoding_text_}) {
     statusBar()->addPermanentWidget(widget);
   }
+  busy_text_->setMinimumWidth(busy_text_->fontMetrics().horizontalAdvance(kWorking));  // nothing moves when it comes
   progress_->setMaximumWidth(160);
   progress_->hide();
   cancel_->hide();
@@ -115,7 +118,7 @@ void Window::connect_controller() {
     say("saved " + path);
   });
   connect(controller_, &SessionController::busy_changed, this, [this](bool busy) {
-    busy_text_->setText(busy ? "working ..." : "");
+    busy_text_->setText(busy ? kWorking : "");
     if (busy) return;
     propagating_ = false;
     progress_->hide();
@@ -251,6 +254,7 @@ void Window::propagate(const medsam::PropagateOptions& options) {
   progress_->setRange(0, 0);
   progress_->show();
   cancel_->show();
+  say("propagating " + panel_->current());
   controller_->propagate(panel_->current().toStdString(), options);
 }
 

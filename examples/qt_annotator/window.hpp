@@ -25,6 +25,8 @@ class Window : public QMainWindow {
 
   /// Opens a file; what it says in the status line if it cannot comes later.
   void open(const QString& path);
+  /// Replaces the objects by those of a session's file, as one step of undo.
+  void load_session(const QString& path);
   /// Whether closing the window, or opening another file, asks first where work would be lost.
   void ask_before_losing(bool ask) { asks_ = ask; }
 

@@ -136,6 +136,10 @@ void Window::choose_session(bool save) {
   }
   const QString path = QFileDialog::getOpenFileName(this, "Load a session", {}, kind);
   if (path.isEmpty()) return;
+  load_session(path);
+}
+
+void Window::load_session(const QString& path) {
   controller_->call("load", [path = path.toStdString()](medsam::Session& session) {
     const medsam::VoxelBox changed = session.load(path);
     if (session.objects().size() <= SessionController::kMostObjects) return changed;

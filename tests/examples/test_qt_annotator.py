@@ -175,6 +175,29 @@ def test_errors_and_a_cancelled_propagation_change_nothing(program: Program, bun
     assert (states["key Esc"]["undo"], states["key Esc"]["objects"]) == (drawn["undo"], drawn["objects"])
 
 
+def test_a_drag_that_is_given_up(program: Program, bundle: Path, scan: Path) -> None:
+    steps = (
+        "drag 24 16 56 48; hold 28 20 50 40; key Esc; hold 28 20 50 40; key Ctrl+Z; key Esc; click 52 32; key Ctrl+Z"
+    )
+    states = run(program, bundle, scan, steps)
+    drawn = states["drag 24 16 56 48"]
+    for step in ("hold 28 20 50 40", "hold 28 20 50 40 #2"):
+        assert states[step]["undo"] == 2
+        assert states[step]["digest"] != drawn["digest"]
+    for step in ("key Esc", "key Ctrl+Z", "key Esc #2", "key Ctrl+Z #2"):
+        assert (states[step]["digest"], states[step]["undo"]) == (drawn["digest"], 1), step
+
+
+def test_a_session_is_saved_and_loaded(program: Program, bundle: Path, scan: Path, tmp_path: Path) -> None:
+    file = tmp_path / "work.session"
+    steps = "drag 24 16 56 48; key N; wheel -4; click 14 14; key L; save-session {}; key L; key Del; load-session {}"
+    states = run(program, bundle, scan, steps.format(file, file))
+    saved, loaded = (states[f"{name}-session {file}"] for name in ("save", "load"))
+    assert (saved["digest"], saved["objects"]) == (loaded["digest"], loaded["objects"])
+    assert states["key Del"]["digest"] != saved["digest"]
+    assert loaded["error"] == ""
+
+
 def test_the_frame_and_the_outline_are_where_the_mask_is(
     program: Program,
     exact: Engine,
