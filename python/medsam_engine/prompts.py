@@ -21,13 +21,18 @@ class PromptArrays:
     scribble: NDArray[np.uint8] | None  # (N, H, W)
 
 
-def _array(name: str, value: ArrayLike, kinds: str, expected: str) -> NDArray[np.generic]:
+def plain_array(name: str, value: ArrayLike, expected: str) -> NDArray[np.generic]:
+    """The value as an array of whatever dtype it has. InvalidArgument: a masked array, or rows of different lengths."""
     if np.ma.isMaskedArray(value):
         raise InvalidArgument(f"{name}: got a masked array, expected {expected}; fill it with {name}.filled(value)")
     try:
-        array = np.asarray(value)
+        return np.asarray(value)
     except ValueError as error:  # a ragged list
         raise InvalidArgument(f"{name}: got rows of different lengths, expected {expected}; make them equal") from error
+
+
+def _array(name: str, value: ArrayLike, kinds: str, expected: str) -> NDArray[np.generic]:
+    array = plain_array(name, value, expected)
     if array.size and array.dtype.kind not in kinds:
         raise InvalidArgument(f"{name}: got dtype {array.dtype}, expected {expected}; convert it explicitly")
     return array

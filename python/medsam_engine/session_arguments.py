@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from medsam_engine.engine import Engine
 from medsam_engine.errors import InvalidArgument
+from medsam_engine.prompts import plain_array
 from medsam_engine.windows import apply_window
 
 
@@ -57,7 +58,7 @@ def core_spacing(spacing: Sequence[float] | None, flat: bool) -> list[float]:
     if spacing is None:
         return [1.0, 1.0, 1.0]
     expected = f"{'x, y' if flat else 'x, y, z'} in mm"
-    values = _array("spacing", spacing, expected)
+    values = plain_array("spacing", spacing, expected)
     if values.dtype.kind not in "iuf" or values.ndim != 1:
         raise InvalidArgument(f"spacing: got {values.dtype} of shape {values.shape}, expected {expected}")
     if len(values) != 3 and not (flat and len(values) == 2):
@@ -133,7 +134,7 @@ def true_or_false(name: str, value: bool) -> bool:
 
 def numbers(name: str, value: ArrayLike, sizes: tuple[int, ...], expected: str) -> NDArray[np.float64]:
     """`sizes` numbers in a row, float64. InvalidArgument: another number or type of them."""
-    array = _array(name, value, expected)
+    array = plain_array(name, value, expected)
     if array.dtype.kind not in "iuf" or array.ndim != 1 or array.size not in sizes:
         raise InvalidArgument(f"{name}: got {array.dtype} of shape {array.shape}, expected {expected}")
     return np.ascontiguousarray(array, dtype=np.float64)
@@ -141,7 +142,7 @@ def numbers(name: str, value: ArrayLike, sizes: tuple[int, ...], expected: str) 
 
 def points(name: str, value: ArrayLike) -> NDArray[np.float64]:
     """(N, 2) float64. InvalidArgument: another shape or type."""
-    array = _array(name, value, "(N, 2)")
+    array = plain_array(name, value, "(N, 2)")
     if array.dtype.kind not in "iuf" or array.ndim != 2 or array.shape[1] != 2:
         raise InvalidArgument(f"{name}: got {array.dtype} of shape {array.shape}, expected (N, 2)")
     return np.ascontiguousarray(array, dtype=np.float64)
@@ -156,12 +157,3 @@ def mask_voxels(mask: object, flat: bool) -> NDArray[np.uint8]:
     if mask.ndim != (2 if flat else 3):
         raise InvalidArgument(f"mask: got shape {mask.shape}, expected the image's {'(H, W)' if flat else '(D, H, W)'}")
     return np.ascontiguousarray(mask[np.newaxis] if flat else mask).view(np.uint8)
-
-
-def _array(name: str, value: ArrayLike, expected: str) -> NDArray[np.generic]:
-    if isinstance(value, np.ma.MaskedArray):
-        raise InvalidArgument(f"{name}: got a masked array, expected {expected}; choose values with its filled(value)")
-    try:
-        return np.asarray(value)
-    except ValueError as error:  # a ragged list
-        raise InvalidArgument(f"{name}: got rows of different lengths, expected {expected}; make them equal") from error
