@@ -3,6 +3,8 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
+#include <array>
 #include <memory>
 #include <optional>
 #include <string>
@@ -142,31 +144,64 @@ py::object propagate(const BoundSession& self, const std::string& object, int ax
   return changed(cancellation.run_without_gil([&] { return self.session->propagate(object, options); }));
 }
 
-LabelVolumeView label_view(const BoundSession& self, py::array& labels, LabelType type) {
+LabelVolumeView label_view(py::array& labels, LabelType type) {
   LabelVolumeView view;
   view.data = labels.mutable_data();
   view.type = type;
-  view.depth = self.shape[0];
-  view.height = self.shape[1];
-  view.width = self.shape[2];
+  view.depth = labels.shape(0);
+  view.height = labels.shape(1);
+  view.width = labels.shape(2);
   view.slice_stride = labels.strides(0);
   view.row_stride = labels.strides(1);
   return view;
 }
 
-py::array mask(const BoundSession& self, const std::string& object) {
-  py::array out = new_array(py::dtype::of<bool>(), {self.shape[0], self.shape[1], self.shape[2]}, "mask");
-  const LabelVolumeView view = label_view(self, out, LabelType::u8);
+py::array mask(const BoundSession& self, const std::string& object,
+               const std::optional<std::array<std::int64_t, 6>>& box) {
+  VoxelBox voxels{0, 0, 0, self.shape[2] - 1, self.shape[1] - 1, self.shape[0] - 1};
+  if (box) {
+    const auto& b = *box;
+    voxels = {b[0], b[1], b[2], b[3], b[4], b[5]};
+  }
+  // Of a box outside the volume, which the session refuses, no more than the volume's size.
+  const auto size = [](std::int64_t first, std::int64_t last, std::int64_t most) {
+    const std::int64_t from = std::clamp<std::int64_t>(first, -1, most), to = std::clamp<std::int64_t>(last, -1, most);
+    return std::clamp<std::int64_t>(to - from + 1, 0, most);
+  };
+  py::array out = new_array(py::dtype::of<bool>(),
+                            {size(voxels.z0, voxels.z1, self.shape[0]), size(voxels.y0, voxels.y1, self.shape[1]),
+                             size(voxels.x0, voxels.x1, self.shape[2])},
+                            "mask");
+  const LabelVolumeView view = label_view(out, LabelType::u8);
   const py::gil_scoped_release release;
-  self.session->mask(object, view, 1);
+  self.session->mask(object, voxels, view, 1);
   return out;
 }
 
+/// (rows, columns) bool of a plane, or None where the session has no answer at once.
+template <class F>
+py::object preview(const BoundSession& self, const Plane& plane, F&& call) {
+  if (plane.axis < 0 || plane.axis > 2) throw InvalidArgument("plane: got another axis, expected 0, 1 or 2");
+  const std::int64_t rows = self.shape[plane.axis == 0 ? 1 : 0], columns = self.shape[plane.axis == 2 ? 1 : 2];
+  py::array out = new_array(py::dtype::of<bool>(), {rows, columns}, "preview");
+  const LabelView view{out.mutable_data(), LabelType::u8, rows, columns, out.strides(0)};
+  bool answered = false;
+  {
+    const py::gil_scoped_release release;
+    answered = call(view);
+  }
+  return answered ? py::object(out) : py::none();
+}
+
 py::array labels(const BoundSession& self) {
-  const bool wide = self.session->objects().size() > 65535;
+  bool wide = false;
+  {
+    const py::gil_scoped_release release;  // another call may hold the session's lock and wait for the GIL
+    wide = self.session->objects().size() > 65535;
+  }
   const py::dtype dtype = wide ? py::dtype::of<std::uint32_t>() : py::dtype::of<std::uint16_t>();
   py::array out = new_array(dtype, {self.shape[0], self.shape[1], self.shape[2]}, "label volume");
-  const LabelVolumeView view = label_view(self, out, wide ? LabelType::u32 : LabelType::u16);
+  const LabelVolumeView view = label_view(out, wide ? LabelType::u32 : LabelType::u16);
   const py::gil_scoped_release release;
   self.session->labels(view);
   return out;
@@ -258,7 +293,26 @@ void register_session(py::module_& m) {
           [](const BoundSession& self, const std::string& object, bool locked) { self.session->lock(object, locked); },
           py::arg("object"), py::arg("locked"), py::call_guard<py::gil_scoped_release>())
       .def("objects", &objects)
-      .def("mask", &mask, py::arg("object"))
+      .def("mask", &mask, py::arg("object"), py::arg("box") = py::none())
+      .def(
+          "preview_click",
+          [](const BoundSession& self, double x, double y, int axis, std::int64_t index) {
+            const Plane plane{axis, index};
+            return preview(self, plane, [&](const LabelView& out) {
+              return self.session->preview_click({x, y}, plane, out);
+            });
+          },
+          py::arg("x"), py::arg("y"), py::arg("axis"), py::arg("index"))
+      .def(
+          "preview_box",
+          [](const BoundSession& self, const Float64Array& box, int axis, std::int64_t index) {
+            const double* v = numbers(box, 4);
+            const Box given{v[0], v[1], v[2], v[3]};
+            const Plane plane{axis, index};
+            return preview(self, plane,
+                           [&](const LabelView& out) { return self.session->preview_box(given, plane, out); });
+          },
+          py::arg("box").noconvert(), py::arg("axis"), py::arg("index"))
       .def("labels", &labels)
       .def("encoding", &encoding)
       .def(

@@ -265,10 +265,31 @@ class Session:
         """The objects, in the order in which they were made."""
         return [SessionObject(*fields) for fields in self._core.objects()]
 
-    def mask(self, name: str) -> NDArray[np.bool_]:
-        """The mask of an object, bool of the image's shape; an array of the caller's own."""
-        mask: NDArray[np.bool_] = self._core.mask(arguments.object_name(name))
+    def mask(self, name: str, box: Sequence[int] | None = None) -> NDArray[np.bool_]:
+        """The mask of an object, bool; an array of the caller's own.
+
+        Args:
+            name: the object.
+            box: the voxels x0, y0, z0, x1, y1, z1, ends inclusive, such as a call said that it changed; the array then
+                is [z0 : z1 + 1, y0 : y1 + 1, x0 : x1 + 1] of the mask. None = the image's shape.
+        """
+        mask: NDArray[np.bool_] = self._core.mask(arguments.object_name(name), arguments.voxel_box(box))
         return mask[0] if self._flat else mask
+
+    def preview_click(self, point: ArrayLike, slice: int | None = None, axis: int = 0) -> NDArray[np.bool_] | None:
+        """What a positive click of a new object would find, for a preview under the cursor; changes nothing.
+
+        Returns:
+            bool, (rows, columns) of the plane: without its axis, the image's shape. None, at once, while another call
+            runs or where the plane has not been encoded yet.
+        """
+        x, y = arguments.numbers("point", point, (2,), "two coordinates")
+        return self._core.preview_click(x, y, *self._plane(slice, axis))
+
+    def preview_box(self, box: ArrayLike, slice: int | None = None, axis: int = 0) -> NDArray[np.bool_] | None:
+        """What a box in a plane would find; otherwise as preview_click."""
+        numbers = arguments.numbers("box", box, (4,), "x0, y0, x1, y1")
+        return self._core.preview_box(numbers, *self._plane(slice, axis))
 
     def labels(self) -> NDArray[np.uint16] | NDArray[np.uint32]:
         """All objects: k + 1 where objects[k] is, 0 elsewhere, of the image's shape.

@@ -109,6 +109,19 @@ def optional_plane(name: str, value: int | None) -> int | None:
     return None if value is None else whole_number(name, value)
 
 
+def voxel_box(box: Sequence[int] | None) -> tuple[int, int, int, int, int, int] | None:
+    """Six whole numbers or None. InvalidArgument: another type or number of them."""
+    if box is None:
+        return None
+    try:
+        numbers = tuple(whole_number("box", value) for value in box)
+    except TypeError:  # one number, say
+        raise InvalidArgument(f"box: got {box!r}, expected x0, y0, z0, x1, y1, z1") from None
+    if len(numbers) != 6:
+        raise InvalidArgument(f"box: got {len(numbers)} numbers, expected x0, y0, z0, x1, y1, z1")
+    return numbers
+
+
 def optional_amount(name: str, value: float | None) -> float | None:
     """A number or None. InvalidArgument: another type."""
     if value is None:

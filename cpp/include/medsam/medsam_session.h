@@ -191,6 +191,21 @@ MEDSAM_API medsam_status medsam_session_get_object(const medsam_session* session
 /// size, or a label that does not fit.
 MEDSAM_API medsam_status medsam_session_read_mask(const medsam_session* session, const char* object,
                                                   const medsam_label_volume* labels, uint32_t label);
+/// As medsam_session_read_mask, the voxels of `box` alone: `labels` has its size, and its first label is that of voxel
+/// (x0, y0, z0). MEDSAM_INVALID_ARGUMENT also for a box that is empty or not in the volume.
+MEDSAM_API medsam_status medsam_session_read_mask_box(const medsam_session* session, const char* object,
+                                                      const medsam_voxel_box* box, const medsam_label_volume* labels,
+                                                      uint32_t label);
+/// What a positive click of a new object would find, for a preview under the cursor: `*answered` becomes 1, and `labels`,
+/// which have the plane's size, 1 where the object would be and 0 elsewhere. Changes nothing and waits for nothing:
+/// `*answered` becomes 0, and `labels` stay, while another call runs or where the plane has not been encoded yet.
+MEDSAM_API medsam_status medsam_session_preview_click(const medsam_session* session, const medsam_plane_point* point,
+                                                      const medsam_plane* plane, const medsam_labels* labels,
+                                                      int32_t* answered);
+/// Likewise, what a box in a plane would find.
+MEDSAM_API medsam_status medsam_session_preview_box(const medsam_session* session, const medsam_box* box,
+                                                    const medsam_plane* plane, const medsam_labels* labels,
+                                                    int32_t* answered);
 /// Writes k + 1 where the mask of object number k is set, and 0 elsewhere. Where several are, a locked object has the
 /// voxel, and otherwise the profile decides.
 MEDSAM_API medsam_status medsam_session_read_labels(const medsam_session* session, const medsam_label_volume* labels);

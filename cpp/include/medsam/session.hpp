@@ -176,9 +176,20 @@ class MEDSAM_ENGINE_EXPORT Session {
   /// Writes `label` where the object's mask is set, and 0 elsewhere. InvalidArgument: no such object, another size, or
   /// a label that does not fit.
   void mask(const std::string& object, const LabelVolumeView& out, std::uint32_t label = 1) const;
+  /// As mask(), the voxels of `box` alone: `out` has its size, and its first voxel is (x0, y0, z0). InvalidArgument
+  /// also for a box that is empty or not in the volume.
+  void mask(const std::string& object, const VoxelBox& box, const LabelVolumeView& out, std::uint32_t label = 1) const;
   /// Writes k + 1 where the mask of objects()[k] is set, and 0 elsewhere. Where several are, a locked object has the
   /// voxel, and otherwise the profile decides (the smaller mask in `clinical`, the later object in the others).
   void labels(const LabelVolumeView& out) const;
+
+  /// What add_click would find for a positive click of a new object, for a preview under the cursor: writes 1 where the
+  /// object would be and 0 elsewhere to `out`, which has the plane's size. Changes nothing, and waits for nothing:
+  /// false, and nothing written, while another call runs or where the plane has not been encoded yet. Raises
+  /// InvalidArgument and BackendError.
+  bool preview_click(const PlanePoint& point, const Plane& plane, const LabelView& out) const;
+  /// Likewise, what add_box would find in a plane.
+  bool preview_box(const Box& box, const Plane& plane, const LabelView& out) const;
 
   /// How far encoding ahead is.
   [[nodiscard]] EncodingProgress encoding() const;

@@ -87,6 +87,13 @@ class OnceCache {
     return stats;
   }
 
+  /// Whether the key's value is made and kept.
+  [[nodiscard]] bool holds(const Key& key) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = index_.find(key);
+    return found != index_.end() && found->second->made;
+  }
+
   /// The keys of the values that are kept or being made, most recently used first.
   [[nodiscard]] std::vector<Key> keys() const {
     const std::lock_guard lock(mutex_);

@@ -194,6 +194,35 @@ medsam_status medsam_session_read_mask(const medsam_session* session, const char
   return call([&] { target(session)->session->mask(name_of(object), to_view(labels), label); });
 }
 
+medsam_status medsam_session_read_mask_box(const medsam_session* session, const char* object,
+                                           const medsam_voxel_box* box, const medsam_label_volume* labels,
+                                           uint32_t label) {
+  return call([&] {
+    const medsam_voxel_box& in = required(box, "box");
+    const VoxelBox voxels{in.x0, in.y0, in.z0, in.x1, in.y1, in.z1};
+    target(session)->session->mask(name_of(object), voxels, to_view(labels), label);
+  });
+}
+
+medsam_status medsam_session_preview_click(const medsam_session* session, const medsam_plane_point* point,
+                                           const medsam_plane* plane, const medsam_labels* labels, int32_t* answered) {
+  return call([&] {
+    const auto held = target(session);
+    int32_t& out = required(answered, "answered");
+    out = held->session->preview_click(to_point(point, "point"), to_plane(plane), to_view(labels)) ? 1 : 0;
+  });
+}
+
+medsam_status medsam_session_preview_box(const medsam_session* session, const medsam_box* box,
+                                         const medsam_plane* plane, const medsam_labels* labels, int32_t* answered) {
+  return call([&] {
+    const auto held = target(session);
+    int32_t& out = required(answered, "answered");
+    const medsam_box& in = required(box, "box");
+    out = held->session->preview_box({in.x0, in.y0, in.x1, in.y1}, to_plane(plane), to_view(labels)) ? 1 : 0;
+  });
+}
+
 medsam_status medsam_session_read_labels(const medsam_session* session, const medsam_label_volume* labels) {
   return call([&] { target(session)->session->labels(to_view(labels)); });
 }

@@ -44,6 +44,11 @@ std::optional<PlaneMask> answer_natively(const Answering& with, const std::vecto
   return mask;
 }
 
+Answer answer_first(const Answering& with, const SessionPrompt& stroke) {
+  if (auto mask = answer_natively(with, {stroke})) return {std::move(*mask), std::nullopt};
+  return answer_stroke(with, stroke.points);
+}
+
 Answer answer_line(const Answering& with, const PlanePoint& from, const PlanePoint& to) {
   // The half sides of the box round an ellipse with half axes a and b, a in the direction (cos t, sin t), are
   // sqrt(a^2 cos^2 t + b^2 sin^2 t) and sqrt(a^2 sin^2 t + b^2 cos^2 t).

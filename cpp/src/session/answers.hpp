@@ -42,6 +42,9 @@ std::optional<PlaneMask> answer_natively(const Answering& with, const std::vecto
 /// The object on which a click or a line lies, for weights that know boxes: a search over boxes.
 Answer answer_stroke(const Answering& with, const std::vector<PlanePoint>& stroke);
 
+/// A positive click or scribble where the object has nothing: the weights' own answer, or that of a search over boxes.
+Answer answer_first(const Answering& with, const SessionPrompt& stroke);
+
 /// The mask after a click or a scribble on an object that has a mask in the plane. `prompts` are the object's in the
 /// plane, in their order; the last one is the correction. Weights that know points answer all clicks themselves, as
 /// long as the mask is their own answer to the prompts before.

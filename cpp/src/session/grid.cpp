@@ -34,6 +34,20 @@ void check_point(const Grid& grid, const Plane& plane, const PlanePoint& point, 
                         std::to_string(grid.rows(plane.axis)) + " pixels");
 }
 
+VoxelBox whole(const Grid& grid) { return {0, 0, 0, grid.width() - 1, grid.height() - 1, grid.depth() - 1}; }
+
+void check_voxels(const Grid& grid, const VoxelBox& box) {
+  const VoxelBox all = whole(grid);
+  const bool inside =
+      box.x0 >= 0 && box.y0 >= 0 && box.z0 >= 0 && box.x1 <= all.x1 && box.y1 <= all.y1 && box.z1 <= all.z1;
+  if (inside && !box.empty()) return;
+  std::string got;
+  for (const std::int64_t v : {box.x0, box.y0, box.z0, box.x1, box.y1, box.z1}) got += std::to_string(v) + " ";
+  throw InvalidArgument("box: got voxels " + got + "(x0 y0 z0 x1 y1 z1, ends inclusive), expected some of the " +
+                        std::to_string(grid.width()) + " x " + std::to_string(grid.height()) + " x " +
+                        std::to_string(grid.depth()));
+}
+
 PlanePixel pixel_of(const Grid& grid, const Plane& plane, const PlanePoint& point) {
   const auto nearest = [](double v, std::int64_t size) {
     return std::clamp<std::int64_t>(static_cast<std::int64_t>(std::floor(v + 0.5)), 0, size - 1);

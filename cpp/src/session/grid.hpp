@@ -43,6 +43,12 @@ struct PlanePixel {
 };
 PlanePixel pixel_of(const Grid& grid, const Plane& plane, const PlanePoint& point);
 
+/// All voxels.
+VoxelBox whole(const Grid& grid);
+
+/// InvalidArgument unless the box has voxels, all of the grid.
+void check_voxels(const Grid& grid, const VoxelBox& box);
+
 /// The voxels of a box of pixels of a plane, ends inclusive; empty where x1 < x0.
 VoxelBox voxels_of(const Plane& plane, std::int64_t x0, std::int64_t y0, std::int64_t x1, std::int64_t y1);
 

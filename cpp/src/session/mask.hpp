@@ -56,21 +56,28 @@ class Mask {
   /// Bytes of the slices that `other` does not share.
   [[nodiscard]] std::uint64_t bytes_beyond(const Mask& other) const;
 
-  /// Calls visit(z, y, x0, x1) for every run of set voxels x0 <= x < x1 of a row, in the order of the voxels.
+  /// Calls visit(z, y, x0, x1) for every run of set voxels x0 <= x < x1 of a row of the slices z0 to z1, in the order
+  /// of the voxels.
   template <class Visit>
-  void for_each_run(Visit&& visit) const {
-    for (std::size_t z = 0; z < slices_.size(); ++z) {
+  void for_each_run(std::int64_t z0, std::int64_t z1, Visit&& visit) const {
+    for (std::int64_t n = z0; n <= std::min(z1, static_cast<std::int64_t>(slices_.size()) - 1); ++n) {
+      const auto z = static_cast<std::size_t>(n);
       if (!slices_[z]) continue;
       for (std::int64_t y = slices_[z]->first_row; y < slices_[z]->first_row + slices_[z]->row_count; ++y) {
         const std::uint64_t* row = slices_[z]->row(y, words_);
         std::int64_t x = 0;
         while ((x = next(row, x, true)) < grid_.width()) {
           const std::int64_t end = next(row, x, false);
-          visit(static_cast<std::int64_t>(z), y, x, end);
+          visit(n, y, x, end);
           x = end;
         }
       }
     }
+  }
+  /// Of all slices.
+  template <class Visit>
+  void for_each_run(Visit&& visit) const {
+    for_each_run(0, static_cast<std::int64_t>(slices_.size()) - 1, std::forward<Visit>(visit));
   }
 
  private:

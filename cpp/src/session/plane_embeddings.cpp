@@ -37,6 +37,13 @@ ImageEmbedding PlaneEmbeddings::get(const Plane& plane) {
   return kept;
 }
 
+bool PlaneEmbeddings::holds(const Plane& plane) const {
+  const std::uint64_t key = key_of(plane);
+  if (cache_.holds(key)) return true;
+  const std::lock_guard lock(mutex_);
+  return last_ && last_->first == key;
+}
+
 std::int64_t PlaneEmbeddings::capacity() const {
   const std::uint64_t each = bytes_each_;
   return each == 0 ? 1 : static_cast<std::int64_t>(bytes_ / each);

@@ -27,6 +27,8 @@ class PlaneEmbeddings {
 
   /// The embedding of the plane as it is encoded. Raises what Engine::encode raises.
   ImageEmbedding get(const Plane& plane);
+  /// Whether `get` would not have to encode the plane.
+  [[nodiscard]] bool holds(const Plane& plane) const;
   /// The most planes that the budget holds, known after the first one.
   [[nodiscard]] std::int64_t capacity() const;
   /// How many planes of an axis are held.

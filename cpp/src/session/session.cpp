@@ -9,6 +9,7 @@
 #include "engine/engine_impl.hpp"
 #include "image/geometry.hpp"
 #include "image/views.hpp"
+#include "session/mask_views.hpp"
 #include "session/session_file.hpp"
 #include "session/session_impl.hpp"
 
@@ -33,18 +34,40 @@ class Calling {
   std::atomic<std::thread::id>& caller_;
 };
 
+void check_caller(const Session::Impl& impl) {
+  impl.check_process();
+  if (impl.caller == std::this_thread::get_id()) {
+    throw Unsupported("session: used by a callback of its own call, which would wait for itself; return first");
+  }
+}
+
 /// Runs a call of a session: in its own process, alone, with no encode begun ahead meanwhile.
 template <class F>
 auto in_turn(const char* what, const Session::Impl& impl, F&& f) {
   return at_edge(what, [&] {
-    impl.check_process();
-    if (impl.caller == std::this_thread::get_id()) {
-      throw Unsupported("session: used by a callback of its own call, which would wait for itself; return first");
-    }
+    check_caller(impl);
     const std::lock_guard lock(impl.mutex);
     const Calling calling(impl.caller);
     const session::EncodeAhead::Busy busy(impl.ahead);
     return std::forward<F>(f)();
+  });
+}
+
+/// A preview: checked() checks its arguments and returns what answers it. False where the session is busy or the plane
+/// is not encoded.
+template <class Checked>
+bool preview(const char* what, const Session::Impl& impl, const LabelView& out, const Plane& plane, Checked&& checked) {
+  return at_edge(what, [&] {
+    check_caller(impl);
+    const auto answer = checked();
+    const session::Grid& grid = impl.pixels.grid();
+    check_labels(out, grid.rows(plane.axis), grid.columns(plane.axis), 1);
+    const std::unique_lock lock(impl.mutex, std::try_to_lock);
+    if (!lock || !impl.embeddings.holds(plane)) return false;
+    const Calling calling(impl.caller);
+    const session::EncodeAhead::Busy busy(impl.ahead);
+    session::write_plane(answer({impl.model, impl.pixels, plane}).mask, out);
+    return true;
   });
 }
 
@@ -55,6 +78,13 @@ SessionPrompt plane_prompt(PromptKind kind, const Plane& plane, std::vector<Plan
   prompt.positive = positive;
   prompt.points = std::move(points);
   return prompt;
+}
+
+Box checked_plane_box(const session::Grid& grid, const Box& box, const Plane& plane) {
+  session::check_plane(grid, plane);
+  return checked_box(
+      box, grid.rows(plane.axis), grid.columns(plane.axis),
+      "box: got " + numbers_text({box.x0, box.y0, box.x1, box.y1}) + " in " + session::plane_text(plane));
 }
 
 void check_points(const session::Grid& grid, const Plane& plane, const std::vector<PlanePoint>& points,
@@ -77,41 +107,6 @@ std::vector<std::size_t> painted_order(const State& state, Overlap overlap) {
   return order;
 }
 
-template <class T>
-void write_runs(const session::Mask& mask, const LabelVolumeView& out, std::uint32_t label) {
-  mask.for_each_run([&](std::int64_t z, std::int64_t y, std::int64_t x0, std::int64_t x1) {
-    T* row = reinterpret_cast<T*>(static_cast<char*>(out.data) + z * out.slice_stride + y * out.row_stride);
-    std::fill(row + x0, row + x1, static_cast<T>(label));
-  });
-}
-
-void write_mask(const session::Mask& mask, const LabelVolumeView& out, std::uint32_t label) {
-  switch (out.type) {
-    case LabelType::u8:
-      return write_runs<std::uint8_t>(mask, out, label);
-    case LabelType::u16:
-      return write_runs<std::uint16_t>(mask, out, label);
-    case LabelType::u32:
-      return write_runs<std::uint32_t>(mask, out, label);
-  }
-}
-
-void clear(const LabelVolumeView& out) {
-  for (std::int64_t z = 0; z < out.depth; ++z) clear_labels(slice_of(out, z));
-}
-
-bool nonzero(const LabelView& view, std::int64_t y, std::int64_t x) {
-  const char* row = static_cast<const char*>(view.data) + y * view.row_stride;
-  switch (view.type) {
-    case LabelType::u8:
-      return reinterpret_cast<const std::uint8_t*>(row)[x] != 0;
-    case LabelType::u16:
-      return reinterpret_cast<const std::uint16_t*>(row)[x] != 0;
-    default:
-      return reinterpret_cast<const std::uint32_t*>(row)[x] != 0;
-  }
-}
-
 }  // namespace
 
 Session::Session(std::shared_ptr<const Engine> engine, const VolumeView& pixels, const SessionOptions& options)
@@ -127,11 +122,7 @@ Session::~Session() {
 
 VoxelBox Session::add_box(const std::string& object, const Box& box, const Plane& plane) {
   return in_turn("add_box", *impl_, [&] {
-    const session::Grid& grid = impl_->pixels.grid();
-    session::check_plane(grid, plane);
-    const Box checked =
-        checked_box(box, grid.rows(plane.axis), grid.columns(plane.axis),
-                    "box: got " + numbers_text({box.x0, box.y0, box.x1, box.y1}) + " in " + session::plane_text(plane));
+    const Box checked = checked_plane_box(impl_->pixels.grid(), box, plane);
     SessionPrompt given = plane_prompt(PromptKind::box, plane, {{checked.x0, checked.y0}, {checked.x1, checked.y1}});
     return impl_->prompt(object, std::move(given), true,
                          [&](const session::Answering& with) { return answer_box(with, checked); });
@@ -179,14 +170,7 @@ VoxelBox Session::add_mask(const std::string& object, const LabelVolumeView& mas
     const session::Grid& grid = impl_->pixels.grid();
     check_label_volume(mask, impl_->pixels.slices(0, grid.depth() - 1), 0);
     session::Mask voxels(grid);
-    session::PlaneMask values(grid, 0);
-    for (std::int64_t z = 0; z < grid.depth(); ++z) {
-      const LabelView slice = slice_of(mask, z);
-      for (std::int64_t y = 0; y < grid.height(); ++y) {
-        for (std::int64_t x = 0; x < grid.width(); ++x) values.row(y)[x] = nonzero(slice, y, x) ? 1 : 0;
-      }
-      voxels.set_plane({0, z}, values);
-    }
+    for (std::int64_t z = 0; z < grid.depth(); ++z) voxels.set_plane({0, z}, session::read_slice(mask, z));
     SessionPrompt given;
     given.kind = PromptKind::mask;
     return impl_->replace_mask(object, std::move(given), voxels);
@@ -261,11 +245,38 @@ std::vector<SessionObject> Session::objects() const {
 }
 
 void Session::mask(const std::string& object, const LabelVolumeView& out, std::uint32_t label) const {
+  mask(object, session::whole(impl_->pixels.grid()), out, label);
+}
+
+void Session::mask(const std::string& object, const VoxelBox& box, const LabelVolumeView& out,
+                   std::uint32_t label) const {
   in_turn("mask", *impl_, [&] {
     const ObjectPtr found = impl_->existing(object);
-    check_label_volume(out, impl_->pixels.slices(0, impl_->pixels.grid().depth() - 1), label);
-    clear(out);
-    write_mask(found->mask, out, label);
+    session::check_voxels(impl_->pixels.grid(), box);
+    VolumeView size;
+    size.depth = box.z1 - box.z0 + 1;
+    size.height = box.y1 - box.y0 + 1;
+    size.width = box.x1 - box.x0 + 1;
+    check_label_volume(out, size, label);
+    session::clear(out);
+    session::write_mask(found->mask, box, out, label);
+  });
+}
+
+bool Session::preview_click(const PlanePoint& point, const Plane& plane, const LabelView& out) const {
+  return preview("preview_click", *impl_, out, plane, [&] {
+    check_points(impl_->pixels.grid(), plane, {point}, 1, "click");
+    return [&](const session::Answering& with) {
+      return session::answer_first(with, plane_prompt(PromptKind::click, plane, {point}));
+    };
+  });
+}
+
+bool Session::preview_box(const Box& box, const Plane& plane, const LabelView& out) const {
+  return preview("preview_box", *impl_, out, plane, [&] {
+    return [checked = checked_plane_box(impl_->pixels.grid(), box, plane)](const session::Answering& with) {
+      return session::answer_box(with, checked);
+    };
   });
 }
 
@@ -273,9 +284,10 @@ void Session::labels(const LabelVolumeView& out) const {
   in_turn("labels", *impl_, [&] {
     const State& now = impl_->history.now();
     check_label_volume(out, impl_->pixels.slices(0, impl_->pixels.grid().depth() - 1), now.objects.size());
-    clear(out);
+    session::clear(out);
+    const VoxelBox all = session::whole(impl_->pixels.grid());
     for (const std::size_t i : painted_order(now, impl_->engine->impl().profile.mask.overlap)) {
-      write_mask(now.objects[i]->mask, out, static_cast<std::uint32_t>(i + 1));
+      session::write_mask(now.objects[i]->mask, all, out, static_cast<std::uint32_t>(i + 1));
     }
   });
 }

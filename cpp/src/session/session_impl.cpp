@@ -134,10 +134,8 @@ VoxelBox Session::Impl::stroke(const std::string& name, SessionPrompt given) {
                             object_text(name) + " has nothing; begin with a positive one or a box");
     }
     const SessionPrompt first = given;
-    return prompt(name, std::move(given), true, [&](const Answering& with) -> Answer {
-      if (auto mask = session::answer_natively(with, {first})) return {std::move(*mask), std::nullopt};
-      return session::answer_stroke(with, first.points);
-    });
+    return prompt(name, std::move(given), true,
+                  [&](const Answering& with) { return session::answer_first(with, first); });
   }
   std::vector<SessionPrompt> prompts;
   std::copy_if(object.prompts.begin(), object.prompts.end(), std::back_inserter(prompts),
