@@ -113,8 +113,8 @@ py::object add_mask(const BoundSession& self, const std::string& object, const B
   view.depth = mask.shape(0);
   view.height = mask.shape(1);
   view.width = mask.shape(2);
-  view.slice_stride = mask.strides(0);
-  view.row_stride = mask.strides(1);
+  view.row_stride = mask.shape(2);  // dense; numpy's strides of an axis of one are anything
+  view.slice_stride = mask.shape(1) * mask.shape(2);
   return without_gil([&] { return self.session->add_mask(object, view); });
 }
 

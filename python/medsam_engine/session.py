@@ -82,7 +82,7 @@ class Session:
         window: as in `medsam_engine.windows.apply_window`; None = by `modality`, and uint8 as it is.
         modality: DICOM's code for the window, and the modality for models that distinguish them.
         embedding_bytes: bytes of memory for encoded planes; the least recently used ones are dropped first.
-        undo_bytes: bytes of masks that only undo and redo need; the oldest steps are forgotten first.
+        undo_bytes: bytes of masks and prompts that only undo needs; the oldest steps are forgotten first.
         encode_ahead: encode planes on a thread of the session while no call runs, from the middle outward and then
             round the plane of the last prompt.
 
@@ -114,7 +114,7 @@ class Session:
             modality=arguments.core_modality(engine, modality),
             embedding_bytes=arguments.core_bytes("embedding_bytes", embedding_bytes),
             undo_bytes=arguments.core_bytes("undo_bytes", undo_bytes),
-            encode_ahead=bool(encode_ahead),
+            encode_ahead=arguments.true_or_false("encode_ahead", encode_ahead),
         )
 
     def add_box(
@@ -141,6 +141,8 @@ class Session:
                     "box: got six numbers with slice or axis, expected four in a plane; leave them out"
                 )
             return self._told(self._core.add_box_3d(name, numbers, progress=progress, cancelled=cancelled))
+        if progress is not None or cancelled is not None:
+            raise InvalidArgument("box: got four numbers with progress or cancelled, expected six; leave them out")
         return self._told(self._core.add_box(name, numbers, *self._plane(slice, axis)))
 
     def add_click(
@@ -176,8 +178,7 @@ class Session:
     def add_line(self, name: str, line: ArrayLike, slice: int | None = None, axis: int = 0) -> VoxelBox | None:
         """Draws an object's longest diameter (RECIST), x0, y0, x1, y1 or (2, 2)."""
         name = arguments.object_name(name)
-        ends = line if np.ndim(line) == 1 else arguments.points("line", line).reshape(-1)
-        numbers = arguments.numbers("line", ends, (4,), "x0, y0, x1, y1 or (2, 2)")
+        numbers = arguments.line_ends(line)
         return self._told(self._core.add_line(name, numbers, *self._plane(slice, axis)))
 
     def add_mask(self, name: str, mask: NDArray[np.generic]) -> VoxelBox | None:

@@ -128,7 +128,10 @@ def optional_amount(name: str, value: float | None) -> float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
         raise InvalidArgument(f"{name}: got {value!r}, expected a number")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise InvalidArgument(f"{name}: got a number beyond those of float64, expected a smaller one") from None
 
 
 def direction(name: str) -> str:
@@ -159,6 +162,13 @@ def points(name: str, value: ArrayLike) -> NDArray[np.float64]:
     if array.dtype.kind not in "iuf" or array.ndim != 2 or array.shape[1] != 2:
         raise InvalidArgument(f"{name}: got {array.dtype} of shape {array.shape}, expected (N, 2)")
     return np.ascontiguousarray(array, dtype=np.float64)
+
+
+def line_ends(line: ArrayLike) -> NDArray[np.float64]:
+    """x0, y0, x1, y1 of (4,) or (2, 2), float64. InvalidArgument: another number or type of them."""
+    expected = "x0, y0, x1, y1 or (2, 2)"
+    ends = plain_array("line", line, expected)
+    return numbers("line", ends.reshape(-1) if ends.shape == (2, 2) else ends, (4,), expected)
 
 
 def mask_voxels(mask: object, flat: bool) -> NDArray[np.uint8]:

@@ -57,11 +57,11 @@ enum {
 typedef struct medsam_session_options {
   size_t size;               ///< Set by medsam_session_options_init.
   const char* modality;      ///< As medsam_encode_options.modality.
-  double spacing_x;          ///< mm between columns, above 0; default 1.
-  double spacing_y;          ///< mm between rows, above 0; default 1.
-  double spacing_z;          ///< mm between slices, above 0; default 1.
+  double spacing_x;          ///< mm between columns, 1e-7 to 1e6; default 1.
+  double spacing_y;          ///< mm between rows, 1e-7 to 1e6; default 1.
+  double spacing_z;          ///< mm between slices, 1e-7 to 1e6; default 1.
   uint64_t embedding_bytes;  ///< Bytes for the embeddings of planes; default 512 MiB. One is always kept.
-  uint64_t undo_bytes;       ///< Bytes that undo and redo alone need; default 128 MiB. The last step is always kept.
+  uint64_t undo_bytes;       ///< Bytes that undo alone needs; default 128 MiB. The last step is always kept.
   int32_t encode_ahead;      ///< 1 (default) = encode planes on a thread of the session while no call runs.
   int32_t reserved;          ///< 0.
 } medsam_session_options;
@@ -71,12 +71,14 @@ typedef struct medsam_propagate_options {
   size_t size;        ///< Set by medsam_propagate_options_init.
   int32_t axis;       ///< The axis along which the object is carried; default 0.
   int32_t direction;  ///< MEDSAM_PROPAGATE_*.
-  int64_t first;      ///< The first plane that may be written; -1 (default) = the first of the volume.
-  int64_t last;       ///< The last plane that may be written; -1 (default) = the last of the volume.
-  double distance;    ///< How far from the outermost key planes, mm; -1 (default) = as far as the object goes.
-  double seconds;     ///< After which no further plane is begun; -1 (default) = no limit.
-  medsam_progress_callback progress;    ///< Called after each plane; NULL (default) = none.
-  void* progress_context;               ///< Passed to `progress`.
+  /// The planes to which the object reaches, and beyond which nothing is written; each of them -1 (default) = as far as
+  /// `distance` or, without one, 0.7 times the shorter side of the box in mm.
+  int64_t first;
+  int64_t last;                       ///< As `first`.
+  double distance;                    ///< How far beyond the outermost key planes, mm; -1 (default) = as `first` says.
+  double seconds;                     ///< After which no further plane is begun; -1 (default) = no limit.
+  medsam_progress_callback progress;  ///< Called after each plane; NULL (default) = none.
+  void* progress_context;             ///< Passed to `progress`.
   medsam_cancelled_callback cancelled;  ///< Called before each plane; NULL (default) = none.
   void* cancelled_context;              ///< Passed to `cancelled`.
 } medsam_propagate_options;
@@ -196,8 +198,9 @@ MEDSAM_API medsam_status medsam_session_read_mask(const medsam_session* session,
 MEDSAM_API medsam_status medsam_session_read_mask_box(const medsam_session* session, const char* object,
                                                       const medsam_voxel_box* box, const medsam_label_volume* labels,
                                                       uint32_t label);
-/// What a positive click of a new object would find, for a preview under the cursor: `*answered` becomes 1, and `labels`,
-/// which have the plane's size, 1 where the object would be and 0 elsewhere. Changes nothing and waits for nothing:
+/// What a positive click of a new object would find, for a preview under the cursor: `*answered` becomes 1, and
+/// `labels`, which have the plane's size, 1 where the object would be and 0 elsewhere. Changes nothing and waits for
+/// nothing:
 /// `*answered` becomes 0, and `labels` stay, while another call runs or where the plane has not been encoded yet.
 MEDSAM_API medsam_status medsam_session_preview_click(const medsam_session* session, const medsam_plane_point* point,
                                                       const medsam_plane* plane, const medsam_labels* labels,

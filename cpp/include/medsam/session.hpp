@@ -43,15 +43,16 @@ struct PlanePoint {
 
 /// The settings of a Session.
 struct SessionOptions {
-  double spacing_x = 1;  ///< mm between columns, above 0.
-  double spacing_y = 1;  ///< mm between rows, above 0.
-  double spacing_z = 1;  ///< mm between slices, above 0.
+  double spacing_x = 1;  ///< mm between columns, 1e-7 to 1e6.
+  double spacing_y = 1;  ///< mm between rows, likewise.
+  double spacing_z = 1;  ///< mm between slices, likewise.
   /// The modality of the image, as EncodeOptions::modality.
   std::string modality;
   /// Bytes of memory for the embeddings of planes; the least recently used ones are dropped first. The engine's own
   /// cache (EngineOptions::cache_bytes) shares what both hold.
   std::uint64_t embedding_bytes = std::uint64_t{512} << 20;
-  /// Bytes of masks that only undo and redo need; the oldest steps are forgotten first. The last step is always kept.
+  /// Bytes of masks and prompts that only undo needs; the oldest steps are forgotten first. The last step is always
+  /// kept. What was taken back is kept until the next step.
   std::uint64_t undo_bytes = std::uint64_t{128} << 20;
   /// Encode planes on a thread of the session while no call runs: from the middle outward, then round the plane of the
   /// last prompt, along its axis.
@@ -82,8 +83,8 @@ struct PropagateOptions {
   /// without one, the size of the box lets one expect: 0.7 times its shorter side.
   std::optional<std::int64_t> first;
   std::optional<std::int64_t> last;  ///< As `first`.
-  /// How far the object reaches beyond the outermost key planes, in mm. Without effect on an object that was begun with
-  /// a prompt of the volume: there it limits what is written.
+  /// How far the object reaches beyond the outermost key planes, in mm. For an object that was begun with a prompt of
+  /// the volume, it only limits what is written.
   std::optional<double> distance;
   /// Seconds after which no further plane is begun; what was reached stays. Absent = no limit. With it, the result
   /// depends on the machine's speed.
@@ -174,7 +175,7 @@ class MEDSAM_ENGINE_EXPORT Session {
   /// The objects, in the order in which they were made.
   [[nodiscard]] std::vector<SessionObject> objects() const;
   /// Writes `label` where the object's mask is set, and 0 elsewhere. InvalidArgument: no such object, another size, or
-  /// a label that does not fit.
+  /// a label that is 0 or does not fit.
   void mask(const std::string& object, const LabelVolumeView& out, std::uint32_t label = 1) const;
   /// As mask(), the voxels of `box` alone: `out` has its size, and its first voxel is (x0, y0, z0). InvalidArgument
   /// also for a box that is empty or not in the volume.

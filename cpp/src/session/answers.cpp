@@ -50,15 +50,18 @@ Answer answer_first(const Answering& with, const SessionPrompt& stroke) {
 }
 
 Answer answer_line(const Answering& with, const PlanePoint& from, const PlanePoint& to) {
-  // The half sides of the box round an ellipse with half axes a and b, a in the direction (cos t, sin t), are
-  // sqrt(a^2 cos^2 t + b^2 sin^2 t) and sqrt(a^2 sin^2 t + b^2 cos^2 t).
+  // The half sides of the box around an ellipse with half axes a and b, a in the direction (cos t, sin t), are
+  // sqrt(a^2 cos^2 t + b^2 sin^2 t) and sqrt(a^2 sin^2 t + b^2 cos^2 t), in mm: the axes are perpendicular there, and
+  // not in a plane whose pixels are not square.
   constexpr double kShortToLong[] = {0.5, 0.65, 0.8, 1.0};
   const double dx = (to.x - from.x) / 2, dy = (to.y - from.y) / 2;
   const double x = (from.x + to.x) / 2, y = (from.y + to.y) / 2;
-  const PlaneMask plane(with.pixels.grid(), with.plane.axis);
+  const Grid& grid = with.pixels.grid();
+  const double tall = grid.row_spacing(with.plane.axis) / grid.column_spacing(with.plane.axis);
+  const PlaneMask plane(grid, with.plane.axis);
   std::vector<Box> boxes;
   for (const double share : kShortToLong) {
-    const double across = std::hypot(dx, dy * share), down = std::hypot(dy, dx * share);
+    const double across = std::hypot(dx, dy * tall * share), down = std::hypot(dy, dx / tall * share);
     boxes.push_back(
         clamped(plane, std::floor(x - across), std::floor(y - down), std::ceil(x + across), std::ceil(y + down)));
   }

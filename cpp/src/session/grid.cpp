@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/number_text.hpp"
 #include "image/geometry.hpp"
 #include "medsam/error.hpp"
 
@@ -32,6 +33,18 @@ void check_point(const Grid& grid, const Plane& plane, const PlanePoint& point, 
   throw InvalidArgument(what + ": got " + numbers_text({point.x, point.y}) + " in " + plane_text(plane) +
                         ", expected a position in its " + std::to_string(grid.columns(plane.axis)) + " x " +
                         std::to_string(grid.rows(plane.axis)) + " pixels");
+}
+
+void check_drawn(const Grid& grid, const Plane& plane, const std::vector<PlanePoint>& line, const std::string& what) {
+  const double most =
+      4 * static_cast<double>(grid.rows(plane.axis)) * static_cast<double>(grid.columns(plane.axis)) + 1000;
+  double length = 0;
+  for (std::size_t i = 1; i < line.size(); ++i) {
+    length += std::max(std::abs(line[i].x - line[i - 1].x), std::abs(line[i].y - line[i - 1].y));
+  }
+  if (length <= most) return;
+  throw InvalidArgument(what + ": got a line of " + number_text(std::floor(length)) + " pixels, expected at most " +
+                        number_text(most) + " in " + plane_text(plane) + "; draw it in parts");
 }
 
 VoxelBox whole(const Grid& grid) { return {0, 0, 0, grid.width() - 1, grid.height() - 1, grid.depth() - 1}; }

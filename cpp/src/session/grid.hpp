@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "medsam/session.hpp"
 
@@ -36,6 +37,10 @@ void check_plane(const Grid& grid, const Plane& plane);
 
 /// InvalidArgument, beginning with `what`, unless the point is finite and on a pixel of the plane: -0.5 to size - 0.5.
 void check_point(const Grid& grid, const Plane& plane, const PlanePoint& point, const std::string& what);
+
+/// InvalidArgument, beginning with `what`, for checked points whose line is longer than any that a person draws: 4
+/// times the pixels of the plane. It bounds the memory and the time that a prompt can take.
+void check_drawn(const Grid& grid, const Plane& plane, const std::vector<PlanePoint>& line, const std::string& what);
 
 /// The pixel on which a checked point lies.
 struct PlanePixel {

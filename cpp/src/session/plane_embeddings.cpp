@@ -51,6 +51,8 @@ std::int64_t PlaneEmbeddings::capacity() const {
 
 std::int64_t PlaneEmbeddings::held(int axis) const {
   std::vector<std::uint64_t> keys = cache_.keys();
+  keys.erase(std::remove_if(keys.begin(), keys.end(), [&](std::uint64_t key) { return !cache_.holds(key); }),
+             keys.end());  // those that are being made
   {
     const std::lock_guard lock(mutex_);
     if (last_) keys.push_back(last_->first);

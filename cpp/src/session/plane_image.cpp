@@ -41,7 +41,9 @@ T rounded(float value) {
   if constexpr (std::is_floating_point_v<T>) {
     return value;
   } else {
-    return static_cast<T>(std::lrintf(value));  // a mean of values of T is in T's range
+    // A mean of values of T is in T's range, but for the rounding of its weights.
+    constexpr long kLeast = std::numeric_limits<T>::min(), kMost = std::numeric_limits<T>::max();
+    return static_cast<T>(std::clamp(std::lrintf(value), kLeast, kMost));
   }
 }
 

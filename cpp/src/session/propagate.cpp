@@ -19,7 +19,6 @@ using session::KeyBoxes;
 using session::Object;
 using session::PlaneMask;
 using session::PlaneSpan;
-using session::SessionPrompt;
 
 namespace {
 
@@ -34,7 +33,8 @@ struct Keys {
 Keys keys_of(const Object& object, int axis) {
   Keys keys;
   keys.boxes.axis = axis;
-  for (const SessionPrompt& prompt : object.prompts) {
+  for (const session::PromptPtr& given : object.prompts) {
+    const session::SessionPrompt& prompt = *given;
     if (prompt.whole()) {
       keys.whole = prompt.base;
       continue;
@@ -107,7 +107,7 @@ PlaneSpan writable(const session::Grid& grid, const PropagateOptions& options, c
   return span;
 }
 
-/// Ends a call by the caller's wish or its time.
+/// Ends a call that the caller cancels, or whose time is over.
 class Limits {
  public:
   explicit Limits(const PropagateOptions& options) : options_(options), begin_(std::chrono::steady_clock::now()) {}
@@ -129,7 +129,7 @@ class Limits {
 };
 
 /// How far the object reaches. A plane that was corrected beyond the reach of the boxes becomes one of them, with the
-/// box of its mask, so that the object hangs together.
+/// box of its mask, so that the object is in one piece.
 PlaneSpan reach(const session::Grid& grid, const PropagateOptions& options, const Object& object, Keys& keys) {
   set_reach(grid, options, keys.boxes);
   PlaneSpan span = keys.boxes.span(grid);
@@ -147,7 +147,8 @@ PlaneSpan reach(const session::Grid& grid, const PropagateOptions& options, cons
 /// The masks of the planes before corrections, and how many the object has.
 struct Uncorrected {
   std::map<std::int64_t, PlaneMask> masks;  // of the planes that were reached in time
-  std::int64_t planes = 0;
+  std::int64_t planes = 0;                  // of the object
+  std::int64_t asked = 0;                   // of those, the ones that were asked about
 };
 
 Uncorrected uncorrected_masks(const session::PlaneModel& model, const session::Grid& grid,
@@ -157,16 +158,21 @@ Uncorrected uncorrected_masks(const session::PlaneModel& model, const session::G
     for (std::int64_t i = 0; i < grid.shape[options.axis]; ++i) {
       if (keys.whole->any({options.axis, i})) found.masks[i] = keys.whole->pixels({options.axis, i});
     }
-    found.planes = static_cast<std::int64_t>(found.masks.size());
+    found.planes = found.asked = static_cast<std::int64_t>(found.masks.size());
     return found;
   }
-  const PlaneSpan span = reach(grid, options, object, keys);
-  found.planes = span.last - span.first + 1;
+  const PlaneSpan whole = reach(grid, options, object, keys), written = writable(grid, options, keys);
+  found.planes = whole.last - whole.first + 1;
+  // Smoothing looks at some planes beyond those that are written, and no farther.
+  const PlaneSpan span{std::max(whole.first, written.first - session::kSmoothingRadius),
+                       std::min(whole.last, written.last + session::kSmoothingRadius)};
+  found.asked = std::max<std::int64_t>(0, span.last - span.first + 1);
+  if (found.asked == 0) return found;
   session::section_masks(
       model, grid, keys.boxes, span, [&] { limits.check_cancelled(); },
       [&](std::int64_t index, const PlaneMask& mask) {
         found.masks[index] = mask;
-        limits.report(static_cast<std::int64_t>(found.masks.size()), found.planes);
+        limits.report(static_cast<std::int64_t>(found.masks.size()), found.asked);
         return limits.in_time();
       });
   return found;
@@ -195,7 +201,7 @@ VoxelBox Session::Impl::propagate(const std::string& name, const PropagateOption
   }
   const PlaneMask nothing(grid, given.axis);
   const PlaneSpan span = writable(grid, given, keys);
-  const bool all_reached = static_cast<std::int64_t>(before.masks.size()) == before.planes;
+  const bool all_reached = static_cast<std::int64_t>(before.masks.size()) == before.asked;
   for (std::int64_t index = span.first; index <= span.last; ++index) {
     if (keys.planes.count(index) != 0) continue;  // what was prompted stays
     const auto found = before.masks.find(index);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "session/distance.hpp"
 
@@ -90,11 +91,10 @@ PlaneMask connected_part(const PlaneMask& mask, std::int64_t x, std::int64_t y) 
 
 FrameStroke FrameGeometry::stroke(const std::vector<PlanePixel>& pixels) const {
   FrameStroke stroke;
+  PlaneMask known(rows(), columns());
   for (const PlanePixel& p : pixels) {
     const PlanePixel at{containing(across_, static_cast<double>(p.x)), containing(down_, static_cast<double>(p.y))};
-    const bool known = std::any_of(stroke.pixels.begin(), stroke.pixels.end(),
-                                   [&](const PlanePixel& q) { return q.x == at.x && q.y == at.y; });
-    if (!known) stroke.pixels.push_back(at);
+    if (std::exchange(known.row(at.y)[at.x], std::uint8_t{1}) == 0) stroke.pixels.push_back(at);
   }
   return stroke;
 }

@@ -18,7 +18,6 @@ constexpr double kReach = 0.7;           // of the box's shorter side
 constexpr double kExponents[] = {4, 2};  // of the superellipsoids whose sections are asked about
 constexpr float kStable = 1;             // logits: the thresholds of the stability
 constexpr double kLeastWeight = 1e-6, kWeightPower = 4;
-constexpr std::int64_t kRadius = 3;  // planes: of the Gaussian of sigma 1 along the axis
 
 /// A side of a section at t of the way from the center (0) to the end (1) of a superellipsoid, rounded to whole pixels.
 std::pair<std::int64_t, std::int64_t> section(double low, double high, double t, double exponent) {
@@ -100,7 +99,7 @@ class PlaneLogits {
  public:
   using Make = std::function<std::vector<float>(std::int64_t index)>;
   PlaneLogits(const PlaneSpan& span, Make make) : span_(span), make_(std::move(make)) {
-    for (std::int64_t d = -kRadius; d <= kRadius; ++d) {
+    for (std::int64_t d = -kSmoothingRadius; d <= kSmoothingRadius; ++d) {
       weights_.push_back(std::exp(-static_cast<double>(d * d) / 2));
       sum_ += weights_.back();
     }
@@ -109,10 +108,10 @@ class PlaneLogits {
   /// A plane's logits, smoothed along the axis; beyond the ends, the last plane counts again.
   std::vector<float> smoothed(std::int64_t index) {
     std::vector<double> mean;
-    for (std::int64_t d = -kRadius; d <= kRadius; ++d) {
+    for (std::int64_t d = -kSmoothingRadius; d <= kSmoothingRadius; ++d) {
       const std::vector<float>& plane = of(std::clamp(index + d, span_.first, span_.last));
       mean.resize(plane.size());
-      const double weight = weights_[static_cast<std::size_t>(d + kRadius)] / sum_;
+      const double weight = weights_[static_cast<std::size_t>(d + kSmoothingRadius)] / sum_;
       for (std::size_t i = 0; i < mean.size(); ++i) mean[i] += weight * plane[i];
     }
     done_.insert(index);
@@ -128,8 +127,8 @@ class PlaneLogits {
     return found != planes_.end() ? found->second : planes_.emplace(index, make_(index)).first->second;
   }
   [[nodiscard]] bool needed(std::int64_t index) const {
-    const std::int64_t last = std::min(span_.last, index + kRadius);
-    for (std::int64_t i = std::max(span_.first, index - kRadius); i <= last; ++i) {
+    const std::int64_t last = std::min(span_.last, index + kSmoothingRadius);
+    for (std::int64_t i = std::max(span_.first, index - kSmoothingRadius); i <= last; ++i) {
       if (done_.count(i) == 0) return true;
     }
     return false;

@@ -13,6 +13,9 @@
 
 namespace medsam::session {
 
+/// Planes: of the Gaussian of sigma 1 along the axis.
+inline constexpr std::int64_t kSmoothingRadius = 3;
+
 /// Planes first to last of an axis.
 struct PlaneSpan {
   std::int64_t first = 0, last = -1;

@@ -95,13 +95,14 @@ void check_points(const session::Grid& grid, const Plane& plane, const std::vect
                           std::to_string(least) + " to " + std::to_string(session::kMostPoints));
   }
   for (const PlanePoint& point : points) session::check_point(grid, plane, point, what);
+  session::check_drawn(grid, plane, points, what);
 }
 
 /// Which object keeps a voxel that several have, lowest first: locked ones last, in their order.
 std::vector<std::size_t> painted_order(const State& state, Overlap overlap) {
   std::vector<double> sizes;
   sizes.reserve(state.objects.size());
-  for (const ObjectPtr& object : state.objects) sizes.push_back(static_cast<double>(object->mask.voxels()));
+  for (const ObjectPtr& object : state.objects) sizes.push_back(static_cast<double>(object->voxels));
   std::vector<std::size_t> order = paint_order(sizes, overlap);
   std::stable_partition(order.begin(), order.end(), [&](std::size_t i) { return !state.objects[i]->locked; });
   return order;
@@ -183,17 +184,21 @@ VoxelBox Session::propagate(const std::string& object, const PropagateOptions& o
 
 VoxelBox Session::undo() {
   return in_turn("undo", *impl_, [&] {
-    const State before = impl_->history.now();
-    static_cast<void>(impl_->history.undo());
-    return difference(impl_->pixels.grid(), before, impl_->history.now());
+    session::History& history = impl_->history;
+    if (history.earlier() == nullptr) return VoxelBox{};
+    const VoxelBox changed = difference(impl_->pixels.grid(), history.now(), *history.earlier());
+    history.undo();
+    return changed;
   });
 }
 
 VoxelBox Session::redo() {
   return in_turn("redo", *impl_, [&] {
-    const State before = impl_->history.now();
-    static_cast<void>(impl_->history.redo());
-    return difference(impl_->pixels.grid(), before, impl_->history.now());
+    session::History& history = impl_->history;
+    if (history.later() == nullptr) return VoxelBox{};
+    const VoxelBox changed = difference(impl_->pixels.grid(), history.now(), *history.later());
+    history.redo();
+    return changed;
   });
 }
 
@@ -237,7 +242,7 @@ std::vector<SessionObject> Session::objects() const {
   return in_turn("objects", *impl_, [&] {
     std::vector<SessionObject> all;
     for (const ObjectPtr& object : impl_->history.now().objects) {
-      all.push_back({object->name, object->locked, object->mask.voxels(), object->mask.box(),
+      all.push_back({object->name, object->locked, object->voxels, object->box,
                      static_cast<std::int64_t>(object->prompts.size())});
     }
     return all;
@@ -257,6 +262,7 @@ void Session::mask(const std::string& object, const VoxelBox& box, const LabelVo
     size.depth = box.z1 - box.z0 + 1;
     size.height = box.y1 - box.y0 + 1;
     size.width = box.x1 - box.x0 + 1;
+    if (label == 0) throw InvalidArgument("mask: got label 0, expected 1 or more; 0 is what lies outside");
     check_label_volume(out, size, label);
     session::clear(out);
     session::write_mask(found->mask, box, out, label);

@@ -24,7 +24,7 @@ namespace {
 constexpr std::int64_t kVersion = 1;
 constexpr const char* kFormat = "medsam-session";
 constexpr const char* kWhat = "session file";
-constexpr std::int64_t kMostObjects = 65535;
+constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 30;                 // of a file
 constexpr std::size_t kUnlimited = std::numeric_limits<std::size_t>::max();  // the file's size is bounded
 
 constexpr std::initializer_list<std::pair<const char*, PromptKind>> kKinds = {
@@ -51,17 +51,29 @@ Json mask_json(const Mask& mask, const Grid& grid) {
   return runs;
 }
 
-Mask mask_of(ObjectReader& reader, const char* field, const Grid& grid) {
+/// What is read, and how much memory the tables of its masks may still take: an empty mask of a deep volume is three
+/// bytes of a file.
+struct Reading {
+  const Grid& grid;
+  std::uint64_t table_bytes;
+};
+
+Mask mask_of(ObjectReader& reader, const char* field, Reading& reading) {
+  const Grid& grid = reading.grid;
   const std::int64_t slice = grid.height() * grid.width(), all = slice * grid.depth();
   const std::vector<std::int64_t> runs = reader.integers(field, 0, all, kUnlimited);
   if (runs.size() % 2 != 0) reader.fail(field, std::to_string(runs.size()) + " numbers", "pairs");
   Mask mask(grid);
+  if (mask.table_bytes() > reading.table_bytes) {
+    throw OutOfMemory(std::string(kWhat) + ": got more masks than this machine has memory for; use one with more");
+  }
+  reading.table_bytes -= mask.table_bytes();
+  if (runs.empty()) return mask;
   PlaneMask values(grid, 0);
   std::int64_t z = 0, at = 0;
   const auto finish_slice = [&] {
     mask.set_plane({0, z}, values);
     std::fill(values.values.begin(), values.values.end(), std::uint8_t{0});
-    ++z;
   };
   for (std::size_t i = 0; i < runs.size(); i += 2) {
     if (runs[i] > all - at || runs[i + 1] > all - at - runs[i]) {
@@ -69,14 +81,17 @@ Mask mask_of(ObjectReader& reader, const char* field, const Grid& grid) {
     }
     at += runs[i];
     for (std::int64_t left = runs[i + 1]; left > 0;) {
-      while (at >= (z + 1) * slice) finish_slice();
+      if (at / slice != z) {
+        finish_slice();
+        z = at / slice;  // the slices between have no voxels
+      }
       const std::int64_t first = at - z * slice, count = std::min(left, slice - first);
       std::fill_n(values.values.begin() + first, count, std::uint8_t{1});
       at += count;
       left -= count;
     }
   }
-  if (z < grid.depth()) finish_slice();
+  finish_slice();
   return mask;
 }
 
@@ -136,14 +151,15 @@ Box3D box_3d_of(ObjectReader& reader, const Grid& grid) {
   }
 }
 
-SessionPrompt prompt_of(ObjectReader reader, const Grid& grid) {
+SessionPrompt prompt_of(ObjectReader reader, Reading& reading) {
+  const Grid& grid = reading.grid;
   SessionPrompt prompt;
   prompt.kind = reader.choice("kind", kKinds);
   if (prompt.kind == PromptKind::box_3d) {
     prompt.box = box_3d_of(reader, grid);
   }
   if (prompt.whole()) {
-    prompt.base = mask_of(reader, "answer", grid);
+    prompt.base = mask_of(reader, "answer", reading);
   } else {
     prompt.plane.axis = static_cast<int>(reader.integer("axis", 0, 2));
     prompt.plane.index = reader.integer("index", 0, grid.shape[prompt.plane.axis] - 1);
@@ -158,17 +174,18 @@ SessionPrompt prompt_of(ObjectReader reader, const Grid& grid) {
       prompt.points.push_back({v[i], v[i + 1]});
       check_point(grid, prompt.plane, prompt.points.back(), reader.where() + ".points");
     }
+    check_drawn(grid, prompt.plane, prompt.points, reader.where() + ".points");
     if (prompt.kind == PromptKind::box) {
       static_cast<void>(checked_box({v[0], v[1], v[2], v[3]}, grid.rows(prompt.plane.axis),
                                     grid.columns(prompt.plane.axis), reader.where() + ".points"));
     }
-    if (reader.has("before")) prompt.before = mask_of(reader, "before", grid);
+    if (reader.has("before")) prompt.before = mask_of(reader, "before", reading);
     if (reader.has("answer_box")) {
       const std::vector<double> b = reader.numbers("answer_box");
       const bool sound = b.size() == 4 && b[0] >= 0 && b[1] >= 0 && b[0] <= b[2] && b[1] <= b[3] &&
                          b[2] < static_cast<double>(grid.columns(prompt.plane.axis)) &&
                          b[3] < static_cast<double>(grid.rows(prompt.plane.axis));
-      if (!sound) reader.fail("answer_box", std::to_string(b.size()) + " numbers", "a box inside the plane");
+      if (!sound) reader.fail("answer_box", shown(reader.get("answer_box")), "x0, y0, x1, y1 inside the plane");
       prompt.answer_box = Box{b[0], b[1], b[2], b[3]};
     }
   }
@@ -176,26 +193,27 @@ SessionPrompt prompt_of(ObjectReader reader, const Grid& grid) {
   return prompt;
 }
 
-ObjectPtr object_of(ObjectReader reader, const Grid& grid, std::set<std::string>& names) {
-  auto object = std::make_shared<Object>();
-  object->name = reader.string("name");
-  if (object->name.empty() || printable(object->name) != object->name || !names.insert(object->name).second) {
-    reader.fail("name", "\"" + object->name + "\"", "a printable name that no other object has");
+ObjectPtr object_of(ObjectReader reader, Reading& reading, std::set<std::string>& names) {
+  Object object;
+  object.name = reader.string("name");
+  if (object.name.empty() || printable(object.name) != object.name || !names.insert(object.name).second) {
+    reader.fail("name", "\"" + object.name + "\"", "a printable name that no other object has");
   }
-  object->locked = reader.boolean("locked");
+  object.locked = reader.boolean("locked");
   const Json& prompts = reader.get("prompts");
   if (!prompts.is_array()) reader.fail("prompts", shown(prompts), "an array");
   for (std::size_t i = 0; i < prompts.size(); ++i) {
-    object->prompts.push_back(
-        prompt_of(ObjectReader(prompts[i], reader.where() + ".prompts[" + std::to_string(i) + "]"), grid));
+    const std::string where = reader.where() + ".prompts[" + std::to_string(i) + "]";
+    object.prompts.push_back(
+        std::make_shared<const SessionPrompt>(prompt_of(ObjectReader(prompts[i], where), reading)));
   }
-  const auto later = object->prompts.begin() + (object->prompts.empty() ? 0 : 1);
-  if (std::any_of(later, object->prompts.end(), [](const SessionPrompt& p) { return p.whole(); })) {
+  const auto later = object.prompts.begin() + (object.prompts.empty() ? 0 : 1);
+  if (std::any_of(later, object.prompts.end(), [](const PromptPtr& p) { return p->whole(); })) {
     reader.fail("prompts", "a prompt of the whole object behind another one", "it to be the first");
   }
-  object->mask = mask_of(reader, "mask", grid);
+  object.mask = mask_of(reader, "mask", reading);
   reader.finish();
-  return object;
+  return finished(std::move(object));
 }
 
 State state_of(const Json& json, const Grid& grid, const std::string& pixels) {
@@ -207,14 +225,15 @@ State state_of(const Json& json, const Grid& grid, const std::string& pixels) {
                           "spacing at hand; open the image that it was saved for, with the same window");
   }
   const Json& objects = reader.get("objects");
-  if (!objects.is_array() || static_cast<std::int64_t>(objects.size()) > kMostObjects) {
+  if (!objects.is_array() || objects.size() > kMostObjects) {
     reader.fail("objects", shown(objects), "an array of at most " + std::to_string(kMostObjects));
   }
   State state;
+  Reading reading{grid, usable_memory() / 8};
   std::set<std::string> names;
   for (std::size_t i = 0; i < objects.size(); ++i) {
-    state.objects.push_back(
-        object_of(ObjectReader(objects[i], std::string(kWhat) + ": objects[" + std::to_string(i) + "]"), grid, names));
+    state.objects.push_back(object_of(
+        ObjectReader(objects[i], std::string(kWhat) + ": objects[" + std::to_string(i) + "]"), reading, names));
   }
   reader.finish();
   return state;
@@ -238,7 +257,7 @@ std::string session_text(const State& state, const Grid& grid, const std::string
   Json objects = Json::array();
   for (const ObjectPtr& object : state.objects) {
     Json prompts = Json::array();
-    for (const SessionPrompt& prompt : object->prompts) prompts.push_back(prompt_json(prompt, grid));
+    for (const PromptPtr& prompt : object->prompts) prompts.push_back(prompt_json(*prompt, grid));
     objects.push_back({{"name", object->name},
                        {"locked", object->locked},
                        {"prompts", std::move(prompts)},
@@ -264,6 +283,11 @@ State session_of(const std::string& text, const Grid& grid, const std::string& p
 
 void write_session(const std::string& path, const std::string& text) {
   check_path(path);
+  if (text.size() > kMostBytes) {
+    throw InvalidArgument(std::string(kWhat) + ": got a session of " + std::to_string(text.size()) +
+                          " bytes, expected at most " + std::to_string(kMostBytes) +
+                          ", which is what load() reads; save the masks as images, or fewer objects");
+  }
   try {
     WholeFile file(path, FileUse::output);
     file.write(text);
@@ -275,14 +299,14 @@ void write_session(const std::string& path, const std::string& text) {
 }
 
 std::string read_session(const std::string& path) {
-  constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 30;
   check_path(path);
   const InputFile file(path, std::string(kWhat) + " " + printable(path, 500));
   // What is parsed takes some ten times as much.
   const std::uint64_t most = std::min(kMostBytes, usable_memory() / 16);
   if (file.size() > most) {
     throw InvalidArgument(std::string(kWhat) + ": got a file of " + std::to_string(file.size()) +
-                          " bytes, expected at most " + std::to_string(most));
+                          " bytes, expected at most " + std::to_string(most) +
+                          (most < kMostBytes ? ", a sixteenth of this machine's memory; use one with more" : ""));
   }
   std::string text(file.size(), '\0');
   file.read(0, text.data(), text.size());

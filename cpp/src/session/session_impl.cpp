@@ -18,6 +18,7 @@ using session::Mask;
 using session::Object;
 using session::ObjectPtr;
 using session::PromptKind;
+using session::PromptPtr;
 using session::SessionPrompt;
 using session::State;
 
@@ -59,7 +60,16 @@ Object Session::Impl::editable(const std::string& name) const {
                           " bytes, expected 1 to " + std::to_string(kLongestName) + " bytes of printable UTF-8");
   }
   const ObjectPtr found = history.now().find(name);
-  if (!found) return {name, false, {}, Mask(pixels.grid())};
+  if (!found) {
+    if (history.now().objects.size() >= session::kMostObjects) {
+      throw InvalidArgument(object_text(name) + ": got one more than " + std::to_string(session::kMostObjects) +
+                            " objects, expected at most as many; remove some, or begin another session");
+    }
+    Object made;
+    made.name = name;
+    made.mask = Mask(pixels.grid());
+    return made;
+  }
   if (found->locked) {
     throw InvalidArgument(object_text(name) + ": got a prompt for a locked object; unlock it first");
   }
@@ -90,7 +100,7 @@ VoxelBox Session::Impl::commit(Object object) {
     if (earlier) taken.subtract(earlier->mask);
     object.mask.subtract(taken);
   }
-  next.put(std::make_shared<const Object>(std::move(object)));
+  next.put(finished(std::move(object)));
   return step(std::move(next));
 }
 
@@ -102,22 +112,22 @@ VoxelBox Session::Impl::prompt(const std::string& name, SessionPrompt given, boo
   Answer answered = answer({model, pixels, plane});
   given.before = uncorrected(object, plane, replaces);
   if (replaces) {
-    object.prompts.erase(std::remove_if(object.prompts.begin(), object.prompts.end(),
-                                        [&](const SessionPrompt& p) { return p.in(plane); }),
-                         object.prompts.end());
+    object.prompts.erase(
+        std::remove_if(object.prompts.begin(), object.prompts.end(), [&](const PromptPtr& p) { return p->in(plane); }),
+        object.prompts.end());
   }
   given.answer_box = answered.box;
-  object.prompts.push_back(std::move(given));
+  object.prompts.push_back(std::make_shared<const SessionPrompt>(std::move(given)));
   object.mask.set_plane(plane, answered.mask);
   return commit(std::move(object));
 }
 
 std::optional<Mask> Session::Impl::uncorrected(const Object& object, const Plane& plane, bool replaces) const {
-  const bool whole = !object.prompts.empty() && object.prompts.front().whole();
+  const bool whole = !object.prompts.empty() && object.prompts.front()->whole();
   if (replaces && !whole) return std::nullopt;  // the new answer is not a correction
-  for (const SessionPrompt& prompt : object.prompts) {
+  for (const PromptPtr& prompt : object.prompts) {
     // What is replaced takes its record along; what is added finds it where it is.
-    if (prompt.in(plane) && prompt.before) return replaces ? prompt.before : std::nullopt;
+    if (prompt->in(plane) && prompt->before) return replaces ? prompt->before : std::nullopt;
   }
   Mask alone(pixels.grid());
   alone.set_plane(plane, object.mask.pixels(plane));
@@ -138,8 +148,9 @@ VoxelBox Session::Impl::stroke(const std::string& name, SessionPrompt given) {
                   [&](const Answering& with) { return session::answer_first(with, first); });
   }
   std::vector<SessionPrompt> prompts;
-  std::copy_if(object.prompts.begin(), object.prompts.end(), std::back_inserter(prompts),
-               [&](const SessionPrompt& p) { return p.in(given.plane); });
+  for (const PromptPtr& earlier : object.prompts) {
+    if (earlier->in(given.plane)) prompts.push_back(*earlier);
+  }
   prompts.push_back(given);
   return prompt(name, std::move(given), false,
                 [&](const Answering& with) { return session::corrected(with, before, prompts); });
@@ -180,7 +191,7 @@ VoxelBox Session::Impl::replace_mask(const std::string& name, SessionPrompt give
   Object object = editable(name);
   given.base = mask;
   object.prompts.clear();
-  object.prompts.push_back(std::move(given));
+  object.prompts.push_back(std::make_shared<const SessionPrompt>(std::move(given)));
   object.mask = mask;  // shares its slices with the answer
   return commit(std::move(object));
 }

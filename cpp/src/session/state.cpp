@@ -11,21 +11,28 @@ namespace {
 /// The answer to the prompt of the whole object, where there is one: the first prompt.
 const Mask& base_of(const ObjectPtr& object) {
   static const Mask kNothing;
-  const bool has = object && !object->prompts.empty() && object->prompts.front().base;
-  return has ? *object->prompts.front().base : kNothing;
+  const bool has = object && !object->prompts.empty() && object->prompts.front()->base;
+  return has ? *object->prompts.front()->base : kNothing;
 }
 
-/// Bytes of masks of `a` that `b` does not share.
+std::uint64_t bytes_of(const SessionPrompt& prompt, const Mask& other_base) {
+  std::uint64_t bytes = sizeof(SessionPrompt) + prompt.points.size() * sizeof(PlanePoint);
+  if (prompt.before) bytes += prompt.before->table_bytes() + prompt.before->bytes_beyond(Mask());
+  if (prompt.base) bytes += prompt.base->table_bytes() + prompt.base->bytes_beyond(other_base);
+  return bytes;
+}
+
+/// Bytes of masks and prompts of `a` that `b` does not share.
 std::uint64_t bytes_beyond(const State& a, const State& b) {
   std::uint64_t bytes = 0;
   for (const ObjectPtr& object : a.objects) {
     const ObjectPtr other = b.find(object->name);
     if (other == object) continue;
-    bytes += sizeof(Object) + object->mask.table_bytes();
-    for (const SessionPrompt& prompt : object->prompts) {
-      bytes += sizeof(SessionPrompt) + prompt.points.size() * sizeof(PlanePoint);
-      if (prompt.before) bytes += prompt.before->table_bytes() + prompt.before->bytes_beyond(Mask());
-      if (prompt.base) bytes += prompt.base->table_bytes() + prompt.base->bytes_beyond(base_of(other));
+    bytes += sizeof(Object) + object->prompts.size() * sizeof(PromptPtr) + object->mask.table_bytes();
+    for (const PromptPtr& prompt : object->prompts) {
+      const bool shared =
+          other && std::find(other->prompts.begin(), other->prompts.end(), prompt) != other->prompts.end();
+      if (!shared) bytes += bytes_of(*prompt, base_of(other));
     }
     bytes += object->mask.bytes_beyond(other ? other->mask : Mask());
   }
@@ -54,6 +61,12 @@ void State::put(ObjectPtr object) {
   }
 }
 
+ObjectPtr finished(Object object) {
+  object.voxels = object.mask.voxels();
+  object.box = object.mask.box();
+  return std::make_shared<const Object>(std::move(object));
+}
+
 VoxelBox difference(const Grid& grid, const State& a, const State& b) {
   VoxelBox changed;
   const auto add = [&](const State& from, const State& to, bool both) {
@@ -70,24 +83,25 @@ VoxelBox difference(const Grid& grid, const State& a, const State& b) {
 
 void History::step(State next) {
   const std::uint64_t bytes = bytes_beyond(now_, next);
-  past_.push_back({std::exchange(now_, std::move(next)), bytes});
+  past_.emplace_back();  // what may throw comes first
+  past_.back() = {std::exchange(now_, std::move(next)), bytes};
   future_.clear();
   trim();
 }
 
-bool History::undo() {
-  if (past_.empty()) return false;
-  future_.push_back(std::exchange(now_, std::move(past_.back().state)));
+void History::undo() {
+  if (past_.empty()) return;
+  future_.emplace_back();
+  future_.back() = std::exchange(now_, std::move(past_.back().state));
   past_.pop_back();
-  return true;
 }
 
-bool History::redo() {
-  if (future_.empty()) return false;
+void History::redo() {
+  if (future_.empty()) return;
   const std::uint64_t bytes = bytes_beyond(now_, future_.back());
-  past_.push_back({std::exchange(now_, std::move(future_.back())), bytes});
+  past_.emplace_back();
+  past_.back() = {std::exchange(now_, std::move(future_.back())), bytes};
   future_.pop_back();
-  return true;
 }
 
 void History::trim() {

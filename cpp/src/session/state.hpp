@@ -17,6 +17,8 @@ enum class PromptKind : std::uint8_t { box, box_3d, click, scribble, lasso, line
 
 /// The most points of a prompt.
 inline constexpr std::size_t kMostPoints = 100000;
+/// The most objects of a session: what a label map of u16 tells apart.
+inline constexpr std::size_t kMostObjects = 65535;
 
 /// A prompt as it was given.
 struct SessionPrompt {
@@ -37,13 +39,21 @@ struct SessionPrompt {
   [[nodiscard]] std::optional<Box> asked_box() const;
 };
 
+using PromptPtr = std::shared_ptr<const SessionPrompt>;
+
 struct Object {
   std::string name;
   bool locked = false;
-  std::vector<SessionPrompt> prompts;  // in their order
+  std::vector<PromptPtr> prompts;  // in their order; the steps of undo share them
   Mask mask;
+  // Of the mask, by `finished`:
+  std::int64_t voxels = 0;
+  VoxelBox box;
 };
 using ObjectPtr = std::shared_ptr<const Object>;
+
+/// The object with the size and the box of its mask, for a state.
+ObjectPtr finished(Object object);
 
 /// The objects in the order in which they were made. Immutable objects: whoever changes one puts a changed copy in its
 /// place.
@@ -58,18 +68,21 @@ struct State {
 /// The bounding box of the voxels that differ between two states.
 VoxelBox difference(const Grid& grid, const State& a, const State& b);
 
-/// The states before and after the present one. Steps are forgotten, the oldest first, when the masks that only they
-/// hold exceed the bytes given; one is always kept.
+/// The states before and after the present one. Steps to undo are forgotten, the oldest first, when the masks and the
+/// prompts that only they hold exceed the bytes given; one is always kept.
 class History {
  public:
   explicit History(std::uint64_t bytes) : budget_(bytes) {}
 
   [[nodiscard]] const State& now() const { return now_; }
-  /// A new step; what was taken back is forgotten.
+  /// The states that undo and redo lead to; nullptr where there is none.
+  [[nodiscard]] const State* earlier() const { return past_.empty() ? nullptr : &past_.back().state; }
+  [[nodiscard]] const State* later() const { return future_.empty() ? nullptr : &future_.back(); }
+  /// A new step; what was taken back is forgotten. Each of these three throws only before it has changed anything.
   void step(State next);
-  /// Whether there was a step to take back, or to do again.
-  bool undo();
-  bool redo();
+  /// To earlier() and later(), where there is one.
+  void undo();
+  void redo();
   [[nodiscard]] std::size_t undo_steps() const { return past_.size(); }
   [[nodiscard]] std::size_t redo_steps() const { return future_.size(); }
 

@@ -68,7 +68,7 @@ IntensityWindow resolve_window(std::int64_t depth, SampleType type, const SliceS
   check_padding(depth, options);
   const bool by_default = options.window.empty();
   if (options.color) {
-    if (by_default || options.window == "none") return {};
+    if (by_default || is_none(options.window)) return {};
     throw InvalidArgument("window: got " + options.window + " for a color image, expected none; leave it out");
   }
   IntensityWindow window;

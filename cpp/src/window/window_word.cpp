@@ -80,6 +80,8 @@ WindowWord width_level(const std::string& text) {
 
 }  // namespace
 
+bool is_none(const std::string& word) { return lower(stripped(word)) == "none"; }
+
 WindowWord window_word(const std::string& word, bool hounsfield) {
   const std::string name = lower(stripped(word));
   const Preset* const preset = preset_of(name);

@@ -14,7 +14,10 @@ struct WindowWord {
   double low = 0, high = 0;  // clip: in the unit of the values
 };
 
-/// `word` after spaces at its ends are left out and letters are made small. InvalidArgument for a word that names no
+/// Whether the word is "none", in whatever case and with whatever spaces around it.
+bool is_none(const std::string& word);
+
+/// `word` after spaces at its ends are left out and letters are lower-cased. InvalidArgument for a word that names no
 /// window, for a width that is not positive, and for a name of ct_presets() if `hounsfield` is false.
 WindowWord window_word(const std::string& word, bool hounsfield);
 

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "medsam/error.hpp"
+#include "medsam/session.hpp"
 #include "support/engine_test.hpp"
 
 namespace {
@@ -151,6 +152,54 @@ TEST_F(Allocation, OfAVolume) {
   EXPECT_GT(fail_in_turn([&] { segment(labels); }), 20);
   segment(labels);
   EXPECT_EQ(labels, expected);
+}
+
+// A session whose call runs out of memory shows what it showed before, and so do undo and redo.
+TEST_F(Allocation, OfASession) {
+  const auto engine = std::make_shared<const Engine>(bundle_, options_);
+  const std::vector<std::uint8_t> voxels(std::size_t{6} * 16 * 20, 7);
+  SessionOptions options;
+  options.encode_ahead = false;
+  Session session(engine, {voxels.data(), PixelType::u8, 6, 16, 20, 1, 20, 320}, options);
+  const auto shown = [&] {
+    std::vector<std::uint16_t> labels(voxels.size());
+    session.labels({labels.data(), LabelType::u16, 6, 16, 20, 40, 640});
+    labels.push_back(static_cast<std::uint16_t>(session.undo_steps()));
+    labels.push_back(static_cast<std::uint16_t>(session.redo_steps()));
+    return labels;
+  };
+  const std::function<void()> calls[] = {[&] {
+                                           session.add_box("a", Box{2, 3, 12, 10}, {0, 2});
+                                         },
+                                         [&] {
+                                           session.add_click("a", {9, 6}, false, {0, 2});
+                                         },
+                                         [&] { session.propagate("a"); },
+                                         [&] { session.lock("a"); },
+                                         [&] {
+                                           session.add_box("b", Box{4, 4, 18, 14}, {0, 3});
+                                         },
+                                         [&] { session.undo(); },
+                                         [&] { session.undo(); },
+                                         [&] { session.redo(); },
+                                         [&] { session.remove("a"); }};
+  for (std::size_t i = 0; i < std::size(calls); ++i) {
+    const std::vector<std::uint16_t> before = shown();
+    Outcome outcome = Outcome::out_of_memory;
+    for (long n = 0; outcome == Outcome::out_of_memory; ++n) {
+      std::string text;
+      outcome = run_failing(n, calls[i], text);
+      ASSERT_NE(outcome, Outcome::other) << "call " << i << ", allocation " << n << ": " << text;
+      if (outcome == Outcome::out_of_memory) {
+        ASSERT_EQ(shown(), before) << "call " << i << ", allocation " << n;
+        if (session.undo_steps() == 0) continue;
+        session.undo();  // to a state that is whole
+        session.redo();
+        ASSERT_EQ(shown()[0], before[0]);
+      }
+    }
+    EXPECT_NE(shown(), before) << "call " << i;
+  }
 }
 
 }  // namespace

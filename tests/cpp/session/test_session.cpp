@@ -122,6 +122,19 @@ TEST_F(SessionTest, ALineGivesTheObjectThatItSpans) {
   EXPECT_EQ(changed.z0, 1);
 }
 
+TEST_F(SessionTest, TheOtherDiameterOfALineIsMeasuredInMillimeters) {
+  // 2.5 mm between the rows of a plane of axis 1: half of 15 mm along x is at most 3 rows.
+  const auto made = session();
+  const VoxelBox along_x = made->add_line("a", {8, 4}, {23, 4}, {1, 7});
+  EXPECT_GE(along_x.z0, 1);
+  EXPECT_LE(along_x.z1, 7);
+  EXPECT_NEAR(static_cast<double>(along_x.x0), 8, 4);
+  // Half of 15 mm along z is at most 7.5 columns, and at least 3.75.
+  const VoxelBox along_z = made->add_line("b", {20, 1}, {20, 7}, {1, 7});
+  EXPECT_LE(along_z.x0, 17);
+  EXPECT_GE(along_z.x1, 23);
+}
+
 TEST_F(SessionTest, AMaskOfAnyTypeIsTakenAsItIs) {
   const auto made = session();
   std::vector<std::uint8_t> mask(voxels_.size());
@@ -199,6 +212,27 @@ TEST_F(SessionTest, PropagateGoesWhereItIsTold) {
   none.seconds = 0;
   const VoxelBox reached = made->propagate("a", none);
   EXPECT_TRUE(reached.empty()) << "no plane but the first is begun after the time: the key plane";
+}
+
+TEST_F(SessionTest, OneDirectionAsksAboutItsPlanesAlone) {
+  const auto told = [&](PropagateDirection direction) {
+    const auto made = session();
+    made->add_box("a", Box{2, 2, 37, 21}, {0, 2});
+    PropagateOptions options;
+    options.first = 0;
+    options.last = kDepth - 1;
+    options.direction = direction;
+    std::int64_t total = 0;
+    options.progress = [&](const VolumeProgress& p) { total = p.total; };
+    made->propagate("a", options);
+    return std::make_pair(total, mask_of(*made, "a"));
+  };
+  const auto [all, both] = told(PropagateDirection::both);
+  const auto [some, down] = told(PropagateDirection::down);
+  EXPECT_EQ(all, kDepth);
+  EXPECT_EQ(some, 6) << "planes 0 to 2, and 3 that smoothing looks at";
+  EXPECT_TRUE(std::equal(down.begin(), down.begin() + 3 * kSlice, both.begin()));
+  EXPECT_EQ(std::count(down.begin() + 3 * kSlice, down.end(), 1), 0);
 }
 
 TEST_F(SessionTest, LockedObjectsKeepTheirVoxels) {

@@ -193,6 +193,17 @@ TEST_F(SessionErrorTest, PropagationThatCannotBegin) {
   refused("direction", [](PropagateOptions& o) { o.direction = static_cast<PropagateDirection>(7); });
 }
 
+TEST_F(SessionErrorTest, ALineLongerThanAnyThatIsDrawn) {
+  const auto made = session();
+  made->add_box("a", Box{8, 4, 23, 15}, {0, 3});
+  std::vector<PlanePoint> zigzag;
+  for (int i = 0; i < 1000; ++i) zigzag.push_back({i % 2 == 0 ? 0.0 : 39.0, static_cast<double>(i % 24)});
+  expect_refused(*made, "pixels", [&] { made->add_scribble("a", zigzag, true, {0, 3}); });
+  expect_refused(*made, "pixels", [&] { made->add_lasso("a", zigzag, {0, 3}); });
+  zigzag.resize(100);
+  made->add_scribble("a", zigzag, true, {0, 3});
+}
+
 TEST_F(SessionErrorTest, ViewsOfAnotherSize) {
   const auto made = session();
   made->add_box("a", Box{8, 4, 23, 15}, {0, 3});
@@ -211,6 +222,7 @@ TEST_F(SessionErrorTest, ViewsOfAnotherSize) {
     expect_refused(*made, "", [&] { made->labels(view); });
   }
   expect_refused(*made, "256", [&] { made->mask("a", out(labels), 256); });
+  expect_refused(*made, "label 0", [&] { made->mask("a", out(labels), 0); });
 }
 
 }  // namespace

@@ -20,14 +20,16 @@ Mask filled(std::int64_t z) {
 }
 
 State with(State state, const std::string& name, Mask mask, std::size_t points = 0) {
-  Object object{name, false, {}, std::move(mask)};
+  Object object;
+  object.name = name;
+  object.mask = std::move(mask);
   if (points > 0) {
     SessionPrompt prompt;
     prompt.kind = PromptKind::scribble;
     prompt.points.assign(points, {1, 1});
-    object.prompts.push_back(prompt);
+    object.prompts.push_back(std::make_shared<const SessionPrompt>(std::move(prompt)));
   }
-  state.put(std::make_shared<const Object>(std::move(object)));
+  state.put(finished(std::move(object)));
   return state;
 }
 
@@ -55,20 +57,25 @@ TEST(SessionState, TheDifferenceIsThatOfAllMasks) {
 
 TEST(SessionHistory, UndoAndRedoMoveThroughTheStates) {
   History history(1 << 20);
-  EXPECT_FALSE(history.undo());
-  EXPECT_FALSE(history.redo());
+  EXPECT_EQ(history.earlier(), nullptr);
+  EXPECT_EQ(history.later(), nullptr);
+  history.undo();
+  history.redo();
+  EXPECT_EQ(history.undo_steps() + history.redo_steps(), 0u);
   history.step(with({}, "a", filled(0)));
   history.step(with({}, "b", filled(1)));
-  EXPECT_TRUE(history.undo());
+  EXPECT_NE(history.earlier()->find("a"), nullptr);
+  history.undo();
   EXPECT_NE(history.now().find("a"), nullptr);
   EXPECT_EQ(history.redo_steps(), 1u);
-  EXPECT_TRUE(history.redo());
+  EXPECT_NE(history.later()->find("b"), nullptr);
+  history.redo();
   EXPECT_NE(history.now().find("b"), nullptr);
-  EXPECT_TRUE(history.undo());
-  EXPECT_TRUE(history.undo());
+  history.undo();
+  history.undo();
   EXPECT_TRUE(history.now().objects.empty());
   history.step(with({}, "c", filled(2)));
-  EXPECT_FALSE(history.redo()) << "a new step ends what was taken back";
+  EXPECT_EQ(history.later(), nullptr) << "a new step ends what was taken back";
   EXPECT_EQ(history.undo_steps(), 1u);
 }
 
@@ -80,7 +87,7 @@ TEST(SessionHistory, ForgetsTheOldestStepsBeyondItsBytesAndKeepsOne) {
   History none(0);
   for (int i = 0; i < 10; ++i) none.step(with({}, "a", filled(i % 4)));
   EXPECT_EQ(none.undo_steps(), 1u);
-  EXPECT_TRUE(none.undo());
+  none.undo();
   EXPECT_EQ(none.now().find("a")->mask.box().z0, 0);
 }
 
@@ -96,11 +103,37 @@ TEST(SessionHistory, StepsThatShareEverythingAreNotForgotten) {
 }
 
 TEST(SessionHistory, PointsOfPromptsCountAsBytes) {
-  // A scribble may have 100000 points, which every later state of its object copies.
+  // A scribble may have 100000 points.
   constexpr std::size_t kPoints = 100000;
   History history(4 * kPoints * sizeof(PlanePoint));
   for (int i = 0; i < 50; ++i) history.step(with({}, "a", filled(0), kPoints));
   EXPECT_LE(history.undo_steps(), 4u);
+}
+
+/// How many of 100 clicks on one object can be undone.
+std::size_t steps_kept(std::optional<Mask> before) {
+  History history(40 * kSliceBytes);
+  Object object;
+  object.name = "a";
+  object.mask = filled(0);
+  for (int i = 0; i < 100; ++i) {
+    SessionPrompt click;
+    click.kind = PromptKind::click;
+    click.points = {{1, 1}};
+    click.before = std::exchange(before, std::nullopt);  // the first one's
+    object.prompts.push_back(std::make_shared<const SessionPrompt>(click));
+    State state;
+    state.put(finished(object));
+    history.step(state);
+  }
+  return history.undo_steps();
+}
+
+TEST(SessionHistory, PromptsThatStepsShareAreNotCounted) {
+  // A plane that was corrected keeps its voxels until then; every later step has them, too.
+  const std::size_t without = steps_kept(std::nullopt);
+  EXPECT_LT(without, 100u);
+  EXPECT_EQ(steps_kept(filled(1)), without);
 }
 
 }  // namespace

@@ -88,6 +88,7 @@ TEST(Window, LeavesPreparedValuesAsTheyAre) {
   EXPECT_EQ(resolve_window(gray, options).rule, Rule::unchanged);
   EXPECT_EQ(resolve_window(color, options).rule, Rule::unchanged);
   EXPECT_EQ(resolve_window(color, named("none")).rule, Rule::unchanged);
+  EXPECT_EQ(resolve_window(color, named(" None ")).rule, Rule::unchanged);
   EXPECT_NE(raised<InvalidArgument>([&] { (void)resolve_window(color, named("lung")); }).find("color"),
             std::string::npos);
   options.padding = {ValueInterval{255, 255}};
