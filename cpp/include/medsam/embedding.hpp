@@ -39,13 +39,15 @@ class MEDSAM_ENGINE_EXPORT ImageEmbedding {
   [[nodiscard]] std::vector<std::int64_t> shape() const;
   /// The image embedding, row-major f32 of shape(); valid as long as any copy of this object lives.
   [[nodiscard]] const float* data() const;
-  /// Bytes held: all outputs of the encoder, and the pixels of the image if the model uses them again.
+  /// Bytes held: all outputs of the encoder, and the pixels of the image if the model uses them again or the profile
+  /// answers small boxes from windows of the image.
   [[nodiscard]] std::uint64_t bytes() const;
   /// Hex digest that identifies the encoder, its precision, its image rules and the storage.
   [[nodiscard]] const std::string& fingerprint() const;
 
   /// The embedding as bytes, to be saved or sent. They are portable between machines and protected by a digest. Values
-  /// are written as f16 if the embedding was made with EmbeddingStorage::f16; both forms are exact.
+  /// are written as f16 if the embedding was made with EmbeddingStorage::f16; both forms are exact. Pixels that the
+  /// embedding keeps are written, too.
   [[nodiscard]] std::string serialize() const;
   /// The inverse of serialize(). Raises ModelError if serialize() did not write the bytes. Whether an engine may use
   /// the embedding is checked when it is used.

@@ -44,9 +44,10 @@ class MEDSAM_ENGINE_EXPORT Engine {
   [[nodiscard]] const EngineInfo& info() const;
 
   /// Resizes, normalizes, pads and encodes one image, which is the expensive step (0.1 to 1 s on a CPU). If the same
-  /// pixels are encoded again, the embedding comes from the cache. f32 pixels must be finite. Models that use the
-  /// pixels inside a box accept u8 only. Raises InvalidArgument (also for a modality that is unknown, or missing
-  /// although the model needs one), BackendError, OutOfMemory.
+  /// pixels are encoded again, the embedding comes from the cache. Under a profile that answers small boxes from
+  /// windows of the image, as `clinical`, the embedding keeps a copy of the pixels for segment. f32 pixels must be
+  /// finite. Models that use the pixels inside a box accept u8 only. Raises InvalidArgument (also for a modality that
+  /// is unknown, or missing although the model needs one), BackendError, OutOfMemory.
   [[nodiscard]] ImageEmbedding encode(const ImageView& image, const EncodeOptions& options = {}) const;
 
   /// The counters of the embedding cache. Raises Unsupported after fork.
@@ -66,12 +67,14 @@ class MEDSAM_ENGINE_EXPORT Engine {
 
   /// Encodes an image and segments one object per box. Writes label k + 1 for boxes[k] into `out` (H, W), and 0
   /// elsewhere. Where masks overlap, the profile decides: the later box wins in the published profiles, the smaller box
-  /// in `clinical`. Prompts are decoded in small batches, so memory does not grow with the number of boxes. Returns the
-  /// statistics of each mask before overlaps are resolved. Raises the errors of encode and predict; after an error, the
-  /// content of `out` is unspecified.
+  /// in `clinical`, which also encodes small boxes again in windows of the image that neighbors share
+  /// (docs/profiles.md, "zoom"). Prompts are decoded in small batches and windows encoded one ahead, so memory does not
+  /// grow with the number of boxes. Returns the statistics of each mask before overlaps are resolved. Raises the errors
+  /// of encode and predict; after an error, the content of `out` is unspecified.
   std::vector<MaskStats> segment(const ImageView& image, const std::vector<Box>& boxes, const LabelView& out,
                                  const SegmentOptions& options = {}) const;
-  /// The same for an image that has been encoded.
+  /// The same for an image that has been encoded, with the same masks. Raises ModelError also for an embedding without
+  /// the pixels that a small box needs: one that an engine of another profile made, or from an earlier version's file.
   std::vector<MaskStats> segment(const ImageEmbedding& embedding, const std::vector<Box>& boxes, const LabelView& out,
                                  const SegmentOptions& options = {}) const;
 

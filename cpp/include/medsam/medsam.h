@@ -143,8 +143,9 @@ MEDSAM_API medsam_status medsam_prediction_read_logits(const medsam_prediction* 
 MEDSAM_API medsam_status medsam_prediction_read_iou(const medsam_prediction* prediction, float* iou, size_t capacity);
 
 /// Encodes an image and segments one object per box. Writes k + 1 for boxes[k] into `labels` (H, W), and 0 elsewhere;
-/// where masks overlap, the profile decides. `stats` receives one entry per box, before overlaps are resolved. `stats`
-/// and `options` may be NULL. Errors as medsam_encode and medsam_predict.
+/// where masks overlap, the profile decides; it may answer small boxes from windows of the image, too
+/// (docs/profiles.md, "zoom"). `stats` receives one entry per box, before overlaps are resolved. `stats` and `options`
+/// may be NULL. Errors as medsam_encode and medsam_predict.
 MEDSAM_API medsam_status medsam_segment(const medsam_engine* engine, const medsam_image* image, const medsam_box* boxes,
                                         int64_t count, const medsam_labels* labels,
                                         const medsam_segment_options* options, medsam_mask_stats* stats);

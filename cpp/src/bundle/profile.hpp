@@ -3,6 +3,7 @@
 // in; a bundle carries its own in full.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -81,12 +82,26 @@ struct VolumeRules {
   MaskChoice choice = MaskChoice::propagated;
 };
 
+/// When a box of a 2D image is small enough to be encoded again in a window, a part of the image, and which boxes share
+/// a window (image/zoom_windows.hpp). Lengths are in longer sides of a box where not said otherwise.
+struct ZoomRules {
+  double side = 0;                    // of the window that is made for a box, the box in its center
+  double least_side = 0;              // of a window that serves a box; at most `side`
+  double most_side = 0;               // likewise; at least `side`
+  double margin = 0;                  // between a box and the edge of a window that serves it, where the image goes on
+  double most_of_image = 0;           // of a window, in longer sides of the image: larger boxes have none
+  std::int64_t least_windows = 0;     // that an image may have, whatever the number of its boxes
+  std::int64_t boxes_per_window = 0;  // one more window per this many boxes
+  double logit_limit = 0;             // logits of image and window are clipped to +- this before their mean is taken
+};
+
 struct Profile {
   std::string name;
   std::optional<ImageRules> image;  // absent: the bundle's own
   PromptRules prompt;
   MaskRules mask;
   VolumeRules volume;
+  std::optional<ZoomRules> zoom;  // absent: every box is answered from the whole image
 };
 
 /// InvalidArgument naming the profiles there are.

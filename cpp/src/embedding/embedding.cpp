@@ -1,10 +1,13 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 #include "medsam/embedding.hpp"
 
+#include <cstring>
+
 #include "base/edge.hpp"
 #include "base/finite.hpp"
 #include "embedding/embedding_codec.hpp"
 #include "embedding/embedding_data.hpp"
+#include "image/views.hpp"
 #include "kernels/pixels/pixel_kernels.hpp"
 #include "medsam/error.hpp"
 
@@ -33,6 +36,7 @@ std::uint64_t ImageEmbedding::bytes() const {
   std::uint64_t bytes = 0;
   for (const auto& output : checked(data_).outputs) bytes += output->bytes();
   if (data_->pixels) bytes += data_->pixels->values.size();
+  if (data_->image) bytes += data_->image->bytes.size();
   return bytes;
 }
 
@@ -46,6 +50,35 @@ std::string ImageEmbedding::serialize() const {
 ImageEmbedding ImageEmbedding::deserialize(const void* data, std::size_t size) {
   return at_edge("deserialize", [&] { return expanded(read_embedding(data, size)); });
 }
+
+namespace detail {
+
+std::shared_ptr<const KeptImage> keep_image(const ImageView& image) {
+  auto kept = std::make_shared<KeptImage>();
+  kept->type = image.type;
+  kept->height = image.height;
+  kept->width = image.width;
+  kept->channels = image.channels;
+  const auto row = static_cast<std::size_t>(image.width * image.channels * sample_bytes(image.type));
+  kept->bytes.resize(row * static_cast<std::size_t>(image.height));
+  for (std::int64_t y = 0; y < image.height; ++y) {
+    std::memcpy(kept->bytes.data() + static_cast<std::size_t>(y) * row,
+                static_cast<const char*>(image.data) + y * image.row_stride, row);
+  }
+  return kept;
+}
+
+std::optional<ImageView> EmbeddingData::image_view() const {
+  if (image) {
+    return ImageView{image->bytes.data(), image->type,     image->height,
+                     image->width,        image->channels, image->width * image->channels * sample_bytes(image->type)};
+  }
+  if (!pixels) return std::nullopt;
+  return ImageView{pixels->values.data(), PixelType::u8,    pixels->height,
+                   pixels->width,         pixels->channels, pixels->width * pixels->channels};
+}
+
+}  // namespace detail
 
 F16Tensor::F16Tensor(backends::Shape shape) : Tensor(std::move(shape)) {
   values_.resize(static_cast<std::size_t>(backends::element_count(this->shape())));

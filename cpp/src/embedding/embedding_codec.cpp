@@ -17,6 +17,7 @@ namespace medsam {
 using backends::HostTensor;
 using backends::Shape;
 using detail::EmbeddingData;
+using detail::KeptImage;
 using detail::Pixels;
 
 static_assert(std::endian::native == std::endian::little, "the file format is little-endian");
@@ -24,7 +25,8 @@ static_assert(std::endian::native == std::endian::little, "the file format is li
 namespace {
 
 constexpr char kMagic[9] = "MEDSAMEB";
-constexpr std::uint32_t kVersion = 2;
+/// What is written without and with a copy of the image; both are read.
+constexpr std::uint32_t kVersion = 2, kVersionWithImage = 3;
 constexpr std::size_t kDigestBytes = 16, kFingerprintBytes = 64;
 constexpr std::uint32_t kMaxTensors = 64, kMaxRank = 8;
 
@@ -123,6 +125,21 @@ std::shared_ptr<const Pixels> read_pixels(Reader& reader, const ImageGeometry& g
   return pixels;
 }
 
+std::shared_ptr<const KeptImage> read_image(Reader& reader, const ImageGeometry& g) {
+  const auto type = reader.value<std::uint32_t>(), channels = reader.value<std::uint32_t>();
+  if (type > static_cast<std::uint32_t>(PixelType::f32) || (channels != 1 && channels != 3)) Reader::refuse();
+  auto image = std::make_shared<KeptImage>();
+  image->type = static_cast<PixelType>(type);
+  image->height = g.height;
+  image->width = g.width;
+  image->channels = static_cast<int>(channels);
+  // No overflow: sides are at most kMaxSide, 2^20.
+  const auto size = static_cast<std::size_t>(g.height * g.width * image->channels * sample_bytes(image->type));
+  const char* values = reader.take(size);
+  image->bytes.assign(values, values + size);
+  return image;
+}
+
 void check_digest(const void* data, std::size_t size) {
   if (size < sizeof kMagic - 1 + kDigestBytes) Reader::refuse();
   XXH128_canonical_t digest;
@@ -143,7 +160,7 @@ std::string write_embedding(const ImageEmbedding& embedding) {
   const ImageGeometry& g = data.geometry;
   Writer writer;
   writer.bytes(kMagic, sizeof kMagic - 1);
-  writer.value(kVersion);
+  writer.value(data.image ? kVersionWithImage : kVersion);
   writer.value(static_cast<std::uint32_t>(data.storage));
   for (const std::int64_t v : {g.height, g.width, g.input_size, g.new_height, g.new_width}) writer.value(v);
   for (const double v : {g.prompt_frame, g.prompt_scale_x, g.prompt_scale_y, g.point_shift}) writer.value(v);
@@ -151,6 +168,11 @@ std::string write_embedding(const ImageEmbedding& embedding) {
   writer.value(data.modality);
   writer.value(static_cast<std::uint32_t>(data.pixels ? data.pixels->channels : 0));
   if (data.pixels) writer.bytes(data.pixels->values.data(), data.pixels->values.size());
+  if (data.image) {
+    writer.value(static_cast<std::uint32_t>(data.image->type));
+    writer.value(static_cast<std::uint32_t>(data.image->channels));
+    writer.bytes(data.image->bytes.data(), data.image->bytes.size());
+  }
   writer.value(static_cast<std::uint32_t>(data.outputs.size()));
   for (const auto& output : data.outputs) write_tensor(writer, *output);
   return writer.finish();
@@ -161,9 +183,10 @@ ImageEmbedding read_embedding(const void* bytes, std::size_t size) {
   Reader reader(bytes, size - kDigestBytes);
   if (std::memcmp(reader.take(sizeof kMagic - 1), kMagic, sizeof kMagic - 1) != 0) Reader::refuse();
   const auto version = reader.value<std::uint32_t>();
-  if (version != kVersion) {
+  if (version != kVersion && version != kVersionWithImage) {
     throw ModelError("embedding: got format version " + std::to_string(version) + ", this version understands " +
-                     std::to_string(kVersion) + "; encode the image again");
+                     std::to_string(kVersion) + " and " + std::to_string(kVersionWithImage) +
+                     "; encode the image again");
   }
   auto data = std::make_shared<EmbeddingData>();
   const auto storage = reader.value<std::uint32_t>();
@@ -180,6 +203,7 @@ ImageEmbedding read_embedding(const void* bytes, std::size_t size) {
   data->fingerprint.assign(reader.take(kFingerprintBytes), kFingerprintBytes);
   data->modality = reader.value<std::int32_t>();
   data->pixels = read_pixels(reader, g);
+  if (version == kVersionWithImage) data->image = read_image(reader, g);
   const auto tensors = reader.value<std::uint32_t>();
   if (tensors == 0 || tensors > kMaxTensors) Reader::refuse();
   for (std::uint32_t i = 0; i < tensors; ++i) data->outputs.push_back(read_tensor(reader, data->storage));

@@ -4,12 +4,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "backends/backend.hpp"
 #include "image/geometry.hpp"
 #include "medsam/embedding.hpp"
+#include "medsam/image.hpp"
 
 namespace medsam {
 
@@ -36,13 +38,27 @@ struct Pixels {
   std::vector<std::uint8_t> values;
 };
 
+/// A copy of an image of any type, rows dense, channels interleaved.
+struct KeptImage {
+  PixelType type = PixelType::u8;
+  std::int64_t height = 0, width = 0;
+  int channels = 1;
+  std::vector<std::uint8_t> bytes;
+};
+/// A copy of a checked view.
+std::shared_ptr<const KeptImage> keep_image(const ImageView& image);
+
 struct EmbeddingData {
   ImageGeometry geometry;
   std::vector<backends::TensorPtr> outputs;  // the encoder's, in the manifest's order; [0] is the image embedding
   std::shared_ptr<const Pixels> pixels;      // where a decoder looks at crops, else nullptr
+  std::shared_ptr<const KeptImage> image;    // where windows may be cut out and `pixels` has none, else nullptr
   std::int32_t modality = -1;                // the decoder's index of the image's modality; -1 where it does not ask
   std::string fingerprint;
   EmbeddingStorage storage = EmbeddingStorage::f32;
+
+  /// The image, where a copy of it is kept. Valid while this is.
+  [[nodiscard]] std::optional<ImageView> image_view() const;
 };
 
 }  // namespace detail

@@ -33,7 +33,7 @@ const EngineInfo& Engine::info() const { return impl_->info; }
 ImageEmbedding Engine::encode(const ImageView& image, const EncodeOptions& options) const {
   return at_edge("encode", [&] {
     impl_->check_process();
-    return impl_->encode(image, options.modality);
+    return impl_->encode_with_pixels(image, options.modality);
   });
 }
 
@@ -77,7 +77,7 @@ std::vector<MaskStats> Engine::segment(const ImageView& image, const std::vector
     for (std::size_t i = 0; i < boxes.size(); ++i) {
       static_cast<void>(checked_box(boxes[i], image.height, image.width, static_cast<std::int64_t>(i)));
     }
-    return impl_->segment(impl_->encode(checked, options.modality), boxes, out, options);
+    return impl_->segment(impl_->encode(checked, options.modality), boxes, out, options, &checked);
   });
 }
 

@@ -27,7 +27,8 @@ bool Engine::Impl::plausible(const detail::EmbeddingData& data, const std::strin
   const std::vector<TensorSpec>& specs = bundle.model("encoder", expert).outputs;
   bool sane = g.height >= 1 && g.width >= 1 && data.outputs.size() == specs.size() &&
               g == bundle_geometry(bundle, g.height, g.width) && bundle.needs_crops() == (data.pixels != nullptr) &&
-              (data.pixels == nullptr || (data.pixels->height == g.height && data.pixels->width == g.width));
+              (data.pixels == nullptr || (data.pixels->height == g.height && data.pixels->width == g.width)) &&
+              (data.image == nullptr || (data.image->height == g.height && data.image->width == g.width));
   for (std::size_t i = 0; sane && i < specs.size(); ++i) {
     Shape shape = specs[i].shape;
     shape[0] = 1;
@@ -75,11 +76,20 @@ Engine::Impl::Checked Engine::Impl::checked(const ImageEmbedding& embedding) con
   if (!known || !plausible(data, maker->first)) {
     throw ModelError("embedding: its geometry or shape is not this model's; encode the image again");
   }
-  return {data, models_->get(maker->first)};
+  return {data, models_->get(maker->first), maker->first};
 }
 
 ImageEmbedding Engine::Impl::encode(const CheckedImage& image, const std::string& modality) const {
   return encode(image, route_of(modality), EmbeddingCache::Keep::evicting);
+}
+
+ImageEmbedding Engine::Impl::encode_with_pixels(const CheckedImage& image, const std::string& modality) const {
+  const ImageEmbedding embedding = encode(image, modality);
+  if (!profile.zoom) return embedding;
+  // The cache and the store have none: what they hold is shared by images of volumes and by windows.
+  auto data = std::make_shared<detail::EmbeddingData>(*embedding.impl());
+  data->image = data->pixels ? nullptr : detail::keep_image(*image);
+  return ImageEmbedding(std::move(data));
 }
 
 ImageEmbedding Engine::Impl::encode_anew(const CheckedImage& image, const std::string& expert) const {

@@ -181,7 +181,7 @@ void Engine::Impl::check_prompt(PromptKinds kinds, bool allow_untrained, const s
 Prediction Engine::Impl::predict(const ImageEmbedding& embedding, const std::vector<Prompt>& prompts,
                                  const PredictOptions& predict_options) const {
   check_process();
-  const auto [data, model] = checked(embedding);
+  const auto [data, model, expert] = checked(embedding);
   Decoder& decoder = model->decoder();
   const PromptContext context = model->context(data, profile.prompt);
   // SAM's mask tokens: 0 is the single mask, 1 to 3 the alternatives (mask_decoder.py forward).
@@ -206,40 +206,6 @@ Prediction Engine::Impl::predict(const ImageEmbedding& embedding, const std::vec
   decoder.decode(data, tokens, {index}, predict_options.cancelled,
                  [&](std::size_t n, const Decoder::Answer& from) { answer->take(n, from); });
   return Prediction(std::move(answer));
-}
-
-std::vector<MaskStats> Engine::Impl::segment(const ImageEmbedding& embedding, const std::vector<Box>& boxes,
-                                             const LabelView& out, const SegmentOptions& segment_options) const {
-  check_process();
-  if (!boxes.empty()) check_prompt(PromptKinds::box, false, "boxes");
-  const auto [data, model] = checked(embedding);
-  Decoder& decoder = model->decoder();
-  const PromptContext context = model->context(data, profile.prompt);
-  check_labels(out, data.geometry.height, data.geometry.width, boxes.size());
-  std::vector<double> areas;
-  areas.reserve(boxes.size());
-  for (const Box& box : boxes) areas.push_back((box.x1 - box.x0 + 1) * (box.y1 - box.y0 + 1));
-  const std::vector<std::size_t> order = paint_order(areas, profile.mask.overlap);
-  std::vector<PromptTokens> tokens;
-  tokens.reserve(boxes.size());
-  for (const std::size_t i : order) {
-    Prompt prompt;
-    prompt.box = boxes[i];
-    tokens.push_back(prompt_tokens(prompt, context, static_cast<std::int64_t>(i)));
-  }
-  clear_labels(out);
-  std::vector<MaskStats> stats(boxes.size());
-  // All prompts are of one kind, so the decoder answers in order and what is painted last wins.
-  const auto part = looked_at(data.geometry, profile.mask, decoder.low_height(), decoder.low_width());
-  decoder.decode(data, tokens, {{0}, part}, segment_options.cancelled,
-                 [&](std::size_t n, const Decoder::Answer& answer) {
-                   const auto count = static_cast<std::uint32_t>(order[n] + 1);
-                   const std::uint32_t label = profile.mask.labels == LabelRule::modulo_256 ? count % 256 : count;
-                   const LogitMap logits{answer.logits, answer.row, decoder.low_height(), decoder.low_width()};
-                   stats[order[n]] = write_label(logits, data.geometry, profile.mask, out, label);
-                   stats[order[n]].iou = answer.iou[0];
-                 });
-  return stats;
 }
 
 std::vector<VolumeStats> Engine::Impl::segment_volume(const VolumeView& volume, const std::vector<Box3D>& boxes,

@@ -30,8 +30,11 @@ struct Engine::Impl {
   Impl(const std::string& folder, EngineOptions opts);
 
   ImageEmbedding encode(const CheckedImage& image, const std::string& modality) const;
+  /// The same with a copy of the pixels, where the profile has windows: segment may need them.
+  ImageEmbedding encode_with_pixels(const CheckedImage& image, const std::string& modality) const;
+  /// `image`: what the embedding is of; nullptr = the copy that the embedding has, if any.
   std::vector<MaskStats> segment(const ImageEmbedding& embedding, const std::vector<Box>& boxes, const LabelView& out,
-                                 const SegmentOptions& options) const;
+                                 const SegmentOptions& options, const CheckedImage* image = nullptr) const;
   /// Whether prompts of these kinds are answered; `name` begins the message. Unsupported, InvalidArgument.
   void check_prompt(PromptKinds kinds, bool allow_untrained, const std::string& name) const;
   Prediction predict(const ImageEmbedding& embedding, const std::vector<Prompt>& prompts,
@@ -62,6 +65,7 @@ struct Engine::Impl {
   struct Checked {
     const detail::EmbeddingData& data;
     std::shared_ptr<Model> model;
+    const std::string& expert;
   };
 
   /// Whether an embedding's geometry, shapes, pixels and modality are what this engine makes of an image of its size.
@@ -73,6 +77,8 @@ struct Engine::Impl {
   [[nodiscard]] std::uint64_t largest_file(const CheckedImage& image, const std::string& expert) const;
   /// An embedding that one of this engine's models made, and that model.
   [[nodiscard]] Checked checked(const ImageEmbedding& embedding) const;
+  /// The boxes of a call that a window serves, and all that their masks are made with.
+  class WindowMasks;
   ImageEmbedding encode(const CheckedImage& image, const Route& route, EmbeddingCache::Keep keep) const;
   /// Bypasses all caches.
   [[nodiscard]] ImageEmbedding encode_anew(const CheckedImage& image, const std::string& expert) const;

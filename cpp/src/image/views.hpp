@@ -33,6 +33,7 @@ class CheckedImage {
   // NOLINTNEXTLINE(google-explicit-constructor): to convert is to check
   CheckedImage(const ImageView& view) : view_(view) { check_image(view); }
   const ImageView* operator->() const { return &view_; }
+  const ImageView& operator*() const { return view_; }
 
  private:
   ImageView view_;

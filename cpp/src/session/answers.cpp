@@ -17,7 +17,7 @@ Box clamped(const PlaneMask& plane, double x0, double y0, double x1, double y1) 
 }  // namespace
 
 Answer answer_box(const Answering& with, const Box& box) {
-  return {with.model.boxes(with.plane, {box}).mask(0), std::nullopt};
+  return {with.model.box_mask(with.plane, box, with.pixels), std::nullopt};
 }
 
 std::optional<PlaneMask> answer_natively(const Answering& with, const std::vector<SessionPrompt>& prompts) {

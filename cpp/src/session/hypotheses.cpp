@@ -78,6 +78,17 @@ Hypotheses PlaneModel::boxes(const Plane& plane, const std::vector<Box>& boxes) 
   return {engine_.predict(embeddings_.get(plane), prompts), size};
 }
 
+PlaneMask PlaneModel::box_mask(const Plane& plane, const Box& box, const Pixels& pixels) const {
+  const bool image_alone = grid_.depth() == 1 && plane.axis == 0 && !encoded_size(grid_, plane.axis).changed();
+  if (!image_alone || !engine_.impl().profile.zoom) return boxes(plane, {box}).mask(0);
+  const Pixels::Image image = pixels.image(plane);
+  const CheckedImage checked(image.view);
+  PlaneMask mask(grid_.rows(plane.axis), grid_.columns(plane.axis));
+  const LabelView view{mask.values.data(), LabelType::u8, mask.rows, mask.columns, mask.columns};
+  static_cast<void>(engine_.impl().segment(embeddings_.get(plane), {box}, view, {}, &checked));
+  return mask;
+}
+
 Hypotheses PlaneModel::prompt(const Plane& plane, const std::vector<PlanePoint>& positive,
                               const std::vector<PlanePoint>& negative, const std::optional<Box>& box) const {
   const EncodedSize size = encoded_size(grid_, plane.axis);

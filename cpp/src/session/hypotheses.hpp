@@ -52,6 +52,9 @@ class PlaneModel {
 
   /// Boxes with ends inside the plane.
   [[nodiscard]] Hypotheses boxes(const Plane& plane, const std::vector<Box>& boxes) const;
+  /// The mask of one box as Engine::segment makes it: of a plane that is a whole 2D image, in the image's own pixels,
+  /// by the profile's windows, too.
+  [[nodiscard]] PlaneMask box_mask(const Plane& plane, const Box& box, const Pixels& pixels) const;
   /// One prompt of clicks, of a box or of both, for weights that were trained with it.
   [[nodiscard]] Hypotheses prompt(const Plane& plane, const std::vector<PlanePoint>& positive,
                                   const std::vector<PlanePoint>& negative, const std::optional<Box>& box) const;

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/engine_impl.hpp"
+
 namespace medsam::session {
 
 PlaneEmbeddings::PlaneEmbeddings(std::shared_ptr<const Engine> engine, const Pixels& pixels, std::string modality,
@@ -26,7 +28,8 @@ ImageEmbedding PlaneEmbeddings::get(const Plane& plane) {
   }
   ImageEmbedding kept = cache_.get(key, [&] {
     const Pixels::Image image = pixels_.image(plane);
-    ImageEmbedding embedding = engine_->encode(image.view, options_);
+    // Without a copy of the pixels, which the session has.
+    ImageEmbedding embedding = engine_->impl().encode(image.view, options_.modality);
     bytes_each_ = embedding.bytes();
     return embedding;
   });

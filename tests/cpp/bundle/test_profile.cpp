@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "medsam/engine.hpp"
 #include "medsam/error.hpp"
@@ -90,6 +91,55 @@ TEST(Profile, ClinicalLeavesTheImageToTheModelAndKeepsTheBox) {
   const Profile profile = builtin_profile("clinical");
   EXPECT_FALSE(profile.image.has_value());
   EXPECT_EQ(profile.prompt.box_rounding, BoxRounding::containing_pixel);
+}
+
+TEST(Profile, ClinicalAloneHasWindows) {
+  for (const std::string& name : profile_names()) {
+    EXPECT_EQ(builtin_profile(name).zoom.has_value(), name == "clinical") << name;
+  }
+}
+
+TEST(Profile, RefusesWindowsThatCannotServeTheirBoxes) {
+  const Json zoom = {
+      {"side", 3},          {"least_side", 2.25},     {"most_side", 12}, {"margin", 0.5}, {"most_of_image", 0.75},
+      {"least_windows", 4}, {"boxes_per_window", 24}, {"logit_limit", 8}};
+  const auto parse = [](const Json& with, const char* upsample, const char* labels) {
+    const Json json = {{"name", "x"},
+                       {"prompt", {{"box_rounding", "none"}}},
+                       {"mask", {{"upsample", upsample}, {"labels", labels}, {"overlap", "later"}}},
+                       {"volume", volume()},
+                       {"zoom", with}};
+    return parse_profile(json, "test");
+  };
+  EXPECT_EQ(parse(zoom, "logits", "count").zoom->most_side, 12);
+  EXPECT_THROW(parse(zoom, "probabilities", "count"), ModelError);
+  EXPECT_THROW(parse(zoom, "logits", "modulo_256"), ModelError);
+  const std::pair<const char*, double> bad[] = {{"side", 2},
+                                                {"side", 13},
+                                                {"least_side", 0.5},
+                                                {"least_side", 3.5},
+                                                {"most_side", 2.9},
+                                                {"most_side", 1001},
+                                                {"margin", -1},
+                                                {"margin", 0.7},
+                                                {"margin", 1e300},
+                                                {"most_of_image", 1.5},
+                                                {"least_windows", 0},
+                                                {"least_windows", 1e6},
+                                                {"boxes_per_window", 0},
+                                                {"logit_limit", 0}};
+  for (const auto& [field, value] : bad) {
+    Json changed = zoom;
+    if (value == std::floor(value) && std::abs(value) < 1e9) {
+      changed[field] = static_cast<std::int64_t>(value);
+    } else {
+      changed[field] = value;
+    }
+    EXPECT_THROW(parse(changed, "logits", "count"), ModelError) << field << " " << value;
+  }
+  Json missing = zoom;
+  missing.erase("margin");
+  EXPECT_THROW(parse(missing, "logits", "count"), ModelError);
 }
 
 TEST(Profile, AnUnknownNameListsTheKnownOnes) {

@@ -41,7 +41,7 @@ def test_segment_is_predict_painted_in_order(
 ) -> None:
     engine = Engine(bundle, profile=profile)
     embedding = engine.encode(image)
-    boxes = [BOX, (50, 30, 110, 90), (0, 0, 20, 20)]  # the second is the largest: clinical paints it first
+    boxes = [BOX, (50, 30, 110, 90), (0, 0, 40, 20)]  # the second is the largest: clinical paints it first
     expected = np.zeros((HEIGHT, WIDTH), np.uint16)
     for label in order:
         expected[engine.predict(embedding, box=boxes[label - 1]).mask(0)] = label
