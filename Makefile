@@ -31,7 +31,7 @@ BUNDLE_STAMP := $(STAMPS)/bundle-$(EXPORT_DIGEST)
 FETCHED_STAMP := $(STAMPS)/fetched-$(EXPORT_DIGEST)
 
 .PHONY: help prepare setup setup-cpp build bundle demo test test-cpp test-python parity plans walkthrough test-slow smoke-slow test-all sanitize asan tsan highway no-openvino fuzz soak \
-        smoke-soak throws cuda wheel consumer examples docs docs-cpp stubs lint lint-python lint-types lint-cpp analyze format mutations bench bench-build bench-full perf clean
+        smoke-soak throws cuda wheel consumer examples plugins docs docs-cpp stubs lint lint-python lint-types lint-cpp analyze format mutations bench bench-build bench-full perf clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -101,7 +101,7 @@ test-slow: | setup build bundle  ## the tests that take minutes: every family's 
 smoke-slow: | setup build bundle  ## of test-slow, one family from its checkpoint to masks (at most 2 minutes)
 	@$(PYTHON) -m pytest -m slow -k "swin_litemedsam-clinical" tests/python/tools/export/test_end_to_end.py
 
-test-all: test test-slow sanitize highway no-openvino fuzz analyze cuda wheel consumer examples docs  ## everything: test, slow tests, sanitizers, fuzzing, CUDA, wheel alone, find_package, examples
+test-all: test test-slow sanitize highway no-openvino fuzz analyze cuda wheel consumer examples plugins docs  ## everything: test, slow tests, sanitizers, fuzzing, CUDA, wheel alone, find_package, examples
 
 sanitize: asan tsan  ## the C++ tests under ASan + UBSan, then under TSan
 
@@ -165,6 +165,9 @@ examples: setup build bundle  ## build and run the examples (installs ITK and Qt
 	@scripts/setup.sh examples
 	@scripts/run/test_examples.sh $(BUNDLE)
 
+plugins: | setup build  ## the plugins of napari and 3D Slicer, against napari and slicer-core from PyPI (1.3 GB in build/)
+	@scripts/run/test_plugins.sh
+
 docs-cpp: | setup  ## the reference of the C++ and C headers: build/docs-cpp/html (installs doxygen with apt)
 	@scripts/setup.sh docs
 	@rm -rf build/docs-cpp && mkdir -p build/docs-cpp
@@ -185,6 +188,8 @@ lint-python: | setup
 lint-types:
 	@$(BIN)/mypy --no-error-summary $(wildcard python/medsam_engine tools/medsam_engine_tools scripts build_backend \
 	  benchmarks tests fuzz examples) && echo "mypy: clean"
+	@for plugin in "napari/src/medsam_engine_napari plugins/napari/tests" slicer/MedSAMEngine; do \
+	  $(BIN)/mypy --no-error-summary plugins/$$plugin || exit 1; done && echo "mypy: clean plugins"
 	@$(BIN)/mypy --no-error-summary --python-version 3.10 --disable-error-code no-any-return $(wildcard \
 	  python/medsam_engine tools/medsam_engine_tools build_backend) && echo "mypy: clean on Python 3.10, as far as it is shipped"
 
