@@ -1,0 +1,123 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""Masks into a segmentation node and back: only the changed part of a segment's labelmap is written.
+
+Writing whole labelmaps made earlier plugins slow. A segment's labelmap gets the extent of the volume at its first mask;
+from then on a box of it is written in place.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+from numpy.typing import NDArray
+from vtk.util.numpy_support import vtk_to_numpy
+
+from medsam_engine import InvalidArgument
+from medsam_engine.session import VoxelBox
+from MedSAMEngineLib.volume_geometry import ijk_to_ras
+
+NAME = "Binary labelmap"  # vtkSegmentationConverter's, of the representation that segments are edited in
+
+
+def prepare(segmentation: Any, volume: Any) -> None:
+    """Gives a segmentation node the volume's grid and parent transform."""
+    segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    segmentation.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
+    segmentation.GetSegmentation().SetSourceRepresentationName(NAME)
+
+
+def write(segmentation: Any, segment_id: str, volume: Any, mask: NDArray[np.bool_], box: VoxelBox) -> None:
+    """Writes the part of a mask (D, H, W) that a box covers, x0, y0, z0, x1, y1, z1 with inclusive ends.
+
+    Raises:
+        InvalidArgument: the segment is gone, or on another grid than the volume.
+    """
+    image = _labelmap(segmentation, segment_id, volume)
+    x0, y0, z0, x1, y1, z1 = box
+    part = np.s_[z0 : z1 + 1, y0 : y1 + 1, x0 : x1 + 1]
+    segment = segmentation.GetSegmentation().GetSegment(segment_id)
+    _values(image)[part] = mask[part] * segment.GetLabelValue()
+    image.GetPointData().GetScalars().Modified()
+    image.Modified()
+
+
+def read(segmentation: Any, segment_id: str, volume: Any) -> NDArray[np.bool_]:
+    """The whole mask of a segment, (D, H, W).
+
+    Raises:
+        InvalidArgument: as `write`.
+    """
+    segment = _segment(segmentation, segment_id)
+    dimensions = volume.GetImageData().GetDimensions()
+    mask = np.zeros(dimensions[::-1], np.bool_)
+    image = segment.GetRepresentation(NAME)
+    if image is None or image.IsEmpty():
+        return mask
+    _check_grid(image, segmentation, segment_id, volume)
+    extent = image.GetExtent()
+    # What an effect of the editor has drawn beyond the volume has no place in its session.
+    low = [max(extent[2 * axis], 0) for axis in range(3)]
+    high = [min(extent[2 * axis + 1], dimensions[axis] - 1) for axis in range(3)]
+    if any(a > b for a, b in zip(low, high, strict=True)):
+        return mask
+    target = tuple(slice(low[axis], high[axis] + 1) for axis in (2, 1, 0))
+    source = tuple(slice(low[axis] - extent[2 * axis], high[axis] + 1 - extent[2 * axis]) for axis in (2, 1, 0))
+    mask[target] = _values(image)[source] == segment.GetLabelValue()
+    return mask
+
+
+def changed_at(segmentation: Any, segment_id: str) -> int:
+    """A number that grows when the segment's labelmap changes."""
+    segment = segmentation.GetSegmentation().GetSegment(segment_id)
+    image = segment.GetRepresentation(NAME) if segment is not None else None
+    return 0 if image is None else int(image.GetMTime())
+
+
+def _labelmap(segmentation: Any, segment_id: str, volume: Any) -> Any:
+    """The segment's own labelmap, of exactly the volume's extent; made or enlarged where it is not."""
+    segment = _segment(segmentation, segment_id)
+    segmentation.GetSegmentation().SeparateSegmentLabelmap(segment_id)  # several segments may share one
+    image = segment.GetRepresentation(NAME)
+    whole = volume.GetImageData().GetExtent()
+    if image is not None and not image.IsEmpty():
+        _check_grid(image, segmentation, segment_id, volume)
+        if image.GetExtent() == whole:
+            return image
+    mask = read(segmentation, segment_id, volume)
+    image = slicer.vtkOrientedImageData()
+    image.SetExtent(whole)
+    image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
+    matrix = vtk.vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(matrix)
+    image.SetGeometryFromImageToWorldMatrix(matrix)
+    segment.SetLabelValue(1)
+    _values(image)[...] = mask
+    segment.AddRepresentation(NAME, image)
+    return image
+
+
+def _segment(segmentation: Any, segment_id: str) -> Any:
+    segment = segmentation.GetSegmentation().GetSegment(segment_id)
+    if segment is None:
+        raise InvalidArgument(f"segment {segment_id!r}: it is not in {segmentation.GetName()!r}; choose another one")
+    return segment
+
+
+def _check_grid(image: Any, segmentation: Any, segment_id: str, volume: Any) -> None:
+    matrix = vtk.vtkMatrix4x4()
+    image.GetImageToWorldMatrix(matrix)
+    found = np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
+    same_parent = segmentation.GetTransformNodeID() == volume.GetTransformNodeID()
+    if not same_parent or not np.allclose(found, ijk_to_ras(volume), rtol=1e-5, atol=1e-4):
+        raise InvalidArgument(
+            f"segment {segment_id!r}: it lies on another grid than volume {volume.GetName()!r}, expected the same one; "
+            "begin a new segmentation"
+        )
+
+
+def _values(image: Any) -> NDArray[np.generic]:
+    columns, rows, slices = image.GetDimensions()
+    return np.asarray(vtk_to_numpy(image.GetPointData().GetScalars()).reshape(slices, rows, columns))

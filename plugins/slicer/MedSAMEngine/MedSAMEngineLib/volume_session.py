@@ -1,0 +1,172 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""A session on one volume node, whose objects are segments of one segmentation node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsam_engine import Engine, InvalidArgument, Session
+from medsam_engine.session import VoxelBox
+from MedSAMEngineLib import segment_labelmaps
+from MedSAMEngineLib.markup_prompts import control_points, plane_points, roi_box
+from MedSAMEngineLib.volume_geometry import spacing, through_plane_axis, voxels
+
+
+class VolumeSession:
+    """Prompts from markups, masks into segments; an object's name in the session is the segment's ID.
+
+    What the Segment Editor has done to a segment is taken over before the segment's next prompt, as a step of undo. For
+    the main thread, as everything in MRML.
+
+    Args:
+        engine: the model.
+        volume: vtkMRMLScalarVolumeNode, or vtkMRMLVectorVolumeNode of one RGB image. Its voxels are copied.
+        segmentation: vtkMRMLSegmentationNode; it gets the volume's grid and parent transform.
+        window: as in Session.
+        modality: as in Session.
+
+    Raises:
+        InvalidArgument: as Session, and for volumes that it would take for something else.
+    """
+
+    def __init__(
+        self, engine: Engine, volume: Any, segmentation: Any, window: str | None = None, modality: str | None = None
+    ) -> None:
+        values = voxels(volume)
+        self._flat = values.shape[-1] == 3
+        steps = spacing(volume)
+        self.session = Session(engine, values, steps[:2] if self._flat else steps, window, modality)
+        self.volume, self.segmentation = volume, segmentation
+        self._pixels = self._state_of_pixels()
+        self._written: dict[str, int] = {}
+        segment_labelmaps.prepare(segmentation, volume)
+
+    def add_markup(self, segment_id: str, markup: Any, positive: bool = True, axis: int | None = None) -> None:
+        """Prompts with a markup: a region of interest, a line, a curve or points (markup_prompts.py).
+
+        Args:
+            segment_id: of the segment that it is for.
+            markup: the node; it stays as it is.
+            positive: the sign of clicks and scribbles.
+            axis: of the array, of the view in which the markup was placed; None = across the acquired slices.
+
+        Raises:
+            InvalidArgument: it is of another kind, outside, or on no plane; and as Session.
+        """
+        kind = markup.GetClassName()
+        if kind == "vtkMRMLMarkupsROINode":
+            box, plane = roi_box(self.volume, markup)
+            self._step(segment_id, lambda session: session.add_box(segment_id, box, **plane))  # type: ignore[arg-type]
+            return
+        world = control_points(markup)
+        if kind == "vtkMRMLMarkupsFiducialNode":
+            for point in world:  # each has a plane of its own
+                where = plane_points(self.volume, point[np.newaxis], axis)
+                self._step(segment_id, _click(segment_id, where.points[0], positive, where.plane))
+            return
+        found, plane = plane_points(self.volume, world, axis)
+        calls: dict[str, Callable[[Session], VoxelBox | None]] = {
+            "vtkMRMLMarkupsLineNode": lambda session: session.add_line(segment_id, found, **plane),
+            "vtkMRMLMarkupsCurveNode": lambda session: session.add_scribble(segment_id, found, positive, **plane),
+            "vtkMRMLMarkupsClosedCurveNode": lambda session: session.add_lasso(segment_id, found, **plane),
+        }
+        if kind not in calls:
+            raise InvalidArgument(f"markup {markup.GetName()!r}: got {kind}, expected a ROI, points, a line or a curve")
+        self._step(segment_id, calls[kind])
+
+    def propagate(
+        self,
+        segment_id: str,
+        axis: int | None = None,
+        first: int | None = None,
+        last: int | None = None,
+        distance: float | None = None,
+        progress: Callable[[int, int], object] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> None:
+        """Carries a segment through the slices; arguments as in Session.propagate, axis None as in `add_markup`."""
+        along = through_plane_axis(self.volume) if axis is None else axis
+        self._step(
+            segment_id,
+            lambda session: session.propagate(
+                segment_id,
+                axis=along,
+                first=first,
+                last=last,
+                distance=distance,
+                progress=progress,
+                cancelled=cancelled,
+            ),
+        )
+
+    def reset(self, segment_id: str) -> None:
+        """Takes the prompts and the mask from a segment."""
+        if any(each.name == segment_id for each in self.session.objects):
+            self._step(segment_id, lambda session: session.remove(segment_id))
+
+    def lock(self, segment_id: str, locked: bool) -> None:
+        """Keeps other segments off this one's voxels."""
+        self.take_edits(segment_id)
+        self.session.lock(segment_id, locked)
+
+    def undo(self) -> None:
+        """Takes back the last step."""
+        self._step(None, Session.undo)
+
+    def redo(self) -> None:
+        """Does it again."""
+        self._step(None, Session.redo)
+
+    def take_edits(self, segment_id: str) -> None:
+        """Gives the session what the Segment Editor has made of a segment since it was last written."""
+        state = segment_labelmaps.changed_at(self.segmentation, segment_id)
+        if state == self._written.get(segment_id, 0):
+            return
+        mask = segment_labelmaps.read(self.segmentation, segment_id, self.volume)
+        known = any(each.name == segment_id for each in self.session.objects)
+        before = self._mask(segment_id) if known else np.zeros_like(mask)
+        if (mask != before).any():
+            self.session.add_mask(segment_id, mask[0] if self._flat else mask)
+        self._written[segment_id] = state
+
+    def _step(self, segment_id: str | None, call: Callable[[Session], VoxelBox | None]) -> None:
+        """Runs a call and writes what it changed into the segments, whichever they are."""
+        if self._state_of_pixels() != self._pixels:
+            raise InvalidArgument(
+                f"volume {self.volume.GetName()!r}: got other voxels since the session began; begin it again"
+            )
+        known = [each.name for each in self.session.objects]
+        for each in {*known, segment_id} - {None}:
+            if self.segmentation.GetSegmentation().GetSegment(each) is not None:
+                self.take_edits(str(each))
+        box = call(self.session)
+        if box is None:
+            return
+        left = {each.name for each in self.session.objects}
+        for each in {*known, *left}:
+            if self.segmentation.GetSegmentation().GetSegment(each) is None:
+                continue  # deleted in the editor
+            mask = self._mask(each) if each in left else np.zeros(self._shape(), np.bool_)
+            segment_labelmaps.write(self.segmentation, each, self.volume, mask, box)
+            self._written[each] = segment_labelmaps.changed_at(self.segmentation, each)
+
+    def _mask(self, segment_id: str) -> NDArray[np.bool_]:
+        mask = self.session.mask(segment_id)
+        return mask[np.newaxis] if self._flat else mask
+
+    def _shape(self) -> tuple[int, ...]:
+        return tuple(self.volume.GetImageData().GetDimensions())[::-1]
+
+    def _state_of_pixels(self) -> tuple[str, int]:
+        image = self.volume.GetImageData()
+        return (str(image.__this__), int(image.GetMTime())) if image is not None else ("", 0)
+
+
+def _click(
+    segment_id: str, point: NDArray[np.float64], positive: bool, plane: dict[str, int]
+) -> Callable[[Session], VoxelBox | None]:
+    return lambda session: session.add_click(segment_id, point, positive, **plane)

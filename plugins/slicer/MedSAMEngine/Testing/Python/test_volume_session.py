@@ -1,0 +1,276 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""Markups drawn on known voxels give the masks of these voxels, under every matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import vtk
+from numpy.typing import NDArray
+from volume_matrices import CASES, SHAPE, vtk_matrix, world
+from vtk.util.numpy_support import vtk_to_numpy
+
+from medsam_engine import Cancelled, Engine, InvalidArgument, Session
+from MedSAMEngineLib import segment_labelmaps
+from MedSAMEngineLib.markup_prompts import plane_points, roi_box
+from MedSAMEngineLib.volume_geometry import spacing, through_plane_axis, voxels, world_to_ijk
+from MedSAMEngineLib.volume_session import VolumeSession
+
+Add = Callable[..., Any]
+
+
+@pytest.fixture(params=sorted(CASES))
+def case(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+def markup(scene: Any, kind: str, points: NDArray[np.float64]) -> Any:
+    node = scene.AddNewNodeByClass(f"vtkMRMLMarkups{kind}Node", "drawn")
+    for point in points:
+        node.AddControlPointWorld(vtk.vtkVector3d(*point))
+    return node
+
+
+def roi(scene: Any, case: str, low: tuple[float, ...], high: tuple[float, ...]) -> Any:
+    """A region of interest along the volume's axes, between two voxel coordinates i, j, k."""
+    matrix, parent = CASES[case]
+    whole = matrix if parent is None else parent @ matrix
+    frame = np.eye(4)
+    frame[:3, :3] = whole[:3, :3] / np.linalg.norm(whole[:3, :3], axis=0)
+    frame[:3, 3] = world(case, (np.array(low) + high) / 2)[0]
+    node = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "drawn")
+    node.SetSize(*((np.array(high) - low) * np.linalg.norm(whole[:3, :3], axis=0)))
+    if np.linalg.det(frame[:3, :3]) < 0:
+        frame[:3, 0] *= -1  # a region is symmetrical
+    node.SetAndObserveObjectToNodeMatrix(vtk_matrix(frame))
+    return node
+
+
+def test_voxels_are_the_array_and_spacing_is_the_matrix(add: Add, values: NDArray[np.int16], case: str) -> None:
+    volume = add(values, *CASES[case])
+    np.testing.assert_array_equal(voxels(volume), values)
+    steps = np.linalg.norm(CASES[case][0][:3, :3], axis=0)
+    assert spacing(volume) == pytest.approx(steps)
+    assert through_plane_axis(volume) == 2 - int(np.argmax(steps))
+    ijk = np.array([[0, 0, 0], [31, 23, 4], [3.25, 7.5, 1]])
+    np.testing.assert_allclose(world_to_ijk(volume, world(case, ijk)), ijk, atol=1e-6)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_flat_region_is_a_box_in_its_plane(
+    scene: Any, add: Add, values: NDArray[np.int16], segmentation: Any, engine: Engine, case: str, axis: int
+) -> None:
+    volume = add(values, *CASES[case])
+    low, high = [6.0, 4.0, 1.0], [20.0, 12.0, 3.0]
+    low[2 - axis] = high[2 - axis] = 2
+    session = VolumeSession(engine, volume, segmentation)
+    segment = segmentation.GetSegmentation().AddEmptySegment("", "lesion")
+    session.add_markup(segment, roi(scene, case, tuple(low), tuple(high)))
+    expected = Session(engine, values, spacing(volume))
+    across = [each for each in range(3) if each != 2 - axis]
+    expected.add_box("a", [int(end[each]) for end in (low, high) for each in across], slice=2, axis=axis)
+    found = segment_labelmaps.read(segmentation, segment, volume)
+    assert found.any()
+    np.testing.assert_array_equal(found, expected.mask("a"))
+    assert not np.delete(found, 2, axis).any()
+
+
+def test_a_region_is_a_box_of_the_volume(
+    scene: Any, add: Add, values: NDArray[np.int16], segmentation: Any, engine: Engine, case: str
+) -> None:
+    volume = add(values, *CASES[case])
+    assert roi_box(volume, roi(scene, case, (6, 4, 1), (20, 12, 3))) == ([6, 4, 1, 20, 12, 3], {})
+    assert roi_box(volume, roi(scene, case, (-9, 4, 1), (20, 99, 3))) == ([0, 4, 1, 20, 23, 3], {})
+    with pytest.raises(InvalidArgument, match="outside"):
+        roi_box(volume, roi(scene, case, (40, 4, 1), (50, 12, 3)))
+    session = VolumeSession(engine, volume, segmentation)
+    segment = segmentation.GetSegmentation().AddEmptySegment("", "lesion")
+    session.add_markup(segment, roi(scene, case, (6, 4, 1), (20, 12, 3)))
+    expected = Session(engine, values, spacing(volume))
+    expected.add_box("a", [6, 4, 1, 20, 12, 3])
+    np.testing.assert_array_equal(segment_labelmaps.read(segmentation, segment, volume), expected.mask("a"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "method"), [("Line", "add_line"), ("Curve", "add_scribble"), ("ClosedCurve", "add_lasso")]
+)
+def test_lines_lie_in_their_plane(
+    scene: Any,
+    add: Add,
+    values: NDArray[np.int16],
+    segmentation: Any,
+    engine: Engine,
+    case: str,
+    kind: str,
+    method: str,
+) -> None:
+    volume = add(values, *CASES[case])
+    session = VolumeSession(engine, volume, segmentation)
+    segment = segmentation.GetSegmentation().AddEmptySegment("", "lesion")
+    ijk = np.array([[7.0, 5, 2], [18, 5, 2], [18, 13, 2], [7, 13, 2]])[: 2 if kind == "Line" else 4]
+    session.add_markup(segment, markup(scene, kind, world(case, ijk)))
+    expected = Session(engine, values, spacing(volume))
+    getattr(expected, method)("a", np.round(ijk[:, :2], 6), slice=2)
+    found = segment_labelmaps.read(segmentation, segment, volume)
+    np.testing.assert_array_equal(found, expected.mask("a"))
+    with pytest.raises(InvalidArgument, match="several planes"):
+        session.add_markup(segment, markup(scene, "Line", world(case, [[7, 5, 1], [18, 13, 2]])))
+
+
+def test_points_are_clicks_across_the_acquired_slices(
+    scene: Any, add: Add, values: NDArray[np.int16], segmentation: Any, engine: Engine, case: str
+) -> None:
+    volume = add(values, *CASES[case])
+    axis = through_plane_axis(volume)
+    session = VolumeSession(engine, volume, segmentation)
+    segment = segmentation.GetSegmentation().AddEmptySegment("", "lesion")
+    points = [[10, 9, 2], [14, 8, 2]]
+    points[1][2 - axis] = points[0][2 - axis]
+    for point, positive in zip(points, (True, False), strict=True):
+        session.add_markup(segment, markup(scene, "Fiducial", world(case, [point])), positive)
+    expected = Session(engine, values, spacing(volume))
+    for point, positive in zip(points, (True, False), strict=True):
+        across = [point[each] for each in range(3) if each != 2 - axis]
+        expected.add_click("a", across, positive, slice=point[2 - axis], axis=axis)
+    np.testing.assert_array_equal(segment_labelmaps.read(segmentation, segment, volume), expected.mask("a"))
+
+
+def test_points_at_the_edge_and_beyond(add: Add, values: NDArray[np.int16], case: str) -> None:
+    volume = add(values, *CASES[case])
+    points, plane = plane_points(volume, world(case, [[-0.5, 23.5, 2.2]]), 0)
+    np.testing.assert_allclose(points, [[0, 23]], atol=1e-6)
+    assert plane == {"axis": 0, "slice": 2}
+    with pytest.raises(InvalidArgument, match="place it inside"):
+        plane_points(volume, world(case, [[-0.6, 3, 2]]))
+    with pytest.raises(InvalidArgument, match="no point"):
+        plane_points(volume, np.zeros((0, 3)))
+
+
+def test_steps_write_what_the_session_has(
+    scene: Any, add: Add, values: NDArray[np.int16], segmentation: Any, engine: Engine
+) -> None:
+    """A random walk of boxes, undo, redo, locks and resets of two segments; every segment is the session's mask."""
+    volume = add(values, *CASES["oblique"])
+    session = VolumeSession(engine, volume, segmentation)
+    ids = [segmentation.GetSegmentation().AddEmptySegment("", name) for name in "ab"]
+    random = np.random.default_rng(4)
+    for _ in range(60):
+        segment, step = ids[int(random.integers(2))], int(random.integers(6))
+        if step == 0:
+            session.undo()
+        elif step == 1:
+            session.redo()
+        elif step == 2:
+            session.reset(segment)
+        else:
+            k, ends = int(random.integers(5)), random.integers(0, 24, (2, 2))
+            low, high = ends.min(axis=0), ends.max(axis=0)
+            session.add_markup(segment, roi(scene, "oblique", (*low, k), (*high, k)))
+        known = {each.name for each in session.session.objects}
+        for each in ids:
+            expected = session.session.mask(each) if each in known else np.zeros(SHAPE, bool)
+            np.testing.assert_array_equal(segment_labelmaps.read(segmentation, each, volume), expected)
+
+
+def test_only_the_changed_part_is_written(add: Add, values: NDArray[np.int16], segmentation: Any) -> None:
+    volume = add(values, *CASES["lps"])
+    segment_labelmaps.prepare(segmentation, volume)
+    segment = segmentation.GetSegmentation().AddEmptySegment("", "a")
+    segment_labelmaps.write(segmentation, segment, volume, np.ones(SHAPE, bool), (0, 0, 0, 31, 23, 4))
+    image = segmentation.GetSegmentation().GetSegment(segment).GetRepresentation("Binary labelmap")
+    before = segment_labelmaps.changed_at(segmentation, segment)
+    segment_labelmaps.write(segmentation, segment, volume, np.zeros(SHAPE, bool), (3, 4, 1, 5, 6, 2))
+    assert segmentation.GetSegmentation().GetSegment(segment).GetRepresentation("Binary labelmap") is image
+    assert segment_labelmaps.changed_at(segmentation, segment) > before
+    expected = np.ones(SHAPE, bool)
+    expected[1:3, 4:7, 3:6] = False
+    np.testing.assert_array_equal(segment_labelmaps.read(segmentation, segment, volume), expected)
+
+
+def test_what_the_editor_drew_is_taken_over(
+    scene: Any, add: Add, values: NDArray[np.int16], segmentation: Any, engine: Engine
+) -> None:
+    volume = add(values, *CASES["lps"])
+    session = VolumeSession(engine, volume, segmentation)
+    segment = segmentation.GetSegmentation().AddEmptySegment("", "a")
+    session.add_markup(segment, roi(scene, "lps", (6, 4, 2), (20, 12, 2)))
+    painted = segment_labelmaps.read(segmentation, segment, volume)
+    painted[0, 1:3, 1:3] = True
+    segment_labelmaps.write(segmentation, segment, volume, painted, (0, 0, 0, 31, 23, 4))
+    session.add_markup(segment, roi(scene, "lps", (6, 4, 3), (20, 12, 3)))
+    found = segment_labelmaps.read(segmentation, segment, volume)
+    assert found[0, 1:3, 1:3].all()
+    assert found[3].any()
+    np.testing.assert_array_equal(found, session.session.mask(segment))
+    session.undo()
+    np.testing.assert_array_equal(segment_labelmaps.read(segmentation, segment, volume), painted)
+
+
+def test_segments_that_share_a_labelmap_or_lie_elsewhere(
+    add: Add, values: NDArray[np.int16], segmentation: Any
+) -> None:
+    volume = add(values, *CASES["lps"])
+    segment_labelmaps.prepare(segmentation, volume)
+    inner = segmentation.GetSegmentation()
+    ids = [inner.AddEmptySegment("", name) for name in "ab"]
+    masks = np.zeros((2, *SHAPE), bool)
+    masks[0, :, :9], masks[1, :, 12:] = True, True
+    for segment, mask in zip(ids, masks, strict=True):
+        segment_labelmaps.write(segmentation, segment, volume, mask, (0, 0, 0, 31, 23, 4))
+    shared = inner.GetSegment(ids[0]).GetRepresentation("Binary labelmap")
+    vtk_to_numpy(shared.GetPointData().GetScalars())[masks[1].ravel()] = 2
+    inner.GetSegment(ids[1]).AddRepresentation("Binary labelmap", shared)
+    inner.GetSegment(ids[1]).SetLabelValue(2)
+    assert inner.GetNumberOfLayers() == 1
+    segment_labelmaps.write(segmentation, ids[1], volume, np.zeros(SHAPE, bool), (0, 0, 0, 31, 23, 4))
+    np.testing.assert_array_equal(segment_labelmaps.read(segmentation, ids[0], volume), masks[0])
+    assert not segment_labelmaps.read(segmentation, ids[1], volume).any()
+    other = add(values, *CASES["ras"])
+    with pytest.raises(InvalidArgument, match="another grid"):
+        segment_labelmaps.write(segmentation, ids[0], other, masks[0], (0, 0, 0, 1, 1, 1))
+    with pytest.raises(InvalidArgument, match="choose another"):
+        segment_labelmaps.write(segmentation, "gone", volume, masks[0], (0, 0, 0, 1, 1, 1))
+
+
+def test_a_volume_that_changes_ends_its_session(
+    scene: Any, add: Add, values: NDArray[np.int16], segmentation: Any, engine: Engine
+) -> None:
+    volume = add(values, *CASES["lps"])
+    session = VolumeSession(engine, volume, segmentation)
+    segment = segmentation.GetSegmentation().AddEmptySegment("", "a")
+    drawn = roi(scene, "lps", (6, 4, 2), (20, 12, 2))
+    session.add_markup(segment, drawn)
+    with pytest.raises(Cancelled):
+        session.propagate(segment, cancelled=lambda: True)
+    session.propagate(segment, first=1, last=3)
+    assert segment_labelmaps.read(segmentation, segment, volume).any(axis=(1, 2)).tolist() == [
+        False,
+        *[True] * 3,
+        False,
+    ]
+    volume.GetImageData().Modified()
+    with pytest.raises(InvalidArgument, match="other voxels"):
+        session.add_markup(segment, drawn)
+
+
+def test_an_rgb_image_and_what_is_refused(scene: Any, add: Add, segmentation: Any, engine: Engine) -> None:
+    colors = np.random.default_rng(1).integers(0, 255, (1, 24, 32, 3)).astype(np.uint8)
+    volume = add(colors, *CASES["lps"], components=3)
+    session = VolumeSession(engine, volume, segmentation)
+    segment = segmentation.GetSegmentation().AddEmptySegment("", "a")
+    session.add_markup(segment, roi(scene, "lps", (6, 4, 0), (20, 12, 0)))
+    expected = Session(engine, colors[0], spacing(volume)[:2])
+    expected.add_box("a", [6, 4, 20, 12])
+    np.testing.assert_array_equal(segment_labelmaps.read(segmentation, segment, volume)[0], expected.mask("a"))
+    with pytest.raises(InvalidArgument, match="2 slices of 3 values"):
+        voxels(add(np.zeros((2, 8, 9, 3), np.uint8), *CASES["lps"], components=3))
+    with pytest.raises(InvalidArgument, match="3 columns"):
+        voxels(add(np.zeros((5, 8, 3), np.uint8), *CASES["lps"]))
+    with pytest.raises(InvalidArgument, match="no voxels"):
+        voxels(scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty"))
+    with pytest.raises(InvalidArgument, match="expected a ROI"):
+        session.add_markup(segment, markup(scene, "Angle", world("lps", [[6, 4, 0], [9, 9, 0]])))
