@@ -13,8 +13,9 @@ if [ "$(cat "$venv/.stamp" 2>/dev/null)" != "$stamp" ]; then
   .venv/bin/python -m venv "$venv"
   site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
   .venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' >"$site/project.pth"
+  printf '%s\n' "$wanted" >build/requirements-plugins.txt
   if ! .venv/bin/python scripts/run/step.py build/plugins.log "plugins: napari, Qt and slicer-core (about 350 MB to fetch)" -- \
-      "$venv/bin/python" -m pip install -r <(printf '%s\n' "$wanted"); then
+      "$venv/bin/python" -m pip install -r build/requirements-plugins.txt; then
     rm -rf "$venv"
     echo "plugins: SKIPPED, napari or slicer-core could not be installed; build/plugins.log says why"
     exit 0
@@ -25,4 +26,8 @@ fi
 
 export QT_QPA_PLATFORM=offscreen
 "$venv/bin/python" -m pytest -q -c plugins/napari/pyproject.toml plugins/napari/tests
-"$venv/bin/python" -m pytest -q -c plugins/slicer/pyproject.toml plugins/slicer/MedSAMEngine/Testing/Python
+if "$venv/bin/python" -c 'import slicer' 2>/dev/null; then
+  "$venv/bin/python" -m pytest -q -c plugins/slicer/pyproject.toml plugins/slicer/MedSAMEngine/Testing/Python
+else
+  echo "plugins: 3D Slicer's tests SKIPPED, slicer-core has no wheel for $("$venv/bin/python" --version)"
+fi

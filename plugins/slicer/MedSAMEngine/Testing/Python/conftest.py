@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-
-slicer = pytest.importorskip("slicer", reason="slicer-core is not there")
+import slicer
 import vtk
+from numpy.typing import NDArray
 from volume_matrices import SHAPE, vtk_matrix
 from vtk.util.numpy_support import numpy_to_vtk
 
