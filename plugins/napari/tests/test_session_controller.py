@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from viewer_mouse import SHAPE, TINY, drag, lines, opened
 
 from medsam_engine import Engine, Error, Session
+from medsam_engine_napari.calls import run_now
 from medsam_engine_napari.prompt_drawing import PromptDrawing, Tool
 from medsam_engine_napari.session_controller import SessionController
 
@@ -277,6 +278,29 @@ def test_a_step_that_ends_after_its_session_is_not_shown(
     for call, done in held:
         done(call())
     assert controller.session is None
+
+
+def test_values_that_change_while_a_session_is_opened(controller: SessionController, volume: NDArray[np.uint8]) -> None:
+    held: list[Callable[[], object]] = []
+    controller._run = lambda call, done, failed: held.append(lambda: run_now(call, done, failed))
+    layer = controller.viewer.add_image(volume)
+    controller.open(layer, TINY)
+    layer.data = volume + 1
+    held.pop()()
+    assert controller.session is None
+    assert "meanwhile" in lines(controller)[-1]
+
+
+def test_a_stroke_belongs_to_the_session_in_which_it_began(
+    controller: SessionController, volume: NDArray[np.uint8]
+) -> None:
+    opened(controller, volume)
+    first = PromptDrawing(controller)
+    opened(controller, np.ascontiguousarray(volume.transpose(2, 1, 0)))
+    drag(first.layer, [[2, 4, 6], [2, 12, 20]])
+    assert controller.labels is not None
+    assert not controller.labels.data.any()
+    assert "another session" in lines(controller)[-1]
 
 
 def test_a_model_that_is_none_is_said(controller: SessionController, volume: NDArray[np.uint8]) -> None:

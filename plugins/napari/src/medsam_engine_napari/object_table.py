@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,6 +69,10 @@ class ObjectTable:
         return name
 
 
-def labels_of(found: Iterable[SessionObject]) -> NDArray[np.uint16]:
-    """From the values of Session.labels() to labels: entry k + 1 is that of the session's k-th object."""
-    return np.array([0, *(int(each.name.removeprefix(PREFIX)) for each in found)], np.uint16)
+def relabeled(found: Sequence[SessionObject], labels: NDArray[np.uint16] | NDArray[np.uint32]) -> NDArray[np.uint16]:
+    """The values of Session.labels(), k + 1 for the session's k-th object, as labels of the list."""
+    wanted = [int(each.name.removeprefix(PREFIX)) for each in found]
+    if wanted == list(range(1, len(wanted) + 1)):
+        return labels.astype(np.uint16, copy=False)  # a look-up in 120 x 512 x 512 voxels would take 50 ms
+    values: NDArray[np.uint16] = np.array([0, *wanted], np.uint16)
+    return values[labels]

@@ -93,6 +93,9 @@ class PromptDrawing:
                 self._preview(plane, data, positive)
             yield
         layer.data = []
+        if self._controller.labels is not self.labels:
+            self._controller.said.emit("prompt: another session was opened meanwhile; draw on its layer")
+            return
         self._finish(plane, plane.inside(data), positive, farthest < CLICK_DISTANCE)
 
     def _finish(self, plane: Plane, points: NDArray[np.float64], positive: bool, click: bool) -> None:

@@ -17,7 +17,7 @@ from psygnal import Signal
 from medsam_engine import Engine, Error, InvalidArgument, Session, SessionObject
 from medsam_engine_napari.calls import Answer, Run, run_now
 from medsam_engine_napari.image_planes import TRANSFORM, Plane, copy_transform, pixels, shown_plane, spacing
-from medsam_engine_napari.object_table import ListedObject, ObjectTable, labels_of
+from medsam_engine_napari.object_table import ListedObject, ObjectTable, relabeled
 
 
 class SessionController:
@@ -70,7 +70,7 @@ class SessionController:
             modality: as in Session.
         """
         try:
-            values, steps = pixels(layer), spacing(layer)
+            source, values, steps = layer.data, pixels(layer), spacing(layer)
         except InvalidArgument as error:
             self.said.emit(str(error))
             return
@@ -82,6 +82,9 @@ class SessionController:
 
         def begun(made: tuple[Engine, Session]) -> None:
             self._engine = os.fspath(bundle), made[0]
+            if layer.data is not source:
+                self.said.emit(f"layer {layer.name!r}: its values have changed meanwhile; press Open again")
+                return
             self._begun(layer, made[1], values.shape[: layer.ndim])
 
         self._run(begin, begun, self._failed)
@@ -266,7 +269,7 @@ class SessionController:
         def work() -> Answer:  # all of the session's calls: the viewer's thread never waits for one
             call(session)
             found = session.objects
-            return Answer(found, labels_of(found)[session.labels()])
+            return Answer(found, relabeled(found, session.labels()))
 
         self._run(work, lambda answer: self._show(session, answer), self._failed)
 

@@ -102,7 +102,7 @@ def roi_box(volume: Any, roi: Any) -> tuple[list[int], dict[str, int]]:
     last = np.array(volume.GetImageData().GetDimensions()) - 1
     if (high < -0.5).any() or (low > last + 0.5).any():
         raise InvalidArgument(f"ROI {roi.GetName()!r}: it lies outside of volume {volume.GetName()!r}; move it there")
-    thin = high - low <= 1.0
+    thin = high - low <= 1.001  # what matrices leave of 1
     ends = np.rint(np.clip([low, high], 0, last)).astype(int)
     if voxels(volume).shape[-1] == 3:
         return [int(number) for number in ends[:, :2].ravel()], {}
