@@ -21,8 +21,9 @@ from npe2 import PluginManifest
 from qtpy.QtCore import QEventLoop, QTimer
 from qtpy.QtWidgets import QApplication
 
+from medsam_engine import Engine, Session
 from medsam_engine_napari.prompt_drawing import Tool
-from medsam_engine_napari.widget import SegmentWidget
+from medsam_engine_napari.widget import MODALITIES, WINDOWS, SegmentWidget
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +130,15 @@ def test_a_second_session_has_one_layer_of_prompts(widget: SegmentWidget) -> Non
     widget.bundle.setText("/nowhere")
     finish(widget, widget._open)
     assert "nowhere" in widget.message.text()
+
+
+def test_every_choice_is_one(volume: NDArray[np.uint8]) -> None:
+    """Sessions take every modality and window that the panel offers."""
+    engine = Engine(TINY, cache_dir="none")
+    for modality in MODALITIES:
+        Session(engine, volume, modality=modality or None)
+    for window in WINDOWS:
+        Session(engine, volume, window=window or None)
 
 
 def test_the_manifest_names_the_widget() -> None:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,12 +11,10 @@ import pytest
 import slicer
 import vtk
 from numpy.typing import NDArray
-from volume_matrices import SHAPE, vtk_matrix
+from volume_matrices import SHAPE, TINY, vtk_matrix
 from vtk.util.numpy_support import numpy_to_vtk
 
 from medsam_engine import Engine
-
-TINY = Path(__file__).resolve().parents[5] / "tests" / "data" / "tiny_bundle"
 
 
 @pytest.fixture(scope="session")

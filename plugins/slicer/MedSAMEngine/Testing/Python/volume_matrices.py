@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import vtk
 from numpy.typing import NDArray
 
+TINY = Path(__file__).resolve().parents[5] / "tests" / "data" / "tiny_bundle"
 SHAPE = (5, 24, 32)
 
 
