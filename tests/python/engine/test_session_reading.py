@@ -3,6 +3,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -78,14 +79,15 @@ def test_a_preview_is_what_the_call_finds(session: Session, axis: int) -> None:
 
 
 def test_a_preview_refuses_what_the_call_refuses(session: Session) -> None:
-    for call in (
+    calls: list[Callable[[], object]] = [
         lambda: session.preview_click([50, 4], slice=3),
         lambda: session.preview_click([9, 4]),
         lambda: session.preview_click([9, 4], slice=8),
         lambda: session.preview_box([9, 4, 8, 9], slice=3),
         lambda: session.preview_box([9, 4, 8], slice=3),
         lambda: session.preview_box(BOX, slice=3, axis=3),
-    ):
+    ]
+    for call in calls:
         with pytest.raises(InvalidArgument):
             call()
 
