@@ -224,15 +224,10 @@ py::tuple encoding(const BoundSession& self) {
   return py::make_tuple(progress.encoded, progress.total, progress.idle);
 }
 
-}  // namespace
+using SessionClass = py::class_<BoundSession>;
 
-void register_session(py::module_& m) {
-  // A session joins its thread when it goes, which may be waiting for an encode whose messages are a queue's.
-  py::class_<BoundSession> session(m, "Session", py::release_gil_before_calling_cpp_dtor());
-  session
-      .def(py::init(&make_session), py::arg("engine"), py::arg("volume"), py::kw_only(), py::arg("spacing"),
-           py::arg("modality"), py::arg("embedding_bytes"), py::arg("undo_bytes"), py::arg("encode_ahead"))
-      .def("add_box", &add_box, py::arg("object"), py::arg("box").noconvert(), py::arg("axis"), py::arg("index"))
+void register_prompts(SessionClass& session) {
+  session.def("add_box", &add_box, py::arg("object"), py::arg("box").noconvert(), py::arg("axis"), py::arg("index"))
       .def("add_box_3d", &add_box_3d, py::arg("object"), py::arg("box").noconvert(), py::kw_only(), py::arg("progress"),
            py::arg("cancelled"))
       .def(
@@ -272,8 +267,11 @@ void register_session(py::module_& m) {
       .def("add_mask", &add_mask, py::arg("object"), py::arg("mask").noconvert())
       .def("propagate", &propagate, py::arg("object"), py::kw_only(), py::arg("axis"), py::arg("direction"),
            py::arg("first"), py::arg("last"), py::arg("distance"), py::arg("seconds"), py::arg("progress"),
-           py::arg("cancelled"))
-      .def("undo", [](const BoundSession& self) { return without_gil([&] { return self.session->undo(); }); })
+           py::arg("cancelled"));
+}
+
+void register_steps(SessionClass& session) {
+  session.def("undo", [](const BoundSession& self) { return without_gil([&] { return self.session->undo(); }); })
       .def("redo", [](const BoundSession& self) { return without_gil([&] { return self.session->redo(); }); })
       .def(
           "undo_steps", [](const BoundSession& self) { return self.session->undo_steps(); },
@@ -292,7 +290,19 @@ void register_session(py::module_& m) {
           "lock",
           [](const BoundSession& self, const std::string& object, bool locked) { self.session->lock(object, locked); },
           py::arg("object"), py::arg("locked"), py::call_guard<py::gil_scoped_release>())
-      .def("objects", &objects)
+      .def(
+          "save", [](const BoundSession& self, const std::string& path) { self.session->save(path); }, py::arg("path"),
+          py::call_guard<py::gil_scoped_release>())
+      .def(
+          "load",
+          [](const BoundSession& self, const std::string& path) {
+            return without_gil([&] { return self.session->load(path); });
+          },
+          py::arg("path"));
+}
+
+void register_reading(SessionClass& session) {
+  session.def("objects", &objects)
       .def("mask", &mask, py::arg("object"), py::arg("box") = py::none())
       .def(
           "preview_click",
@@ -314,16 +324,19 @@ void register_session(py::module_& m) {
           },
           py::arg("box").noconvert(), py::arg("axis"), py::arg("index"))
       .def("labels", &labels)
-      .def("encoding", &encoding)
-      .def(
-          "save", [](const BoundSession& self, const std::string& path) { self.session->save(path); }, py::arg("path"),
-          py::call_guard<py::gil_scoped_release>())
-      .def(
-          "load",
-          [](const BoundSession& self, const std::string& path) {
-            return without_gil([&] { return self.session->load(path); });
-          },
-          py::arg("path"));
+      .def("encoding", &encoding);
+}
+
+}  // namespace
+
+void register_session(py::module_& m) {
+  // A session joins its thread when it goes, which may be waiting for an encode whose messages are a queue's.
+  SessionClass session(m, "Session", py::release_gil_before_calling_cpp_dtor());
+  session.def(py::init(&make_session), py::arg("engine"), py::arg("volume"), py::kw_only(), py::arg("spacing"),
+              py::arg("modality"), py::arg("embedding_bytes"), py::arg("undo_bytes"), py::arg("encode_ahead"));
+  register_prompts(session);
+  register_steps(session);
+  register_reading(session);
 }
 
 }  // namespace medsam::python

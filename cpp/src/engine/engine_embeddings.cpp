@@ -84,7 +84,7 @@ ImageEmbedding Engine::Impl::encode(const CheckedImage& image, const std::string
 }
 
 ImageEmbedding Engine::Impl::encode_with_pixels(const CheckedImage& image, const std::string& modality) const {
-  const ImageEmbedding embedding = encode(image, modality);
+  ImageEmbedding embedding = encode(image, modality);
   if (!profile.zoom) return embedding;
   // The cache and the store have none: what they hold is shared by images of volumes and by windows.
   auto data = std::make_shared<detail::EmbeddingData>(*embedding.impl());
