@@ -73,10 +73,39 @@ PromptRules parse_prompt(ObjectReader reader) {
   return rules;
 }
 
+double bounded_number(ObjectReader& reader, const char* field, double least, double most) {
+  const double value = reader.number(field);
+  if (!(value >= least && value <= most)) {
+    reader.fail(field, number_text(value), "a number from " + number_text(least) + " to " + number_text(most));
+  }
+  return value;
+}
+
+// The bounds keep a weight, the power of a rating, and the planes that smoothing needs at once within reason.
+SectionRules parse_sections(ObjectReader& reader) {
+  SectionRules rules;
+  rules.exponents = reader.numbers("exponents");
+  const bool usable = !rules.exponents.empty() && std::all_of(rules.exponents.begin(), rules.exponents.end(),
+                                                              [](double p) { return p >= 0.5 && p <= 64; });
+  if (!usable) reader.fail("exponents", "a list", "1 to " + std::to_string(kShortList) + " numbers from 0.5 to 64");
+  rules.rating_power = bounded_number(reader, "rating_power", 0, 16);
+  rules.smooth_slices = bounded_number(reader, "smooth_slices", 0, 4);
+  return rules;
+}
+
 VolumeRules parse_volume(ObjectReader reader) {
   VolumeRules rules;
   rules.z_range = reader.choice<ZRange>(
       "z_range", {{"closed", ZRange::closed}, {"half_open", ZRange::half_open}, {"open", ZRange::open}});
+  // Bundles of earlier versions know propagation alone, and do not name it.
+  if (reader.has("follow")) {
+    rules.follow = reader.choice<Follow>("follow", {{"propagate", Follow::propagate}, {"sections", Follow::sections}});
+  }
+  if (rules.follow == Follow::sections) {
+    rules.sections = parse_sections(reader);
+    reader.finish();
+    return rules;
+  }
   rules.next_box = reader.choice<NextBox>("next_box", {{"label_map", NextBox::label_map},
                                                        {"mask", NextBox::mask},
                                                        {"nearest", NextBox::nearest},
@@ -84,10 +113,7 @@ VolumeRules parse_volume(ObjectReader reader) {
   if (rules.next_box == NextBox::label_map) {
     rules.label_type = reader.choice<LabelType>("label_type", {{"u8", LabelType::u8}, {"u16", LabelType::u16}});
   }
-  rules.box_shift = reader.number("box_shift");
-  if (rules.box_shift < 0 || rules.box_shift > 4096) {
-    reader.fail("box_shift", number_text(rules.box_shift), "a number from 0 to 4096");
-  }
+  rules.box_shift = bounded_number(reader, "box_shift", 0, 4096);
   rules.within_user_box = reader.boolean("within_user_box");
   rules.down_fallback_rounding = parse_rounding(reader, "down_fallback_rounding");
   rules.choice =

@@ -71,9 +71,24 @@ enum class MaskChoice {
   best_iou,    // that of the propagated or the user's box, whichever the model itself rates higher
 };
 
+/// How an object's masks on its slices are found.
+enum class Follow {
+  propagate,  // from slice to slice: a mask says where the model is asked on the next slice
+  sections,   // each slice for itself: the model is asked with sections of solids that the 3D box bounds
+};
+
+/// The settings of Follow::sections (volume/sections.hpp, volume/fused_logits.hpp).
+struct SectionRules {
+  std::vector<double> exponents;  // of the superellipsoids: a section of each is asked about, at least one
+  double rating_power = 0;        // an answer's weight is its rating times its stability, to this power
+  double smooth_slices = 0;       // sigma of the Gaussian that smooths the logits along z, in slices; 0 = none
+};
+
 /// How an object goes from slice to slice.
 struct VolumeRules {
   ZRange z_range = ZRange::closed;
+  Follow follow = Follow::propagate;
+  SectionRules sections;  // of Follow::sections; all below are of Follow::propagate
   NextBox next_box = NextBox::mask;
   LabelType label_type = LabelType::u8;  // of NextBox::label_map
   double box_shift = 0;                  // the next box grows by this on each side, in pixels of the prompt frame

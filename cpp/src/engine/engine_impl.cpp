@@ -12,6 +12,7 @@
 #include "medsam/error.hpp"
 #include "model/prediction.hpp"
 #include "precision/trial.hpp"
+#include "volume/propagation.hpp"
 #include "volume/volume.hpp"
 
 namespace medsam {
@@ -226,7 +227,7 @@ std::vector<VolumeStats> Engine::Impl::segment_volume(const VolumeView& volume, 
                   again ? EmbeddingCache::Keep::evicting : EmbeddingCache::Keep::if_there_is_room);
   };
   const Profile& rules = volume_options.profile.empty() ? profile : choose_profile(volume_options.profile, bundle);
-  return propagate(volume, boxes, rules, encode_slice, *model, out, volume_options);
+  return follow_objects(volume, boxes, rules, encode_slice, *model, out, volume_options);
 }
 
 }  // namespace medsam

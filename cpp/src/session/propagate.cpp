@@ -12,6 +12,7 @@
 #include "session/residuals.hpp"
 #include "session/sections.hpp"
 #include "session/session_impl.hpp"
+#include "volume/fused_logits.hpp"
 
 namespace medsam {
 
@@ -151,7 +152,7 @@ struct Uncorrected {
   std::int64_t asked = 0;                   // of those, the ones that were asked about
 };
 
-Uncorrected uncorrected_masks(const session::PlaneModel& model, const session::Grid& grid,
+Uncorrected uncorrected_masks(const session::PlaneModel& model, const session::Grid& grid, const SectionRules& rules,
                               const PropagateOptions& options, const Object& object, Keys& keys, const Limits& limits) {
   Uncorrected found;
   if (keys.whole) {
@@ -164,12 +165,12 @@ Uncorrected uncorrected_masks(const session::PlaneModel& model, const session::G
   const PlaneSpan whole = reach(grid, options, object, keys), written = writable(grid, options, keys);
   found.planes = whole.last - whole.first + 1;
   // Smoothing looks at some planes beyond those that are written, and no farther.
-  const PlaneSpan span{std::max(whole.first, written.first - session::kSmoothingRadius),
-                       std::min(whole.last, written.last + session::kSmoothingRadius)};
+  const std::int64_t radius = SmoothedPlanes::radius(rules.smooth_slices);
+  const PlaneSpan span{std::max(whole.first, written.first - radius), std::min(whole.last, written.last + radius)};
   found.asked = std::max<std::int64_t>(0, span.last - span.first + 1);
   if (found.asked == 0) return found;
   session::section_masks(
-      model, grid, keys.boxes, span, [&] { limits.check_cancelled(); },
+      model, grid, keys.boxes, span, rules, [&] { limits.check_cancelled(); },
       [&](std::int64_t index, const PlaneMask& mask) {
         found.masks[index] = mask;
         limits.report(static_cast<std::int64_t>(found.masks.size()), found.asked);
@@ -194,7 +195,7 @@ VoxelBox Session::Impl::propagate(const std::string& name, const PropagateOption
   const Limits limits(given);
   limits.check_cancelled();
   ahead.focus({given.axis, *keys.planes.begin()});
-  const Uncorrected before = uncorrected_masks(model, grid, given, object, keys, limits);
+  const Uncorrected before = uncorrected_masks(model, grid, sections, given, object, keys, limits);
   session::Residuals residuals(before.planes);
   for (const auto& [index, mask] : keys.before) {
     residuals.add(index, mask, object.mask.pixels({given.axis, index}));

@@ -1,6 +1,7 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // An object from boxes on a few planes: on the others the model is asked with sections of the solid that the boxes
-// span, and its logits are fused and smoothed from plane to plane. docs/interaction.md has the rules' figures.
+// span, and its logits are fused and smoothed from plane to plane, as a volume's are (volume/sections.hpp,
+// volume/fused_logits.hpp). docs/interaction.md has the figures.
 #pragma once
 
 #include <cstdint>
@@ -8,13 +9,11 @@
 #include <map>
 #include <vector>
 
+#include "bundle/profile.hpp"
 #include "session/answers.hpp"
 #include "session/rated_frame.hpp"
 
 namespace medsam::session {
-
-/// Planes: of the Gaussian of sigma 1 along the axis.
-inline constexpr std::int64_t kSmoothingRadius = 3;
 
 /// Planes first to last of an axis.
 struct PlaneSpan {
@@ -35,10 +34,14 @@ struct KeyBoxes {
   [[nodiscard]] PlaneSpan span(const Grid& grid) const;
 };
 
+/// The rules of a profile that has any, else those of `clinical`: a published script's volume rules say nothing about
+/// an object of which one slice is known.
+SectionRules section_rules(const VolumeRules& rules);
+
 /// Calls `take` with the mask of each plane of `span`, those nearest to a key first, until it returns false. `before`
 /// is called before each plane is asked about; it may throw.
 void section_masks(const PlaneModel& model, const Grid& grid, const KeyBoxes& keys, const PlaneSpan& span,
-                   const std::function<void()>& before,
+                   const SectionRules& rules, const std::function<void()>& before,
                    const std::function<bool(std::int64_t index, const PlaneMask& mask)>& take);
 
 }  // namespace medsam::session

@@ -8,6 +8,7 @@
 #include "image/views.hpp"
 #include "medsam/error.hpp"
 #include "medsam/printable.hpp"
+#include "session/sections.hpp"
 #include "volume/propagation.hpp"
 
 namespace medsam {
@@ -43,6 +44,7 @@ Session::Impl::Impl(std::shared_ptr<const Engine> with, const VolumeView& volume
       pixels(volume, options),
       embeddings(engine, pixels, options.modality, options.embedding_bytes),
       model(checked_engine(engine, options), pixels.grid(), embeddings),
+      sections(session::section_rules(engine->impl().profile.volume)),
       history(options.undo_bytes),
       ahead(embeddings, pixels.grid(), options.encode_ahead) {}
 
@@ -160,24 +162,26 @@ VoxelBox Session::Impl::box_3d(const std::string& name, const Box3D& box, const 
   const session::Grid& grid = pixels.grid();
   static_cast<void>(editable(name));
   const Box3D checked = checked_box3d(box, grid.depth(), grid.height(), grid.width(), 0);
-  // The slices of the box alone: what lies beyond has no part in the answer.
+  // The slices of the box, and one beyond each end, which says that the volume goes on there: what lies farther away
+  // has no part in the answer.
   const auto first = static_cast<std::int64_t>(checked.z0);
   const auto last = std::min(static_cast<std::int64_t>(checked.z1), grid.depth() - 1);
+  const std::int64_t from = std::max<std::int64_t>(first - 1, 0), to = std::min(last + 1, grid.depth() - 1);
   Box3D inside = checked;
-  inside.z0 -= static_cast<double>(first);
-  inside.z1 -= static_cast<double>(first);
+  inside.z0 -= static_cast<double>(from);
+  inside.z1 -= static_cast<double>(from);
   const std::int64_t slice = grid.height() * grid.width();
-  std::vector<std::uint8_t> labels(static_cast<std::size_t>((last - first + 1) * slice));
-  const LabelVolumeView view{labels.data(), LabelType::u8, last - first + 1, grid.height(), grid.width(),
-                             grid.width(),  slice};
+  std::vector<std::uint8_t> labels(static_cast<std::size_t>((to - from + 1) * slice));
+  const LabelVolumeView view{labels.data(), LabelType::u8, to - from + 1, grid.height(),
+                             grid.width(),  grid.width(),  slice};
   VolumeOptions call = volume_options;
   if (call.modality.empty()) call.modality = options.modality;
-  engine->segment_volume(pixels.slices(first, last), {inside}, view, call);
+  engine->segment_volume(pixels.slices(from, to), {inside}, view, call);
   Mask mask(grid);
   session::PlaneMask values(grid, 0);
   for (std::int64_t z = first; z <= last; ++z) {
-    const auto* from = labels.data() + (z - first) * slice;
-    std::copy(from, from + slice, values.values.begin());
+    const auto* written = labels.data() + (z - from) * slice;
+    std::copy(written, written + slice, values.values.begin());
     mask.set_plane({0, z}, values);
   }
   SessionPrompt given;

@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "bundle/profile.hpp"
 #include "medsam/session.hpp"
 #include "session/answers.hpp"
 #include "session/hypotheses.hpp"
@@ -58,6 +59,7 @@ struct Session::Impl {
   session::Pixels pixels;
   session::PlaneEmbeddings embeddings;
   session::PlaneModel model;
+  SectionRules sections;
   session::History history;
   pid_t pid = ::getpid();
   mutable session::EncodeAhead ahead;  // last: its thread uses what is above

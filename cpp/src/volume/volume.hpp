@@ -1,9 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// Volume propagation: every object starts at its middle slice and goes both ways, by the rules of a profile.
-//
-// The work is laid out by slice, not by object: an upward sweep over all slices above the middles, then a downward one.
-// So all objects that pass through a slice share its embedding and a batch of the decoder, and an embedding has to be
-// kept only when the downward sweep comes by again. The next slice is encoded while this one is decoded.
+// Volumes: objects are followed through the slices by the rules of a profile. The next slice is encoded while this one
+// is decoded.
 #pragma once
 
 #include <functional>
@@ -13,7 +10,6 @@
 #include "medsam/embedding.hpp"
 #include "medsam/volume.hpp"
 #include "model/model.hpp"
-#include "volume/propagation.hpp"
 
 namespace medsam {
 
@@ -22,8 +18,8 @@ namespace medsam {
 using EncodeSlice = std::function<ImageEmbedding(std::int64_t z, bool again)>;
 
 /// Segments checked boxes of a checked volume, whose slices `model` encodes, into a checked, cleared label volume.
-std::vector<VolumeStats> propagate(const VolumeView& volume, const std::vector<Box3D>& boxes, const Profile& profile,
-                                   const EncodeSlice& encode, Model& model, const LabelVolumeView& out,
-                                   const VolumeOptions& options);
+std::vector<VolumeStats> follow_objects(const VolumeView& volume, const std::vector<Box3D>& boxes,
+                                        const Profile& profile, const EncodeSlice& encode, Model& model,
+                                        const LabelVolumeView& out, const VolumeOptions& options);
 
 }  // namespace medsam
