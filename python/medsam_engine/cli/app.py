@@ -12,7 +12,7 @@ from rich.markup import escape
 import medsam_engine
 from medsam_engine.base.build_folders import build_folder
 from medsam_engine.base.printable import printable
-from medsam_engine.cli import info, view
+from medsam_engine.cli import info, serve, view
 from medsam_engine.cli.bundle import build_plan, certify, export, fetch, half, quantize
 from medsam_engine.cli.measure import bench, tune
 from medsam_engine.cli.measure import eval as eval_command
@@ -50,6 +50,7 @@ app = typer.Typer(
 app.command("segment", epilog=segment.EXAMPLES)(segment.segment)
 app.command("view", epilog=_VIEW_EXAMPLES)(view.view)
 app.command("run", epilog=_RUN_EXAMPLES)(run_command.run_cases)
+app.command("serve", epilog=serve.EXAMPLES)(serve.serve)
 app.command("info", epilog=info.EXAMPLES)(info.info)
 app.command("bench", epilog=bench.EXAMPLES)(bench.bench)
 app.command("eval", epilog=eval_command.EXAMPLES)(eval_command.evaluate)

@@ -20,7 +20,6 @@ from medsam_engine.cli.input_options import (
     Window,
     read_scan,
 )
-from medsam_engine.cli.prepared_image import prepared_image
 from medsam_engine.cli.prompt_options import parse_boxes
 from medsam_engine.cli.segment.picture import image_picture, marks_of
 from medsam_engine.cli.segment.prompts import BoxOptions, resolve_boxes
@@ -33,6 +32,7 @@ from medsam_engine.io.medical_image import MedicalImage, check_same_grid
 from medsam_engine.io.picture.png_file import check_writable as check_png
 from medsam_engine.io.picture.png_file import write_rgb
 from medsam_engine.io.source_files import source_files
+from medsam_engine.show.prepared_image import prepared_image
 from medsam_engine.show.preview import Marks, contact_sheet, spread_slices
 from medsam_engine.show.slice_axes import slice_axes
 from medsam_engine.windows import check_window

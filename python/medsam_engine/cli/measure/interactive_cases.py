@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from medsam_engine import Engine, Session, io
-from medsam_engine.cli.prepared_image import engine_modality, prepared_image
 from medsam_engine.errors import Error, InvalidArgument
 from medsam_engine.io.byte_limit import ByteLimit
 from medsam_engine.io.formats import suffix_of
@@ -16,6 +15,7 @@ from medsam_engine.io.npz_file import challenge_modality, load_arrays
 from medsam_engine.measure.interaction import Case, CaseResult, Protocol, interact
 from medsam_engine.measure.interaction_means import InteractiveEvaluation
 from medsam_engine.measure.metrics import truth_names
+from medsam_engine.show.prepared_image import engine_modality, prepared_image
 
 
 class _Unnoted:

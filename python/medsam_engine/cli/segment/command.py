@@ -33,7 +33,6 @@ from medsam_engine.cli.model_options import (
     chosen_precision,
     precision_note,
 )
-from medsam_engine.cli.prepared_image import engine_modality, prepared_image, window_name
 from medsam_engine.cli.prompt_options import parse_boxes, parse_points
 from medsam_engine.cli.segment.names import NameOptions, with_names
 from medsam_engine.cli.segment.objects import Prompts, find_objects
@@ -49,6 +48,7 @@ from medsam_engine.io.input_file import Unchanged
 from medsam_engine.io.picture.png_file import check_writable as check_png
 from medsam_engine.io.picture.png_file import write_rgb
 from medsam_engine.io.source_files import source_files
+from medsam_engine.show.prepared_image import engine_modality, prepared_image, window_name
 from medsam_engine.windows import Windowed, check_window
 
 

@@ -13,7 +13,6 @@ import numpy as np
 
 from medsam_engine import Engine, io
 from medsam_engine.base.output_check import ReadFiles, check_outputs
-from medsam_engine.cli.prepared_image import engine_modality, prepared_image
 from medsam_engine.cli.run.cases import answer_record
 from medsam_engine.cli.run.cases.answer_paths import record_path
 from medsam_engine.cli.run.cases.answer_record import Measured, file_digest
@@ -28,6 +27,7 @@ from medsam_engine.io.input_file import Unchanged
 from medsam_engine.io.named_boxes import default_name
 from medsam_engine.io.picture.png_file import write_rgb
 from medsam_engine.io.source_files import source_files
+from medsam_engine.show.prepared_image import engine_modality, prepared_image
 from medsam_engine.windows import Windowed
 
 

@@ -1,0 +1,140 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""What all requests share: the engine, the open studies, the leases, the limits, and the thread that computes."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from medsam_engine import Engine, InvalidArgument
+from medsam_engine.io.byte_limit import ByteLimit
+from medsam_engine.io.medical_image import MedicalImage
+from medsam_engine.serve.access import Access
+from medsam_engine.serve.leases import Leases
+from medsam_engine.serve.log import log_event
+from medsam_engine.serve.metrics import Metrics
+from medsam_engine.serve.nninteractive.client_state import ClientState
+from medsam_engine.serve.study import Study
+from medsam_engine.serve.worker import Worker
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much the clients of a server may ask for.
+
+    Attributes:
+        body_bytes: of one request.
+        image_bytes: of the images of all leases together, and of one uploaded study.
+        leases: how many programs may be connected at once.
+        studies: how many studies may be open at once.
+        idle_seconds: after which an unused lease ends.
+        liveness_seconds: after which a lease ends whose client is not heard of.
+        answer_seconds: after which a propagation begins no further slice.
+        body_seconds: how long 16 KiB of a body may take.
+        embedding_bytes: memory for the encoded planes of one session.
+    """
+
+    body_bytes: int = field(default_factory=lambda: min(4 << 30, ByteLimit.of(None).max_bytes))
+    image_bytes: int = field(default_factory=lambda: ByteLimit.of(None).max_bytes)
+    leases: int = 4
+    studies: int = 16
+    idle_seconds: float = 8 * 3600.0
+    liveness_seconds: float = 60.0
+    answer_seconds: float = 20.0
+    body_seconds: float = 30.0
+    embedding_bytes: int = 512 << 20
+
+
+class Workplace:
+    """One server's state. Attributes are read from any thread; studies and leases change on the event loop only.
+
+    Args:
+        engine: the model.
+        access: who may ask.
+        limits: how much.
+        window: the window of every image that does not come with one.
+        modality: likewise.
+        folder: where the sessions of studies are saved; None = nowhere.
+
+    Attributes:
+        studies: the open ones by their id, in the order in which they were opened.
+        leases: of nnInteractive's protocol.
+        ending: set as soon as the server is to end; streams that would go on have to stop.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        access: Access,
+        limits: Limits | None = None,
+        *,
+        window: str | None = None,
+        modality: str | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        self.engine, self.access, self.limits = engine, access, limits or Limits()
+        self.window, self.modality, self.folder = window, modality, folder
+        self.metrics = Metrics()
+        self.worker = Worker(self.metrics.observe_job)
+        self.studies: dict[str, Study] = {}
+        self.leases: Leases[ClientState] = Leases(
+            lambda: ClientState(self),
+            lambda state: state.end(),
+            most=self.limits.leases,
+            idle=self.limits.idle_seconds,
+            liveness=self.limits.liveness_seconds,
+        )
+        self.ending = threading.Event()
+        self.metrics.jobs_waiting.set_function(lambda: self.worker.waiting)
+        self.metrics.leases.set_function(lambda: len(self.leases))
+        self.metrics.studies.set_function(lambda: len(self.studies))
+        self.metrics.image_bytes.set_function(self.lease_image_bytes)
+
+    def open_study(self, image: MedicalImage, name: str) -> Study:
+        """Opens an image that has been read; its session is made when it is first needed.
+
+        Raises:
+            InvalidArgument: as many studies are open as may be.
+        """
+        if len(self.studies) >= self.limits.studies:
+            raise InvalidArgument(
+                f"studies: got {len(self.studies)} open, expected fewer than {self.limits.studies}; close one"
+            )
+        study = Study(
+            self.engine,
+            image,
+            name,
+            window=self.window,
+            modality=self.modality,
+            folder=self.folder,
+            embedding_bytes=self.limits.embedding_bytes,
+        )
+        self.studies[study.id] = study
+        log_event("study_opened", study=study.id, shape="x".join(map(str, image.grid)), color=image.color)
+        return study
+
+    def lease_image_bytes(self) -> int:
+        """Bytes of the images that the leases hold."""
+        return sum(lease.content.image_bytes for lease in self.leases)
+
+    async def prepare(self) -> None:
+        """Makes the sessions of the studies that were named, so that encoding begins before anybody asks."""
+        for study in list(self.studies.values()):
+            await self.worker.run(study.id, study.prepare)
+
+    def begin_to_end(self) -> None:
+        """Tells everybody that the server is to end. From a signal handler, too."""
+        self.ending.set()
+
+    async def end(self) -> None:
+        """Lets the jobs that were begun or queued finish, and saves what is open."""
+        self.begin_to_end()
+        await asyncio.to_thread(self.worker.close)
+        for study in self.studies.values():
+            try:
+                await asyncio.to_thread(study.save)
+            except InvalidArgument as error:
+                log_event("session_not_saved", study=study.id, error=type(error).__name__)
+        log_event("ended", studies=len(self.studies))
