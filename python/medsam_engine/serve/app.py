@@ -23,6 +23,7 @@ from medsam_engine.serve.greeting import greeting
 from medsam_engine.serve.leases import AllTaken, NoLease
 from medsam_engine.serve.log import log_event
 from medsam_engine.serve.metrics import CONTENT_TYPE
+from medsam_engine.serve.nninteractive.messages import TooLarge
 from medsam_engine.serve.request_log import RequestLog
 from medsam_engine.serve.security import Security
 from medsam_engine.serve.worker import WorkerClosed
@@ -99,7 +100,7 @@ async def _http_error(_request: Request, error: Exception) -> Response:
 
 
 _REFUSALS = (InvalidArgument, Unsupported, Cancelled)
-_STATUSES: tuple[tuple[type[Error], int], ...] = ((NoLease, 410), (AllTaken, 503), (WorkerClosed, 410))
+_STATUSES: tuple[tuple[type[Error], int], ...] = ((NoLease, 410), (AllTaken, 503), (WorkerClosed, 410), (TooLarge, 413))
 
 
 async def _library_error(_request: Request, error: Exception) -> Response:

@@ -78,13 +78,19 @@ class _Server(uvicorn.Server):
 
 def bound_socket(host: str, port: int) -> socket.socket:
     """A socket that listens. InvalidArgument: the host is no address of this machine, or the port is taken."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # The protocol is named, because asyncio turns Nagle's algorithm off for such sockets only; a reply of two packets
+    # would wait 40 ms for the client's acknowledgment.
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        return socket.create_server((host, port), family=family, backlog=128)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+        bound.listen(128)
     except OSError as error:
+        bound.close()
         raise InvalidArgument(
             f"--port: got {port} on {host} ({error.strerror or error}), expected a free one; choose another, or 0"
         ) from error
+    return bound
 
 
 def server_on(

@@ -127,3 +127,8 @@ class Study:
             return
         make_private_folder(file.parent)
         self._session.save(file)
+
+    def close(self) -> None:
+        """Saves the session and lets it go. Raises as save()."""
+        self.save()
+        self._session = None

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,9 +16,9 @@ from medsam_engine.serve.access import Access
 from medsam_engine.serve.leases import Leases
 from medsam_engine.serve.log import log_event
 from medsam_engine.serve.metrics import Metrics
-from medsam_engine.serve.nninteractive.client_state import ClientState
+from medsam_engine.serve.nninteractive.client_state import ClientOptions, ClientState
 from medsam_engine.serve.study import Study
-from medsam_engine.serve.worker import Worker
+from medsam_engine.serve.worker import Worker, WorkerClosed
 
 
 @dataclass(frozen=True)
@@ -79,9 +80,10 @@ class Workplace:
         self.metrics = Metrics()
         self.worker = Worker(self.metrics.observe_job)
         self.studies: dict[str, Study] = {}
+        options = ClientOptions(window, modality, self.limits.answer_seconds, self.limits.embedding_bytes)
         self.leases: Leases[ClientState] = Leases(
-            lambda: ClientState(self),
-            lambda state: state.end(),
+            lambda: ClientState(engine, options),
+            self._let_go,
             most=self.limits.leases,
             idle=self.limits.idle_seconds,
             liveness=self.limits.liveness_seconds,
@@ -114,6 +116,16 @@ class Workplace:
         self.studies[study.id] = study
         log_event("study_opened", study=study.id, shape="x".join(map(str, image.grid)), color=image.color)
         return study
+
+    async def close_study(self, study: Study) -> None:
+        """Saves a study and lets it go."""
+        del self.studies[study.id]
+        await self.worker.run(study.id, study.close)
+
+    def _let_go(self, state: ClientState) -> None:
+        # A session that ends waits for the plane that it is encoding, which the event loop must not.
+        with contextlib.suppress(WorkerClosed):
+            self.worker.submit("leases", state.end)
 
     def lease_image_bytes(self) -> int:
         """Bytes of the images that the leases hold."""

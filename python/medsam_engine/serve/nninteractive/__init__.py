@@ -16,5 +16,6 @@ if TYPE_CHECKING:
 
 def routes(workplace: Workplace) -> list[BaseRoute]:
     """The routes, at the root."""
-    del workplace
-    return []
+    from medsam_engine.serve.nninteractive.routes import Protocol  # which imports the workplace, which imports this
+
+    return Protocol(workplace).routes()
