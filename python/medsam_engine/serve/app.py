@@ -18,12 +18,13 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from medsam_engine.errors import Cancelled, Error, InvalidArgument, Unsupported
-from medsam_engine.serve import api, nninteractive
+from medsam_engine.serve.api import routes as api_routes
 from medsam_engine.serve.greeting import greeting
 from medsam_engine.serve.leases import AllTaken, NoLease
 from medsam_engine.serve.log import log_event
 from medsam_engine.serve.metrics import CONTENT_TYPE
 from medsam_engine.serve.nninteractive.messages import TooLarge
+from medsam_engine.serve.nninteractive.routes import protocol_routes
 from medsam_engine.serve.request_log import RequestLog
 from medsam_engine.serve.security import Security
 from medsam_engine.serve.worker import WorkerClosed
@@ -53,8 +54,8 @@ def create_app(workplace: Workplace, *, port: int = 1527, page: Path = PAGE) -> 
     routes: list[BaseRoute] = [
         Route("/healthz", healthz),
         Route("/metrics", metrics),
-        *nninteractive.routes(workplace),
-        *api.routes(workplace),
+        *protocol_routes(workplace),
+        *api_routes(workplace),
     ]
     if (page / "index.html").is_file():
         routes.append(Mount("/", StaticFiles(directory=page, html=True)))

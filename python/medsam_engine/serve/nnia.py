@@ -117,7 +117,8 @@ def unpack(data: bytes | bytearray | memoryview, most_bytes: int) -> NDArray[np.
     if name == "bool":
         return (raw != 0).reshape(shape)
     values: NDArray[np.generic] = raw.view(dtype).reshape(shape)
-    return values.astype(dtype.newbyteorder("="), copy=False)
+    native: NDArray[np.generic] = values.astype(dtype.newbyteorder("="), copy=False)
+    return native
 
 
 def _unpack_chunk(reader: _Reader, out: NDArray[np.uint8], itemsize: int) -> int:

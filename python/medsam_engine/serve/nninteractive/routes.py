@@ -34,6 +34,11 @@ _BYTES_PER_MASK_VOXEL = 8  # the widest type that a mask may have
 _PACKED_OVERHEAD = 64 << 10
 
 
+def protocol_routes(workplace: Workplace) -> list[BaseRoute]:
+    """The routes, at the root."""
+    return Protocol(workplace).routes()
+
+
 class Protocol:
     """The handlers of one workplace."""
 
@@ -135,6 +140,7 @@ class Protocol:
     async def reset_interactions(self, request: Request) -> Response:
         """Nothing is drawn."""
         with self._leases.using(request.headers.get(_TOKEN, "")) as lease:
+            await json_body(request)
             await self._run(lease, lease.content.reset)
             return JSONResponse({})
 
@@ -143,11 +149,13 @@ class Protocol:
     async def undo(self, request: Request) -> Response:
         """Takes back the last prompt."""
         with self._leases.using(request.headers.get(_TOKEN, "")) as lease:
+            await json_body(request)
             return await self._answer("undo", lease, lease.content.undo)
 
     async def predict(self, request: Request) -> Response:
         """Answers the prompts that were kept."""
         with self._leases.using(request.headers.get(_TOKEN, "")) as lease:
+            await json_body(request)
             return await self._answer("predict", lease, lease.content.predict)
 
     async def add_bbox(self, request: Request) -> Response:

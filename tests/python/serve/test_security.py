@@ -1,0 +1,351 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""Attacks on a running server: each row of the security table in docs/serve.md, by requests on the wire."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+from served import KEY, Served, served
+
+from medsam_engine import Engine, InvalidArgument
+from medsam_engine.serve import nnia
+from medsam_engine.serve import server as server_module
+from medsam_engine.serve.access import Access
+from medsam_engine.serve.workplace import Limits, Workplace
+
+SECRET_PATHS = ["/", "/metrics", "/capabilities", "/api/state", "/lease_status", "/unknown", "/../../etc/passwd"]
+
+
+# --- the key ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", SECRET_PATHS)
+@pytest.mark.parametrize("key", ["", "wrong", KEY[:-1], KEY + "x", KEY.upper(), "\xe9\xff"])
+def test_nothing_without_the_key(server: Served, path: str, key: str) -> None:
+    reply = server.ask("GET", path, key=key)
+    assert reply.status == 401
+    assert reply.headers["www-authenticate"] == "Bearer"
+
+
+def test_a_claim_needs_the_key(server: Served) -> None:
+    assert server.ask("POST", "/claim", b"", key="wrong").status == 401
+    assert len(server.workplace.leases) == 0
+
+
+def test_the_key_as_basic_authorization_is_none(server: Served) -> None:
+    assert server.ask("GET", "/metrics", key="", Authorization=f"Basic {KEY}").status == 401
+
+
+def test_health_needs_no_key_and_says_nothing_else(server: Served) -> None:
+    assert json.loads(server.ask("GET", "/healthz", key="").body) == {"ok": True}
+
+
+def test_every_start_has_its_own_key() -> None:
+    keys = {Access("127.0.0.1").key for _ in range(3)}
+    assert len(keys) == 3
+    assert all(key is not None and len(key) >= 32 for key in keys)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org"])
+@pytest.mark.parametrize("key", [None, "short"])
+def test_other_machines_need_a_key_of_some_length(host: str, key: str | None) -> None:
+    with pytest.raises(InvalidArgument, match="--key KEY of at least 16"):
+        Access(host, key)
+    with pytest.raises(InvalidArgument):
+        Access(host, no_key=True)
+    assert Access(host, KEY).key == KEY
+
+
+def test_without_a_key_on_loopback_the_names_and_origins_still_count(tiny_engine: Engine) -> None:
+    with served(Workplace(tiny_engine, Access("127.0.0.1", no_key=True), Limits())) as open_server:
+        assert open_server.ask("GET", "/metrics").status == 200
+        assert open_server.ask("GET", "/metrics", host="evil.example").status == 403
+        assert open_server.ask("POST", "/claim", b"", Origin="https://evil.example").status == 403
+        assert len(open_server.workplace.leases) == 0
+
+
+# --- the page's token and cookie --------------------------------------------------------------------------------------
+
+
+def cookie_of(server: Served) -> str:
+    reply = server.ask("GET", f"/?token={server.workplace.access.new_ticket()}", key="")
+    assert reply.status == 303
+    return reply.headers["set-cookie"]
+
+
+def test_a_ticket_opens_once_and_becomes_a_cookie(server: Served) -> None:
+    ticket = server.workplace.access.new_ticket()
+    reply = server.ask("GET", f"/?token={ticket}&study=3", key="")
+    assert (reply.status, reply.headers["location"]) == (303, "/?study=3")
+    cookie = reply.headers["set-cookie"]
+    assert re.search(r"; HttpOnly", cookie)
+    assert re.search(r"; SameSite=strict", cookie)
+    assert ticket not in cookie
+    assert KEY not in cookie
+    assert server.ask("GET", f"/?token={ticket}", key="").status == 401  # used up
+    assert server.ask("GET", "/metrics", key="", Cookie=cookie.partition(";")[0]).status == 200
+
+
+def test_the_cookie_is_of_this_port_and_value(server: Served) -> None:
+    name, _, value = cookie_of(server).partition(";")[0].partition("=")
+    assert name.endswith(f"-{server.port}")
+    for cookie in (f"{name}={value[:-1]}", f"{name}=", f"medsam-engine-1={value}", f"{name}={KEY}", "a=b; ;;=", "\xff"):
+        assert server.ask("GET", "/metrics", key="", Cookie=cookie).status == 401
+
+
+def test_a_token_leads_nowhere_else(server: Served) -> None:
+    for path in ("//evil.example", "/\\evil.example", "///evil.example/x"):
+        reply = server.ask("GET", f"{path}?token={server.workplace.access.new_ticket()}", key="")
+        assert reply.status == 303
+        assert re.match(r"/[^/\\]", reply.headers["location"])
+
+
+@pytest.mark.parametrize("query", ["token=", "token=wrong", "token=a&token=b", "mytoken=x", "token=%00%ff"])
+def test_wrong_tokens(server: Served, query: str) -> None:
+    assert server.ask("GET", f"/?{query}", key="").status == 401
+
+
+def test_a_token_is_for_getting_only(server: Served) -> None:
+    ticket = server.workplace.access.new_ticket()
+    assert server.ask("POST", f"/claim?token={ticket}", b"", key="").status == 401
+
+
+# --- names, origins, browsers -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("evil.example", "evil.example:1527", "127.0.0.1.evil.example", "localhost.evil.example", "notlocalhost"),
+        *("192.168.1.7", "8.8.8.8:80", "[::2]", "[::1", "", "localhost:80:80", "localhost:x", "127.0.0.1@evil.example"),
+    ],
+)
+def test_names_that_are_not_ours(server: Served, host: str) -> None:
+    """DNS rebinding: somebody else's page whose name leads to this machine."""
+    for path in ("/healthz", "/metrics"):
+        assert server.ask("GET", path, host=host).status == 403
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1527", "127.0.0.1:1", "[::1]:1527", "localhost."])
+def test_names_that_are_ours(server: Served, host: str) -> None:
+    assert server.ask("GET", "/metrics", host=host).status == 200
+
+
+def test_further_names_and_addresses() -> None:
+    access = Access("127.0.0.1", names=["Scanner.Example"])
+    assert access.names_us("scanner.example:443")
+    assert not access.names_us("10.0.0.1")
+    assert Access("0.0.0.0", KEY).names_us("10.0.0.1:1527")  # an address is no name that could be rebound
+    assert not Access("0.0.0.0", KEY).names_us("evil.example")
+
+
+def test_two_hosts(server: Served) -> None:
+    connection = server.raw(
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\nConnection: close\r\n\r\n"
+    )
+    assert connection.recv(4096).split()[1] in (b"400", b"403")
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["https://evil.example", "null", "file://", "http://localhost:9", "http://127.0.0.1", "http://127.0.0.1.evil.example"],
+)
+def test_other_origins(server: Served, origin: str) -> None:
+    for method, path in (("POST", "/claim"), ("GET", "/metrics"), ("OPTIONS", "/claim"), ("POST", "/release")):
+        assert server.ask(method, path, b"", Origin=origin).status == 403
+    assert len(server.workplace.leases) == 0
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "anything"])
+def test_other_sites(server: Served, site: str) -> None:
+    assert server.ask("POST", "/claim", b"", Sec_Fetch_Site=site).status == 403
+    assert server.ask("GET", "/", Sec_Fetch_Site=site, Sec_Fetch_Mode="navigate").status == 403
+
+
+def test_our_own_page_may(server: Served) -> None:
+    own = f"http://127.0.0.1:{server.port}"
+    assert server.ask("GET", "/metrics", Origin=own, Sec_Fetch_Site="same-origin").status == 200
+    assert server.ask("GET", "/metrics", Sec_Fetch_Site="none").status == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/metrics", "/unknown", "/claim"])
+def test_headers_for_browsers(server: Served, path: str) -> None:
+    for key in (KEY, ""):
+        headers = server.ask("GET", path, key=key).headers
+        assert "default-src 'self'" in headers["content-security-policy"]
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+        assert "http:" not in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["cache-control"] == "no-store"
+        assert not any(name.startswith("access-control-") for name in headers)  # no CORS
+        assert "server" not in headers
+
+
+# --- sizes ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def small(make_workplace: Callable[..., Workplace]) -> Workplace:
+    return make_workplace(body_bytes=100_000, image_bytes=50_000, body_seconds=0.2)
+
+
+@pytest.fixture(scope="module")
+def small_server(small: Workplace) -> Iterator[Served]:
+    with served(small) as running:
+        yield running
+
+
+def claimed(server: Served) -> str:
+    reply = server.ask("POST", "/claim", b"")
+    assert reply.status == 200
+    return str(json.loads(reply.body)["lease_token"])
+
+
+@pytest.fixture
+def token(small_server: Served) -> Iterator[str]:
+    token = claimed(small_server)
+    yield token
+    small_server.post("/release", token)
+
+
+def test_a_body_is_bounded_before_it_is_read(small_server: Served, token: str) -> None:
+    """Four gibibytes are announced and none is sent."""
+    reply = small_server.ask("POST", "/set_image", None, Content_Length=str(4 << 30), X_Lease_Token=token)
+    assert reply.status == 413
+    assert "at most 100000" in reply.detail
+
+
+@pytest.mark.parametrize("length", ["-1", "1e3", "0x10", "99999999999999999999999", "", "1, 2"])
+def test_lengths_that_are_none(small_server: Served, length: str) -> None:
+    connection = small_server.raw(
+        f"POST /claim HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {KEY}\r\n"
+        f"Content-Length: {length}\r\nConnection: close\r\n\r\n".encode()
+    )
+    assert connection.recv(4096).split()[1] in (b"400", b"413")
+    connection.close()
+
+
+def test_no_bodies_of_unknown_length(small_server: Served, token: str) -> None:
+    connection = small_server.raw(
+        f"POST /undo HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {KEY}\r\nX-Lease-Token: {token}\r\n"
+        "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n2\r\n{}\r\n0\r\n\r\n".encode()
+    )
+    assert connection.recv(4096).split()[1] == b"411"
+    connection.close()
+
+
+def test_json_and_meta_are_short(small_server: Served, token: str) -> None:
+    assert small_server.ask("POST", "/undo", b" " * 65_537, X_Lease_Token=token).status == 413
+    meta = json.dumps({"image_properties": {"spacing": [1, 1, 1]}, "more": "x" * 9000})
+    body = nnia.pack(np.zeros((1, 2, 3, 4), np.uint8))
+    assert small_server.ask("POST", "/set_image", body, X_Lease_Token=token, X_Meta=meta).status == 413
+
+
+def test_headers_are_short(small_server: Served) -> None:
+    connection = small_server.raw(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"x" * 100_000)
+    assert connection.recv(4096).split()[1] == b"400"
+    connection.close()
+
+
+def test_the_bytes_of_all_images_together(small_server: Served, token: str) -> None:
+    body = nnia.pack(np.zeros((1, 30, 30, 30), np.uint8))
+    assert small_server.ask("POST", "/set_image", body, X_Lease_Token=token).status == 200
+    second = claimed(small_server)
+    reply = small_server.ask("POST", "/set_image", body, X_Lease_Token=second)
+    assert reply.status == 400
+    assert "27000 bytes of values, expected at most 23000" in reply.detail
+    small_server.post("/release", token)
+    assert small_server.ask("POST", "/set_image", body, X_Lease_Token=second).status == 200
+    small_server.post("/release", second)
+
+
+def test_a_mask_is_bounded_by_the_image(small_server: Served, token: str) -> None:
+    assert small_server.ask(
+        "POST", "/set_image", nnia.pack(np.zeros((1, 2, 8, 8), np.uint8)), X_Lease_Token=token
+    ).status == 200
+    big = nnia.pack(np.zeros((1, 200, 200), np.uint8))
+    reply = small_server.ask(
+        "POST", "/add_lasso_interaction", big, X_Lease_Token=token, X_Meta='{"include_interaction": true}'
+    )
+    assert reply.status == 400
+    assert "at most 1024" in reply.detail
+
+
+# --- slowness ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_body_that_does_not_come(small_server: Served, token: str) -> None:
+    connection = small_server.raw(
+        f"POST /undo HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {KEY}\r\nX-Lease-Token: {token}\r\n"
+        "Content-Length: 50\r\n\r\n{".encode()
+    )
+    said = connection.recv(4096)
+    assert said.split()[1] == b"408"
+    connection.close()
+    assert small_server.post("/undo", token).status == 400  # the lease is still there; it has no image
+
+
+def test_a_header_that_does_not_come(small_server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "_HEADER_SECONDS", 0.2)
+    for begun in (b"", b"GET / HTTP/1.1\r\nHost: localhost\r\n"):
+        connection = small_server.raw(begun)
+        assert connection.recv(4096) == b""  # closed
+        connection.close()
+
+
+def test_a_second_header_that_does_not_come(small_server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "_HEADER_SECONDS", 0.2)
+    connection = small_server.raw(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert connection.recv(4096).split()[1] == b"200"
+    connection.sendall(b"GET /hea")
+    assert connection.recv(4096) == b""
+    connection.close()
+
+
+# --- files and logs ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/../pyproject.toml", "/..%2f..%2fetc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/etc/passwd", "//etc/passwd", "/.git/config"],
+)
+def test_no_path_of_a_request_is_opened(server: Served, path: str) -> None:
+    reply = server.ask("GET", path)
+    assert reply.status in (404, 405)
+    assert b"root:" not in reply.body
+
+
+def test_web_sockets_are_not_opened(server: Served) -> None:
+    reply = server.ask(
+        "GET", "/metrics", Connection="Upgrade", Upgrade="websocket", Sec_WebSocket_Version="13", Sec_WebSocket_Key="eA=="
+    )
+    assert reply.status != 101
+
+
+def test_no_secret_and_no_name_is_logged(server: Served, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, logger="medsam_engine.serve"):
+        token = claimed(server)
+        ticket = server.workplace.access.new_ticket()
+        cookie = cookie_of(server)
+        server.ask("GET", f"/?token={ticket}")
+        server.ask("GET", "/DOE%5EJANE/scan.nii.gz?name=DOE%5EJANE", Cookie=cookie)
+        server.ask("POST", "/set_image", nnia.pack(np.zeros((1, 2, 8, 8), np.uint8)), X_Lease_Token=token)
+        server.ask("POST", "/add_bbox_interaction", b'{"bbox_coords": "DOE^JANE"}', X_Lease_Token=token)
+        server.post("/release", token)
+    said = "\n".join(f"{r.getMessage()} {r.__dict__.get('fields')}" for r in caplog.records)
+    assert "request" in said
+    for secret in (KEY, token, ticket, "DOE", "JANE", cookie.partition(";")[0].partition("=")[2]):
+        assert secret not in said
+
+
+def test_no_name_is_in_the_metrics(server: Served) -> None:
+    server.ask("GET", "/DOE%5EJANE")
+    text = server.ask("GET", "/metrics").body.decode()
+    assert "DOE" not in text
+    assert 'route="other"' in text
