@@ -154,7 +154,14 @@ def test_two_hosts(server: Served) -> None:
 
 @pytest.mark.parametrize(
     "origin",
-    ["https://evil.example", "null", "file://", "http://localhost:9", "http://127.0.0.1", "http://127.0.0.1.evil.example"],
+    [
+        "https://evil.example",
+        "null",
+        "file://",
+        "http://localhost:9",
+        "http://127.0.0.1",
+        "http://127.0.0.1.evil.example",
+    ],
 )
 def test_other_origins(server: Served, origin: str) -> None:
     for method, path in (("POST", "/claim"), ("GET", "/metrics"), ("OPTIONS", "/claim"), ("POST", "/release")):
@@ -266,9 +273,10 @@ def test_the_bytes_of_all_images_together(small_server: Served, token: str) -> N
 
 
 def test_a_mask_is_bounded_by_the_image(small_server: Served, token: str) -> None:
-    assert small_server.ask(
-        "POST", "/set_image", nnia.pack(np.zeros((1, 2, 8, 8), np.uint8)), X_Lease_Token=token
-    ).status == 200
+    assert (
+        small_server.ask("POST", "/set_image", nnia.pack(np.zeros((1, 2, 8, 8), np.uint8)), X_Lease_Token=token).status
+        == 200
+    )
     big = nnia.pack(np.zeros((1, 200, 200), np.uint8))
     reply = small_server.ask(
         "POST", "/add_lasso_interaction", big, X_Lease_Token=token, X_Meta='{"include_interaction": true}'
@@ -313,7 +321,14 @@ def test_a_second_header_that_does_not_come(small_server: Served, monkeypatch: p
 
 @pytest.mark.parametrize(
     "path",
-    ["/../pyproject.toml", "/..%2f..%2fetc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/etc/passwd", "//etc/passwd", "/.git/config"],
+    [
+        "/../pyproject.toml",
+        "/..%2f..%2fetc/passwd",
+        "/%2e%2e/%2e%2e/etc/passwd",
+        "/etc/passwd",
+        "//etc/passwd",
+        "/.git/config",
+    ],
 )
 def test_no_path_of_a_request_is_opened(server: Served, path: str) -> None:
     reply = server.ask("GET", path)
@@ -323,7 +338,12 @@ def test_no_path_of_a_request_is_opened(server: Served, path: str) -> None:
 
 def test_web_sockets_are_not_opened(server: Served) -> None:
     reply = server.ask(
-        "GET", "/metrics", Connection="Upgrade", Upgrade="websocket", Sec_WebSocket_Version="13", Sec_WebSocket_Key="eA=="
+        "GET",
+        "/metrics",
+        Connection="Upgrade",
+        Upgrade="websocket",
+        Sec_WebSocket_Version="13",
+        Sec_WebSocket_Key="eA==",
     )
     assert reply.status != 101
 
