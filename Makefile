@@ -30,7 +30,7 @@ BUNDLE_STAMP := $(STAMPS)/bundle-$(EXPORT_DIGEST)
 # user's data folder.
 FETCHED_STAMP := $(STAMPS)/fetched-$(EXPORT_DIGEST)
 
-.PHONY: help prepare setup setup-cpp build bundle demo test test-cpp test-python parity plans walkthrough test-slow smoke-slow test-all sanitize asan tsan highway no-openvino fuzz soak \
+.PHONY: help prepare setup setup-cpp build bundle demo test test-cpp test-python parity clients plans walkthrough test-slow smoke-slow test-all sanitize asan tsan highway no-openvino fuzz soak \
         smoke-soak throws cuda wheel consumer examples plugins docs docs-cpp stubs lint lint-python lint-types lint-cpp analyze format mutations bench bench-build bench-full perf clean
 
 help:  ## this list
@@ -82,6 +82,9 @@ test-python: | setup build bundle
 
 parity: | setup build bundle  ## the published script's volumes, object by object, and their peak memory
 	@$(PYTHON) -m pytest -m slow tests/python/parity
+
+clients: | setup build  ## the server with other releases of nnInteractive's client; needs a package index
+	@scripts/run/test_clients.sh $(CLIENTS)
 
 plans: | setup build  ## every family's graphs as TensorRT plans, f32 and f16; needs no GPU
 	@scripts/setup.sh cuda || echo "plans: without TensorRT for RTX the tests are skipped"

@@ -115,7 +115,8 @@ def unpack(data: bytes | bytearray | memoryview, most_bytes: int) -> NDArray[np.
     if reader.left:
         raise BadArray(f"array: got {reader.left} bytes after the last chunk, expected none")
     if name == "bool":
-        return (raw != 0).reshape(shape)
+        flags: NDArray[np.generic] = (raw != 0).reshape(shape)
+        return flags
     values: NDArray[np.generic] = raw.view(dtype).reshape(shape)
     native: NDArray[np.generic] = values.astype(dtype.newbyteorder("="), copy=False)
     return native

@@ -27,12 +27,20 @@ class RequestLog:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        status = 0
+        status, told = 0, False
+
+        def tell() -> None:
+            nonlocal told
+            if not told:
+                told = True
+                self._tell(scope, status, time.perf_counter() - started)
 
         async def watched(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+            elif not message.get("more_body", False):
+                tell()  # before the client can know
             await send(message)
 
         try:
@@ -45,7 +53,7 @@ class RequestLog:
                 reply = JSONResponse({"detail": f"server: got {type(error).__name__}; see its log"}, 500)
                 await reply(scope, receive, watched)
         finally:
-            self._tell(scope, status, time.perf_counter() - started)
+            tell()
 
     def _tell(self, scope: Scope, status: int, seconds: float) -> None:
         route = route_of(scope)

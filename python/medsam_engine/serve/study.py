@@ -13,7 +13,7 @@ from medsam_engine import Engine, InvalidArgument, Session
 from medsam_engine.base.whole_file import make_private_folder
 from medsam_engine.io.medical_image import MedicalImage
 from medsam_engine.serve.log import log_event
-from medsam_engine.show.prepared_image import engine_modality, prepared_image
+from medsam_engine.show.prepared_image import engine_modality, shown_through, window_to_ask_for
 
 
 class Notes(list[str]):
@@ -52,11 +52,11 @@ class Study:
         folder: Path | None = None,
         embedding_bytes: int = 512 << 20,
     ) -> None:
-        """`folder`: where sessions are saved; None = nowhere."""
+        """`folder`: where sessions are saved; None = nowhere. The image's file has to exist now, and not later."""
         self.id = secrets.token_hex(8)
         self.name = name
         self.image = image
-        self.window = window
+        self.window = window_to_ask_for(image, window)
         self.modality = image.modality if modality is None else modality
         self.notes = Notes(image.notes)
         self.resumed = False
@@ -96,7 +96,7 @@ class Study:
         _ = self.session
 
     def _new_session(self) -> Session:
-        shown = prepared_image(self.image, self.window, self._given_modality, self.notes)
+        shown = shown_through(self.image, self.window, self._given_modality, self.notes)
         pixels = shown.slices(range(len(self.image.array)))
         spacing = self.image.spacing if self.image.is_volume else self.image.spacing[:2]
         modality = engine_modality(self._given_modality, self.image)

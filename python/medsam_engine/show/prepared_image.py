@@ -19,8 +19,18 @@ class TakesNotes(Protocol):
 
 def prepared_image(source: io.MedicalImage, window: str | None, modality: str | None, steps: TakesNotes) -> Windowed:
     """The pixels for the engine, and a note on the window that was used."""
-    if window is None and input_format(source.path) is Format.IMAGE:
-        return windowed(source.array, "none")  # pictures are used as they are, at their own bit depth
+    return shown_through(source, window_to_ask_for(source, window), modality, steps)
+
+
+def window_to_ask_for(source: io.MedicalImage, window: str | None) -> str | None:
+    """The window that was given; without one, "none" for pictures, which are used at their own bit depth."""
+    return "none" if window is None and input_format(source.path) is Format.IMAGE else window
+
+
+def shown_through(source: io.MedicalImage, window: str | None, modality: str | None, steps: TakesNotes) -> Windowed:
+    """As prepared_image, with a window from window_to_ask_for; the image's file is not looked at."""
+    if window == "none":
+        return windowed(source.array, "none")
     chosen = source.modality if modality is None else modality.upper()
     shown = windowed(source.array, window, chosen, source.color, padding=source.padding, hounsfield=source.hounsfield)
     if not shown.unchanged:

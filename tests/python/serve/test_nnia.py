@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from typing import Any
 
@@ -151,10 +152,8 @@ def test_a_bomb_is_refused_before_memory_is_taken() -> None:
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=200), st.booleans())
 def test_random_bytes_raise_the_typed_error_only(data: bytes, with_magic: bool) -> None:
-    try:
-        unpack((b"NNIA\1\1" if with_magic else b"") + data, LIMIT)
-    except BadArray as error:
-        assert "\n" not in str(error)
+    with contextlib.suppress(BadArray):
+        assert unpack((b"NNIA\1\1" if with_magic else b"") + data, LIMIT).nbytes <= LIMIT
 
 
 BASES = [

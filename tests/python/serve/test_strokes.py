@@ -114,7 +114,7 @@ def test_boxes_are_cut_to_the_volume() -> None:
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_coordinates_of_a_plane_are_a_sessions(axis: int) -> None:
-    """x and y of plane_point are column and row of the plane, and of what plane_of shows."""
+    """Those of plane_point are column and row of the plane, and of what plane_of shows."""
     voxel = (3, 5, 7)
     volume = np.zeros((8, 9, 10), np.bool_)
     volume[voxel] = True

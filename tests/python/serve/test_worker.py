@@ -34,7 +34,8 @@ class Gate:
 
 
 def test_in_turn_between_keys(worker: Worker) -> None:
-    gate, order = Gate(), []
+    gate = Gate()
+    order: list[str] = []
     first = worker.submit("a", gate)
     assert gate.begun.wait(DEADLINE)
     jobs = [worker.submit(key, order.append, f"{key}{n}") for key in "ab" for n in range(3)]
@@ -60,7 +61,8 @@ def test_errors_go_to_whoever_asked(worker: Worker) -> None:
 
 
 def test_a_job_that_has_not_begun_is_dropped_with_its_task(worker: Worker) -> None:
-    gate, ran = Gate(), []
+    gate = Gate()
+    ran: list[int] = []
 
     async def ask() -> None:
         blocked = asyncio.ensure_future(worker.run("a", gate))
@@ -79,7 +81,8 @@ def test_a_job_that_has_not_begun_is_dropped_with_its_task(worker: Worker) -> No
 
 
 def test_the_end_waits_for_what_was_asked() -> None:
-    worker, gate, done = Worker(), Gate(), []
+    worker, gate = Worker(), Gate()
+    done: list[int] = []
     first = worker.submit("a", gate)
     second = worker.submit("b", done.append, 1)
     assert gate.begun.wait(DEADLINE)

@@ -76,6 +76,12 @@ class Served:
         connection.sendall(data)
         return connection
 
+    def claimed(self) -> str:
+        """The token of a new lease."""
+        reply = self.ask("POST", "/claim", b"")
+        assert reply.status == 200
+        return str(json.loads(reply.body)["lease_token"])
+
     def post(self, path: str, token: str, members: dict[str, Any] | None = None) -> Reply:
         """A JSON request of a lease."""
         return self.ask("POST", path, json.dumps(members or {}).encode(), X_Lease_Token=token)
