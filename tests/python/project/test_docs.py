@@ -35,8 +35,9 @@ from page_samples import make_samples, readme_names
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 RUN = ("README.md", "docs/guide_2d.md", "docs/guide_3d.md", "docs/guide_interactive.md", "docs/guide_dicom.md")
 PYTHON = (*RUN, "docs/install.md")
-# Commands that take minutes or the network: only their words are checked here; tests/python/cli runs them.
-ONLY_WORDS = {"bench", "tune", "quantize", "fetch", "certify", "export", "half", "build-plan"}
+# Commands that take minutes or the network, or run until they are ended: only their words are checked here;
+# tests/python/cli and tests/python/serve run them.
+ONLY_WORDS = {"bench", "tune", "quantize", "fetch", "certify", "export", "half", "build-plan", "serve"}
 
 
 def code(page: str, language: str) -> list[str]:
