@@ -10,16 +10,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from medsam_engine.errors import Error
+from medsam_engine.errors import Unsupported
 
 Content = TypeVar("Content")
 
 
-class NoLease(Error):
+class NoLease(Unsupported):
     """The lease is unknown, has expired or was given back."""
 
 
-class AllTaken(Error):
+class AllTaken(Unsupported):
     """As many leases as there may be are in force."""
 
 
