@@ -47,7 +47,7 @@ medsam-engine serve scan.nii.gz
 
 medsam-engine serve --no-browser --port 1527
 """
-_NEEDED = ("starlette", "uvicorn", "blosc2", "prometheus_client")
+_NEEDED = ("starlette", "uvicorn", "blosc2", "prometheus_client", "pydantic")
 _SERVER = "Server"
 
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 = any free one.", rich_help_panel=_SERVER)]

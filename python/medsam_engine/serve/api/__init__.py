@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""The page's own interface, below /api/."""
+"""The page's own interface, below /api/ (docs/serve_api.md)."""
 
 from __future__ import annotations
 
@@ -13,5 +13,10 @@ if TYPE_CHECKING:
 
 def routes(workplace: Workplace) -> list[BaseRoute]:
     """The routes."""
-    del workplace
-    return []
+    from medsam_engine.serve.api.desk import Desk
+    from medsam_engine.serve.api.openapi import document_route
+    from medsam_engine.serve.api.studies import Studies
+    from medsam_engine.serve.api.uploads import Uploads
+
+    desk = Desk(workplace)
+    return [*Studies(desk).routes(), *Uploads(desk).routes(), document_route()]

@@ -1,0 +1,244 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""A study as the page works on it: steps with what they changed, and what its events tell."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from medsam_engine import Session, _core
+from medsam_engine.errors import InvalidArgument
+from medsam_engine.io.formats import Format, input_format
+from medsam_engine.io.medical_image import DicomSource
+from medsam_engine.serve.api import bodies
+from medsam_engine.serve.api.masks import mask_of, overlap, part, sent_mask
+from medsam_engine.serve.api.object_labels import ObjectLabels
+from medsam_engine.serve.log import log_event
+from medsam_engine.serve.study import Study
+from medsam_engine.session import VoxelBox
+
+Reply = dict[str, Any]
+_OBJECTS = 1000
+_LONGEST_PROPAGATION = 45.0  # seconds: programs that wait for the same thread give up at 60
+
+
+class OpenStudy:
+    """Work of the page on a study. Methods run on the worker's thread, but for `cancel` and the attributes.
+
+    Attributes:
+        study: whose session is changed.
+        revision: a number that grows with each step, so that a page knows whether it has seen them all.
+        propagation: what a propagation has done, {"object", "done", "total"}; None while none runs.
+        closed: set when the study was closed.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self.study = study
+        self.revision = 0
+        self.propagation: Reply | None = None
+        self.closed = threading.Event()
+        self._cancelled = threading.Event()
+        self._labels: ObjectLabels | None = None
+        self._window: tuple[float, float] | None = None
+
+    @property
+    def labels(self) -> ObjectLabels:
+        """The names and colors of the objects."""
+        if self._labels is None:
+            file = self.study.file
+            self._labels = ObjectLabels(None if file is None else file.with_suffix(".labels.json"))
+        return self._labels
+
+    def described(self) -> Reply:
+        """All that the page has to know to show the study; its masks come apart."""
+        study, image = self.study, self.study.image
+        session = study.session
+        low, high = self._shown_window()
+        return {
+            "id": study.id,
+            "name": study.name,
+            "shape": list(image.grid),
+            "color": image.color,
+            "type": voxel_type(image.array, image.color),
+            "spacing": list(image.spacing),
+            "spaced": image.spaced,
+            "affine": image.affine.tolist() if image.positioned else None,
+            "modality": study.modality,
+            "window": {"low": low, "high": high},
+            "notes": list(study.notes),
+            "resumed": study.resumed,
+            "formats": self._formats(),
+            **self._standing(session),
+        }
+
+    def _shown_window(self) -> tuple[float, float]:
+        """The values that become black and white: the page begins with what the model sees."""
+        if self._window is None:
+            image, study = self.study.image, self.study
+            window = study.window
+            if window is None and input_format(image.path) is Format.IMAGE:
+                window = "none"
+            values = image.array if image.is_volume else image.array[np.newaxis]
+            shown = _core.resolve_window(
+                values, window or "", study.modality, image.color, image.hounsfield, tuple(image.padding)
+            )
+            low, high = shown.darkest, shown.brightest
+            if shown.unchanged:
+                low, high = (0, 255) if image.array.dtype == np.uint8 else (values.min(), values.max())
+            self._window = float(low), float(max(high, low + 1e-6))
+        return self._window
+
+    def _formats(self) -> list[str]:
+        formats = ["nifti", "nrrd", "mha", "npz"]
+        if isinstance(self.study.image.source, DicomSource):
+            formats.append("dicomseg")
+        return formats if self.study.image.is_volume else [*formats, "png"]
+
+    def _standing(self, session: Session) -> Reply:
+        return {
+            "revision": self.revision,
+            "undo": session.undo_steps,
+            "redo": session.redo_steps,
+            "objects": [
+                {
+                    "key": item.name,
+                    "name": self.labels.name(item.name),
+                    "color": self.labels.color(item.name),
+                    "locked": item.locked,
+                    "voxels": item.voxels,
+                    "ml": self._ml(item.voxels),
+                    "box": item.box,
+                    "prompts": item.prompts,
+                }
+                for item in session.objects
+            ],
+        }
+
+    def _ml(self, voxels: int) -> float | None:
+        image = self.study.image
+        return voxels * float(np.prod(image.spacing)) / 1000 if image.is_volume and image.spaced else None
+
+    def masks(self) -> Reply:
+        """All masks, as of one revision."""
+        session = self.study.session
+        sent = [sent_mask(item.name, session.mask(item.name), item.box) for item in session.objects if item.box]
+        return {**self._standing(session), "masks": sent}
+
+    def step(self, change: Callable[[Session], VoxelBox | None], only: str | None = None) -> Reply:
+        """Makes a change, and tells what it changed.
+
+        Args:
+            change: returns the box of the changed voxels.
+            only: the one object whose mask it can change; None = any.
+        """
+        session = self.study.session
+        before = {item.name: item.box for item in session.objects}
+        changed = change(session)
+        self.revision += 1
+        sent = [
+            sent_mask(item.name, session.mask(item.name), changed)
+            for item in session.objects
+            if changed is not None
+            and only in (None, item.name)
+            and (overlap(changed, item.box) or overlap(changed, before.get(item.name)))
+        ]
+        return {**self._standing(session), "changed": changed, "masks": sent}
+
+    def prompt(self, prompt: bodies.AnyPrompt) -> Reply:
+        """Draws. Raises as the methods of Session do."""
+        known = [item.name for item in self.study.session.objects]
+        if prompt.object not in known and len(known) >= _OBJECTS:
+            raise InvalidArgument(f"object: got one more than {_OBJECTS}, expected at most that many; remove some")
+        return self.step(lambda session: self._drawn(session, prompt), prompt.object)
+
+    def _drawn(self, session: Session, prompt: Any) -> VoxelBox | None:
+        if isinstance(prompt, bodies.Paint):
+            return self._painted(session, prompt)
+        where = (prompt.slice, prompt.axis)
+        if isinstance(prompt, bodies.Box):
+            return session.add_box(prompt.object, prompt.box, *where)
+        if isinstance(prompt, bodies.Click):
+            return session.add_click(prompt.object, prompt.point, prompt.positive, *where)
+        if isinstance(prompt, bodies.Scribble):
+            return session.add_scribble(prompt.object, prompt.line, prompt.positive, *where)
+        if isinstance(prompt, bodies.Lasso):
+            return session.add_lasso(prompt.object, prompt.outline, *where)
+        return session.add_line(prompt.object, prompt.line, *where)
+
+    def _painted(self, session: Session, paint: bodies.Paint) -> VoxelBox | None:
+        grid = self.study.image.grid
+        shape = grid if len(grid) == 3 else (1, *grid)
+        x0, y0, z0, x1, y1, z1 = paint.box
+        if not (x0 <= x1 < shape[2] and y0 <= y1 < shape[1] and z0 <= z1 < shape[0]):
+            raise InvalidArgument(f"box: got {paint.box}, expected x0, y0, z0, x1, y1, z1 inside the image {shape}")
+        stroke = mask_of(paint.runs, (z1 - z0 + 1, y1 - y0 + 1, x1 - x0 + 1))
+        known = {item.name for item in session.objects}
+        mask = session.mask(paint.object) if paint.object in known else np.zeros(grid, dtype=bool)
+        inside = mask.reshape(shape)[part((x0, y0, z0, x1, y1, z1))]
+        if paint.erase:
+            inside &= ~stroke
+        else:
+            inside |= stroke
+        return session.add_mask(paint.object, mask)
+
+    def propagate(self, asked: bodies.Propagate) -> Reply:
+        """Carries an object through the volume; raises as Session.propagate.
+
+        The reply's `reached` has the planes that were done and those that were to be: fewer when the time was up.
+        """
+        self._cancelled.clear()
+        reached = {"done": 0, "total": 0}
+
+        def told(done: int, total: int) -> None:
+            reached.update(done=done, total=total)
+            self.propagation = {"object": asked.object, **reached}
+
+        options = asked.model_dump(exclude={"object", "seconds"})
+        seconds = min(asked.seconds or _LONGEST_PROPAGATION, _LONGEST_PROPAGATION)
+        try:
+            reply = self.step(
+                lambda session: session.propagate(
+                    asked.object, seconds=seconds, progress=told, cancelled=self._stopped, **options
+                ),
+                asked.object,
+            )
+        finally:
+            self.propagation = None
+        return {**reply, "reached": reached}
+
+    def _stopped(self) -> bool:
+        return self._cancelled.is_set() or self.closed.is_set()
+
+    def cancel(self) -> None:
+        """Ends the propagation that is running, if one is. Any thread."""
+        self._cancelled.set()
+
+    def change_object(self, key: str, change: bodies.ObjectChange) -> Reply:
+        """Names, colors, locks. InvalidArgument for an unknown object."""
+        self.check_object(key)
+        if change.locked is not None:
+            self.study.session.lock(key, change.locked)
+        self.labels.change(key, change.name, change.color)
+        self.revision += 1
+        return {**self._standing(self.study.session), "changed": None, "masks": []}
+
+    def check_object(self, key: str) -> None:
+        """InvalidArgument if there is no such object."""
+        if key not in {item.name for item in self.study.session.objects}:
+            raise InvalidArgument("object: got an unknown one, expected one of the study's")
+
+    def save(self) -> None:
+        """Writes the session and the labels; an event tells of a failure."""
+        try:
+            self.study.save()
+            self.labels.save()
+        except InvalidArgument as error:
+            log_event("session_not_saved", study=self.study.id, error=type(error).__name__)
+
+
+def voxel_type(array: np.ndarray[Any, Any], color: bool) -> str:
+    """The type in which values are sent: their own, and uint8 for color of any depth."""
+    return "uint8" if color else array.dtype.name
