@@ -14,10 +14,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from medsam_engine.serve.access import Access
 from medsam_engine.serve.greeting import greeting
 
-# What a page of this server may load and do. NiiVue draws with WebGL from blobs and data of its own making.
+# What a page of this server may load and do: what the server itself sends, and no more.
 _CONTENT_SECURITY_POLICY = (
-    "default-src 'self'; img-src 'self' blob: data:; worker-src 'self' blob:; style-src 'self' 'unsafe-inline'; "
-    "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 _HEADERS = {
     "content-security-policy": _CONTENT_SECURITY_POLICY,
