@@ -31,7 +31,7 @@ BUNDLE_STAMP := $(STAMPS)/bundle-$(EXPORT_DIGEST)
 FETCHED_STAMP := $(STAMPS)/fetched-$(EXPORT_DIGEST)
 
 .PHONY: help prepare setup setup-cpp build bundle demo test test-cpp test-python parity clients plans walkthrough test-slow smoke-slow test-all sanitize asan tsan highway no-openvino fuzz soak \
-        smoke-soak throws cuda wheel consumer examples plugins docs docs-cpp stubs lint lint-python lint-types lint-cpp analyze format mutations bench bench-build bench-full perf clean
+        smoke-soak throws e2e cuda wheel consumer examples plugins docs docs-cpp stubs lint lint-python lint-types lint-cpp analyze format mutations bench bench-build bench-full perf clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -150,6 +150,10 @@ soak: setup build bundle  ## a mixed load for MINUTES: is memory flat, does anyt
 
 smoke-soak:  ## a minute of soak
 	@$(MAKE) soak MINUTES=1
+
+e2e: | setup build bundle  ## the page in a headless Chromium (installs chromium-driver with apt)
+	@scripts/setup.sh e2e || echo "e2e: without a browser the tests are skipped"
+	@PYTHONPATH=tests/e2e $(PYTHON) -m pytest -c pyproject.toml -q tests/e2e
 
 cuda: | setup  ## the CUDA kernels for every GPU architecture, where there is nvcc; on a GPU, where there is one
 	@scripts/setup.sh cuda || echo "cuda: going on without TensorRT for RTX"

@@ -12,6 +12,7 @@
 # setup.sh cuda         also TensorRT for RTX, for plans of GPUs (about 95 MB)
 # setup.sh examples     also what examples/ is built with: ITK and Qt 6 (about 0.5 GB)
 # setup.sh docs         also doxygen, and MkDocs into .venv
+# setup.sh e2e          also Chromium, its driver and selenium, for the tests of the page
 # setup.sh fuzz         also clang with libFuzzer (about 0.6 GB), where there is none
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -49,8 +50,9 @@ for group in "$@"; do
     lint | cuda) ;;
     examples) required+=(libinsighttoolkit5-dev qt6-base-dev zlib1g-dev fonts-dejavu-core) ;;
     docs) required+=(doxygen) ;;
+    e2e) required+=(chromium chromium-driver) ;;
     fuzz) [ -n "$(compgen -c clang++- | grep -E '^clang\+\+-(1[6-9]|2[0-9])$')" ] || required+=(clang-16 libclang-rt-16-dev) ;;
-    *) fail "no such group: $group; expected cpp, test, lint, cuda, examples, docs or fuzz" ;;
+    *) fail "no such group: $group; expected cpp, test, lint, cuda, examples, docs, e2e or fuzz" ;;
   esac
 done
 if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then required+=(python3-venv); fi
@@ -160,6 +162,7 @@ for group in "$@"; do
     test) install_set tests "about 200 MB" test wheel ;;
     lint) install_set linting "about 100 MB" lint ;;
     docs) install_set site "about 30 MB" docs ;;
+    e2e) install_set browser "about 10 MB" e2e ;;
     # Builds plans for GPUs that are not here, and needs none.
     cuda) install_set cuda "TensorRT for RTX, 95 MB; 235 MB of disk" cuda || exit 3 ;;
   esac

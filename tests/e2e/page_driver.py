@@ -1,0 +1,118 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""The page as a person's hands see it."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
+
+_SECONDS = 30
+# Where on the screen the center of a voxel of a plane lies, from the page's own matrix.
+_PLACE = """
+const [axis, i, j] = arguments;
+const plane = window.medsamPage.planes.find((one) => one.axis === axis);
+const [a, b, c, d, e, f] = plane.matrix;
+return [a * (i + .5) + c * (j + .5) + e, b * (i + .5) + d * (j + .5) + f];
+"""
+
+
+class PageDriver:
+    """Opens a server's page and works on it."""
+
+    def __init__(self, chromium: Any, address: str) -> None:
+        self.browser, self.address = chromium, address
+        self.load()
+
+    def load(self) -> None:
+        """Loads the page, and waits until it has its study."""
+        self.browser.get(self.address)
+        self.until("document.body.dataset.ready === 'yes'")
+
+    def until(self, condition: str) -> None:
+        """Waits for a condition of the page."""
+        WebDriverWait(self.browser, _SECONDS, poll_frequency=0.02).until(
+            lambda driver: driver.execute_script(f"return Boolean({condition})"), condition
+        )
+
+    def value(self, expression: str) -> Any:
+        """Of the page."""
+        return self.browser.execute_script(f"return {expression}")
+
+    def revision(self) -> int:
+        """The steps that the page has seen."""
+        return int(self.value("window.medsamPage.view.revision"))
+
+    def _canvas(self, axis: int) -> Any:
+        return self.browser.find_element(By.CSS_SELECTOR, f"canvas[data-axis='{axis}']")
+
+    def _offset(self, axis: int, i: float, j: float) -> tuple[int, int]:
+        canvas = self._canvas(axis)
+        x, y = self.browser.execute_script(_PLACE, axis, i, j)
+        return round(x - canvas.rect["width"] / 2), round(y - canvas.rect["height"] / 2)
+
+    def after(self, act: Any, settle: int = 1) -> None:
+        """Does something that makes steps, and waits until the page has seen them."""
+        before = self.revision()
+        act()
+        self.until(f"window.medsamPage.view.revision >= {before + settle} && !window.medsamPage.steps")
+
+    def drag(self, axis: int, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """A left drag between voxels of a plane."""
+        canvas = self._canvas(axis)
+        (x0, y0), (x1, y1) = self._offset(axis, *start), self._offset(axis, *end)
+        chain = ActionChains(self.browser, duration=0)
+        chain.move_to_element_with_offset(canvas, x0, y0).click_and_hold().move_by_offset(
+            (x1 - x0) // 2, (y1 - y0) // 2
+        )
+        chain.move_to_element_with_offset(canvas, x1, y1).release().perform()
+
+    def click(self, axis: int, at: tuple[float, float], *, negative: bool = False) -> None:
+        """A click on a voxel of a plane; a right click is negative."""
+        chain = ActionChains(self.browser, duration=0)
+        chain.move_to_element_with_offset(self._canvas(axis), *self._offset(axis, *at))
+        (chain.context_click() if negative else chain.click()).perform()
+
+    def keys(self, *keys: str) -> None:
+        """Pressed at the page."""
+        self.browser.find_element(By.TAG_NAME, "body").send_keys(*keys)
+
+    def undo(self) -> None:
+        """Ctrl+Z."""
+        ActionChains(self.browser).key_down(Keys.CONTROL).send_keys("z").key_up(Keys.CONTROL).perform()
+
+    def slice(self, axis: int, index: int) -> None:
+        """Shows a plane."""
+        self.browser.execute_script(
+            "const page = window.medsamPage; page.view.place[2 - arguments[0]] = arguments[1]; page.redraw();",
+            axis,
+            index,
+        )
+
+    def save(self, kind: str, folder: Path) -> Path:
+        """Saves as a person does, and returns the file in `folder`."""
+        for old in folder.iterdir():
+            old.unlink()
+        self.browser.execute_script("document.getElementById('format').value = arguments[0]", kind)
+        self.browser.find_element(By.ID, "save").click()
+        WebDriverWait(self.browser, _SECONDS, poll_frequency=0.05).until(
+            lambda _: [
+                path for path in folder.iterdir() if not path.name.endswith(".crdownload") and path.name[0] != "."
+            ]
+        )
+        return next(path for path in folder.iterdir() if path.name[0] != ".")
+
+    def api(self, path: str) -> Any:
+        """GET, apart from the page."""
+        with urllib.request.urlopen(self.address + path) as reply:
+            return json.load(reply)
+
+    def errors(self) -> list[str]:
+        """What the browser complains of, such as the content security policy; reading empties it."""
+        return [line["message"] for line in self.browser.get_log("browser") if line["level"] == "SEVERE"]

@@ -1,0 +1,137 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""The page in a browser: open, draw, scroll, undo, save, reload, resume."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from dicom_builder import straight, write_series
+from nifti_builder import save as save_nifti
+from page_driver import PageDriver
+from PIL import Image
+
+from medsam_engine import io
+
+SHAPE = (7, 80, 96)  # z, y, x
+# The object in array order, x0, y0, z0, x1, y1, z1: off every middle, so that no flip leaves it where it is.
+BALL = (56, 14, 1, 80, 40, 3)
+
+
+def ball(dtype: Any = np.int16) -> np.ndarray[Any, Any]:
+    z, y, x = np.mgrid[: SHAPE[0], : SHAPE[1], : SHAPE[2]]
+    x0, y0, z0, x1, y1, z1 = BALL
+    middle = [(low + high) / 2 for low, high in ((x0, x1), (y0, y1), (z0, z1))]
+    radius = [(high - low) / 2 + 0.5 for low, high in ((x0, x1), (y0, y1), (z0, z1))]
+    inside = sum(((v - m) / r) ** 2 for v, m, r in zip((x, y, z), middle, radius, strict=True)) <= 1
+    noise = np.random.default_rng(3).integers(0, 20, SHAPE)
+    return (np.where(inside, 180, -60) + noise).astype(dtype)
+
+
+def affine(kind: str) -> np.ndarray[Any, Any]:
+    """NIfTI's, RAS."""
+    linear = {
+        "RAS": np.diag([1.0, 1.0, 2.0]),
+        "LPS": np.diag([-1.0, -1.0, 2.0]),
+        "flipped": np.diag([1.0, -1.0, -2.0]),
+        "sagittal": np.array([[0, 0, 2.0], [-1.0, 0, 0], [0, -1.0, 0]]),
+        "anisotropic": np.diag([0.6, 1.4, 5.0]),
+    }.get(kind)
+    if linear is None:  # oblique
+        turn, tilt = np.radians(25), np.radians(15)
+        about_z = np.array([[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1]])
+        about_x = np.array([[1, 0, 0], [0, np.cos(tilt), -np.sin(tilt)], [0, np.sin(tilt), np.cos(tilt)]])
+        linear = about_z @ about_x @ np.diag([1.0, 1.0, 2.0])
+    whole = np.eye(4)
+    whole[:3, :3] = linear
+    whole[:3, 3] = (-30, 12, 7)
+    return whole
+
+
+def dice(one: np.ndarray[Any, Any], other: np.ndarray[Any, Any]) -> float:
+    return float(2 * (one & other).sum() / (one.sum() + other.sum()))
+
+
+@pytest.mark.parametrize("kind", ["LPS", "RAS", "flipped", "sagittal", "oblique", "anisotropic"])
+def test_voxels_of_the_saved_file(kind: str, serve: Any, chromium: Any, tmp_path: Path) -> None:
+    """A box that is drawn on the screen round a known object comes back as that object's voxels in the file."""
+    scan = save_nifti(tmp_path / "scan.nii.gz", ball().transpose(), affine(kind))
+    page = PageDriver(chromium, serve(scan))
+    x0, y0, _, x1, y1, _ = BALL
+    page.slice(0, 2)
+    page.after(lambda: page.drag(0, (x1 + 2, y0 - 2), (x0 - 2, y1 + 2)))
+    saved: Any = io.read_labels(page.save("nifti", chromium.downloads))[0]
+    source = io.read(scan)
+    truth = np.asarray(source.array, np.int16) > 60
+    assert dice(saved[2] > 0, truth[2]) > 0.9
+    assert not (saved > 0)[[0, 1, 3, 4, 5, 6]].any()
+    np.testing.assert_allclose(io.read(next(chromium.downloads.iterdir())).affine, source.affine, atol=1e-5)
+    assert page.errors() == []
+
+
+def test_a_session_of_work(serve: Any, chromium: Any, tmp_path: Path) -> None:
+    """NIfTI: box, correction, scroll, another plane, propagation, undo, brush; after SIGKILL it is all there."""
+    scan = save_nifti(tmp_path / "scan.nii.gz", ball().transpose(), affine("LPS"))
+    page = PageDriver(chromium, serve(scan))
+    x0, y0, _z0, x1, y1, _z1 = BALL
+    page.slice(0, 2)
+    page.after(lambda: page.drag(0, (x0 - 2, y0 - 2), (x1 + 2, y1 + 2)))
+    page.after(lambda: page.click(0, (x0 + 1, y0 + 1), negative=True))
+    page.after(lambda: page.keys("g"))
+    objects = page.value("window.medsamPage.view.objects")
+    assert len(objects) == 1
+    assert objects[0]["box"][2] < 2 < objects[0]["box"][5]
+    before = objects[0]["voxels"]
+    page.after(page.undo)
+    assert page.value("window.medsamPage.view.objects[0].voxels") < before
+    page.keys("m")
+    page.keys("d")
+    page.slice(1, 60)
+    page.after(lambda: page.drag(1, (20, 2), (40, 4)))
+    objects = page.value("window.medsamPage.view.objects")
+    assert [item["key"] for item in objects] == ["object 1", "object 2"]
+    assert objects[1]["box"][1] == objects[1]["box"][4] == 60  # the brush stays in its plane
+    page.until("document.getElementById('encoding').value === document.getElementById('encoding').max")
+    page.after(lambda: page.drag(1, (60, 2), (62, 4)))
+    study = page.value("window.medsamPage.view.study.id")
+    voxels = [item["voxels"] for item in page.api(f"/api/studies/{study}")["objects"]]
+    assert voxels == [item["voxels"] for item in page.value("window.medsamPage.view.objects")]
+    saved = list((tmp_path / "saved").glob("*.session"))
+    assert saved
+    serve.kill()
+    page = PageDriver(chromium, serve(scan))
+    assert [item["voxels"] for item in page.value("window.medsamPage.view.objects")] == voxels
+    page.errors()  # the killed server's stream
+
+
+def test_dicom_folder(serve: Any, chromium: Any, tmp_path: Path) -> None:
+    """A series, and its mask as a DICOM SEG."""
+    write_series(tmp_path / "series", ball(np.int16), straight(SHAPE[0], 2.0))
+    page = PageDriver(chromium, serve(tmp_path / "series"))
+    x0, y0, _, x1, y1, _ = BALL
+    page.slice(0, 2)
+    page.after(lambda: page.drag(0, (x0 - 2, y0 - 2), (x1 + 2, y1 + 2)))
+    file = page.save("dicomseg", chromium.downloads)
+    import pydicom
+
+    assert pydicom.dcmread(file).Modality == "SEG"
+    assert page.errors() == []
+
+
+def test_color_picture_that_is_uploaded(serve: Any, chromium: Any, tmp_path: Path) -> None:
+    """A PNG through the page's own file input; its mask as PNG."""
+    gray = ball(np.int16)[2]
+    pixels = np.stack([np.clip(gray, 0, 255), np.full(gray.shape, 40), np.full(gray.shape, 90)], -1).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    page = PageDriver(chromium, serve())
+    chromium.find_element("id", "files").send_keys(str(tmp_path / "photo.png"))
+    page.until(
+        "window.medsamPage.view && window.medsamPage.view.picture.color && window.medsamPage.view.revision === 0"
+    )
+    x0, y0, _, x1, y1, _ = BALL
+    page.after(lambda: page.drag(0, (x0 - 2, y0 - 2), (x1 + 2, y1 + 2)))
+    saved = np.asarray(Image.open(page.save("png", chromium.downloads)))
+    assert dice(saved > 0, gray > 60) > 0.9
+    assert page.errors() == []
