@@ -135,3 +135,18 @@ def test_color_picture_that_is_uploaded(serve: Any, chromium: Any, tmp_path: Pat
     saved = np.asarray(Image.open(page.save("png", chromium.downloads)))
     assert dice(saved > 0, gray > 60) > 0.9
     assert page.errors() == []
+
+
+def test_what_another_page_draws(serve: Any, chromium: Any, tmp_path: Path) -> None:
+    """A step that did not come from this page appears on it."""
+    import json
+    import urllib.request
+
+    scan = save_nifti(tmp_path / "scan.nii.gz", ball().transpose(), affine("LPS"))
+    page = PageDriver(chromium, serve(scan))
+    study = page.value("window.medsamPage.view.study.id")
+    body = {"kind": "paint", "object": "theirs", "box": [1, 2, 3, 4, 2, 3], "runs": [0, 4]}
+    request = urllib.request.Request(f"{page.address}/api/studies/{study}/prompts", json.dumps(body).encode())
+    urllib.request.urlopen(request).close()
+    page.until("window.medsamPage.view.masks.at('theirs', 4, 2, 3) === 1")
+    assert page.value("window.medsamPage.view.objects.map(({ key }) => key)") == ["theirs"]

@@ -38,6 +38,7 @@ export class Page {
     const study = await this.engine.open(id);
     const picture = new Picture(study, await this.engine.volume());
     this.stop?.();
+    this.seen = -1;
     const place = picture.sizes.map((size) => Math.floor(size / 2));
     this.view = { study, picture, place, masks: new MaskStore(picture.shape), objects: [], hidden: new Set(), visible: true,
       outline: get("outline").checked, opacity: get("opacity").value / 100, current: null, revision: -1 };
@@ -86,9 +87,13 @@ export class Page {
       return reply;
     });
     this.steps--;
+    this.catchUp();
     document.body.dataset.steps = String(this.steps);
     document.body.dataset.revision = String(this.view.revision);
   }
+
+  // Somebody else has drawn on this study, and no step of this page is under way.
+  catchUp() { if (!this.steps && this.seen > this.view.revision) this.attempt(() => this.reload()); }
 
   key() {
     const { view } = this;
@@ -236,7 +241,7 @@ export class Page {
     } else if (name === "propagation" && value) {
       get("work").max = value.total;
       get("work").value = value.done;
-    } else if (name === "revision" && value.revision > this.view.revision && !this.steps) this.attempt(() => this.reload());
+    } else if (name === "revision") { this.seen = value.revision; this.catchUp(); }
     else if (name === "closed") say("The server has ended, or the study was closed. Your work is saved.", true);
   }
 
