@@ -13,9 +13,8 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
 
 from medsam_engine.errors import Cancelled, Error, InvalidArgument, Unsupported
 from medsam_engine.serve.api import routes as api_routes
@@ -58,7 +57,9 @@ def create_app(workplace: Workplace, *, port: int = 1527, page: Path = PAGE) -> 
         *api_routes(workplace),
     ]
     if (page / "index.html").is_file():
-        routes.append(Mount("/", StaticFiles(directory=page, html=True)))
+        # A route per file: a folder mounted at the root would answer 404 for a known address with a wrong method.
+        routes.extend(_page_route(f"/{file.name}", file) for file in sorted(page.iterdir()) if file.is_file())
+        routes.append(_page_route("/", page / "index.html"))
     else:
         routes.append(Route("/", lambda _request: PlainTextResponse(greeting())))
     limits = workplace.limits
@@ -77,6 +78,13 @@ def create_app(workplace: Workplace, *, port: int = 1527, page: Path = PAGE) -> 
         ],
         exception_handlers={HTTPException: _http_error, Error: _library_error},
     )
+
+
+def _page_route(address: str, file: Path) -> Route:
+    async def answer(_request: Request) -> Response:
+        return FileResponse(file)
+
+    return Route(address, answer)
 
 
 async def _sweep(workplace: Workplace) -> None:
