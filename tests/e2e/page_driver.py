@@ -79,6 +79,11 @@ class PageDriver:
         chain.move_to_element_with_offset(self._canvas(axis), *self._offset(axis, *at))
         (chain.context_click() if negative else chain.click()).perform()
 
+    def hover(self, axis: int, at: tuple[float, float]) -> None:
+        """The pointer over a voxel of a plane."""
+        chain = ActionChains(self.browser, duration=0)
+        chain.move_to_element_with_offset(self._canvas(axis), *self._offset(axis, *at)).perform()
+
     def keys(self, *keys: str) -> None:
         """Pressed at the page."""
         self.browser.find_element(By.TAG_NAME, "body").send_keys(*keys)

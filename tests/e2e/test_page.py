@@ -106,6 +106,27 @@ def test_a_session_of_work(serve: Any, chromium: Any, tmp_path: Path) -> None:
     page.errors()  # the killed server's stream
 
 
+def test_a_preview_under_the_pointer(serve: Any, chromium: Any, tmp_path: Path) -> None:
+    """It is what the click then finds, makes no step, and goes when the pointer leaves."""
+    scan = save_nifti(tmp_path / "scan.nii.gz", ball().transpose(), affine("LPS"))
+    page = PageDriver(chromium, serve(scan))
+    page.until("document.getElementById('encoding').value === document.getElementById('encoding').max")
+    page.slice(0, 3)
+    x0, y0, _z0, x1, y1, _z1 = BALL
+    middle = (x0 + x1) / 2, (y0 + y1) / 2
+    page.hover(0, middle)
+    shown = "window.medsamPage.planes.find((one) => one.axis === 0).preview"
+    page.until(f"{shown} && {shown}.index === 3 && !window.medsamPage.preview.asking")
+    assert page.revision() == 0
+    pixels = page.value(f"Array.from({shown}.mask)")
+    assert sum(pixels) > 100
+    page.after(lambda: page.click(0, middle))
+    assert page.value(f"{shown} === null")
+    mask = "window.medsamPage.view.masks.plane('object 1', 0, 3)"
+    assert page.value(f"Array.from({mask})") == pixels
+    assert page.errors() == []
+
+
 def test_dicom_folder(serve: Any, chromium: Any, tmp_path: Path) -> None:
     """A series, and its mask as a DICOM SEG."""
     write_series(tmp_path / "series", ball(np.int16), straight(SHAPE[0], 2.0))

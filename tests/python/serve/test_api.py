@@ -85,6 +85,24 @@ def test_steps_are_the_sessions(client: TestClient, scan: Path, tiny_engine: Eng
     np.testing.assert_array_equal(io.read_labels(saved)[0].astype(bool), session.mask("a"))
 
 
+def test_a_preview_is_what_the_click_finds(client: TestClient, scan: Path) -> None:
+    base = f"/api/studies/{uploaded(client, scan)}"
+    place = {"axis": 1, "slice": 7, "point": [9, 2]}
+    revision = client.get(base).json()["revision"]
+    client.post(f"{base}/prompts", json={"kind": "box", "object": "a", "box": [3, 1, 20, 3], "axis": 1, "slice": 7})
+    runs = client.post(f"{base}/preview", json=place).json()["runs"]
+    described = client.get(base).json()
+    assert (described["revision"], described["undo"], len(described["objects"])) == (revision + 1, 1, 1)
+    reply = client.post(f"{base}/prompts", json={"kind": "click", "object": "b", **place}).json()
+    (sent,) = reply["masks"]
+    x0, _, z0, x1, _, z1 = sent["box"]
+    found = np.zeros((SHAPE[0], SHAPE[2]), bool)
+    found[z0 : z1 + 1, x0 : x1 + 1] = mask_of(sent["runs"], (z1 - z0 + 1, x1 - x0 + 1))
+    np.testing.assert_array_equal(mask_of(runs, found.shape), found)
+    for wrong in ({**place, "slice": 4000}, {**place, "point": [900, 2]}, {**place, "axis": 3}, {"point": [1, 2]}):
+        assert client.post(f"{base}/preview", json=wrong).status_code == 400
+
+
 def test_paint_and_erase(client: TestClient, scan: Path) -> None:
     base = f"/api/studies/{uploaded(client, scan)}"
     paint = {"kind": "paint", "object": "p", "box": [2, 3, 1, 5, 4, 1], "runs": [0, 8]}

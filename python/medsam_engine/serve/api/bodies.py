@@ -95,6 +95,14 @@ class Propagate(_Body):
     seconds: Seconds | None = None
 
 
+class Preview(_Body):
+    """Session.preview_click: where the pointer is."""
+
+    point: Point
+    axis: Axis = 0
+    slice: Plane | None = None
+
+
 class ObjectChange(_Body):
     """What a person may change of an object without drawing; what is left out stays."""
 

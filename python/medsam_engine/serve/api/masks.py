@@ -51,6 +51,5 @@ def overlap(one: VoxelBox | None, other: VoxelBox | None) -> bool:
 
 
 def sent_mask(name: str, mask: NDArray[np.bool_], box: VoxelBox) -> dict[str, object]:
-    """What the page is told of an object's mask within a box; `mask` has the whole image's shape."""
-    volume = mask if mask.ndim == 3 else mask[np.newaxis]
-    return {"object": name, "box": list(box), "runs": runs_of(volume[part(box)])}
+    """What the page is told of an object's mask within a box; `mask` is that part of it."""
+    return {"object": name, "box": list(box), "runs": runs_of(mask)}

@@ -14,7 +14,7 @@ from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.formats import Format, input_format
 from medsam_engine.io.medical_image import DicomSource
 from medsam_engine.serve.api import bodies
-from medsam_engine.serve.api.masks import mask_of, overlap, part, sent_mask
+from medsam_engine.serve.api.masks import mask_of, overlap, part, runs_of, sent_mask
 from medsam_engine.serve.api.object_labels import ObjectLabels
 from medsam_engine.serve.log import log_event
 from medsam_engine.serve.study import Study
@@ -124,7 +124,9 @@ class OpenStudy:
     def masks(self) -> Reply:
         """All masks, as of one revision."""
         session = self.study.session
-        sent = [sent_mask(item.name, session.mask(item.name), item.box) for item in session.objects if item.box]
+        sent = [
+            sent_mask(item.name, session.mask(item.name, item.box), item.box) for item in session.objects if item.box
+        ]
         return {**self._standing(session), "masks": sent}
 
     def step(self, change: Callable[[Session], VoxelBox | None], only: str | None = None) -> Reply:
@@ -139,7 +141,7 @@ class OpenStudy:
         changed = change(session)
         self.revision += 1
         sent = [
-            sent_mask(item.name, session.mask(item.name), changed)
+            sent_mask(item.name, session.mask(item.name, changed), changed)
             for item in session.objects
             if changed is not None
             and only in (None, item.name)
@@ -183,6 +185,12 @@ class OpenStudy:
         else:
             inside |= stroke
         return session.add_mask(paint.object, mask)
+
+    def preview(self, asked: bodies.Preview) -> Reply:
+        """The runs of a plane that a positive click of a new object would set, or None. Any thread."""
+        session = self.study.opened
+        mask = None if session is None else session.preview_click(asked.point, asked.slice, asked.axis)
+        return {"runs": None if mask is None else runs_of(mask)}
 
     def propagate(self, asked: bodies.Propagate) -> Reply:
         """Carries an object through the volume; raises as Session.propagate.

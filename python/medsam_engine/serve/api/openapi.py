@@ -40,6 +40,7 @@ _OPERATIONS = (
     _Operation("get", f"{_STUDY}/events", "Server-sent events", reply="text/event-stream"),
     _Operation("get", f"{_STUDY}/export", "The objects as a file", reply=_BYTES, query=("format",)),
     _Operation("post", f"{_STUDY}/prompts", "Draw on an object", body=bodies.PROMPT),
+    _Operation("post", f"{_STUDY}/preview", "What a click would find, without a step", body=bodies.Preview),
     _Operation("post", f"{_STUDY}/propagate", "Carry an object through the volume", body=bodies.Propagate),
     _Operation("post", f"{_STUDY}/cancel", "End the propagation that is running", 204, reply=None),
     _Operation("post", f"{_STUDY}/undo", "Take the last step back"),

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
@@ -40,6 +41,7 @@ class Studies:
             Route(f"{one}/events", self.events),
             Route(f"{one}/export", self.export),
             Route(f"{one}/prompts", self.prompt, methods=["POST"]),
+            Route(f"{one}/preview", self.preview, methods=["POST"]),
             Route(f"{one}/propagate", self.propagate, methods=["POST"]),
             Route(f"{one}/cancel", self.cancel, methods=["POST"]),
             Route(f"{one}/undo", self.undo, methods=["POST"]),
@@ -112,6 +114,12 @@ class Studies:
         opened = self._study(request)
         prompt = await bodies.body_of(request, bodies.PROMPT, bodies.LARGE)
         return await self._step(opened, opened.prompt, prompt)
+
+    async def preview(self, request: Request) -> Response:
+        """What a click would find; null where there is no answer at once. Beside the worker: it waits for nothing."""
+        opened = self._study(request)
+        asked = await bodies.body_of(request, bodies.Preview)
+        return JSONResponse(await run_in_threadpool(opened.preview, asked))
 
     async def propagate(self, request: Request) -> Response:
         """Carries an object through the volume."""

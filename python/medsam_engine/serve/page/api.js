@@ -39,6 +39,7 @@ export class HttpEngine {
   async volume() { return (await this.ask(`/studies/${this.study}/volume`)).arrayBuffer(); }
   masks() { return this.step(`/studies/${this.study}/masks`, "GET"); }
   prompt(prompt) { return this.step(`/studies/${this.study}/prompts`, "POST", prompt); }
+  preview(asked) { return this.json(`/studies/${this.study}/preview`, "POST", asked); }
   propagate(asked) { return this.step(`/studies/${this.study}/propagate`, "POST", asked); }
   cancel() { return this.json(`/studies/${this.study}/cancel`, "POST"); }
   undo() { return this.step(`/studies/${this.study}/undo`, "POST"); }

@@ -26,6 +26,9 @@ export class MaskStore {
 
   at(object, x, y, z) { return this.objects.get(object)?.get(z)?.[y * this.size.width + x] ?? 0; }
 
+  // Whether the object has a pixel in a plane.
+  any(object, axis, index) { return this.plane(object, axis, index)?.includes(1) ?? false; }
+
   // The object's pixels in a plane, as the plane has them, or null where there is none.
   plane(object, axis, index) {
     const slices = this.objects.get(object);
@@ -40,6 +43,13 @@ export class MaskStore {
     }
     return pixels;
   }
+}
+
+// The bytes that runs describe.
+export function bytesOf(runs, size) {
+  const bytes = new Uint8Array(size);
+  runs.reduce((at, run, k) => { if (k & 1) bytes.fill(1, at, at + run); return at + run; }, 0);
+  return bytes;
 }
 
 // The runs of a mask of bytes, for the server: of zeros first.

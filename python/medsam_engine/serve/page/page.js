@@ -4,6 +4,7 @@ import { MaskStore } from "./masks.js";
 import { say } from "./messages.js";
 import { showObjects } from "./objects.js";
 import { Picture } from "./picture.js";
+import { Preview } from "./preview.js";
 import { Plane } from "./plane.js";
 import { listen, TOOLS } from "./tools.js";
 
@@ -13,6 +14,7 @@ const get = (id) => document.getElementById(id);
 export class Page {
   constructor(engine) {
     Object.assign(this, { engine, planes: [], forget: [], tool: "box", positive: true, windowKey: false, radius: 6, running: false });
+    this.preview = new Preview(this);
   }
 
   async start() {
@@ -80,6 +82,7 @@ export class Page {
 
   async step(work) {
     this.steps = (this.steps ?? 0) + 1;
+    this.preview.at(null, null);
     const { view } = this;
     await this.attempt(async () => {
       const reply = await work();

@@ -11,6 +11,7 @@ export class Plane {
     this.layout = planeLayout(axis, affine);
     this.zoom = 1;
     this.pan = [0, 0];
+    this.preview = null; // { index, mask }: what a click would find
     this.sketch = null; // { kind: "box" | "line" | "brush", points, positive } in pixels of the plane
     this.canvas = document.createElement("canvas");
     this.canvas.tabIndex = 0;
@@ -92,7 +93,20 @@ export class Plane {
         }
       }
     }
+    if (this.preview?.index === this.index) this.drawPreview(out);
     this.overlay.context.putImageData(this.overlay.data, 0, 0);
+  }
+
+  // The edge alone, of every second pixel, so that nobody takes it for a mask.
+  drawPreview(out) {
+    const { preview: { mask }, wide, high } = this;
+    for (let j = 0, k = 0; j < high; j++) {
+      for (let i = 0; i < wide; i++, k++) {
+        if (!mask[k] || (i + j) & 1) continue;
+        const inner = i > 0 && i < wide - 1 && j > 0 && j < high - 1 && mask[k - 1] && mask[k + 1] && mask[k - wide] && mask[k + wide];
+        if (!inner) out[k] = 0xffffffff;
+      }
+    }
   }
 
   drawMarks(context, m, width, height) {

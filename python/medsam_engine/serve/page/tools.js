@@ -30,8 +30,9 @@ export function listen(plane, page) {
   });
 
   canvas.addEventListener("pointermove", (event) => {
-    if (!drag) return;
+    if (!drag) return void page.preview.at(plane, plane.at(event));
     const [dx, dy] = [event.clientX - drag.last[0], event.clientY - drag.last[1]];
+    page.preview.at(plane, null);
     drag.moved ||= Math.hypot(event.clientX - drag.from[0], event.clientY - drag.from[1]) > DRAG;
     drag.last = [event.clientX, event.clientY];
     if (!drag.moved) return;
@@ -59,6 +60,8 @@ export function listen(plane, page) {
     else if (kind === "lasso" && points.length > 2) page.draw(plane, { kind: "lasso", outline: points }, end);
     else if (["box", "scribble", "lasso"].includes(kind)) page.draw(plane, { kind: "click", point: end, positive }, end);
   });
+
+  canvas.addEventListener("pointerleave", () => page.preview.at(plane, null));
 
   const forget = () => { drag = null; plane.sketch = null; plane.redraw(); };
   canvas.addEventListener("pointercancel", forget);
