@@ -269,7 +269,8 @@ class Engine(ObjectSegmentation):
             volume: (D, H, W) gray or (D, H, W, 3) RGB, with dtypes and strides as for encode.
             boxes: (N, 6): x0, y0, z0, x1, y1, z1 in voxels, ends inclusive; N may be 0.
             profile: a name of profile_names() for this call; None = the profile of the engine.
-            progress: called after each step as progress(done, total); a step is one slice in one direction.
+            progress: called after each step as progress(done, total); a step is one slice, once per
+                direction where a profile propagates.
             cancelled: called before each step; returning True ends the call with Cancelled.
             modality: the modality of the volume, as in encode.
             cancel: the former name of `cancelled`, which the next minor version removes (DeprecationWarning).

@@ -324,7 +324,8 @@ typedef struct medsam_segment_options {
   float* iou;                           ///< Receives the model's estimate of each mask's IoU; NULL (default) = none.
 } medsam_segment_options;
 
-/// Options of medsam_segment_volume. A step is one slice in one direction, for all objects that pass through it.
+/// Options of medsam_segment_volume. A step is one slice, once per direction where a profile propagates, for all
+/// objects that pass through it.
 typedef struct medsam_volume_options {
   size_t size;                          ///< Set by medsam_volume_options_init.
   const char* profile;                  ///< A profile for this call; "" (default) = that of the engine.

@@ -59,11 +59,12 @@ struct VolumeStats {
   std::int64_t y1 = -1;     ///< Last row.
   std::int64_t z1 = -1;     ///< Last slice.
   /// The mean of the slices' MaskStats::iou, each weighted with the pixels it contributes; NaN when nothing was
-  /// written.
+  /// written. Where a profile fuses several answers per slice, a slice's is the weighted mean of theirs.
   float iou = std::numeric_limits<float>::quiet_NaN();
 };
 
-/// Progress of a volume. A step is one slice in one direction, for all objects that pass through it.
+/// Progress of a volume. A step is one slice, once per direction where a profile propagates, for all objects that pass
+/// through it.
 struct VolumeProgress {
   std::int64_t done = 0;   ///< Steps finished.
   std::int64_t total = 0;  ///< Steps in total.

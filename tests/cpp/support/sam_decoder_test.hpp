@@ -46,7 +46,9 @@ using SamModel = std::shared_ptr<const backends::CompiledModel>;
 inline SamModel load_sam_model(const std::string& bytes, const SamSizes& sizes, const char* precision,
                                int threads = 1) {
   const backends::native::Weights weights("weights", bytes);
-  return backends::native::load_sam_decoder_model(weights, sam_model_file(sizes), {precision, threads, {}});
+  SamModel model = backends::native::load_sam_decoder_model(weights, sam_model_file(sizes), {precision, threads, {}});
+  weights.check_all_read();  // as the backend does
+  return model;
 }
 inline SamModel sam_model(const SamCheckpoint& checkpoint, const char* precision, int threads = 1) {
   return load_sam_model(folded_decoder_file(checkpoint).bytes(), checkpoint.sizes, precision, threads);

@@ -119,6 +119,7 @@ std::vector<float> encode(const std::string& path, int threads, int runs) {
   const std::string file = read(path);
   const native::Weights weights(path, file);
   const native::Network network = load(weights);
+  weights.check_all_read();  // as the backend does
   native::ThreadPool pool(threads);
   const native::Machine machine = {kernels::available_encoder_targets().back(), &pool};
   const std::vector<float> pixels = image(network.input_shape.back());
@@ -145,6 +146,7 @@ LoadedSize loaded_size(const std::string& path) {
   const std::string file = read(path);
   const native::Weights weights(path, file);
   const native::Network network = load(weights);
+  weights.check_all_read();  // as the backend does
   return {network.footprint().weights, network.input_shape.back()};
 }
 

@@ -33,7 +33,11 @@ std::shared_ptr<const CompiledModel> load(const ModelFile& file, std::string_vie
   std::vector<std::string> known;
   for (const Architecture& architecture : kArchitectures) {
     if (architecture.stage != stage) continue;
-    if (architecture.name == name) return architecture.load(weights, file, options);
+    if (architecture.name == name) {
+      std::shared_ptr<const CompiledModel> model = architecture.load(weights, file, options);
+      weights.check_all_read();
+      return model;
+    }
     known.emplace_back(architecture.name);
   }
   weights.refuse("holds the architecture \"" + name.substr(0, 40) + "\", expected " + joined(known) + " for " +

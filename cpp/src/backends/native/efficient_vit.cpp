@@ -233,7 +233,8 @@ class EfficientVit {
   void read_map(std::int64_t number) {
     const std::string name = "neck.inputs." + std::to_string(number);
     if (grid_ > kNeckGrid) {
-      weights_.refuse("\"" + name + "\" has a grid of " + std::to_string(grid_) + ", expected at most 64");
+      weights_.refuse("\"" + name + "\" has a grid of " + std::to_string(grid_) + ", expected at most " +
+                      std::to_string(kNeckGrid));
     }
     Linear layer = reader_.linear(name, channels_, grid_, precision_.map);
     reader_.check_features(name, kNeckGrid, layer.out);

@@ -27,6 +27,7 @@ constexpr Precision kRounded = {.patch_embed = Format::f32,
 constexpr Precision kExact = {Format::f32, Format::f32, Format::f32, Format::f32,
                               Format::f32, Format::f32, Format::f32};
 
+// Here a merge's projection rounded costs nothing that shows in the embedding's error (1.0e-2 with it and without).
 constexpr EfficientVitPrecision kRoundedEfficientVit = {.stem = Format::f32,
                                                         .convolution = Format::bf16,
                                                         .bottleneck = Format::bf16,

@@ -59,12 +59,13 @@ std::vector<float> LayerReader::values(const std::string& name, const std::vecto
   return {data, data + count};
 }
 
-Linear LayerReader::linear(const std::string& name, std::int64_t in, std::int64_t grid, Format format) const {
+Linear LayerReader::linear(const std::string& name, std::int64_t in, std::int64_t grid, Format format,
+                           bool biased) const {
   Linear linear;
   linear.in = in;
   linear.out = columns(name, grid);
   linear.matrix = kernels::pack_matrix(weights_.tensor(name + ".weight", {in, linear.out}), in, linear.out, format);
-  if (weights_.has(name + ".bias")) linear.bias = values(name + ".bias", {linear.out});
+  if (biased) linear.bias = values(name + ".bias", {linear.out});
   return linear;
 }
 
@@ -75,7 +76,7 @@ Linear LayerReader::convolution(const std::string& name, std::int64_t in, std::i
   check_features(name, grid + 2, in);
   const float* matrix = weights_.tensor(name + ".weight", {9 * in, linear.out});
   linear.matrix = kernels::pack_matrix(matrix, in, linear.out, format, tap_offsets(grid, in));
-  if (weights_.has(name + ".bias")) linear.bias = values(name + ".bias", {linear.out});
+  linear.bias = values(name + ".bias", {linear.out});
   return linear;
 }
 

@@ -21,8 +21,10 @@ class LayerReader {
   [[nodiscard]] const Weights& weights() const { return weights_; }
 
   [[nodiscard]] std::vector<float> values(const std::string& name, const std::vector<std::int64_t>& shape) const;
-  /// (in, columns), of which `grid` rows are computed at a time; a multiple of 32 columns.
-  [[nodiscard]] Linear linear(const std::string& name, std::int64_t in, std::int64_t grid, Format format) const;
+  /// (in, columns), of which `grid` rows are computed at a time; a multiple of 32 columns. A layer without a bias is
+  /// one of an architecture that has none there.
+  [[nodiscard]] Linear linear(const std::string& name, std::int64_t in, std::int64_t grid, Format format,
+                              bool biased = true) const;
   /// 3x3, over rows of `grid` pixels with a border: (9 * in, columns).
   [[nodiscard]] Linear convolution(const std::string& name, std::int64_t in, std::int64_t grid, Format format) const;
   [[nodiscard]] Depthwise depthwise(const std::string& name, std::int64_t channels) const;

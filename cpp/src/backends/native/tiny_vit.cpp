@@ -133,7 +133,7 @@ class TinyViT {
 
   void read_neck() {
     NeckLayers layers;
-    layers.reduce = reader_.linear("neck.0", channels_, grid_, precision_.neck);
+    layers.reduce = reader_.linear("neck.0", channels_, grid_, precision_.neck, false);
     Linear& smooth = layers.smooth;
     smooth.in = layers.reduce.out;
     smooth.out = reader_.columns("neck.1", grid_);

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/finite.hpp"
 #include "base/text.hpp"
 #include "medsam/error.hpp"
 
@@ -106,7 +107,16 @@ const float* Weights::tensor(const std::string& name, const std::vector<std::int
   if (found.shape != shape) {
     refuse("tensor \"" + name + "\": got shape " + shape_text(found.shape) + ", expected " + shape_text(shape));
   }
+  // A rectifier would make 0 of NaN, and the answer would look like any other.
+  if (!all_finite(found.data, elements(shape))) refuse("tensor \"" + name + "\" has values that are not finite");
+  found.read = true;
   return found.data;
+}
+
+void Weights::check_all_read() const {
+  for (const auto& [name, entry] : tensors_) {
+    if (!entry.read) refuse("has a tensor \"" + name.substr(0, 60) + "\" that its network does not use");
+  }
 }
 
 std::vector<std::int64_t> Weights::numbers(const std::string& name) const {

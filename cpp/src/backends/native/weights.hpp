@@ -20,11 +20,14 @@ class Weights {
   /// they are not of this format.
   Weights(std::string path, std::string_view bytes);
 
-  /// Row-major; valid while this lives. ModelError where there is no such tensor or it has another shape.
+  /// Row-major; valid while this lives. ModelError where there is no such tensor, or it has another shape or a value
+  /// that is not finite.
   [[nodiscard]] const float* tensor(const std::string& name, const std::vector<std::int64_t>& shape) const;
   /// ModelError where there is no such tensor.
   [[nodiscard]] const std::vector<std::int64_t>& shape(const std::string& name) const;
   [[nodiscard]] bool has(const std::string& name) const { return tensors_.count(name) != 0; }
+  /// ModelError where a tensor was never asked for: a network that was read without it is not the file's.
+  void check_all_read() const;
   /// Integers of the header, 1 to 65536 each. ModelError.
   [[nodiscard]] std::vector<std::int64_t> numbers(const std::string& name) const;
   /// A text of the header. ModelError.
@@ -42,6 +45,7 @@ class Weights {
   struct Entry {
     std::vector<std::int64_t> shape;
     const float* data;
+    mutable bool read = false;  // weights are read by one thread
   };
   struct Header;
   [[nodiscard]] const Entry& entry(const std::string& name) const;

@@ -52,6 +52,11 @@ TEST_F(EfficientVitFile, WhatARunTakesForGrantedIsChecked) {
     file.tensors.erase(name);
     return file;
   };
+  for (const char* name : {"stages.0.blocks.0.first", "stages.0.blocks.0.second", "stages.1.blocks.0.project",
+                           "stages.3.blocks.0.proj", "neck.inputs.1", "neck.output"}) {
+    const std::string bias = std::string(name) + ".bias";
+    refuses(without(bias), "has no tensor \"" + bias + "\"");
+  }
   refuses(without("stages.2.merge.project.weight"), "has 2 stages, expected 3 or more");
   refuses(without("stem.bias"), "has no tensor \"stem.bias\"");
   refuses(without("stages.1.blocks.0.spatial.bias"), "has no tensor \"stages.1.blocks.0.spatial.bias\"");
@@ -68,6 +73,17 @@ TEST_F(EfficientVitFile, WhatARunTakesForGrantedIsChecked) {
   TinyVitFile file = changed("neck.inputs.1.weight", {32, 32});
   file.tensors["neck.inputs.1.bias"] = {32};
   refuses(file, "\"neck.inputs.1\" changes the number of channels");
+}
+
+TEST_F(EfficientVitFile, WhatTheNetworkDoesNotUseIsRefused) {
+  TinyVitFile file = efficient_vit_file();
+  file.tensors["stages.0.blocks.7.first.weight"] = {288, 64};
+  refuses(file, "\"stages.0.blocks.7.first.weight\" that its network does not use");
+  file = efficient_vit_file();
+  auto node = file.tensors.extract("stages.3.blocks.0.qkv.weight");  // misspelled: the attention would be left out
+  node.key() = "stages.3.blocks.0.qvk.weight";
+  file.tensors.insert(std::move(node));
+  refuses(file, "that its network does not use");
 }
 
 }  // namespace

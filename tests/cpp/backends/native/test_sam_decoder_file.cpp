@@ -110,7 +110,15 @@ TEST_F(SamFile, AGridIsEvenAndNoLargerThanAnyImage) {
 TEST_F(SamFile, FitsTheManifest) {
   expect_refused([](FoldedDecoderFile&) {}, "takes an embedding (1, 256, 4, 4)", {.grid = 8});
   expect_refused(header("mask_channels", nlohmann::json::array()), "has no layers for a mask_input");
-  EXPECT_EQ(refusal(header("mask_channels", nlohmann::json::array()), {.masks = false}), "none");
+  const auto without_masks = [](FoldedDecoderFile& file) {
+    file.about["mask_channels"] = nlohmann::json::array();
+    for (auto tensor = file.tensors.begin(); tensor != file.tensors.end();) {
+      tensor = tensor->first.rfind("mask.", 0) == 0 ? file.tensors.erase(tensor) : std::next(tensor);
+    }
+  };
+  EXPECT_EQ(refusal(without_masks, {.masks = false}), "none");
+  expect_refused(header("mask_channels", nlohmann::json::array()), "\"mask.0.bias\" that its network does not use",
+                 {.masks = false});
   EXPECT_EQ(refusal([](FoldedDecoderFile&) {}, {.masks = false}), "none") << "one file serves both roles";
   const auto refused = [&](const std::function<void(ModelFile&)>& change, const std::string& words) {
     const std::string bytes = good_->bytes();
@@ -133,19 +141,25 @@ TEST_F(SamFile, FitsTheManifest) {
   }
 }
 
-// Weights that are no numbers make logits that are none, which the engine refuses: never a place in memory.
+// Weights that are no numbers are refused, each of them; those that are too large make logits that are none, which the
+// engine refuses: never a place in memory.
 TEST_F(SamFile, WeightsThatAreNoNumbers) {
-  for (const float value : {std::nanf(""), INFINITY, -3e38F}) {
-    FoldedDecoderFile file = *good_;
-    for (auto& [name, tensor] : file.tensors) tensor.values[tensor.values.size() / 2] = value;
-    const SamSizes sizes{};
-    for (const char* precision : {kF32Fused, kBf16Fused}) {
-      const SamModel model = load_sam_model(file.bytes(), sizes, precision);
-      const SamOutput output =
-          decode(*model->create_request(), sizes, embedding_tensor(sizes, random_sam_embedding(sizes)),
-                 random_sam_prompts(sizes, 2, 3, {0, 3}));
-      EXPECT_FALSE(std::isfinite(output.logits[0]));
+  const SamSizes sizes{};
+  for (const auto& [name, tensor] : good_->tensors) {
+    for (const float value : {std::nanf(""), INFINITY}) {
+      FoldedDecoderFile file = *good_;
+      file.tensors.at(name).values[tensor.values.size() / 2] = value;
+      EXPECT_THROW(load_sam_model(file.bytes(), sizes, kF32Fused), ModelError) << name;
     }
+  }
+  FoldedDecoderFile file = *good_;
+  for (auto& [name, tensor] : file.tensors) tensor.values[tensor.values.size() / 2] = -3e38F;
+  for (const char* precision : {kF32Fused, kBf16Fused}) {
+    const SamModel model = load_sam_model(file.bytes(), sizes, precision);
+    const SamOutput output =
+        decode(*model->create_request(), sizes, embedding_tensor(sizes, random_sam_embedding(sizes)),
+               random_sam_prompts(sizes, 2, 3, {0, 3}));
+    EXPECT_FALSE(std::isfinite(output.logits[0]));
   }
 }
 

@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <filesystem>
+#include <limits>
 
 #include "backends/native/weights.hpp"
 #include "medsam/error.hpp"
@@ -94,6 +96,23 @@ TEST_F(FusedFile, WhatARunTakesForGrantedIsChecked) {
   file = tiny_vit_file();
   file.tensors["neck.1.weight"] = {9 * 32, 33};
   refuses(file.bytes(), "no multiple of 32");
+}
+
+TEST_F(FusedFile, ValuesThatAreNotFiniteAreRefused) {
+  for (const float value : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    std::string bytes = tiny_vit_file().bytes();
+    std::memcpy(bytes.data() + bytes.size() - sizeof value, &value, sizeof value);
+    refuses(bytes, "has values that are not finite");
+  }
+}
+
+TEST_F(FusedFile, ATensorThatNothingUsesIsRefused) {
+  TinyVitFile file = tiny_vit_file();
+  file.tensors["stages.0.blocks.5.expand.bias"] = {64};
+  refuses(file.bytes(), "\"stages.0.blocks.5.expand.bias\" that its network does not use");
+  file = tiny_vit_file();
+  file.tensors["neck.0.bias"] = {32};
+  refuses(file.bytes(), "\"neck.0.bias\" that its network does not use");
 }
 
 TEST_F(FusedFile, AGridIsHalvedWhileItIsEven) {
