@@ -12,7 +12,7 @@ namespace medsam::backends::native {
 namespace {
 
 constexpr std::int64_t kLargestSide = 1024;  // EfficientViT-SAM-XL's
-constexpr std::int64_t kNeckGrid = 64;       // of any input
+constexpr std::int64_t kNeckGrid = 64;       // of any input; maps and attention have no larger ones
 constexpr std::int64_t kMaps = 3;            // stages that the neck merges
 constexpr std::int64_t kHead = 3 * kBlock;
 // Of 32 channels the transforms take as long as the products that they save.
@@ -203,6 +203,8 @@ class EfficientVit {
 
   void read_attention(const std::string& name) {
     const std::int64_t width = 3 * channels_;
+    // A thread keeps a head's queries, keys and values of all tokens three times: at most 4.5 MiB of the neck's grid.
+    check_grid(name);
     reader_.check_features(name, grid_, 4 * channels_);  // of both scales, and of operands
     static_cast<void>(reader_.columns(name + ".qkv", grid_));
     const float* qkv = weights_.tensor(name + ".qkv.weight", {channels_, width});
@@ -211,8 +213,6 @@ class EfficientVit {
     if (scale_taps != 9 && scale_taps != 25) weights_.refuse("\"" + name + ".scale\" is no convolution of 3x3 or 5x5");
     const float* scale = weights_.tensor(name + ".scale.weight", {scale_taps, width});
     const float* groups = weights_.tensor(name + ".groups.weight", {width, kBlock});
-    // A head's queries, keys and values of all tokens are a thread's working set.
-    reader_.check_features(name, grid_, kHead);
     LinearAttentionLayers layers;
     for (std::int64_t first = 0; first < width; first += kHead) {
       LinearAttentionHead head;
@@ -232,10 +232,7 @@ class EfficientVit {
   /// A stage's map for the neck; the coarsest has number 0.
   void read_map(std::int64_t number) {
     const std::string name = "neck.inputs." + std::to_string(number);
-    if (grid_ > kNeckGrid) {
-      weights_.refuse("\"" + name + "\" has a grid of " + std::to_string(grid_) + ", expected at most " +
-                      std::to_string(kNeckGrid));
-    }
+    check_grid(name);
     Linear layer = reader_.linear(name, channels_, grid_, precision_.map);
     reader_.check_features(name, kNeckGrid, layer.out);
     if (width_ != 0 && layer.out != width_) refuse_channels(name);
@@ -253,6 +250,13 @@ class EfficientVit {
     network_.output_shape = {1, layer.out, grid_, grid_};
     Norm norm = reader_.norm("neck.norm", layer.out, kLayerNorm2dEpsilon);
     network_.passes.push_back(make_projection(std::move(layer), std::move(norm), grid_));
+  }
+
+  void check_grid(const std::string& name) const {
+    if (grid_ > kNeckGrid) {
+      weights_.refuse("\"" + name + "\" has a grid of " + std::to_string(grid_) + ", expected at most " +
+                      std::to_string(kNeckGrid));
+    }
   }
 
   [[noreturn]] void refuse_channels(const std::string& name) const {

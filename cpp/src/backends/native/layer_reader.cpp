@@ -8,7 +8,8 @@ namespace medsam::backends::native {
 namespace {
 
 // 16 times what LiteMedSAM has, which is 2^22 features and 2^16 elements in a row of a hidden layer: room for a larger
-// TinyViT, and at most 512 MiB for the two buffers of features and 12 MiB for a thread's three rows.
+// TinyViT, and at most 512 MiB for the two buffers of features and 12 MiB for a thread's three rows. What linear
+// attention takes of whole grids is bounded by its grid (efficient_vit.cpp).
 constexpr std::int64_t kMostFeatures = 1 << 26, kLongestRow = 1 << 20;
 // LiteMedSAM has 12, a ViT-H 32. A block may be as small as a file likes, so that the file's size bounds nothing.
 constexpr std::size_t kMostBlocks = 256;

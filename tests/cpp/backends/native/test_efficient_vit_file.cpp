@@ -86,5 +86,16 @@ TEST_F(EfficientVitFile, WhatTheNetworkDoesNotUseIsRefused) {
   refuses(file, "that its network does not use");
 }
 
+// A thread keeps a head's queries, keys and values of all tokens, three times: of 64 x 64 at most 4.5 MiB.
+TEST_F(EfficientVitFile, AttentionHasNoLargerGridThanTheNeck) {
+  TinyVitFile file = efficient_vit_file({.input = 256});
+  const TinyVitFile one = file;
+  for (const auto& [name, shape] : one.tensors) {
+    const std::string prefix = "stages.3.blocks.0.";
+    if (name.rfind(prefix, 0) == 0) file.tensors["stages.0.blocks.1." + name.substr(prefix.size())] = shape;
+  }
+  refuses(file, "\"stages.0.blocks.1\" has a grid of 128, expected at most 64");
+}
+
 }  // namespace
 }  // namespace medsam::testing
