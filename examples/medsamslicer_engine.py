@@ -53,7 +53,7 @@ class MedSAMSlicerEngine:
         self,
         arr: NDArray[np.generic],
         wmin: float,  # noqa: ARG002 (MedSAMSlicer's own engines ignore both and take the array's range, as is done here)
-        wmax: float,  # noqa: ARG002
+        wmax: float,  # noqa: ARG002 (as wmin)
         zmin: int,
         zmax: int,
         recurrent_func: Callable[[], object] | None = None,

@@ -194,14 +194,9 @@ py::object preview(const BoundSession& self, const Plane& plane, F&& call) {
 }
 
 py::array labels(const BoundSession& self) {
-  bool wide = false;
-  {
-    const py::gil_scoped_release release;  // another call may hold the session's lock and wait for the GIL
-    wide = self.session->objects().size() > 65535;
-  }
-  const py::dtype dtype = wide ? py::dtype::of<std::uint32_t>() : py::dtype::of<std::uint16_t>();
-  py::array out = new_array(dtype, {self.shape[0], self.shape[1], self.shape[2]}, "label volume");
-  const LabelVolumeView view = label_view(out, wide ? LabelType::u32 : LabelType::u16);
+  py::array out =
+      new_array(py::dtype::of<std::uint16_t>(), {self.shape[0], self.shape[1], self.shape[2]}, "label volume");
+  const LabelVolumeView view = label_view(out, LabelType::u16);  // which tells all objects of a session apart
   const py::gil_scoped_release release;
   self.session->labels(view);
   return out;

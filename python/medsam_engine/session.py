@@ -59,7 +59,8 @@ class Session:
     A prompt is answered by what the weights know (`Engine.info.trained_prompts`). Weights that know points answer
     clicks themselves. For weights that know boxes only, a click that begins an object is answered by a search over
     boxes, and a click on an object that has a mask corrects the mask near the click. A scribble is answered so by all
-    weights; a lasso by the model in its box, cut to the outline. An object is made by its first prompt.
+    weights; a lasso by the model in its box, cut to the outline. An object is made by its first prompt; a session has
+    at most 65535. A line may be at most 4 times as long as its plane has pixels.
 
     Coordinates are pixels, counted from 0; the center of the first pixel is 0. In a volume, a prompt of a plane names
     the plane: `slice` is its number along `axis` of the array (0 = z, 1 = y, 2 = x), and the coordinates are the
@@ -292,7 +293,7 @@ class Session:
         numbers = arguments.numbers("box", box, (4,), "x0, y0, x1, y1")
         return self._core.preview_box(numbers, *self._plane(slice, axis))
 
-    def labels(self) -> NDArray[np.uint16] | NDArray[np.uint32]:
+    def labels(self) -> NDArray[np.uint16]:
         """All objects: k + 1 where objects[k] is, 0 elsewhere, of the image's shape.
 
         Where several are, a locked object has the voxel; otherwise the profile decides.

@@ -107,7 +107,8 @@ struct EncodingProgress {
 ///
 /// A prompt is answered by what the weights know (EngineInfo::trained_prompts). A click, a scribble or a lasso for
 /// weights that know boxes only is answered by a search over boxes, and a click on an object that has a mask corrects
-/// the mask near the click. An object is made by its first prompt. Where a call says "plane", a plane of any axis is
+/// the mask near the click. An object is made by its first prompt; a session has at most 65535. A line may be at most 4
+/// times as long as its plane has pixels. Where a call says "plane", a plane of any axis is
 /// meant; planes whose pixels are not square are resampled for the encoder, masks never are.
 ///
 /// Each call that changes something is one step of undo, and returns the bounding box of the voxels that it changed.

@@ -172,6 +172,7 @@ Uncorrected uncorrected_masks(const session::PlaneModel& model, const session::G
   session::section_masks(
       model, grid, keys.boxes, span, rules, [&] { limits.check_cancelled(); },
       [&](std::int64_t index, const PlaneMask& mask) {
+        limits.check_cancelled();  // the planes around one are asked about together
         found.masks[index] = mask;
         limits.report(static_cast<std::int64_t>(found.masks.size()), found.asked);
         return limits.in_time();

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from numpy.typing import NDArray
-from viewer_mouse import SHAPE
+from viewer_mouse import SHAPE, HeardController
 
 from medsam_engine_napari.session_controller import SessionController
 
@@ -26,7 +26,5 @@ def volume() -> NDArray[np.uint8]:
 
 @pytest.fixture
 def controller(viewer: ViewerModel) -> SessionController:
-    made = SessionController(viewer)
-    made.lines = []  # type: ignore[attr-defined]
-    made.said.connect(made.lines.append)  # type: ignore[attr-defined]
+    made: SessionController = HeardController(viewer)
     return made

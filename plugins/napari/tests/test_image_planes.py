@@ -94,7 +94,9 @@ def test_points_and_boxes_are_cut_to_the_image(viewer: ViewerModel) -> None:
     assert plane.box([[30.0, 20.0], [4.4, 3.6]]) == [4, 4, 30, 20]
     assert plane.box([[-9, -9], [99, 99]]) == [0, 0, 31, 23]
     assert plane.box([[32, 2], [40, 9]]) is None
-    assert plane.pixel([-0.4, 23.4]).tolist() == [0, 23]  # type: ignore[union-attr]
+    moved = plane.pixel([-0.4, 23.4])
+    assert moved is not None
+    assert moved.tolist() == [0, 23]
     assert plane.pixel([-0.6, 3]) is None
     assert plane.pixel([3, 23.6]) is None
 

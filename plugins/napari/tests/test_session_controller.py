@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -105,7 +105,7 @@ def test_what_a_stroke_means(
 ) -> None:
     opened(controller, volume)
     drawing, recorder = PromptDrawing(controller, tool), Recorder()
-    controller.session = recorder  # type: ignore[assignment]
+    controller.session = cast(Session, recorder)
     controller.viewer.dims.set_current_step(0, 2)
     drag(drawing.layer, data, button, modifiers)
     ((name, given, named),) = recorder.calls
@@ -125,7 +125,7 @@ def test_the_sign_the_pan_tool_and_strokes_that_are_none(
 ) -> None:
     opened(controller, volume)
     drawing, recorder = PromptDrawing(controller, Tool.POINT), Recorder()
-    controller.session = recorder  # type: ignore[assignment]
+    controller.session = cast(Session, recorder)
     controller.toggle_sign()
     drag(drawing.layer, [[2, 7, 9]])
     assert recorder.calls.pop()[1][2] is False

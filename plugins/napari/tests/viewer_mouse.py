@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from napari.components import ViewerModel
 from napari.layers import Image, Layer
 from napari.utils._proxies import ReadOnlyWrapper
 from napari.utils.interactions import mouse_move_callbacks, mouse_press_callbacks, mouse_release_callbacks
@@ -46,10 +47,19 @@ def drag(layer: Layer, data: Sequence[Sequence[float]], button: int = 1, modifie
     mouse_release_callbacks(layer, ReadOnlyWrapper(release))
 
 
+class HeardController(SessionController):
+    """One that keeps what it says to the user."""
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        super().__init__(viewer)
+        self.lines: list[str] = []
+        self.said.connect(self.lines.append)
+
+
 def lines(controller: SessionController) -> list[str]:
     """What was said to the user."""
-    said: list[str] = controller.lines  # type: ignore[attr-defined]
-    return said
+    assert isinstance(controller, HeardController)
+    return controller.lines
 
 
 def opened(controller: SessionController, values: NDArray[Any], **given: Any) -> Image:

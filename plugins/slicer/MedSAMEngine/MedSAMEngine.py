@@ -26,7 +26,7 @@ MODALITIES = ("", "CT", "MR", "PT", "US", "XR", "MG", "ES", "OP")
 WINDOWS = ("", "abdomen", "lung", "brain", "mediastinum", "bone", "percentile", "full", "none")
 
 
-class MedSAMEngine(ScriptedLoadableModule):  # type: ignore[misc]
+class MedSAMEngine(ScriptedLoadableModule):
     """What Slicer lists."""
 
     def __init__(self, parent: Any) -> None:
@@ -42,7 +42,7 @@ class MedSAMEngine(ScriptedLoadableModule):  # type: ignore[misc]
         parent.acknowledgementText = "Models of the MedSAM family; see the documentation of medsam-engine."
 
 
-class MedSAMEngineLogic(ScriptedLoadableModuleLogic):  # type: ignore[misc]
+class MedSAMEngineLogic(ScriptedLoadableModuleLogic):
     """Installs medsam-engine, and holds the engine and the session."""
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class MedSAMEngineLogic(ScriptedLoadableModuleLogic):  # type: ignore[misc]
             from slicer import packaging
         except ImportError:  # before 5.12
             try:
-                import medsam_engine  # noqa: F401
+                import medsam_engine  # noqa: F401 (whether it is there)
             except ImportError:
                 slicer.util.pip_install(REQUIREMENT)
         else:
@@ -73,7 +73,7 @@ class MedSAMEngineLogic(ScriptedLoadableModuleLogic):  # type: ignore[misc]
         self.session = VolumeSession(self._engine[1], volume, segmentation, window or None, modality or None)
 
 
-class MedSAMEngineWidget(ScriptedLoadableModuleWidget):  # type: ignore[misc]
+class MedSAMEngineWidget(ScriptedLoadableModuleWidget):
     """The panel."""
 
     def setup(self) -> None:
@@ -195,7 +195,7 @@ class MedSAMEngineWidget(ScriptedLoadableModuleWidget):  # type: ignore[misc]
             slicer.util.errorDisplay(str(error))
 
 
-class MedSAMEngineTest(ScriptedLoadableModuleTest):  # type: ignore[misc]
+class MedSAMEngineTest(ScriptedLoadableModuleTest):
     """The self test: a box on a bright block, with the model that is installed."""
 
     def runTest(self) -> None:

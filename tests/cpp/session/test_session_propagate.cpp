@@ -6,6 +6,7 @@
 #include <set>
 #include <vector>
 
+#include "medsam/error.hpp"
 #include "support/session_test.hpp"
 
 namespace medsam {
@@ -73,6 +74,21 @@ TEST_F(SessionTest, PropagateGoesWhereItIsTold) {
   none.seconds = 0;
   const VoxelBox reached = made->propagate("a", none);
   EXPECT_TRUE(reached.empty()) << "no plane but the first is begun after the time: the key plane";
+}
+
+TEST_F(SessionTest, NoPlaneIsReportedAfterTheCallIsCancelled) {
+  const auto made = session();
+  made->add_box("a", Box{2, 2, 37, 21}, {0, 2});
+  const Shown before = shown(*made);
+  PropagateOptions options;
+  options.first = 0;
+  options.last = 4;  // as few as are asked about before the first is made
+  int reported = 0;
+  options.progress = [&](const VolumeProgress&) { ++reported; };
+  options.cancelled = [&] { return reported > 0; };
+  EXPECT_THROW(made->propagate("a", options), Cancelled);
+  EXPECT_EQ(reported, 1);
+  EXPECT_EQ(shown(*made), before);
 }
 
 TEST_F(SessionTest, OneDirectionAsksAboutItsPlanesAlone) {

@@ -102,7 +102,7 @@ def pixels(layer: Image) -> NDArray[np.generic]:
 
 
 def spacing(layer: Image) -> list[float]:
-    """Mm between voxels along x, y or x, y, z: the length of a step along each axis of the array, in world units.
+    """The distance of voxels in mm, x, y or x, y, z: the length of a step along each axis of the array in world units.
 
     World units that are no lengths (napari's default, pixels) count as mm.
     """

@@ -40,7 +40,7 @@ KEYS_OF_TOOLS = {"P": Tool.POINT, "B": Tool.BOX, "S": Tool.SCRIBBLE, "L": Tool.L
 KEYS = "B box, P click, S scribble, L lasso, T sign, M next object, R reset, V masks, Ctrl+Z undo, Esc pan"
 
 
-class SegmentWidget(QWidget):  # type: ignore[misc]
+class SegmentWidget(QWidget):
     """One panel on one viewer: choose a layer and a model, press Open, draw.
 
     Args:

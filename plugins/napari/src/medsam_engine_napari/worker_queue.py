@@ -13,7 +13,7 @@ from qtpy.QtCore import QObject, Signal
 from medsam_engine import Error
 
 
-class WorkerQueue(QObject):  # type: ignore[misc]
+class WorkerQueue(QObject):
     """A Run (calls.py) over napari's thread_worker.
 
     Attributes:

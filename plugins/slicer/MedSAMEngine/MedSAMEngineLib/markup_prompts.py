@@ -85,7 +85,7 @@ def inside(volume: Any, world: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.clip(ijk, 0, last))
 
 
-def roi_box(volume: Any, roi: Any) -> tuple[list[int], dict[str, int]]:
+def roi_box(volume: Any, roi: Any) -> tuple[list[int], dict[str, Any]]:
     """A region of interest as Session's box: four numbers and a plane, or six numbers, cut to the volume.
 
     A region that is turned against the volume becomes the box around its corners.

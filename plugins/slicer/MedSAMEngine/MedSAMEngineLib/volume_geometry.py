@@ -47,7 +47,7 @@ def voxels(volume: Any) -> NDArray[np.generic]:
 
 
 def spacing(volume: Any) -> list[float]:
-    """Mm between voxels along i, j, k, from the node's matrix."""
+    """The distance of voxels along i, j, k in mm, from the node's matrix."""
     return [float(step) for step in np.linalg.norm(ijk_to_ras(volume)[:3, :3], axis=0)]
 
 

@@ -60,7 +60,7 @@ class VolumeSession:
         kind = markup.GetClassName()
         if kind == "vtkMRMLMarkupsROINode":
             box, plane = roi_box(self.volume, markup)
-            self._step(segment_id, lambda session: session.add_box(segment_id, box, **plane))  # type: ignore[arg-type]
+            self._step(segment_id, lambda session: session.add_box(segment_id, box, **plane))
             return
         world = control_points(markup)
         if kind == "vtkMRMLMarkupsFiducialNode":
