@@ -114,6 +114,12 @@ def embeddings() -> None:
         values = np.linspace(0, 1, 4 * 8 * 8).astype(dtype).tobytes()
         tensor = struct.pack("<I", 4) + struct.pack("<4q", 1, 4, 8, 8) + values
         write("fuzz_embedding", f"storage{storage}", head + struct.pack("<I", 1) + tensor)
+        # Format 3: behind the channels of what the model keeps, the type, the channels and the samples of the image.
+        kept = head[:8] + struct.pack("<I", 3) + head[12:]
+        for number, (dtype_name, channels) in enumerate((("<u1", 1), ("<u2", 3), ("<i2", 1), ("<f4", 3))):
+            samples = np.linspace(0, 200, 48 * 64 * channels).astype(dtype_name).tobytes()
+            image = struct.pack("<II", number, channels) + samples
+            write("fuzz_embedding", f"image{number}_{storage}", kept + image + struct.pack("<I", 1) + tensor)
 
 
 def network() -> dict[str, list[int]]:

@@ -174,7 +174,7 @@ class ImageEmbedding:
         """The image embedding's shape, (1, C, h, w)."""
     @property
     def nbytes(self) -> int:
-        """Bytes held: all encoder outputs, and the image's pixels where the model looks at them again."""
+        """Bytes held: all encoder outputs, and the image's pixels where the model or a zoom looks at them again."""
     @property
     def fingerprint(self) -> str:
         """Hex digest naming the encoder, its precision, its image rules and the storage."""

@@ -131,6 +131,10 @@ class Engine(ObjectSegmentation):
                 accept uint8 only.
             modality: the modality of the image; None = that of the engine. The embedding keeps it.
 
+        Returns:
+            The embedding. In a profile that zooms (`clinical`), it has a copy of the pixels, which `save_embedding`
+            writes.
+
         Raises:
             InvalidArgument: another type, dtype or shape, or a value that is not finite; a modality that is unknown,
                 or missing although the model needs one.
@@ -260,10 +264,10 @@ class Engine(ObjectSegmentation):
     ) -> NDArray[np.uint16] | NDArray[np.uint32]:
         """Segments one object per 3D box.
 
-        Each object starts in the middle slice of its box and is propagated up and down by the rules of a profile. Each
-        slice is encoded once for all objects, or twice if the embeddings that are needed again do not fit into
-        `cache_bytes`; the labels are the same. Slices outside all boxes are not read. Ctrl-C takes effect between
-        slices.
+        Each object is followed through the slices of its box by the rules of a profile: from its middle slice up and
+        down, or each slice for itself. Each slice is encoded once for all objects, or once per sweep through the volume
+        if the embeddings that are needed again do not fit into `cache_bytes`; the labels are the same. Slices outside
+        all boxes are not read. Ctrl-C takes effect between slices.
 
         Args:
             volume: (D, H, W) gray or (D, H, W, 3) RGB, with dtypes and strides as for encode.

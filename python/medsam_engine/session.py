@@ -289,7 +289,10 @@ class Session:
         return self._core.preview_click(x, y, *self._plane(slice, axis))
 
     def preview_box(self, box: ArrayLike, slice: int | None = None, axis: int = 0) -> NDArray[np.bool_] | None:
-        """What a box in a plane would find; otherwise as preview_click."""
+        """What a box in a plane would find, as preview_click.
+
+        Of a small box of an image, by the whole image alone where the profile zooms.
+        """
         numbers = arguments.numbers("box", box, (4,), "x0, y0, x1, y1")
         return self._core.preview_box(numbers, *self._plane(slice, axis))
 

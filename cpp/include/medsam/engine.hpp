@@ -78,11 +78,12 @@ class MEDSAM_ENGINE_EXPORT Engine {
   std::vector<MaskStats> segment(const ImageEmbedding& embedding, const std::vector<Box>& boxes, const LabelView& out,
                                  const SegmentOptions& options = {}) const;
 
-  /// Segments a volume (D, H, W). Object k starts in the middle slice of boxes[k] and is propagated up and down by the
-  /// rules of the profile. Writes label k + 1 into `out` (D, H, W), and 0 elsewhere; overlaps are resolved as in
-  /// segment. Each slice is encoded once for all objects, or twice if the embeddings that are needed again do not fit
-  /// into EngineOptions::cache_bytes. The result depends neither on that nor on the number of threads. Raises the
-  /// errors of segment and Cancelled; after an error, the content of `out` is unspecified.
+  /// Segments a volume (D, H, W). Object k is followed through the slices of boxes[k] by the rules of the profile
+  /// (docs/profiles.md): from its middle slice up and down, or each slice for itself. Writes label k + 1 into `out` (D,
+  /// H, W), and 0 elsewhere; overlaps are resolved as in segment. Each slice is encoded once for all objects, or once
+  /// per sweep through the volume if the embeddings that are needed again do not fit into EngineOptions::cache_bytes.
+  /// The result depends neither on that nor on the number of threads. Raises the errors of segment and Cancelled; after
+  /// an error, the content of `out` is unspecified.
   std::vector<VolumeStats> segment_volume(const VolumeView& volume, const std::vector<Box3D>& boxes,
                                           const LabelVolumeView& out, const VolumeOptions& options = {}) const;
 

@@ -154,10 +154,10 @@ MEDSAM_API medsam_status medsam_segment_embedding(const medsam_engine* engine, c
                                                   const medsam_box* boxes, int64_t count, const medsam_labels* labels,
                                                   const medsam_segment_options* options, medsam_mask_stats* stats);
 
-/// Segments a volume (D, H, W). Object k starts in the middle slice of boxes[k] and is propagated up and down by the
-/// rules of the profile. Writes label k + 1 into `labels` (D, H, W), and 0 elsewhere. Calls `options->cancelled` before
-/// each step and `options->progress` after it. `stats` receives one entry per box; `stats` and `options` may be NULL.
-/// Errors as medsam_segment.
+/// Segments a volume (D, H, W). Object k is followed through the slices of boxes[k] by the rules of the profile: from
+/// its middle slice up and down, or each slice for itself. Writes label k + 1 into `labels` (D, H, W), and 0 elsewhere.
+/// Calls `options->cancelled` before each step and `options->progress` after it. `stats` receives one entry per box;
+/// `stats` and `options` may be NULL. Errors as medsam_segment.
 MEDSAM_API medsam_status medsam_segment_volume(const medsam_engine* engine, const medsam_volume* volume,
                                                const medsam_box_3d* boxes, int64_t count,
                                                const medsam_label_volume* labels, const medsam_volume_options* options,

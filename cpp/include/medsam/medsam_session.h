@@ -190,7 +190,7 @@ MEDSAM_API medsam_status medsam_session_get_object_count(const medsam_session* s
 MEDSAM_API medsam_status medsam_session_get_object(const medsam_session* session, int64_t index,
                                                    medsam_session_object* object);
 /// Writes `label` where the object's mask is set, and 0 elsewhere. MEDSAM_INVALID_ARGUMENT: no such object, another
-/// size, or a label that does not fit.
+/// size, or a label that is 0 or does not fit.
 MEDSAM_API medsam_status medsam_session_read_mask(const medsam_session* session, const char* object,
                                                   const medsam_label_volume* labels, uint32_t label);
 /// As medsam_session_read_mask, the voxels of `box` alone: `labels` has its size, and its first label is that of voxel
@@ -199,13 +199,14 @@ MEDSAM_API medsam_status medsam_session_read_mask_box(const medsam_session* sess
                                                       const medsam_voxel_box* box, const medsam_label_volume* labels,
                                                       uint32_t label);
 /// What a positive click of a new object would find, for a preview under the cursor: `*answered` becomes 1, and
-/// `labels`, which have the plane's size, 1 where the object would be and 0 elsewhere. Changes nothing and waits for
-/// nothing:
-/// `*answered` becomes 0, and `labels` stay, while another call runs or where the plane has not been encoded yet.
+/// `labels`, which have the plane's size, 1 where the object would be and 0 elsewhere. It changes nothing and waits for
+/// nothing. While another call runs, and where the plane has not been encoded yet, `*answered` becomes 0, and `labels`
+/// stay.
 MEDSAM_API medsam_status medsam_session_preview_click(const medsam_session* session, const medsam_plane_point* point,
                                                       const medsam_plane* plane, const medsam_labels* labels,
                                                       int32_t* answered);
-/// Likewise, what a box in a plane would find.
+/// Likewise, what a box in a plane would find; of a small box of a 2D image, by the whole image alone where the profile
+/// zooms.
 MEDSAM_API medsam_status medsam_session_preview_box(const medsam_session* session, const medsam_box* box,
                                                     const medsam_plane* plane, const medsam_labels* labels,
                                                     int32_t* answered);

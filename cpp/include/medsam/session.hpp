@@ -190,7 +190,8 @@ class MEDSAM_ENGINE_EXPORT Session {
   /// false, and nothing written, while another call runs or where the plane has not been encoded yet. Raises
   /// InvalidArgument and BackendError.
   bool preview_click(const PlanePoint& point, const Plane& plane, const LabelView& out) const;
-  /// Likewise, what add_box would find in a plane.
+  /// Likewise, what add_box would find in a plane; of a small box of a 2D image, by the whole image alone where the
+  /// profile zooms (docs/profiles.md).
   bool preview_box(const Box& box, const Plane& plane, const LabelView& out) const;
 
   /// How far encoding ahead is.

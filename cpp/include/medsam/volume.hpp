@@ -59,7 +59,8 @@ struct VolumeStats {
   std::int64_t y1 = -1;     ///< Last row.
   std::int64_t z1 = -1;     ///< Last slice.
   /// The mean of the slices' MaskStats::iou, each weighted with the pixels it contributes; NaN when nothing was
-  /// written. Where a profile fuses several answers per slice, a slice's is the weighted mean of theirs.
+  /// written. Where a profile fuses several answers per slice, the estimate of a slice is the weighted
+  /// mean of those of its answers.
   float iou = std::numeric_limits<float>::quiet_NaN();
 };
 

@@ -136,27 +136,19 @@ MaskRules parse_mask(ObjectReader reader) {
   return rules;
 }
 
-double number_within(ObjectReader& reader, const char* field, double low, double high) {
-  const double value = reader.number(field);
-  if (!(value >= low && value <= high)) {
-    reader.fail(field, number_text(value), "a number from " + number_text(low) + " to " + number_text(high));
-  }
-  return value;
-}
-
 ZoomRules parse_zoom(ObjectReader reader, const MaskRules& mask) {
   constexpr double kMostSide = 1000;
   ZoomRules rules;
   constexpr double kLeastSide = 2.5;  // rounded to whole pixels, such a window still holds its box
-  rules.side = number_within(reader, "side", kLeastSide, kMostSide);
-  rules.least_side = number_within(reader, "least_side", 1, rules.side);
-  rules.most_side = number_within(reader, "most_side", rules.side, kMostSide);
+  rules.side = bounded_number(reader, "side", kLeastSide, kMostSide);
+  rules.least_side = bounded_number(reader, "least_side", 1, rules.side);
+  rules.most_side = bounded_number(reader, "most_side", rules.side, kMostSide);
   // A window made for a box must be able to serve it.
-  rules.margin = number_within(reader, "margin", 0, (rules.least_side - 1) / 2);
-  rules.most_of_image = number_within(reader, "most_of_image", 0, 1);
+  rules.margin = bounded_number(reader, "margin", 0, (rules.least_side - 1) / 2);
+  rules.most_of_image = bounded_number(reader, "most_of_image", 0, 1);
   rules.least_windows = reader.integer("least_windows", 1, 1024);
   rules.boxes_per_window = reader.integer("boxes_per_window", 1, 65536);
-  rules.logit_limit = number_within(reader, "logit_limit", 0.5, 1000);
+  rules.logit_limit = bounded_number(reader, "logit_limit", 0.5, 1000);
   reader.finish();
   // The mean is one of upsampled logits, and masks are painted by their labels' ranks.
   if (mask.upsample != MaskUpsample::logits || mask.labels != LabelRule::count) {

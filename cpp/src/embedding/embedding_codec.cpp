@@ -203,6 +203,7 @@ ImageEmbedding read_embedding(const void* bytes, std::size_t size) {
   data->fingerprint.assign(reader.take(kFingerprintBytes), kFingerprintBytes);
   data->modality = reader.value<std::int32_t>();
   data->pixels = read_pixels(reader, g);
+  if (version == kVersionWithImage && data->pixels) Reader::refuse();  // nobody writes the image twice
   if (version == kVersionWithImage) data->image = read_image(reader, g);
   const auto tensors = reader.value<std::uint32_t>();
   if (tensors == 0 || tensors > kMaxTensors) Reader::refuse();

@@ -40,8 +40,9 @@ class Sharing {
   Sharing(const ZoomRules& rules, std::int64_t height, std::int64_t width, double least)
       : rules_(rules), height_(height), width_(width), least_(least) {}
 
-  /// False where that would make more than `most` windows.
+  /// False where that would make more than `most` windows: then the boxes that would need more have none.
   bool place(const std::vector<SmallBox>& boxes, std::size_t most) {
+    bool enough = true;
     const double largest = rules_.most_of_image * static_cast<double>(std::max(height_, width_));
     for (const SmallBox& small : boxes) {
       if (std::max(rules_.side * small.side, least_) > largest) continue;
@@ -49,10 +50,13 @@ class Sharing {
         window->boxes.push_back(small.index);
         continue;
       }
-      if (windows_.size() == most) return false;
-      windows_.push_back({own(small), {small.index}});
+      if (windows_.size() < most) {
+        windows_.push_back({own(small), {small.index}});
+      } else {
+        enough = false;
+      }
     }
-    return true;
+    return enough;
   }
 
   std::vector<ZoomWindow> take() {
@@ -119,10 +123,12 @@ std::vector<ZoomWindow> zoom_windows(const ZoomRules& rules, std::int64_t height
   std::sort(small.begin(), small.end(), [&](const SmallBox& a, const SmallBox& b) { return key(a) < key(b); });
   const std::size_t most =
       static_cast<std::size_t>(rules.least_windows) + small.size() / static_cast<std::size_t>(rules.boxes_per_window);
-  for (double least = 0;; least = std::max(kGrowth * least, kFirstSide * longest)) {
+  const double largest = rules.most_of_image * longest;
+  for (double least = 0;; least = std::min(largest, std::max(kGrowth * least, kFirstSide * longest))) {
     Sharing sharing(rules, height, width, least);
-    // Ends, at the latest when the least side exceeds what a window may have of the image: there are no windows then.
     if (sharing.place(small, most)) return sharing.take();
+    // Even of the largest windows there are too many: those that there may be serve what they can.
+    if (least >= largest) return sharing.take();
   }
 }
 

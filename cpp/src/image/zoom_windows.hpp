@@ -16,11 +16,11 @@ struct ZoomWindow {
   std::vector<std::size_t> boxes;
 };
 
-/// The windows of checked boxes, at least one box each. A box that has none is too large, or has no window because even
-/// the largest windows are too many. The largest boxes come first: each takes the smallest window that serves it, or
-/// gets one of its own. Where that makes more windows than the rules allow, it is done again with a larger least side
-/// of windows, until they suffice. Which boxes share a window depends neither on the order of the boxes nor on boxes
-/// that are too large for one.
+/// The windows of checked boxes, at least one box each. A box that has none is too large, or no window serves it where
+/// even the largest windows would be too many. The largest boxes come first: each takes the smallest window that serves
+/// it, or gets one of its own. Where that makes more windows than the rules allow, it is done again with a larger least
+/// side of windows, until they suffice. Which boxes share a window depends neither on the order of the boxes nor on
+/// boxes that are too large for one.
 std::vector<ZoomWindow> zoom_windows(const ZoomRules& rules, std::int64_t height, std::int64_t width,
                                      const std::vector<Box>& boxes);
 

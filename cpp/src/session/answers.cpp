@@ -35,7 +35,8 @@ std::optional<PlaneMask> answer_natively(const Answering& with, const std::vecto
   const PromptKinds points = positive.empty() && negative.empty() ? PromptKinds::none : PromptKinds::points;
   const PromptKinds kinds = box ? points | PromptKinds::box : points;
   if (!with.model.knows(kinds)) return std::nullopt;
-  PlaneMask mask = with.model.prompt(with.plane, positive, negative, box).mask(0);
+  PlaneMask mask = points == PromptKinds::none ? with.model.box_mask(with.plane, *box, with.pixels)
+                                               : with.model.prompt(with.plane, positive, negative, box).mask(0);
   const SessionPrompt& last = prompts.back();
   if (last.kind == PromptKind::click) {
     const PlanePixel pixel = pixel_of(with.pixels.grid(), with.plane, last.points.front());

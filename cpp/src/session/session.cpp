@@ -281,7 +281,8 @@ bool Session::preview_click(const PlanePoint& point, const Plane& plane, const L
 bool Session::preview_box(const Box& box, const Plane& plane, const LabelView& out) const {
   return preview("preview_box", *impl_, out, plane, [&] {
     return [checked = checked_plane_box(impl_->pixels.grid(), box, plane)](const session::Answering& with) {
-      return session::answer_box(with, checked);
+      // Without the windows of a profile that zooms: each would be encoded first.
+      return session::Answer{with.model.boxes(with.plane, {checked}).mask(0), std::nullopt};
     };
   });
 }

@@ -64,8 +64,9 @@ Object Session::Impl::editable(const std::string& name) const {
   const ObjectPtr found = history.now().find(name);
   if (!found) {
     if (history.now().objects.size() >= session::kMostObjects) {
-      throw InvalidArgument(object_text(name) + ": got one more than " + std::to_string(session::kMostObjects) +
-                            " objects, expected at most as many; remove some, or begin another session");
+      throw InvalidArgument(object_text(name) + ": got a new object beyond the " +
+                            std::to_string(session::kMostObjects) +
+                            " that a session can hold; remove some, or begin another session");
     }
     Object made;
     made.name = name;

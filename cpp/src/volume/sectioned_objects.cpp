@@ -89,8 +89,8 @@ class SectionedObjects final : public FollowedObjects {
       solid.box =
           checked_box({b.x0, b.y0, b.x1, b.y1}, task.volume.height, task.volume.width, static_cast<std::int64_t>(i));
       solid.range = slice_range(b, task.volume.depth, profile_.volume.z_range);
-      solid.cut_below = solid.range.low == 0;
-      solid.cut_above = solid.range.high == task.volume.depth - 1;
+      solid.cut_below = b.z0 <= 0;
+      solid.cut_above = b.z1 >= static_cast<double>(task.volume.depth - 1);
       solids_.push_back(std::move(solid));
     }
     plan(task.volume.depth);

@@ -119,6 +119,37 @@ TEST(ZoomWindows, DependNeitherOnTheOrderOfTheBoxesNorOnLargeOnes) {
   }
 }
 
+TEST(ZoomWindows, ABoxMoreDoesNotTakeTheOthersTheirWindows) {
+  // Far apart: even windows of half the image serve few of them, and there may be 4.
+  std::vector<Box> boxes = {{470, 470, 529, 529}};
+  for (const double y : {60.0, 500.0, 940.0}) {
+    for (const double x : {60.0, 500.0, 940.0}) {
+      if (x != 500 || y != 500) boxes.push_back({x - 20, y - 20, x + 19, y + 19});
+    }
+  }
+  const auto served = [](const std::vector<Box>& of) {
+    std::size_t count = 0;
+    for (const ZoomWindow& window : zoom_windows(clinical(), 1000, 1000, of)) count += window.boxes.size();
+    return count;
+  };
+  const std::vector<Box> fewer(boxes.begin(), boxes.end() - 1);
+  EXPECT_GE(served(fewer), 8U);
+  EXPECT_GE(served(boxes), 8U);
+}
+
+TEST(ZoomWindows, SomeBoxesOfEveryCallAreServed) {
+  std::mt19937 random(6);
+  for (int trial = 0; trial < 300; ++trial) {
+    std::vector<Box> boxes;
+    for (int i = 0; i < 20; ++i) {
+      const auto side = static_cast<double>(10 + random() % 91);
+      const auto x = static_cast<double>(random() % 900), y = static_cast<double>(random() % 900);
+      boxes.push_back({x, y, x + side - 1, y + side - 1});
+    }
+    EXPECT_FALSE(zoom_windows(clinical(), 1000, 1000, boxes).empty());
+  }
+}
+
 TEST(ZoomWindows, ManyCellsOfALargeImageCostFewWindows) {
   std::mt19937 random(5);
   std::vector<Box> cells;

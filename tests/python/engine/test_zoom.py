@@ -20,8 +20,9 @@ def _span(low: float, high: float, length: float, size: int) -> tuple[int, int]:
     return first, first + taken
 
 
-def _one_pass(boxes: NDArray[np.float64], least: float) -> dict[Window, list[int]]:
+def _one_pass(boxes: NDArray[np.float64], least: float, most: int) -> tuple[dict[Window, list[int]], bool]:
     found: dict[Window, list[int]] = {}
+    enough = True
     sides = np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]) + 1
     for i in sorted(range(len(boxes)), key=lambda i: (-sides[i], *boxes[i][[1, 0, 3, 2]], i)):
         n, (x0, y0, x1, y1) = sides[i], boxes[i]
@@ -41,20 +42,24 @@ def _one_pass(boxes: NDArray[np.float64], least: float) -> dict[Window, list[int
                 fitting.append((side, window))
         if fitting:
             found[min(fitting, key=lambda f: f[0])[1]].append(i)
-        else:
+        elif len(found) < most:
             side = max(SIDE * n, least)
             (left, right), (top, bottom) = _span(x0, x1, side, WIDTH), _span(y0, y1, side, HEIGHT)
             found.setdefault((left, top, right, bottom), []).append(i)
-    return found
+        else:
+            enough = False
+    return found, enough
 
 
 def windows_of(boxes: NDArray[np.float64]) -> dict[Window, list[int]]:
     sides = np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]) + 1
     most = WINDOWS + int((SIDE * sides <= OF_IMAGE * max(HEIGHT, WIDTH)).sum()) // PER_WINDOW
-    least = 0.0
-    while len(found := _one_pass(boxes, least)) > most:
-        least = max(1.25 * least, max(HEIGHT, WIDTH) / 32)
-    return found
+    least, largest = 0.0, OF_IMAGE * max(HEIGHT, WIDTH)
+    while True:
+        found, enough = _one_pass(boxes, least, most)
+        if enough or least >= largest:
+            return found
+        least = min(largest, max(1.25 * least, max(HEIGHT, WIDTH) / 32))
 
 
 def _upsampled(logits: NDArray[np.float32], height: int, width: int) -> NDArray[np.float64]:

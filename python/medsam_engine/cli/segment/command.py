@@ -206,7 +206,7 @@ def segment(
     with steps.step("check output"):
         io.check_output(output, source, prompts.highest, names=prompts.written_names)
     shown = prepared_image(source, window, modality, steps)
-    # Propagation stays in the slices of the boxes, so no other is windowed.
+    # Objects stay in the slices of the boxes, so no other is windowed.
     pixels = shown.slices(prompts.reached(source.grid[0]) if source.is_volume else range(source.grid[0]))
     asked_precision = chosen_precision(precision, profile)
     with steps.step("load model"):
