@@ -156,7 +156,7 @@ def serve(
     workplace = Workplace(engine, access, limits, window=window, modality=modality, folder=folder)
     options = ReadOptions(volume, series, max_bytes, skip_unreadable)
     for scan in scans or []:
-        workplace.open_study(read_scan(scan, options, steps), scan.name)
+        workplace.open_study(workplace.new_study(read_scan(scan, options, steps), scan.name))
     _run(bound, workplace, host, open_page=not no_browser, console=console)
 
 

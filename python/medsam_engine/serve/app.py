@@ -22,8 +22,8 @@ from medsam_engine.serve.greeting import greeting
 from medsam_engine.serve.leases import AllTaken, NoLease
 from medsam_engine.serve.log import log_event
 from medsam_engine.serve.metrics import CONTENT_TYPE
-from medsam_engine.serve.nninteractive.messages import TooLarge
 from medsam_engine.serve.nninteractive.routes import protocol_routes
+from medsam_engine.serve.refusals import TooLarge
 from medsam_engine.serve.request_log import RequestLog
 from medsam_engine.serve.security import Security
 from medsam_engine.serve.worker import WorkerClosed

@@ -20,7 +20,7 @@ def event_stream(opened: OpenStudy, ending: threading.Event) -> StreamingRespons
     """A stream that ends with the study, the server or the page.
 
     Events: `encoding` {"encoded", "total", "idle"}; `propagation` {"object", "done", "total"} or null; `revision`
-    {"revision"}; `closed`.
+    {"revision"}; `saved` {"saved"}; `closed`.
     """
     return StreamingResponse(_events(opened, ending), media_type="text/event-stream")
 
@@ -43,6 +43,7 @@ async def _events(opened: OpenStudy, ending: threading.Event) -> AsyncIterator[s
 
 def _standing(opened: OpenStudy) -> dict[str, object]:
     standing: dict[str, object] = {"propagation": opened.propagation, "revision": {"revision": opened.revision}}
+    standing["saved"] = {"saved": opened.saved}
     session = opened.study.opened
     if session is not None:
         encoded, total, idle = session.encoding

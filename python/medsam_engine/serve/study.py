@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from medsam_engine import Engine, InvalidArgument, Session
-from medsam_engine.base.whole_file import make_private_folder
-from medsam_engine.io.medical_image import MedicalImage
+from medsam_engine.io.input_file import read_input
+from medsam_engine.io.medical_image import DicomSource, MedicalImage
 from medsam_engine.serve.log import log_event
+from medsam_engine.serve.save_folder import Claim, make_save_folder
 from medsam_engine.show.prepared_image import engine_modality, shown_through, window_to_ask_for
 
 
@@ -65,6 +66,28 @@ class Study:
         self._embedding_bytes = embedding_bytes
         self._given_modality = modality
         self._session: Session | None = None
+        self._claim: Claim | None = None
+        self._closed = False
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the work is saved anywhere."""
+        return self._folder is not None
+
+    def claim(self) -> None:
+        """Sees to it that nobody else saves the work on these pixels until close() or release().
+
+        InvalidArgument: somebody else does, or the folder takes no files.
+        """
+        file = self.file
+        if file is not None and self._claim is None:
+            self._claim = Claim(file)
+
+    def release(self) -> None:
+        """Lets others save the work on these pixels."""
+        if self._claim is not None:
+            self._claim.release()
+            self._claim = None
 
     @property
     def opened(self) -> Session | None:
@@ -73,10 +96,12 @@ class Study:
 
     @property
     def session(self) -> Session:
-        """The session, made and resumed at the first use; raises as Session does.
+        """The session, made and resumed at the first use; raises as Session does, and InvalidArgument after close().
 
         A saved file that is damaged or of another image is put aside, and an event goes to the log.
         """
+        if self._closed:
+            raise InvalidArgument("study: got one that was closed, expected an open one; open its image again")
         if self._session is None:
             session = self._new_session()
             file = self.file
@@ -110,25 +135,50 @@ class Study:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the values, their type and shape, the spacing, the window and the modality: 64 hex digits."""
+        """SHA-256 of the values and of all that masks on them depend on: 64 hex digits. Takes time, once."""
         if not hasattr(self, "_digest"):
-            array = self.image.array
-            text = f"{array.dtype.str} {array.shape} {self.image.spacing} {self.window} {self.modality}"
-            digest = hashlib.sha256(text.encode())
-            for part in array:  # slice by slice: a mapped file is not copied whole
+            image = self.image
+            array = image.array
+            grid = f"{image.spacing} {image.origin} {image.direction.tolist()} {image.spaced} {image.positioned}"
+            values = f"{array.dtype.str} {array.shape} {image.color} {image.hounsfield} {image.padding}"
+            digest = hashlib.sha256(f"{values} {grid} {self.window} {self.modality}".encode())
+            for part in array:  # slice by slice: what is not contiguous is not copied whole
                 digest.update(np.ascontiguousarray(part).data)
             self._digest = digest.hexdigest()
         return self._digest
+
+    @property
+    def source_digest(self) -> str:
+        """Of what a saved mask takes from the file beside the grid; equal for copies of a file. Takes time, once.
+
+        InvalidArgument when a file of the image can no longer be read.
+        """
+        if not hasattr(self, "_source_digest"):
+            source = self.image.source
+            if isinstance(source, DicomSource):
+                digest = hashlib.sha256(repr(source.frames).encode())
+                for file in source.files:
+                    digest.update(hashlib.sha256(read_input(file, "image")).digest())
+                self._source_digest = digest.hexdigest()
+            else:
+                self._source_digest = repr(source)
+        return self._source_digest
 
     def save(self) -> None:
         """Writes the session, whole or not at all. InvalidArgument when it cannot be written."""
         file = self.file
         if file is None or self._session is None:
             return
-        make_private_folder(file.parent)
+        make_save_folder(file.parent)
         self._session.save(file)
 
     def close(self) -> None:
-        """Saves the session and lets it go. Raises as save()."""
+        """Saves the session and lets it go. Raises as save(), and then the study stays open."""
         self.save()
+        self.forget()
+
+    def forget(self) -> None:
+        """Lets the session go as it was last saved."""
+        self._closed = True
         self._session = None
+        self.release()

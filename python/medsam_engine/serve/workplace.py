@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from medsam_engine.serve.leases import Leases
 from medsam_engine.serve.log import log_event
 from medsam_engine.serve.metrics import Metrics
 from medsam_engine.serve.nninteractive.client_state import ClientOptions, ClientState
+from medsam_engine.serve.save_folder import make_save_folder
 from medsam_engine.serve.study import Study
 from medsam_engine.serve.worker import Worker, WorkerClosed
 
@@ -59,6 +61,9 @@ class Workplace:
         modality: likewise.
         folder: where the sessions of studies are saved; None = nowhere.
 
+    Raises:
+        InvalidArgument: `folder` cannot be made or takes no files.
+
     Attributes:
         studies: the open ones by their id, in the order in which they were opened.
         leases: of nnInteractive's protocol.
@@ -77,6 +82,8 @@ class Workplace:
     ) -> None:
         self.engine, self.access, self.limits = engine, access, limits or Limits()
         self.window, self.modality, self.folder = window, modality, folder
+        if folder is not None:
+            make_save_folder(folder)
         self.metrics = Metrics()
         self.worker = Worker(self.metrics.observe_job)
         self.studies: dict[str, Study] = {}
@@ -94,16 +101,18 @@ class Workplace:
         self.metrics.studies.set_function(lambda: len(self.studies))
         self.metrics.image_bytes.set_function(self.lease_image_bytes)
 
-    def open_study(self, image: MedicalImage, name: str) -> Study:
-        """Opens an image that has been read; its session is made when it is first needed.
-
-        Raises:
-            InvalidArgument: as many studies are open as may be.
-        """
+    def check_slot(self) -> None:
+        """InvalidArgument: as many studies are open as may be."""
         if len(self.studies) >= self.limits.studies:
             raise InvalidArgument(
                 f"studies: got {len(self.studies)} open, expected fewer than {self.limits.studies}; close one"
             )
+
+    def new_study(self, image: MedicalImage, name: str) -> Study:
+        """A study that is not open yet, with its digests, which take time. Any thread.
+
+        Raises as Study.source_digest.
+        """
         study = Study(
             self.engine,
             image,
@@ -113,14 +122,39 @@ class Workplace:
             folder=self.folder,
             embedding_bytes=self.limits.embedding_bytes,
         )
+        _ = study.digest, study.source_digest
+        return study
+
+    def open_study(self, study: Study) -> Study:
+        """Opens a study; its session is made when it is first needed.
+
+        Returns:
+            the study, or the one of the same image that is open already: two would save to one file.
+
+        Raises:
+            InvalidArgument: as many studies are open as may be; another server saves the work on this image; or the
+                same image is open from a file with another header, which masks would be saved with.
+        """
+        known = next((known for known in self.studies.values() if known.digest == study.digest), None)
+        if known is not None:
+            if known.source_digest != study.source_digest:
+                raise InvalidArgument(
+                    "study: got the image of an open study from a file with another header, expected one of the two; "
+                    "close that study first"
+                )
+            return known
+        self.check_slot()
+        study.claim()
         self.studies[study.id] = study
+        image = study.image
         log_event("study_opened", study=study.id, shape="x".join(map(str, image.grid)), color=image.color)
         return study
 
-    async def close_study(self, study: Study) -> None:
-        """Saves a study and lets it go."""
-        del self.studies[study.id]
-        await self.worker.run(study.id, study.close)
+    def forget_study(self, study: Study) -> None:
+        """Lets a study go as it was last saved; nothing happens if it is not open."""
+        if self.studies.pop(study.id, None) is not None:
+            with contextlib.suppress(WorkerClosed):
+                self.worker.submit(study.id, study.forget)
 
     def _let_go(self, state: ClientState) -> None:
         # A session that ends waits for the plane that it is encoding, which the event loop must not.
@@ -147,6 +181,7 @@ class Workplace:
         for study in self.studies.values():
             try:
                 await asyncio.to_thread(study.save)
-            except InvalidArgument as error:
-                log_event("session_not_saved", study=study.id, error=type(error).__name__)
+            except Exception as error:  # of any kind: the work on the other studies is not lost with it
+                log_event("session_not_saved", level=logging.ERROR, study=study.id, error=type(error).__name__)
+            study.release()
         log_event("ended", studies=len(self.studies))

@@ -133,10 +133,11 @@ def test_color_and_flat_images(tiny_engine: Engine, tmp_path: Path) -> None:
 
 def test_as_many_studies_as_may_be(tiny_engine: Engine, image: MedicalImage) -> None:
     workplace = Workplace(tiny_engine, Access("127.0.0.1", KEY), Limits(studies=2))
-    workplace.open_study(image, "a")
-    workplace.open_study(image, "b")
+    images = [image_of(image.path, image.array + k) for k in range(3)]
+    for k in (0, 1):
+        workplace.open_study(workplace.new_study(images[k], "a"))
     with pytest.raises(InvalidArgument, match="fewer than 2"):
-        workplace.open_study(image, "c")
+        workplace.open_study(workplace.new_study(images[2], "c"))
     workplace.worker.close()
 
 
@@ -149,7 +150,7 @@ def test_what_is_begun_when_the_server_ends_is_answered(
     """A prediction is under way and a study is open: the client gets its answer, and the study is on the disk."""
     begun, go = threading.Event(), threading.Event()
     workplace = Workplace(tiny_engine, Access("127.0.0.1", KEY), Limits(), folder=tmp_path)
-    study = workplace.open_study(image, "a")
+    study = workplace.open_study(workplace.new_study(image, "a"))
     replies = []
 
     def hold(*_: object) -> None:

@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from medsam_engine.base.printable import cut, printable
 from medsam_engine.errors import InvalidArgument
+from medsam_engine.serve.refusals import TooLarge
 
 _SMALL = 1 << 20  # bytes of a body
 LARGE = 16 << 20  # with the runs of a brush stroke
@@ -122,10 +123,10 @@ M = TypeVar("M")
 
 
 async def body_of(request: Request, kind: type[M] | TypeAdapter[M], most: int = _SMALL) -> M:
-    """The request's JSON body, checked. InvalidArgument: too long, no JSON, or another form; in one line."""
+    """The request's JSON body, checked. TooLarge; InvalidArgument: no JSON, or another form; in one line."""
     length = int(request.headers.get("content-length", "0"))
     if length > most:
-        raise InvalidArgument(f"body: got {length} bytes, expected at most {most}")
+        raise TooLarge(f"body: got {length} bytes, expected at most {most}")
     content = await request.body()
     adapter: TypeAdapter[M] = kind if isinstance(kind, TypeAdapter) else TypeAdapter(kind)
     try:

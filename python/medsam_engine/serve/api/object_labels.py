@@ -7,11 +7,12 @@ import json
 import re
 from pathlib import Path
 
-from medsam_engine.base.whole_file import make_private_folder, write_atomically
+from medsam_engine.base.whole_file import write_atomically
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.label_colors import label_colors
 from medsam_engine.io.label_names import cleaned
 from medsam_engine.serve.log import log_event
+from medsam_engine.serve.save_folder import make_save_folder
 
 _LARGEST = 1 << 20
 _COLOR = re.compile("#[0-9a-f]{6}")
@@ -55,20 +56,24 @@ class ObjectLabels:
         return self._colors[key]
 
     def change(self, key: str, name: str | None, color: str | None) -> None:
-        """Gives a name, a color or both, and keeps them. InvalidArgument: nothing of the name can be printed."""
+        """Gives a name (from printable_name), a color or both; save() keeps them."""
         if name is not None:
-            shown = cleaned(name)
-            if not shown:
-                raise InvalidArgument("name: got nothing that can be printed, expected letters")
-            self._names[key] = shown
+            self._names[key] = name
         if color is not None:
             self._colors[key] = color
-        self.save()
 
     def save(self) -> None:
         """Writes the file. InvalidArgument when it cannot be written."""
         if self._file is None:
             return
-        make_private_folder(self._file.parent)
+        make_save_folder(self._file.parent)
         content = {key: [self.name(key), color] for key, color in self._colors.items()}
         write_atomically(self._file, json.dumps(content).encode(), private=True)
+
+
+def printable_name(name: str) -> str:
+    """A name as it is shown. InvalidArgument: nothing of it can be printed."""
+    shown = cleaned(name)
+    if not shown:
+        raise InvalidArgument("name: got nothing that can be printed, expected letters")
+    return shown

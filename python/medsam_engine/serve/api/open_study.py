@@ -3,19 +3,20 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from medsam_engine import Session, _core
-from medsam_engine.errors import InvalidArgument
-from medsam_engine.io.formats import Format, input_format
+from medsam_engine.errors import Error, InvalidArgument
 from medsam_engine.io.medical_image import DicomSource
 from medsam_engine.serve.api import bodies
 from medsam_engine.serve.api.masks import mask_of, overlap, part, runs_of, sent_mask
-from medsam_engine.serve.api.object_labels import ObjectLabels
+from medsam_engine.serve.api.object_labels import ObjectLabels, printable_name
 from medsam_engine.serve.log import log_event
 from medsam_engine.serve.study import Study
 from medsam_engine.session import VoxelBox
@@ -31,6 +32,7 @@ class OpenStudy:
     Attributes:
         study: whose session is changed.
         revision: a number that grows with each step, so that a page knows whether it has seen them all.
+        saved: whether the work was kept when it was last saved; False as long as it is kept nowhere.
         propagation: what a propagation has done, {"object", "done", "total"}; None while none runs.
         closed: set when the study was closed.
     """
@@ -38,6 +40,7 @@ class OpenStudy:
     def __init__(self, study: Study) -> None:
         self.study = study
         self.revision = 0
+        self.saved = study.keeps
         self.propagation: Reply | None = None
         self.closed = threading.Event()
         self._cancelled = threading.Event()
@@ -78,12 +81,9 @@ class OpenStudy:
         """The values that become black and white: the page begins with what the model sees."""
         if self._window is None:
             image, study = self.study.image, self.study
-            window = study.window
-            if window is None and input_format(image.path) is Format.IMAGE:
-                window = "none"
             values = image.array if image.is_volume else image.array[np.newaxis]
             shown = _core.resolve_window(
-                values, window or "", study.modality, image.color, image.hounsfield, tuple(image.padding)
+                values, study.window or "", study.modality, image.color, image.hounsfield, tuple(image.padding)
             )
             low, high = shown.darkest, shown.brightest
             if shown.unchanged:
@@ -100,6 +100,7 @@ class OpenStudy:
     def _standing(self, session: Session) -> Reply:
         return {
             "revision": self.revision,
+            "saved": self.saved,
             "undo": session.undo_steps,
             "redo": session.redo_steps,
             "objects": [
@@ -227,9 +228,10 @@ class OpenStudy:
     def change_object(self, key: str, change: bodies.ObjectChange) -> Reply:
         """Names, colors, locks. InvalidArgument for an unknown object."""
         self.check_object(key)
+        name = None if change.name is None else printable_name(change.name)  # before anything is changed
         if change.locked is not None:
             self.study.session.lock(key, change.locked)
-        self.labels.change(key, change.name, change.color)
+        self.labels.change(key, name, change.color)
         self.revision += 1
         return {**self._standing(self.study.session), "changed": None, "masks": []}
 
@@ -239,12 +241,29 @@ class OpenStudy:
             raise InvalidArgument("object: got an unknown one, expected one of the study's")
 
     def save(self) -> None:
-        """Writes the session and the labels; an event tells of a failure."""
-        try:
-            self.study.save()
+        """Writes the session and the labels. Raises InvalidArgument when that fails, of which an event tells, too."""
+        if self.closed.is_set():
+            return
+        with self._saving():
             self.labels.save()
-        except InvalidArgument as error:
-            log_event("session_not_saved", study=self.study.id, error=type(error).__name__)
+            self.study.save()
+
+    def close(self) -> None:
+        """Saves, and lets the session go. Raises as save(), and then the study stays open."""
+        with self._saving():
+            self.labels.save()
+            self.study.close()
+        self.closed.set()
+
+    @contextmanager
+    def _saving(self) -> Iterator[None]:
+        try:
+            yield
+        except Error as error:
+            self.saved = False
+            log_event("session_not_saved", level=logging.ERROR, study=self.study.id, error=type(error).__name__)
+            raise
+        self.saved = self.study.keeps
 
 
 def voxel_type(array: np.ndarray[Any, Any], color: bool) -> str:

@@ -11,14 +11,11 @@ import numpy as np
 from starlette.requests import Request
 
 from medsam_engine.errors import InvalidArgument
+from medsam_engine.serve.refusals import TooLarge
 
 _JSON_BYTES = 64 << 10
 _META_BYTES = 8 << 10
 _BUFFER_TYPES = ("bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64")
-
-
-class TooLarge(InvalidArgument):
-    """More bytes than the server takes (413)."""
 
 
 class Fields:
