@@ -65,8 +65,11 @@ class ReadOptions:
     skip_unreadable: bool
 
 
-def read_scan(path: Path, options: ReadOptions, steps: Steps) -> io.MedicalImage:
-    """Reads a scan, mapped where that is possible, as a step of its own, and shows its notes. Raises as io.read."""
+def read_scan(path: Path, options: ReadOptions, steps: Steps, *, memory_map: bool = True) -> io.MedicalImage:
+    """Reads a scan as a step of its own, and shows its notes. Raises as io.read.
+
+    With `memory_map` it is mapped where that is possible: for commands that end before the file may change.
+    """
     with steps.step("read image"):
         source = io.read(
             path,
@@ -74,7 +77,7 @@ def read_scan(path: Path, options: ReadOptions, steps: Steps) -> io.MedicalImage
             series=options.series,
             max_bytes=options.max_bytes,
             skip_unreadable=options.skip_unreadable,
-            memory_map=True,
+            memory_map=memory_map,
         )
     for note in source.notes:
         steps.note(f"note: {note}")

@@ -156,7 +156,10 @@ def serve(
     workplace = Workplace(engine, access, limits, window=window, modality=modality, folder=folder)
     options = ReadOptions(volume, series, max_bytes, skip_unreadable)
     for scan in scans or []:
-        workplace.open_study(workplace.new_study(read_scan(scan, options, steps), scan.name))
+        # Not mapped: a file that is written to while the server runs would change under its masks, and one that is cut
+        # off would end the process (SIGBUS).
+        image = read_scan(scan, options, steps, memory_map=False)
+        workplace.open_study(workplace.new_study(image, scan.name))
     _run(bound, workplace, host, open_page=not no_browser, console=console)
 
 

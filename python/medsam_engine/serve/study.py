@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from medsam_engine import Engine, InvalidArgument, Session
-from medsam_engine.io.input_file import read_input
+from medsam_engine.io.input_file import Unchanged, read_input
 from medsam_engine.io.medical_image import DicomSource, MedicalImage
 from medsam_engine.serve.log import log_event
 from medsam_engine.serve.save_folder import Claim, make_save_folder
@@ -67,6 +67,8 @@ class Study:
         self._given_modality = modality
         self._session: Session | None = None
         self._claim: Claim | None = None
+        source = image.source
+        self._files = Unchanged(source.files if isinstance(source, DicomSource) else ())
         self._closed = False
 
     @property
@@ -88,6 +90,16 @@ class Study:
         if self._claim is not None:
             self._claim.release()
             self._claim = None
+
+    def check_files(self) -> None:
+        """InvalidArgument: DICOM files changed since they were read, so that a mask must not refer to them."""
+        try:
+            self._files.check()
+        except InvalidArgument as error:
+            raise InvalidArgument(
+                "study: got DICOM files that have changed since they were opened, expected them as they were; close "
+                "the study and open them again"
+            ) from error
 
     @property
     def opened(self) -> Session | None:

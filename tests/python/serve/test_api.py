@@ -111,6 +111,22 @@ def test_paint_and_erase(client: TestClient, scan: Path) -> None:
     assert erased.json()["objects"][0]["voxels"] == 6
 
 
+def test_an_export_says_what_overlaps(client: TestClient, scan: Path) -> None:
+    """A file has one label per voxel; what another object has lost to it is told."""
+    base = f"/api/studies/{uploaded(client, scan)}"
+    paint = {"kind": "paint", "object": "p", "box": [2, 3, 1, 5, 4, 1], "runs": [0, 8]}
+    client.post(f"{base}/prompts", json=paint)
+    assert client.get(f"{base}/export").headers["medsam-overlapping-voxels"] == "0"
+    client.post(f"{base}/prompts", json={**paint, "object": "q", "box": [4, 4, 1, 7, 5, 1]})
+    objects = client.get(base).json()["objects"]
+    assert [item["voxels"] for item in objects] == [8, 8]
+    reply = client.get(f"{base}/export")
+    saved = scan.parent / "saved.nii.gz"
+    saved.write_bytes(reply.content)
+    assert np.count_nonzero(io.read_labels(saved)[0]) == 14
+    assert reply.headers["medsam-overlapping-voxels"] == "2"
+
+
 def test_names_colors_and_work_come_back(client: TestClient, scan: Path) -> None:
     base = f"/api/studies/{uploaded(client, scan)}"
     client.post(f"{base}/prompts", json={"kind": "box", "object": "a", "box": [1, 1, 20, 20], "slice": 1})

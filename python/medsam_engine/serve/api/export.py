@@ -6,6 +6,9 @@ from __future__ import annotations
 import re
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
 
 from medsam_engine import io
 from medsam_engine.base.printable import cut, printable
@@ -24,11 +27,25 @@ SUFFIXES = {
 _FORMAT_BYTES = 16  # shown of a format that is none
 
 
-def exported(opened: OpenStudy, kind: str) -> tuple[str, bytes]:
-    """A file's name, of ASCII letters and digits, and its content; on the worker's thread.
+class Exported(NamedTuple):
+    """A file to keep.
+
+    Attributes:
+        name: of ASCII letters and digits.
+        content: its bytes.
+        overlap: voxels of objects that the file has as another object's, because it has one label per voxel.
+    """
+
+    name: str
+    content: bytes
+    overlap: int
+
+
+def exported(opened: OpenStudy, kind: str) -> Exported:
+    """The objects of a study as a file; on the worker's thread.
 
     Raises:
-        InvalidArgument: no such format, one that this image cannot have, or nothing to save.
+        InvalidArgument: no such format, one that this image cannot have, nothing to save, or DICOM files that changed.
     """
     if kind not in SUFFIXES:
         raise InvalidArgument(
@@ -39,10 +56,14 @@ def exported(opened: OpenStudy, kind: str) -> tuple[str, bytes]:
     if not any(item.voxels for item in objects):
         raise InvalidArgument("export: got a study without a mask, expected at least one object; draw a box first")
     names = {k: opened.labels.name(item.name) for k, item in enumerate(objects, start=1)}
+    labels = session.labels()
+    overlap = sum(item.voxels for item in objects) - int(np.count_nonzero(labels))
+    if kind == "dicomseg":  # which reads their headers again
+        opened.study.check_files()
     with tempfile.TemporaryDirectory(prefix="medsam-engine-") as folder:
         path = Path(folder) / f"mask{SUFFIXES[kind]}"
-        io.write(path, session.labels(), image, names=names)
-        return f"{_stem(opened.study.name)}_mask{SUFFIXES[kind]}", path.read_bytes()
+        io.write(path, labels, image, names=names)
+        return Exported(f"{_stem(opened.study.name)}_mask{SUFFIXES[kind]}", path.read_bytes(), overlap)
 
 
 def _stem(name: str) -> str:

@@ -98,15 +98,16 @@ class Studies:
         return event_stream(self._study(request), self._desk.workplace.ending)
 
     async def export(self, request: Request) -> Response:
-        """The objects as a file."""
+        """The objects as a file; a header says how many voxels several objects claim."""
         opened = self._study(request)
-        name, content = await self._worker.run(
-            opened.study.id, exported, opened, request.query_params.get("format", "nifti")
-        )
+        made = await self._worker.run(opened.study.id, exported, opened, request.query_params.get("format", "nifti"))
         return Response(
-            content,
+            made.content,
             media_type="application/octet-stream",
-            headers={"content-disposition": f'attachment; filename="{name}"'},
+            headers={
+                "content-disposition": f'attachment; filename="{made.name}"',
+                "medsam-overlapping-voxels": str(made.overlap),
+            },
         )
 
     async def prompt(self, request: Request) -> Response:
