@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import asyncio
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -106,7 +106,7 @@ class Security:
             return self._exchange(scope, headers, query)
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
         given = bearer.strip() if scheme.lower() == "bearer" else None
-        if self._access.lets_in(given, self._cookie_of(headers)):
+        if self._access.lets_in(given, Request(scope).cookies.get(self._cookie_name)):
             return None
         if scope["path"] == "/" and scope["method"] in ("GET", "HEAD"):
             return PlainTextResponse(greeting(), 401, {"www-authenticate": "Bearer"})
@@ -132,13 +132,6 @@ class Security:
             secure=headers.get("x-forwarded-proto") == "https",
         )
         return reply
-
-    def _cookie_of(self, headers: Headers) -> str | None:
-        try:
-            cookies = SimpleCookie(headers.get("cookie", ""))
-        except CookieError:
-            return None
-        return cookies[self._cookie_name].value if self._cookie_name in cookies else None
 
     async def _in_time(self, scope: Scope, receive: Receive, send: Send, headers: Headers) -> None:
         started = False

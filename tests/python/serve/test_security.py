@@ -96,6 +96,13 @@ def test_the_cookie_is_of_this_port_and_value(server: Served) -> None:
         assert server.ask("GET", "/metrics", key="", Cookie=cookie).status == 401
 
 
+def test_our_cookie_is_found_beside_those_of_other_programs(server: Served) -> None:
+    """A browser sends the cookies of every port of this host, in forms that RFC 6265 does not have, too."""
+    ours = cookie_of(server).partition(";")[0]
+    for cookie in (f'a={{"x":1}}; {ours}', f"{ours}; b=[1, 2]", f'"; {ours}', f"a b c; {ours}; d"):
+        assert server.ask("GET", "/metrics", key="", Cookie=cookie).status == 200, cookie
+
+
 def test_a_token_leads_nowhere_else(server: Served) -> None:
     for path in ("//evil.example", "/\\evil.example", "///evil.example/x"):
         reply = server.ask("GET", f"{path}?token={server.workplace.access.new_ticket()}", key="")
