@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -207,3 +208,52 @@ def test_negative_strokes_on_nothing_do_nothing(drawing_client: DrawingClient) -
     assert drawing_client(interactions.add_point, [12, 8, 12], False) is None
     line = np.ones((1, 1, 5), np.bool_)
     assert drawing_client(interactions.add_scribble, line, Region((12, 8, 8), (13, 9, 13)), False) is None
+
+
+# --- what was erased, and what is copied ------------------------------------------------------------------------------
+
+
+def test_the_ninth_piece_that_was_erased_comes_back_too(drawing_client: DrawingClient) -> None:
+    drawing_client(interactions.add_box, thin_box(0), True)
+    erased = np.zeros(SHAPE[1:], np.bool_)
+    for row in (5, 7, 9):
+        for column in (7, 10, 13):
+            erased[row, column : column + 2] = True
+    erased[9, 14] = False  # the smallest piece
+    drawing_client(interactions.add_lasso, erased[np.newaxis], Region((12, 0, 0), (13, *SHAPE[1:])), False)
+    assert not drawing_client.mask[12][erased].any()
+    drawing_client(interactions.add_point, [12, 9, 13], True)
+    assert drawing_client.mask[12, 9, 13]
+    assert drawing_client.mask[12][erased].sum() == 1
+
+
+def test_pieces_that_are_left_out_are_logged(drawing_client: DrawingClient, caplog: pytest.LogCaptureFixture) -> None:
+    drawn = np.zeros(SHAPE[1:], np.bool_)
+    drawn[4:24:8, 2:30:6] = True
+    assert np.count_nonzero(drawn) == 15
+    drawing_client(interactions.add_scribble, drawn[np.newaxis], Region((12, 0, 0), (13, *SHAPE[1:])), True)
+    assert "pieces_left_out drawn=15 used=8" in caplog.text
+
+
+def test_a_prompt_in_a_plane_copies_no_volume(drawing_client: DrawingClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mask of 512 x 512 x 1000 voxels is 260 MB; a click on one plane needs that plane."""
+    copied: list[tuple[int, ...]] = []
+    whole_mask = Session.mask
+
+    def noted(session: Session, *arguments: Any) -> NDArray[np.bool_]:
+        mask = whole_mask(session, *arguments)
+        copied.append(mask.shape)
+        return mask
+
+    for function, *arguments in (
+        (interactions.add_box, thin_box(0), True),
+        (interactions.add_point, [12, 9, 13], True),
+        (interactions.add_point, [12, 9, 7], False),
+    ):
+        monkeypatch.setattr(Session, "mask", noted)
+        with drawing_client.drawing.interaction():
+            function(drawing_client.drawing, *arguments)
+        assert drawing_client.drawing.change() is not None
+        monkeypatch.undo()
+    assert copied
+    assert all(shape[0] == 1 for shape in copied)

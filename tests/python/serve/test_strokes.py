@@ -24,7 +24,7 @@ from medsam_engine.serve.nninteractive.geometry import (
     rounded_voxel,
     through_plane_axis,
 )
-from medsam_engine.serve.nninteractive.strokes import lines_of, outline_of, pieces
+from medsam_engine.serve.nninteractive.strokes import largest_pieces, lines_of, outline_of
 
 Mask = NDArray[np.bool_]
 EIGHT = np.ones((3, 3), int)
@@ -51,7 +51,7 @@ def filled(outline: NDArray[np.float64], shape: tuple[int, ...]) -> Mask:
 @settings(max_examples=150, deadline=None)
 @given(masks())
 def test_an_outline_contains_its_piece_with_holes_filled(mask: Mask) -> None:
-    found = pieces(mask)
+    found = largest_pieces(mask)
     labels, count = ndimage.label(mask, EIGHT)
     assert len(found) == min(count, 8)
     assert [p.sum() for p in found] == sorted(np.bincount(labels.ravel())[1:], reverse=True)[:8]
@@ -69,7 +69,7 @@ def test_an_outline_is_what_a_session_cuts_to(tiny_engine: Engine) -> None:
     rows, columns = np.mgrid[:32, :32]
     disk = (rows - 15) ** 2 + (columns - 14) ** 2 < 100
     session = Session(tiny_engine, np.zeros((32, 32), np.uint8), encode_ahead=False)
-    session.add_lasso("a", outline_of(pieces(disk)[0]))
+    session.add_lasso("a", outline_of(largest_pieces(disk)[0]))
     found = session.mask("a")
     assert not (found & ~disk).any()
     assert found.sum() > 0.8 * disk.sum()

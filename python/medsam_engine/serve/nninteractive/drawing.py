@@ -163,9 +163,9 @@ class Drawing:
         known = {o.name for o in self.session.objects if o.voxels}
         for part in self.parts:
             if part.name in known:
-                found |= self.session.mask(part.name)[region.slices]
+                found |= self.session.mask(part.name, region.voxel_box())
         if _ERASED in known:
-            found &= ~self.session.mask(_ERASED)[region.slices]
+            found &= ~self.session.mask(_ERASED, region.voxel_box())
         return found
 
     # --- steps within an interaction ----------------------------------------------------------------------------------
@@ -210,7 +210,11 @@ class Drawing:
         """The part's pixels in a plane."""
         if not self.has_voxels(part.name):
             return np.zeros(tuple(size for a, size in enumerate(self.shape) if a != axis), np.bool_)
-        return plane_of(self.session.mask(part.name), axis, index)
+        return self.plane_of_object(part.name, axis, index)
+
+    def plane_of_object(self, name: str, axis: int, index: int) -> NDArray[np.bool_]:
+        """The pixels of an object of the Session in a plane."""
+        return plane_of(self.session.mask(name, plane_region(axis, index, self.shape).voxel_box()), axis, 0)
 
     def carry_later(self, part: Part, axis: int) -> None:
         """Carries a part at the end of the interaction, when all of it is drawn."""
@@ -223,30 +227,30 @@ class Drawing:
         seconds = self.seconds_left
         try:
             self.step(self.session.propagate(name, axis=axis, first=first, last=last, seconds=seconds))
-        except InvalidArgument:  # in none of its planes anything was found
+        except InvalidArgument:  # nothing was found in any of its planes
             log_event("not_carried", axis=axis)
 
     # --- what was erased by hand --------------------------------------------------------------------------------------
 
-    def erased(self) -> NDArray[np.bool_] | None:
-        """The voxels that were erased, of the image's shape; None if none are."""
-        return self.session.mask(_ERASED) if self.has_voxels(_ERASED) else None
+    def erased_in(self, region: Region) -> NDArray[np.bool_] | None:
+        """The voxels of a region that were erased; None if none are in the whole image."""
+        return self.session.mask(_ERASED, region.voxel_box()) if self.has_voxels(_ERASED) else None
 
     def erase(self, region: Region, mask: NDArray[np.bool_]) -> None:
         """Takes voxels out of the object, until something is drawn on them again."""
         if not mask.any():
             return
-        erased = self.erased()
-        erased = np.zeros(self.shape, np.bool_) if erased is None else erased
+        erased = self.session.mask(_ERASED) if self.has_voxels(_ERASED) else np.zeros(self.shape, np.bool_)
         erased[region.slices] |= mask
         self.step(self.session.add_mask(_ERASED, erased))
 
     def restore(self, region: Region, mask: NDArray[np.bool_]) -> None:
         """What was erased there is no longer."""
-        erased = self.erased()
-        if erased is None or not (erased[region.slices] & mask).any():
+        here = self.erased_in(region)
+        if here is None or not (here & mask).any():
             return
-        erased[region.slices] &= ~mask
+        erased = self.session.mask(_ERASED)
+        erased[region.slices] = here & ~mask
         self.step(self.session.add_mask(_ERASED, erased))
 
     def restore_plane(self, part: Part, axis: int, index: int) -> None:

@@ -55,7 +55,7 @@ def _box_in_plane(drawing: Drawing, box: Rectangle, axis: int, index: int, posit
     session = drawing.session
     if not positive:
         drawing.step(session.add_box(_TEMPORARY, box, slice=index, axis=axis))
-        found = plane_of(session.mask(_TEMPORARY), axis, index)
+        found = drawing.plane_of_object(_TEMPORARY, axis, index)
         drawing.back(1)
         drawing.erase(plane_region(axis, index, drawing.shape), np.expand_dims(found, axis))
         return
@@ -83,12 +83,12 @@ def _box_in_volume(drawing: Drawing, region: Region, positive: bool) -> None:
     except Cancelled:
         part = _box_from_its_middle(drawing, part, region)
     if not positive:
-        found = session.mask(_TEMPORARY)[region.slices]
+        found = session.mask(_TEMPORARY, region.voxel_box())
         drawing.back(drawing.steps)
         drawing.erase(region, found)
         return
     drawing.put(part)
-    drawing.restore(region, session.mask(part.name)[region.slices])
+    drawing.restore(region, session.mask(part.name, region.voxel_box()))
 
 
 def _rest(allowed: float) -> float:
@@ -116,7 +116,7 @@ def add_lasso(drawing: Drawing, mask: NDArray[np.bool_], at: Region, positive: b
         drawing.erase(shifted(tight, at.low), mask[tight.slices])
         return
     for axis, index, pixels in _drawn_planes(drawing, mask, at):
-        for piece in strokes.pieces(pixels):
+        for piece in strokes.largest_pieces(pixels):
             outline = strokes.outline_of(piece)
             rectangle = _rectangle(outline)
             part = continued(drawing.parts, axis, index, rectangle) or drawing.new_part(axis)
@@ -216,17 +216,14 @@ def _restored(
     index: int,
 ) -> bool:
     """A positive stroke on what was erased by hand gives it back, as far as it hangs together in the plane."""
-    erased = drawing.erased()
+    plane = plane_region(axis, index, drawing.shape)
+    erased = drawing.erased_in(plane)
     if erased is None:
         return False
-    hidden = plane_of(erased, axis, index) & here[part.name]
+    hidden = plane_of(erased, axis, 0) & here[part.name]
     if not hidden[pixels[:, 1], pixels[:, 0]].any():
         return False
-    back = np.zeros_like(hidden)
-    for piece in strokes.pieces(hidden):
-        if piece[pixels[:, 1], pixels[:, 0]].any():
-            back |= piece
-    drawing.restore(plane_region(axis, index, drawing.shape), np.expand_dims(back, axis))
+    drawing.restore(plane, np.expand_dims(strokes.pieces_hit(hidden, pixels), axis))
     return True
 
 
@@ -260,7 +257,7 @@ def refine(drawing: Drawing) -> None:
         if not areas[index] or not drawing.seconds_left:
             break
         before = plane_of(mask, axis, index)
-        if len(strokes.pieces(before)) != 1:
+        if strokes.pieces_in(before) != 1:
             continue
         extent = _extent(before)
         assert extent is not None

@@ -3,25 +3,49 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
+from medsam_engine.serve.log import log_event
+
 # Neighbors of a pixel clockwise (rows count down), from the one on the left.
 _AROUND = ((0, -1), (-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1))
 _MOST_LINE_PIXELS = 20_000  # of a brush stroke; a Session takes 100,000 points
-_MOST_PIECES = 8
+_MOST_PIECES = 8  # of one drawing in one plane; each is a prediction
 
 
-def pieces(mask: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
-    """The connected parts (8 neighbors) of a plane's mask, the largest first, at most eight."""
+def _labeled(mask: NDArray[np.bool_]) -> NDArray[np.uint32]:
+    """The connected parts (8 neighbors) of a plane's mask by their numbers, the largest 1; 0 outside."""
     import SimpleITK  # where it is used: it takes a moment to be imported
 
     image = SimpleITK.GetImageFromArray(mask.astype(np.uint8))
     labels = SimpleITK.RelabelComponent(SimpleITK.ConnectedComponent(image, True), sortByObjectSize=True)
-    found = SimpleITK.GetArrayFromImage(labels)
-    return [found == label for label in range(1, min(int(found.max()), _MOST_PIECES) + 1)]
+    found: NDArray[np.uint32] = SimpleITK.GetArrayFromImage(labels)
+    return found
+
+
+def pieces_in(mask: NDArray[np.bool_]) -> int:
+    """The number of connected parts of a plane's mask."""
+    return int(_labeled(mask).max())
+
+
+def pieces_hit(mask: NDArray[np.bool_], pixels: NDArray[np.int_]) -> NDArray[np.bool_]:
+    """The connected parts of a plane's mask on which any of the pixels (N, 2) x, y lies."""
+    labels = _labeled(mask)
+    hit = labels[pixels[:, 1], pixels[:, 0]]
+    return np.isin(labels, hit[hit != 0])
+
+
+def largest_pieces(mask: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
+    """The connected parts of what was drawn in a plane, the largest first, at most eight; the log has the others."""
+    labels = _labeled(mask)
+    count = int(labels.max())
+    if count > _MOST_PIECES:
+        log_event("pieces_left_out", level=logging.WARNING, drawn=count, used=_MOST_PIECES)
+    return [labels == label for label in range(1, min(count, _MOST_PIECES) + 1)]
 
 
 def outline_of(piece: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -72,7 +96,7 @@ def lines_of(mask: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
 
     Of a part with more than 20,000 pixels, only so many are walked over.
     """
-    return [np.array(list(_walk(piece)), np.float64) for piece in pieces(mask)]
+    return [np.array(list(_walk(piece)), np.float64) for piece in largest_pieces(mask)]
 
 
 def _walk(piece: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
