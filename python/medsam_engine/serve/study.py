@@ -122,8 +122,9 @@ class Study:
                     session.load(file)
                     self.resumed = bool(session.objects)
                 except InvalidArgument as error:
-                    kept = file.with_suffix(".refused")
+                    kept = _unused(file)
                     file.replace(kept)  # so that the next save does not destroy it
+                    self.notes.note(f"the saved work could not be read and was kept as {kept.name} in --save-folder")
                     log_event("session_not_resumed", study=self.id, error=type(error).__name__)
             self._session = session
         return self._session
@@ -194,3 +195,12 @@ class Study:
         self._closed = True
         self._session = None
         self.release()
+
+
+def _unused(file: Path) -> Path:
+    """A name for what is put aside, which nothing has that was put aside before."""
+    number, kept = 1, file.with_suffix(".refused")
+    while kept.exists():
+        number += 1
+        kept = file.with_suffix(f".refused-{number}")
+    return kept

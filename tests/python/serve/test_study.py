@@ -24,6 +24,7 @@ from medsam_engine import Engine, InvalidArgument, Session, io
 from medsam_engine.io.medical_image import MedicalImage
 from medsam_engine.serve import nnia
 from medsam_engine.serve.access import Access
+from medsam_engine.serve.api.open_study import OpenStudy
 from medsam_engine.serve.study import Study
 from medsam_engine.serve.workplace import Limits, Workplace
 
@@ -92,8 +93,13 @@ def test_a_damaged_file_is_put_aside_and_not_overwritten(
     first.file.write_bytes(damaged)
     second = Study(tiny_engine, image, "a", folder=tmp_path)
     assert second.session.objects == []
+    assert any(f"{first.digest}.refused" in note for note in second.notes)
     second.save()
+    first.file.write_bytes(damaged[:-1])
+    third = Study(tiny_engine, image, "a", folder=tmp_path)
+    assert third.session.objects == []
     assert first.file.with_suffix(".refused").read_bytes() == damaged
+    assert first.file.with_suffix(".refused-2").read_bytes() == damaged[:-1]
 
 
 def test_a_study_is_windowed_as_the_commands_do(tiny_engine: Engine, tmp_path: Path) -> None:
@@ -129,6 +135,13 @@ def test_color_and_flat_images(tiny_engine: Engine, tmp_path: Path) -> None:
     assert study.opened is None
     picture.path.touch()
     assert Study(tiny_engine, picture, "a", folder=tmp_path).session.mask("a").shape == (24, 32)
+
+
+def test_a_study_is_described_without_its_file(tiny_engine: Engine, image: MedicalImage) -> None:
+    """It may be on a disk that was taken out since."""
+    study = Study(tiny_engine, image, "a")
+    image.path.unlink()
+    assert OpenStudy(study).described()["window"]["low"] < 255
 
 
 def test_as_many_studies_as_may_be(tiny_engine: Engine, image: MedicalImage) -> None:
@@ -184,6 +197,7 @@ import sys, numpy as np
 from pathlib import Path
 from medsam_engine import Engine
 from medsam_engine.io.medical_image import MedicalImage
+from medsam_engine.serve.api.open_study import OpenStudy
 from medsam_engine.serve.study import Study
 array = np.load(sys.argv[2])
 image = MedicalImage(array, (1.0, 1.0, 2.0), (0.0, 0.0, 0.0), np.eye(3), "", Path(sys.argv[2]).with_name("scan.nii.gz"))
