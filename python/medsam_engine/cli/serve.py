@@ -5,6 +5,7 @@ import os
 import sys
 import threading
 import webbrowser
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -49,6 +50,7 @@ medsam-engine serve --no-browser --port 1527
 """
 _NEEDED = ("starlette", "uvicorn", "blosc2", "prometheus_client", "pydantic")
 _SERVER = "Server"
+_BESIDE_VOXELS = 64 << 20  # bytes of a request: headers of files, and what is drawn
 
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 = any free one.", rich_help_panel=_SERVER)]
 Host = Annotated[
@@ -152,6 +154,8 @@ def serve(
         )
     steps.note(precision_note(engine.info, asked))
     limits = Limits(leases=sessions, answer_seconds=seconds)
+    if max_bytes is not None:
+        limits = replace(limits, image_bytes=max_bytes, body_bytes=max_bytes + _BESIDE_VOXELS)
     folder = save_folder or xdg_folder("XDG_STATE_HOME", ".local/state") / "sessions"
     workplace = Workplace(engine, access, limits, window=window, modality=modality, folder=folder)
     options = ReadOptions(volume, series, max_bytes, skip_unreadable)

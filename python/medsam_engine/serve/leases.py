@@ -32,7 +32,7 @@ class Lease(Generic[Content]):
         number: 1 for the first lease of the server; for the log.
         content: what belongs to the lease.
         last_use: when it was last used, by Leases' clock.
-        last_sign: when its client was last heard of.
+        last_sign: when its client was last heard from.
         in_flight: how many of its requests are being answered.
     """
 
@@ -47,8 +47,8 @@ class Lease(Generic[Content]):
 class Leases(Generic[Content]):
     """The leases in force, at most `most`. Used on the event loop only.
 
-    A lease ends by release(), after `idle` seconds without a use, or after `liveness` seconds without a sign of life.
-    A heartbeat is a sign of life and no use. While a request of the lease is being answered, it does not end.
+    A lease ends by release(), after `idle` seconds without a use, or after `liveness` seconds without a heartbeat.
+    A use is a heartbeat, too; a heartbeat is no use. While a request of the lease is being answered, it does not end.
 
     Args:
         make: makes the content of a new lease.
@@ -107,7 +107,7 @@ class Leases(Generic[Content]):
             lease.in_flight -= 1
             lease.last_use = lease.last_sign = self._clock()
 
-    def sign_of_life(self, token: str) -> float:
+    def heartbeat(self, token: str) -> float:
         """A heartbeat; returns the seconds until the lease ends for want of use. NoLease."""
         lease = self.find(token)
         lease.last_sign = self._clock()

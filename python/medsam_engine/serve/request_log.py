@@ -67,5 +67,5 @@ class RequestLog:
 
 def route_of(scope: Scope) -> str:
     """The template of the route that answered, such as /api/studies/{id}; "other" where none did."""
-    route = scope.get("medsam_route") or getattr(scope.get("route"), "path", None)
+    route = getattr(scope.get("route"), "path", None)
     return str(route) if route else "other"

@@ -36,7 +36,6 @@ class Worker:
         self._changed = threading.Condition()
         self._waiting: OrderedDict[str, deque[tuple[float, Callable[[], Any], Future[Any]]]] = OrderedDict()
         self._closed = False
-        self._running = False
         self._thread = threading.Thread(target=self._work, name="medsam-engine-worker", daemon=True)
         self._thread.start()
 
@@ -68,11 +67,6 @@ class Worker:
         with self._changed:
             return sum(len(jobs) for jobs in self._waiting.values())
 
-    @property
-    def busy(self) -> bool:
-        """Whether a job is running."""
-        return self._running
-
     def close(self) -> None:
         """Takes no more jobs, does those that it has, and returns when the last is done."""
         with self._changed:
@@ -100,16 +94,11 @@ class Worker:
             asked, function, future = job
             if not future.set_running_or_notify_cancel():
                 continue
-            self._running = True
             started = time.monotonic()
             try:
-                result = function()
+                future.set_result(function())
             except BaseException as error:
-                self._running = False
                 future.set_exception(error)
-            else:
-                self._running = False
-                future.set_result(result)
+            del job, function, future  # an image is not kept until the next job comes
             if self._observe is not None:
                 self._observe(started - asked, time.monotonic() - started)
-            del job, function, future  # an image is not kept until the next job comes

@@ -33,7 +33,7 @@ class Limits:
         leases: how many programs may be connected at once.
         studies: how many studies may be open at once.
         idle_seconds: after which an unused lease ends.
-        liveness_seconds: after which a lease ends whose client is not heard of.
+        liveness_seconds: after which a lease ends whose client has not been heard from.
         answer_seconds: after which a propagation begins no further slice.
         body_seconds: how long 16 KiB of a body may take.
         embedding_bytes: memory for the encoded planes of one session.

@@ -140,6 +140,22 @@ def test_names_colors_and_work_come_back(client: TestClient, scan: Path) -> None
     assert again["objects"][0]["name"] == "left kidney"
 
 
+def test_a_refused_name_changes_nothing(client: TestClient, scan: Path) -> None:
+    base = f"/api/studies/{uploaded(client, scan)}"
+    client.post(f"{base}/prompts", json={"kind": "box", "object": "a", "box": [1, 1, 20, 20], "slice": 1})
+    before = client.get(base).json()["objects"]
+    refused = client.patch(f"{base}/objects/a", json={"name": "\x00\x01", "color": "#00ff7f", "locked": True})
+    assert refused.status_code == 400
+    assert client.get(base).json()["objects"] == before
+
+
+def test_a_body_that_is_too_long_is_that(client: TestClient, scan: Path) -> None:
+    base = f"/api/studies/{uploaded(client, scan)}"
+    reply = client.post(f"{base}/preview", content=b" " * ((1 << 20) + 1))
+    assert reply.status_code == 413
+    assert reply.json()["detail"].startswith("body: got 1048577 bytes")
+
+
 @pytest.mark.parametrize(
     "body",
     [

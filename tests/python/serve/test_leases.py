@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""Leases: limits, idleness, signs of life, and requests in flight, on a clock of the test's own."""
+"""Leases: limits, idleness, heartbeats, and requests in flight, on a clock of the test's own."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def test_as_many_as_there_may_be(leases: Leases[str], dropped: list[str]) -> Non
 def test_a_client_that_is_not_heard_of(leases: Leases[str], clock: Clock, dropped: list[str]) -> None:
     lease = leases.claim()
     clock.now += 59
-    assert leases.sign_of_life(lease.token) == 541  # proves life, and is no use
+    assert leases.heartbeat(lease.token) == 541  # proves life, and is no use
     clock.now += 59
     assert leases.find(lease.token) is lease
     clock.now += 1
     with pytest.raises(NoLease):
-        leases.sign_of_life(lease.token)
+        leases.heartbeat(lease.token)
     assert dropped == ["a"]
     assert len(leases) == 0
 
@@ -63,10 +63,10 @@ def test_a_client_that_does_nothing(leases: Leases[str], clock: Clock) -> None:
     lease = leases.claim()
     for _ in range(19):
         clock.now += 30
-        leases.sign_of_life(lease.token)
+        leases.heartbeat(lease.token)
     clock.now += 30
     with pytest.raises(NoLease):
-        leases.sign_of_life(lease.token)
+        leases.heartbeat(lease.token)
 
 
 def test_use_renews(leases: Leases[str], clock: Clock) -> None:

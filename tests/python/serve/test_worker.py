@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -41,12 +42,38 @@ def test_in_turn_between_keys(worker: Worker) -> None:
     jobs = [worker.submit(key, order.append, f"{key}{n}") for key in "ab" for n in range(3)]
     jobs.append(worker.submit("c", order.append, "c0"))
     assert worker.waiting == 7
-    assert worker.busy
     gate.go.set()
     assert first.result(DEADLINE) == "done"
     for job in jobs:
         job.result(DEADLINE)
     assert order == ["a0", "b0", "c0", "a1", "b1", "a2", "b2"]
+
+
+def test_nothing_of_a_job_is_kept_until_the_next_one() -> None:
+    """Its result may be a volume, and the next job may come tomorrow."""
+
+    class Result:
+        pass
+
+    kept: list[weakref.ref[Result]] = []
+    found: list[object] = []
+    done = threading.Event()
+
+    def job() -> Result:
+        result = Result()
+        kept.append(weakref.ref(result))
+        return result
+
+    def observe(_waited: float, _ran: float) -> None:
+        found.append(kept[0]())
+        done.set()
+
+    worker = Worker(observe)
+    with worker._changed:  # so that the future is not held by submit() when the job runs
+        worker.submit("a", job)
+    assert done.wait(DEADLINE)
+    worker.close()
+    assert found == [None]
 
 
 def test_one_thread_for_all(worker: Worker) -> None:

@@ -37,12 +37,6 @@ def mask_of(runs: Sequence[int], shape: tuple[int, ...]) -> NDArray[np.bool_]:
     return np.repeat(values, np.asarray(runs, dtype=np.int64)).reshape(shape)
 
 
-def part(box: VoxelBox) -> tuple[slice, slice, slice]:
-    """The index of the box's voxels in an array (D, H, W)."""
-    x0, y0, z0, x1, y1, z1 = box
-    return slice(z0, z1 + 1), slice(y0, y1 + 1), slice(x0, x1 + 1)
-
-
 def overlap(one: VoxelBox | None, other: VoxelBox | None) -> bool:
     """Whether two boxes share a voxel."""
     if one is None or other is None:

@@ -15,7 +15,7 @@ from medsam_engine import Session, _core
 from medsam_engine.errors import Error, InvalidArgument
 from medsam_engine.io.medical_image import DicomSource
 from medsam_engine.serve.api import bodies
-from medsam_engine.serve.api.masks import mask_of, overlap, part, runs_of, sent_mask
+from medsam_engine.serve.api.masks import mask_of, overlap, runs_of, sent_mask
 from medsam_engine.serve.api.object_labels import ObjectLabels, printable_name
 from medsam_engine.serve.log import log_event
 from medsam_engine.serve.study import Study
@@ -56,7 +56,7 @@ class OpenStudy:
         return self._labels
 
     def described(self) -> Reply:
-        """All that the page has to know to show the study; its masks come apart."""
+        """All that the page has to know to show the study; its masks come separately."""
         study, image = self.study, self.study.image
         session = study.session
         low, high = self._shown_window()
@@ -180,7 +180,7 @@ class OpenStudy:
         stroke = mask_of(paint.runs, (z1 - z0 + 1, y1 - y0 + 1, x1 - x0 + 1))
         known = {item.name for item in session.objects}
         mask = session.mask(paint.object) if paint.object in known else np.zeros(grid, dtype=bool)
-        inside = mask.reshape(shape)[part((x0, y0, z0, x1, y1, z1))]
+        inside = mask.reshape(shape)[z0 : z1 + 1, y0 : y1 + 1, x0 : x1 + 1]
         if paint.erase:
             inside &= ~stroke
         else:

@@ -94,8 +94,8 @@ class Protocol:
         return JSONResponse({"released": True})
 
     async def heartbeat(self, request: Request) -> Response:
-        """A sign of life."""
-        return JSONResponse({"remaining_seconds": self._leases.sign_of_life(request.headers.get(_TOKEN, ""))})
+        """The client lives."""
+        return JSONResponse({"remaining_seconds": self._leases.heartbeat(request.headers.get(_TOKEN, ""))})
 
     async def lease_status(self, request: Request) -> Response:
         """How long the lease holds."""
