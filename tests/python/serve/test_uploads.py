@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -118,6 +119,34 @@ def test_a_file_that_is_too_slow_leaves_nothing(tell: Callable[..., None]) -> No
         assert page.files() == []
 
     tell(story, body_seconds=0.05)
+
+
+def test_an_upload_that_is_dropped_while_a_file_comes(tell: Callable[..., None]) -> None:
+    async def story(page: Page) -> None:
+        upload, body = await page.begin(1), Body()
+        filling = asyncio.create_task(page.put(upload, 0, body))
+        await body.begun.wait()
+        assert (await page.client.delete(upload)).status_code == 204
+        body.go.set()
+        assert await filling == 404
+        assert page.files() == []
+
+    tell(story)
+
+
+def test_a_full_disk_is_told(tell: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_path: Path, _target: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async def story(page: Page) -> None:
+        upload = await page.begin(1)
+        with monkeypatch.context() as disk:
+            disk.setattr(Path, "rename", full)
+            assert await page.put(upload, 0, WHOLE) == 400
+        assert page.files() == []
+        assert await page.put(upload, 0, WHOLE) == 204
+
+    tell(story)
 
 
 def test_what_is_on_its_way_counts(tell: Callable[..., None]) -> None:

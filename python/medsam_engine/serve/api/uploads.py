@@ -93,8 +93,11 @@ class Uploads:
         try:
             await _receive(request, upload.folder / f"{number:05d}{suffix}", length)
             if request.path_params["upload"] not in self._uploads:
-                raise HTTPException(404, "upload: got one that was dropped meanwhile; begin another")
+                raise FileNotFoundError
             upload.suffixes[number] = suffix
+        except FileNotFoundError as error:  # its folder
+            upload.size -= length
+            raise HTTPException(404, "upload: got one that was dropped, expected one that is; begin another") from error
         except BaseException:
             upload.size -= length
             raise
@@ -145,7 +148,10 @@ class Uploads:
 
 
 async def _receive(request: Request, target: Path, length: int) -> None:
-    """Writes a body of `length` bytes, which appears as `target` when it is whole; off the event loop."""
+    """Writes a body of `length` bytes, which appears as `target` when it is whole; off the event loop.
+
+    FileNotFoundError: the folder was removed meanwhile. InvalidArgument: the disk is full.
+    """
     temporary = target.with_name(f"{secrets.token_hex(8)}.part")
     size = 0
     held = bytearray()
@@ -162,6 +168,8 @@ async def _receive(request: Request, target: Path, length: int) -> None:
             await run_in_threadpool(file.write, bytes(held))
             await run_in_threadpool(file.flush)
         temporary.rename(target)
+    except FileNotFoundError:
+        raise
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise InvalidArgument(
