@@ -11,7 +11,7 @@ from typing import Any
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import WebDriverWait
+from selenium.webdriver.support.ui import Select, WebDriverWait
 
 _SECONDS = 30
 # Where on the screen the center of a voxel of a plane lies, from the page's own matrix.
@@ -20,6 +20,20 @@ const [axis, i, j] = arguments;
 const plane = window.medsamPage.planes.find((one) => one.axis === axis);
 const [a, b, c, d, e, f] = plane.matrix;
 return [a * (i + .5) + c * (j + .5) + e, b * (i + .5) + d * (j + .5) + f];
+"""
+# Requests whose address ends with the text wait for `release`, or fail; window.asked counts those without an answer.
+_NETWORK = """
+const [ending, fail] = arguments, real = window.fetch;
+Object.assign(window, { held: [], asked: 0, holding: true });
+window.fetch = async (path, options) => {
+  window.asked++;
+  try {
+    if (!window.holding || !path.endsWith(ending)) return await real(path, options);
+    if (fail) throw new TypeError("Failed to fetch");
+    await new Promise((go) => window.held.push(go));
+    return await real(path, options);
+  } finally { window.asked--; }
+};
 """
 
 
@@ -113,10 +127,34 @@ class PageDriver:
         )
         return next(path for path in folder.iterdir() if path.name[0] != ".")
 
+    def hold(self, ending: str) -> None:
+        """Has the page's requests to an address with this ending wait for `release`; they are in window.held."""
+        self.browser.execute_script(_NETWORK, ending, False)
+
+    def fail(self, ending: str) -> None:
+        """Has the page's requests to an address with this ending fail, as when the connection is lost."""
+        self.browser.execute_script(_NETWORK, ending, True)
+
+    def release(self) -> None:
+        """Lets the requests go that were held, and all later ones."""
+        self.browser.execute_script("window.holding = false; for (const go of window.held) go();")
+
     def api(self, path: str) -> Any:
         """GET, apart from the page."""
         with urllib.request.urlopen(self.address + path) as reply:
             return json.load(reply)
+
+    def studies(self) -> list[str]:
+        """The ids of the open studies, as the server has them."""
+        return [study["id"] for study in self.api("/api/state")["studies"]]
+
+    def objects(self, study: str) -> list[str]:
+        """The keys of a study's objects, as the server has them."""
+        return [item["key"] for item in self.api(f"/api/studies/{study}")["objects"]]
+
+    def pick(self, study: str) -> None:
+        """Picks a study in the list."""
+        Select(self.browser.find_element(By.ID, "studies")).select_by_value(study)
 
     def errors(self) -> list[str]:
         """What the browser complains of, such as the content security policy; reading empties it."""

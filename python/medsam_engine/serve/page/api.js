@@ -1,14 +1,14 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // The engine as the page knows it. This one asks the server; another with the same methods may run in the page itself.
 export class HttpEngine {
-  constructor(base = "/api") { this.base = base; this.queue = Promise.resolve(); }
+  constructor(base = "/api") { this.base = base; }
 
   async ask(path, options = {}) {
     let reply;
     try {
       reply = await fetch(this.base + path, options);
     } catch {
-      throw new Error("The server does not answer. Your work up to the last step is saved; start it again and reload.");
+      throw new Error("The server does not answer. Start it again and reload; what it has saved comes back.");
     }
     if (!reply.ok) {
       const body = await reply.json().catch(() => ({}));
@@ -27,33 +27,9 @@ export class HttpEngine {
     return reply.status === 204 ? null : reply.json();
   }
 
-  // Steps reach the server in the order in which they were made, whatever the connections do.
-  step(path, method, body) {
-    const next = this.queue.then(() => this.json(path, method, body));
-    this.queue = next.catch(() => {});
-    return next;
-  }
-
   state() { return this.json("/state"); }
-  open(study) { this.study = study; return this.json(`/studies/${study}`); }
-  async volume() { return (await this.ask(`/studies/${this.study}/volume`)).arrayBuffer(); }
-  masks() { return this.step(`/studies/${this.study}/masks`, "GET"); }
-  prompt(prompt) { return this.step(`/studies/${this.study}/prompts`, "POST", prompt); }
-  preview(asked) { return this.json(`/studies/${this.study}/preview`, "POST", asked); }
-  propagate(asked) { return this.step(`/studies/${this.study}/propagate`, "POST", asked); }
-  cancel() { return this.json(`/studies/${this.study}/cancel`, "POST"); }
-  undo() { return this.step(`/studies/${this.study}/undo`, "POST"); }
-  redo() { return this.step(`/studies/${this.study}/redo`, "POST"); }
-  change(key, change) { return this.step(`/studies/${this.study}/objects/${encodeURIComponent(key)}`, "PATCH", change); }
-  remove(key) { return this.step(`/studies/${this.study}/objects/${encodeURIComponent(key)}`, "DELETE"); }
+  study(id) { return new HttpStudy(this, id); }
   sample() { return this.json("/sample", "POST"); }
-
-  async save(format) {
-    await this.queue;
-    const reply = await this.ask(`/studies/${this.study}/export?format=${format}`);
-    const name = /filename="([^"]+)"/.exec(reply.headers.get("content-disposition") ?? "")?.[1] ?? "mask";
-    return { name, blob: await reply.blob() };
-  }
 
   async upload(files, name, progress) {
     const { upload } = await this.json("/uploads", "POST", { name, files: files.length });
@@ -63,10 +39,52 @@ export class HttpEngine {
     }
     return this.json(`/uploads/${upload}/open`, "POST");
   }
+}
+
+// One study of the engine. A handle never changes to another study, so that what is kept with a picture reaches that picture's study.
+class HttpStudy {
+  #engine;
+  #queue = Promise.resolve();
+
+  constructor(engine, id) {
+    this.#engine = engine;
+    this.id = id;
+    Object.freeze(this);
+  }
+
+  #path(rest) { return `/studies/${this.id}${rest}`; }
+  #now(rest, method, body) { return this.#engine.json(this.#path(rest), method, body); }
+
+  // Steps reach the server in the order in which they were made, whatever the connections do.
+  #step(rest, method, body) {
+    const next = this.#queue.then(() => this.#now(rest, method, body));
+    this.#queue = next.catch(() => {});
+    return next;
+  }
+
+  describe() { return this.#now(""); }
+  async volume() { return (await this.#engine.ask(this.#path("/volume"))).arrayBuffer(); }
+  masks() { return this.#step("/masks", "GET"); }
+  prompt(prompt) { return this.#step("/prompts", "POST", prompt); }
+  preview(asked) { return this.#now("/preview", "POST", asked); }
+  propagate(asked) { return this.#step("/propagate", "POST", asked); }
+  cancel() { return this.#now("/cancel", "POST"); }
+  undo() { return this.#step("/undo", "POST"); }
+  redo() { return this.#step("/redo", "POST"); }
+  change(key, change) { return this.#step(`/objects/${encodeURIComponent(key)}`, "PATCH", change); }
+  remove(key) { return this.#step(`/objects/${encodeURIComponent(key)}`, "DELETE"); }
+  close() { return this.#step("", "DELETE"); }
+
+  async save(format) {
+    await this.#queue;
+    const reply = await this.#engine.ask(this.#path(`/export?format=${format}`));
+    const name = /filename="([^"]+)"/.exec(reply.headers.get("content-disposition") ?? "")?.[1] ?? "mask";
+    return { name, blob: await reply.blob() };
+  }
 
   // told(name, value) for each event; returns what ends it.
   events(told) {
-    const source = new EventSource(`${this.base}/studies/${this.study}/events`);
+    const source = new EventSource(this.#engine.base + this.#path("/events"));
     for (const name of ["encoding", "propagation", "revision", "closed"]) {
       source.addEventListener(name, (event) => {
         if (name === "closed") source.close();

@@ -1,5 +1,5 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// Files and folders, chosen or dropped.
+// Files and folders, chosen or dropped; and files that the person keeps.
 async function filesBelow(entry, found) {
   if (entry.isFile) return void found.push(await new Promise((done, failed) => entry.file(done, failed)));
   const reader = entry.createReader();
@@ -29,4 +29,12 @@ export function listenToFiles(page) {
     for (const entry of entries) await filesBelow(entry, found);
     if (found.length) page.upload(found);
   });
+}
+
+export function download(name, blob) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }

@@ -13,6 +13,7 @@ listenToFiles(page);
 get("help").append(helpList());
 get("help-button").addEventListener("click", () => page.toggleHelp());
 get("sample").addEventListener("click", () => page.sample());
+get("close").addEventListener("click", () => page.close());
 get("save").addEventListener("click", () => page.save());
 get("new-object").addEventListener("click", () => page.newObject());
 get("propagate").addEventListener("click", () => page.propagate());

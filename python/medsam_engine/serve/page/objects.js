@@ -15,27 +15,27 @@ export function showObjects(list, view, page) {
   list.replaceChildren(...view.objects.map((item) => {
     const row = document.createElement("li");
     row.setAttribute("aria-current", String(item.key === view.current));
-    row.addEventListener("click", () => page.choose(item.key));
+    row.addEventListener("click", () => page.choose(view, item.key));
     const color = document.createElement("input");
     color.type = "color";
     color.value = item.color;
     color.setAttribute("aria-label", `Color of ${item.name}`);
-    color.addEventListener("change", () => page.change(item.key, { color: color.value }));
+    color.addEventListener("change", () => page.change(view, item.key, { color: color.value }));
     const name = document.createElement("input");
     name.type = "text";
     name.value = item.name;
     name.maxLength = 64;
     name.setAttribute("aria-label", "Name");
-    name.addEventListener("focus", () => { if (view.current !== item.key) page.mark(item.key, row); });
-    name.addEventListener("change", () => page.change(item.key, { name: name.value }));
+    name.addEventListener("focus", () => { if (view.current !== item.key) page.mark(view, item.key, row); });
+    name.addEventListener("change", () => page.change(view, item.key, { name: name.value }));
     const hidden = view.hidden.has(item.key);
     const size = document.createElement("small");
     size.textContent = item.ml === null ? `${item.voxels} pixels` : `${item.ml.toFixed(item.ml < 10 ? 2 : 1)} ml`;
     row.append(
       color, name,
-      button(hidden ? "Show" : "Hide", `${hidden ? "Show" : "Hide"} ${item.name}`, null, () => page.toggleObject(item.key)),
-      button("Lock", `Keep others off ${item.name}`, item.locked, () => page.change(item.key, { locked: !item.locked })),
-      button("Del", `Delete ${item.name}`, null, () => page.remove(item.key)),
+      button(hidden ? "Show" : "Hide", `${hidden ? "Show" : "Hide"} ${item.name}`, null, () => page.toggleObject(view, item.key)),
+      button("Lock", `Lock ${item.name}`, item.locked, () => page.change(view, item.key, { locked: !item.locked })),
+      button("Del", `Delete ${item.name}`, null, () => page.remove(view, item.key)),
       size,
     );
     return row;

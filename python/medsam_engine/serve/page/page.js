@@ -1,19 +1,20 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // What a person does, to the engine and back to the screen.
-import { MaskStore } from "./masks.js";
+import { download } from "./files.js";
 import { say } from "./messages.js";
 import { showObjects } from "./objects.js";
-import { Picture } from "./picture.js";
 import { Preview } from "./preview.js";
 import { Plane } from "./plane.js";
 import { listen, TOOLS } from "./tools.js";
+import { StudyView } from "./view.js";
 
 const PRESETS = ["abdomen", "lung", "brain", "bone", "mediastinum", "automatic"];
 const get = (id) => document.getElementById(id);
 
 export class Page {
   constructor(engine) {
-    Object.assign(this, { engine, planes: [], forget: [], tool: "box", positive: true, windowKey: false, radius: 6, running: false });
+    Object.assign(this, { engine, planes: [], forget: [], tool: "box", positive: true, windowKey: false, radius: 6 });
+    Object.assign(this, { view: null, turn: 0, opening: null }); // what is shown, how often another was asked for, which one is coming
     this.preview = new Preview(this);
   }
 
@@ -23,137 +24,177 @@ export class Page {
     const first = this.state.studies.find(({ id }) => id === wanted) ?? this.state.studies[0];
     this.listStudies();
     if (first) await this.open(first.id);
-    else say("Drop a scan here, open a file, or try the sample image.");
+    else this.invite();
   }
 
+  invite() { say("Drop a scan here, open a file, or try the sample image."); }
+
+  // The steps of what is shown that the server has not answered yet.
+  get steps() { return this.view?.steps ?? 0; }
+
+  // The list names what is shown, not what is still coming.
   listStudies() {
     get("studies").replaceChildren(...this.state.studies.map(({ id, name }) => new Option(name, id)));
-    if (this.view) get("studies").value = this.view.study.id;
+    get("studies").value = this.view?.engine.id ?? "";
   }
 
   // Runs what may fail; what fails is told, and nothing else changes.
-  async attempt(work) {
-    try { return await work(); } catch (error) { say(error.message, true); return undefined; }
+  async attempt(work, view = null) {
+    try { return await work(); } catch (error) { this.tell(view, error.message, true); return undefined; }
   }
 
+  // What is told of a study that is no longer shown has its name.
+  tell(view, text, error = false) { say(view && view !== this.view ? `${view.study.name}: ${text}` : text, error); }
+
+  // Shows a study as soon as all of it is here. Until then, and if it fails, what is shown stays, and all that is done goes
+  // to it. Of several that are asked for, the last one is shown.
   async open(id) {
-    const study = await this.engine.open(id);
-    const picture = new Picture(study, await this.engine.volume());
-    this.stop?.();
-    this.seen = -1;
-    const place = picture.sizes.map((size) => Math.floor(size / 2));
-    this.view = { study, picture, place, masks: new MaskStore(picture.shape), objects: [], hidden: new Set(), visible: true,
-      outline: get("outline").checked, opacity: get("opacity").value / 100, current: null, revision: -1 };
-    this.planes = (picture.flat ? [0] : [0, 1, 2]).map((axis) => new Plane(this.view, axis, study.affine));
+    const turn = ++this.turn;
+    this.opening = id;
+    this.listStudies();
+    try {
+      const view = await StudyView.load(this.engine.study(id));
+      if (turn === this.turn) this.show(view);
+    } catch (error) {
+      if (turn === this.turn) throw error;
+    } finally {
+      if (turn === this.turn) this.opening = null;
+    }
+  }
+
+  show(view) {
+    const { study, picture } = view;
+    this.leave();
+    this.view = view;
+    this.planes = (picture.flat ? [0] : [0, 1, 2]).map((axis) => new Plane(view, axis, study.affine));
     this.planes.sort((one, other) => (other.layout.name === "axial") - (one.layout.name === "axial"));
     get("planes").className = picture.flat ? "one" : "";
     get("planes").replaceChildren(...this.planes.map((plane) => plane.canvas));
     this.forget = this.planes.map((plane) => listen(plane, this));
     get("format").replaceChildren(...study.formats.map((name) => new Option(name, name)));
+    get("window").value = "automatic";
     get("volume-tools").hidden = picture.flat;
     get("notes").textContent = [`${study.shape.join(" x ")} ${study.type}`, study.modality, ...study.notes].filter(Boolean).join("; ");
-    await this.reload();
     if (study.resumed) say("Your earlier work on this image is back.");
-    this.stop = this.engine.events((name, value) => this.told(name, value));
-    history.replaceState(null, "", `?study=${id}`);
+    this.stop = view.engine.events((name, value) => this.told(view, name, value));
+    history.replaceState(null, "", `?study=${view.engine.id}`);
     this.listStudies();
-    this.redraw();
+    this.showWork();
+    this.look();
+    this.refresh(view);
   }
 
-  async reload() {
-    const reply = await this.engine.masks();
-    this.view.masks = new MaskStore(this.view.picture.shape);
-    this.take(reply, true);
+  // Nothing is shown.
+  leave() {
+    this.stop?.();
+    this.giveUpDrawing();
+    this.preview.at(null, null);
+    Object.assign(this, { view: null, planes: [], forget: [], stop: null });
+    for (const id of ["planes", "objects", "format"]) get(id).replaceChildren();
+    for (const id of ["place", "notes", "encoding-text"]) get(id).textContent = "";
+    Object.assign(get("encoding"), { max: 1, value: 0 });
+    get("volume-tools").hidden = get("unsaved").hidden = true;
+    this.showWork();
   }
 
-  take(reply, whole = false) {
+  async close() {
     const { view } = this;
-    if (!whole && reply.revision !== view.revision + 1) return this.reload(); // somebody else drew, too
-    view.revision = reply.revision;
-    view.objects = reply.objects;
-    view.masks.keep(reply.objects.map(({ key }) => key));
-    for (const mask of reply.masks) view.masks.take(mask);
-    view.undo = reply.undo;
-    if (!reply.objects.some(({ key }) => key === view.current)) view.current = view.fresh ?? reply.objects.at(-1)?.key ?? null;
+    if (!view || view.closing) return;
+    view.closing = true;
+    await this.attempt(async () => {
+      await view.engine.close();
+      if (view === this.view) {
+        this.leave();
+        history.replaceState(null, "", location.pathname);
+      }
+      this.state = await this.engine.state();
+      this.listStudies();
+      if (this.view || this.opening) return;
+      const [next] = this.state.studies;
+      if (next) await this.open(next.id);
+      else this.invite();
+    }, view);
+    view.closing = false;
+  }
+
+  refresh(view) {
+    if (view !== this.view) return;
+    get("unsaved").hidden = view.saved;
     this.showObjects();
     this.redraw();
-    return undefined;
   }
 
-  async step(work) {
-    this.steps = (this.steps ?? 0) + 1;
+  // A step of the study of `view`, whichever study is shown when its reply comes.
+  async step(view, work) {
+    view.steps++;
     this.preview.at(null, null);
-    const { view } = this;
-    await this.attempt(async () => {
-      const reply = await work();
-      if (view === this.view) await this.take(reply);
-      return reply;
-    });
-    this.steps--;
-    this.catchUp();
-    document.body.dataset.steps = String(this.steps);
-    document.body.dataset.revision = String(this.view.revision);
+    await this.attempt(async () => view.take(await work(view.engine)), view);
+    view.steps--;
+    this.refresh(view);
+    this.catchUp(view);
   }
 
   // Somebody else has drawn on this study, and no step of this page is under way.
-  catchUp() { if (!this.steps && this.seen > this.view.revision) this.attempt(() => this.reload()); }
-
-  key() {
-    const { view } = this;
-    if (!view.current) {
-      let number = 1;
-      while (view.objects.some(({ key }) => key === `object ${number}`)) number++;
-      view.current = view.fresh = `object ${number}`;
-    }
-    return view.current;
+  catchUp(view) {
+    if (view.steps || view.seen <= view.revision) return;
+    this.attempt(async () => { await view.reload(); this.refresh(view); }, view);
   }
 
-  draw(plane, prompt, middle) {
-    if (!this.view) return;
+  // Draws on the study whose plane it is, in the slice in which it was begun.
+  draw(plane, prompt, middle, index = plane.index) {
+    const { view } = plane;
     const began = performance.now();
-    const body = { ...prompt, object: this.key() };
-    if (prompt.kind !== "paint") { body.axis = plane.axis; body.slice = this.view.picture.flat ? null : plane.index; }
+    const body = { ...prompt, object: view.key() };
+    if (prompt.kind !== "paint") { body.axis = plane.axis; body.slice = view.picture.flat ? null : index; }
+    view.move(2 - plane.axis, index);
     this.moveTo(plane, middle);
-    this.step(async () => {
-      const reply = await this.engine.prompt(body);
-      this.view.fresh = null;
-      this.view.drawn = () => { this.view.drawn = null; performance.measure("prompt to pixels", { start: began, end: performance.now() }); };
+    this.step(view, async () => {
+      const reply = await view.prompt(body);
+      view.drawn = () => { view.drawn = null; performance.measure("prompt to pixels", { start: began, end: performance.now() }); };
       return reply;
     });
   }
 
   async propagate() {
-    if (!this.view || this.view.picture.flat || this.running) return;
-    if (!this.view.current) return void say("Draw a box round the object first.");
+    const { view } = this;
+    if (!view || view.picture.flat || view.running) return;
+    if (!view.current) return void say("Draw a box round the object first.");
     const axis = this.planes.find(({ canvas }) => canvas === document.activeElement)?.axis ?? this.planes[0].axis;
-    this.running = true;
-    get("cancel").hidden = get("work").hidden = false;
-    await this.step(async () => {
-      const reply = await this.engine.propagate({ object: this.view.current, axis });
+    view.running = true;
+    this.showWork();
+    await this.step(view, async () => {
+      const reply = await view.engine.propagate({ object: view.current, axis });
       const { done, total } = reply.reached;
-      if (done < total) say(`The time was up after ${done} of ${total} slices. Fill again when more slices are encoded.`, true);
+      if (done < total) this.tell(view, `The time was up after ${done} of ${total} slices. Fill again when more slices are encoded.`, true);
       return reply;
     });
-    this.running = false;
-    get("cancel").hidden = get("work").hidden = true;
+    view.running = false;
+    this.showWork();
   }
 
+  // A propagation of what is shown, whoever has begun it.
+  get working() { return Boolean(this.view && (this.view.running || this.view.propagation)); }
+  showWork() { get("cancel").hidden = get("work").hidden = !this.working; }
+
+  giveUpDrawing() { return this.forget.map((forget) => forget()).includes(true); }
+
+  // What is being drawn or, if nothing is, what is being computed.
   giveUp() {
-    for (const forget of this.forget) forget();
-    get("help").hidden = true;
-    if (this.running) this.attempt(() => this.engine.cancel());
+    if (!get("help").hidden) this.toggleHelp();
+    const { view } = this;
+    if (!this.giveUpDrawing() && this.working) this.attempt(() => view.engine.cancel(), view);
   }
 
-  undo() { if (this.view) this.step(() => this.engine.undo()); }
-  redo() { if (this.view) this.step(() => this.engine.redo()); }
-  change(key, change) { this.step(() => this.engine.change(key, change)); }
-  remove(key) { this.step(() => this.engine.remove(key)); }
-  removeCurrent() { if (this.view?.objects.some(({ key }) => key === this.view.current)) this.remove(this.view.current); }
-  newObject() { if (this.view) { this.view.current = null; this.key(); this.showObjects(); say(`Draw the next object: ${this.view.current}.`); } }
+  undo() { if (this.view) this.step(this.view, (study) => study.undo()); }
+  redo() { if (this.view) this.step(this.view, (study) => study.redo()); }
+  change(view, key, change) { this.step(view, (study) => study.change(key, change)); }
+  remove(view, key) { this.step(view, (study) => study.remove(key)); }
+  removeCurrent() { if (this.view?.has(this.view.current)) this.remove(this.view, this.view.current); }
+  newObject() { if (this.view) { this.view.current = null; this.view.key(); this.showObjects(); say(`Draw the next object: ${this.view.current}.`); } }
   nextObject() { this.newObject(); }
-  choose(key) { this.view.current = key; this.showObjects(); }
-  mark(key, row) { this.view.current = key; for (const other of row.parentNode.children) other.setAttribute("aria-current", String(other === row)); }
-  toggleObject(key) { const { hidden } = this.view; if (!hidden.delete(key)) hidden.add(key); this.showObjects(); this.redraw(); }
+  choose(view, key) { view.current = key; this.refresh(view); }
+  mark(view, key, row) { view.current = key; for (const other of row.parentNode.children) other.setAttribute("aria-current", String(other === row)); }
+  toggleObject(view, key) { if (!view.hidden.delete(key)) view.hidden.add(key); this.refresh(view); }
   toggleMasks() { if (this.view) { this.view.visible = !this.view.visible; this.redraw(); } }
   toggleOutline() { get("outline").checked = !get("outline").checked; this.look(); }
   showObjects() { showObjects(get("objects"), this.view, this); }
@@ -190,37 +231,19 @@ export class Page {
     this.redraw();
   }
 
-  dragWindow(dx, dy) {
-    const { picture } = this.view;
-    if (picture.color) return;
-    const width = picture.high - picture.low, level = (picture.high + picture.low) / 2;
-    const wider = Math.max(width * (1 + dx / 200), 1e-3), moved = level + (dy * width) / 400;
-    picture.setWindow(moved - wider / 2, moved + wider / 2);
-    this.redraw();
-  }
+  dragWindow(dx, dy) { if (!this.view.picture.color) { this.view.picture.dragWindow(dx, dy); this.redraw(); } }
 
-  scroll(plane, by) {
-    const k = 2 - plane.axis, { place, picture } = this.view;
-    place[k] = Math.max(0, Math.min(picture.sizes[k] - 1, place[k] + by));
-    this.redraw();
-  }
+  scroll(plane, by) { plane.view.move(2 - plane.axis, plane.index + by); this.redraw(); }
 
-  moveTo(plane, point) {
-    const axes = [0, 1, 2].filter((k) => k !== 2 - plane.axis);
-    axes.forEach((k, n) => { this.view.place[k] = Math.round(point[n]); });
-    this.redraw();
-  }
+  moveTo(plane, point) { plane.moveTo(point); this.redraw(); }
 
   // Keys on a plane; true when the key was one.
   planeKey(event) {
     const plane = this.planes.find(({ canvas }) => canvas === event.target);
-    const { right, down, flipRight, flipDown } = plane.layout;
-    const { place, picture } = this.view;
-    const step = { ArrowLeft: [right, flipRight ? 1 : -1], ArrowRight: [right, flipRight ? -1 : 1], ArrowUp: [down, flipDown ? 1 : -1], ArrowDown: [down, flipDown ? -1 : 1] }[event.key];
-    if (step) { place[step[0]] = Math.max(0, Math.min(picture.sizes[step[0]] - 1, place[step[0]] + step[1])); this.redraw(); }
+    if (plane.arrow(event.key)) this.redraw();
     else if (event.key === "PageUp" || event.key === "PageDown") this.scroll(plane, event.key === "PageUp" ? 1 : -1);
     else if (event.key === "Enter") {
-      const point = [0, 1, 2].filter((k) => k !== 2 - plane.axis).map((k) => place[k]);
+      const point = plane.axes.map((k) => plane.view.place[k]);
       this.draw(plane, { kind: "click", point, positive: this.positive !== event.shiftKey }, point);
     } else return false;
     return true;
@@ -236,29 +259,33 @@ export class Page {
     for (const plane of this.planes) plane.redraw();
   }
 
-  told(name, value) {
+  told(view, name, value) {
     if (name === "encoding") {
       get("encoding").max = value.total;
       get("encoding").value = value.encoded;
       get("encoding-text").textContent = `${value.encoded}/${value.total}`;
-    } else if (name === "propagation" && value) {
-      get("work").max = value.total;
-      get("work").value = value.done;
-    } else if (name === "revision") { this.seen = value.revision; this.catchUp(); }
-    else if (name === "closed") say("The server has ended, or the study was closed. Your work is saved.", true);
+    } else if (name === "propagation") {
+      view.propagation = value;
+      if (value) Object.assign(get("work"), { max: value.total, value: value.done });
+      this.showWork();
+    } else if (name === "revision") {
+      view.seen = value.revision;
+      this.catchUp(view);
+    } else if (name === "closed" && !view.closing) {
+      const rest = view.saved ? "Open the image again to go on from the work that was saved." : "The last save had failed: later work may be lost.";
+      say(`The server has ended, or the study was closed. ${rest}`, true);
+    }
   }
 
   async save() {
-    if (!this.view) return;
+    const { view } = this;
+    if (!view) return;
+    const format = get("format").value;
     await this.attempt(async () => {
-      const { name, blob } = await this.engine.save(get("format").value);
-      const link = document.createElement("a");
-      link.href = URL.createObjectURL(blob);
-      link.download = name;
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+      const { name, blob } = await view.engine.save(format);
+      download(name, blob);
       say(`Saved as ${name}.`);
-    });
+    }, view);
   }
 
   async upload(files) {

@@ -29,6 +29,13 @@ export class Picture {
     this.bottom = bottom;
   }
 
+  // Wider to the right, brighter upwards.
+  dragWindow(dx, dy) {
+    const width = this.high - this.low, level = (this.high + this.low) / 2;
+    const wider = Math.max(width * (1 + dx / 200), 1e-3), moved = level + (dy * width) / 400;
+    this.setWindow(moved - wider / 2, moved + wider / 2);
+  }
+
   planeSize(axis) {
     const [x, y, z] = this.sizes;
     return [[x, y], [x, z], [y, z]][axis];

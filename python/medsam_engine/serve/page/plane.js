@@ -28,6 +28,8 @@ export class Plane {
     return { canvas, context: canvas.getContext("2d"), data: new ImageData(this.wide, this.high) };
   }
 
+  // The two axes of the image that the plane shows (0 = x, 1 = y, 2 = z).
+  get axes() { return [0, 1, 2].filter((k) => k !== 2 - this.axis); }
   get index() { return this.view.place[2 - this.axis]; }
   get matrix() {
     const { picture } = this.view;
@@ -40,6 +42,17 @@ export class Plane {
     const box = this.canvas.getBoundingClientRect();
     const [i, j] = fromScreen(this.matrix, event.clientX - box.left, event.clientY - box.top);
     return [Math.max(0, Math.min(this.wide - 1, i - 0.5)), Math.max(0, Math.min(this.high - 1, j - 0.5))];
+  }
+
+  moveTo(point) { this.axes.forEach((k, n) => this.view.move(k, Math.round(point[n]))); }
+
+  // Moves the crosshair by a pixel, as the plane lies on the screen; true when the key was an arrow.
+  arrow(key) {
+    const { right, down, flipRight, flipDown } = this.layout;
+    const across = flipRight ? -1 : 1, along = flipDown ? -1 : 1;
+    const step = { ArrowLeft: [right, -across], ArrowRight: [right, across], ArrowUp: [down, -along], ArrowDown: [down, along] }[key];
+    if (step) this.view.move(step[0], this.view.place[step[0]] + step[1]);
+    return Boolean(step);
   }
 
   redraw() {
@@ -77,7 +90,7 @@ export class Plane {
     const out = new Uint32Array(this.overlay.data.data.buffer);
     out.fill(0);
     const alpha = Math.round(view.opacity * 255);
-    for (const item of view.objects) {
+    for (const item of view.painted) {
       if (view.hidden.has(item.key)) continue;
       const mask = view.masks.plane(item.key, this.axis, this.index);
       if (!mask) continue;
@@ -112,7 +125,7 @@ export class Plane {
   drawMarks(context, m, width, height) {
     const { view, layout } = this;
     if (!view.picture.flat) {
-      const [u, v] = [0, 1, 2].filter((k) => k !== 2 - this.axis).map((k) => view.place[k] + 0.5);
+      const [u, v] = this.axes.map((k) => view.place[k] + 0.5);
       const [x, y] = toScreen(m, u, v);
       context.strokeStyle = "rgba(95, 224, 200, .55)";
       context.lineWidth = 1;
