@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +36,25 @@ def bundle() -> Path:
 @pytest.fixture
 def serve(bundle: Path, tmp_path: Path) -> Iterator[Serve]:
     """Starts `medsam-engine serve` on scans; returns its address. `serve.kill()` ends the last one with SIGKILL."""
+    with _servers(bundle, tmp_path) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def serve_all(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+    """As `serve`, of a server that all tests of a module share."""
+    with _servers(bundle, tmp_path_factory.mktemp("shared")) as start:
+        yield start
+
+
+@contextmanager
+def _servers(bundle: Path, folder: Path) -> Iterator[Serve]:
     running: list[subprocess.Popen[str]] = []
 
     def start(*scans: Path) -> str:
         command = [sys.executable, "-m", "medsam_engine", "serve", *map(str, scans), "--port", "0", "--no-browser"]
-        command += ["--no-token", "--bundle", str(bundle), "--save-folder", str(tmp_path / "saved")]
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+        command += ["--no-token", "--bundle", str(bundle), "--save-folder", str(folder / "saved")]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=folder)
         running.append(process)
         assert process.stderr is not None
         for line in process.stderr:

@@ -40,13 +40,14 @@ window.fetch = async (path, options) => {
 class PageDriver:
     """Opens a server's page and works on it."""
 
-    def __init__(self, chromium: Any, address: str) -> None:
-        self.browser, self.address = chromium, address
+    def __init__(self, chromium: Any, address: str, study: str = "") -> None:
+        """`study`: the id of the one that is shown; the first one if there is none."""
+        self.browser, self.address, self._study = chromium, address, study
         self.load()
 
     def load(self) -> None:
         """Loads the page, and waits until it has its study."""
-        self.browser.get(self.address)
+        self.browser.get(f"{self.address}/?study={self._study}")
         self.until("document.body.dataset.ready === 'yes'")
 
     def until(self, condition: str) -> None:
@@ -77,14 +78,16 @@ class PageDriver:
         act()
         self.until(f"window.medsamPage.view.revision >= {before + settle} && !window.medsamPage.steps")
 
-    def drag(self, axis: int, start: tuple[float, float], end: tuple[float, float]) -> None:
-        """A left drag between voxels of a plane."""
+    def drag(self, axis: int, start: tuple[float, float], end: tuple[float, float], key: str | None = None) -> None:
+        """A left drag between voxels of a plane; `key` is pressed on the way."""
         canvas = self._canvas(axis)
         (x0, y0), (x1, y1) = self._offset(axis, *start), self._offset(axis, *end)
         chain = ActionChains(self.browser, duration=0)
         chain.move_to_element_with_offset(canvas, x0, y0).click_and_hold().move_by_offset(
             (x1 - x0) // 2, (y1 - y0) // 2
         )
+        if key is not None:
+            chain.send_keys(key)
         chain.move_to_element_with_offset(canvas, x1, y1).release().perform()
 
     def click(self, axis: int, at: tuple[float, float], *, negative: bool = False) -> None:
@@ -97,6 +100,10 @@ class PageDriver:
         """The pointer over a voxel of a plane."""
         chain = ActionChains(self.browser, duration=0)
         chain.move_to_element_with_offset(self._canvas(axis), *self._offset(axis, *at)).perform()
+
+    def leave(self) -> None:
+        """The pointer on none of the planes."""
+        ActionChains(self.browser, duration=0).move_to_element(self.browser.find_element(By.TAG_NAME, "h1")).perform()
 
     def keys(self, *keys: str) -> None:
         """Pressed at the page."""

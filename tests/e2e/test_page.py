@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +56,30 @@ def dice(one: np.ndarray[Any, Any], other: np.ndarray[Any, Any]) -> float:
     return float(2 * (one & other).sum() / (one.sum() + other.sum()))
 
 
-@pytest.mark.parametrize("kind", ["LPS", "RAS", "flipped", "sagittal", "oblique", "anisotropic"])
-def test_voxels_of_the_saved_file(kind: str, serve: Any, chromium: Any, tmp_path: Path) -> None:
+KINDS = ("LPS", "RAS", "flipped", "sagittal", "oblique", "anisotropic")
+
+
+@pytest.fixture(scope="module")
+def oriented(serve_all: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, str, str]]:
+    """A scan of each kind, the address of a server that has them all, and the id of the scan's study."""
+    folder = tmp_path_factory.mktemp("scans")
+    scans = {}
+    for number, kind in enumerate(KINDS):  # a value of its own, so that no two scans are the same study
+        values = ball()
+        values[0, 0, 0] = number
+        scans[kind] = save_nifti(folder / f"{kind}.nii.gz", values.transpose(), affine(kind))
+    address = serve_all(*scans.values())
+    with urllib.request.urlopen(f"{address}/api/state") as reply:
+        studies = json.load(reply)["studies"]
+    return {kind: (scans[kind], address, study["id"]) for kind, study in zip(scans, studies, strict=True)}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_voxels_of_the_saved_file(kind: str, oriented: Any, chromium: Any) -> None:
     """A box that is drawn on the screen round a known object comes back as that object's voxels in the file."""
-    scan = save_nifti(tmp_path / "scan.nii.gz", ball().transpose(), affine(kind))
-    page = PageDriver(chromium, serve(scan))
+    scan, address, study = oriented[kind]
+    page = PageDriver(chromium, address, study)
+    assert page.value("window.medsamPage.view.study.name") == scan.name
     x0, y0, _, x1, y1, _ = BALL
     page.slice(0, 2)
     page.after(lambda: page.drag(0, (x1 + 2, y0 - 2), (x0 - 2, y1 + 2)))
@@ -124,6 +145,14 @@ def test_a_preview_under_the_pointer(serve: Any, chromium: Any, tmp_path: Path) 
     assert page.value(f"{shown} === null")
     mask = "window.medsamPage.view.masks.plane('object 1', 0, 3)"
     assert page.value(f"Array.from({mask})") == pixels
+    page.hold("/preview")
+    page.slice(0, 2)
+    page.hover(0, (middle[0] + 1, middle[1]))
+    page.until("window.held.length === 1")
+    page.leave()
+    page.release()
+    page.until("!window.medsamPage.preview.asking")
+    assert page.value(f"{shown} === null")
     assert page.errors() == []
 
 
@@ -160,9 +189,6 @@ def test_color_picture_that_is_uploaded(serve: Any, chromium: Any, tmp_path: Pat
 
 def test_what_another_page_draws(serve: Any, chromium: Any, tmp_path: Path) -> None:
     """A step that did not come from this page appears on it."""
-    import json
-    import urllib.request
-
     scan = save_nifti(tmp_path / "scan.nii.gz", ball().transpose(), affine("LPS"))
     page = PageDriver(chromium, serve(scan))
     study = page.value("window.medsamPage.view.study.id")

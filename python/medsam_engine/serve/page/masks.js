@@ -1,5 +1,5 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// Masks by object, slice by slice: only slices that have a voxel take memory.
+// Masks by object, slice by slice: only slices that a box from the server has reached take memory.
 export class MaskStore {
   constructor([depth, height, width]) { this.size = { depth, height, width }; this.objects = new Map(); }
 

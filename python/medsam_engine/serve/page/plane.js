@@ -12,7 +12,7 @@ export class Plane {
     this.zoom = 1;
     this.pan = [0, 0];
     this.preview = null; // { index, mask }: what a click would find
-    this.sketch = null; // { kind: "box" | "line" | "brush", points, positive } in pixels of the plane
+    this.sketch = null; // { index, kind: "box" | "line" | "brush", points, positive } in pixels of the plane
     this.canvas = document.createElement("canvas");
     this.canvas.tabIndex = 0;
     this.canvas.setAttribute("role", "img");
@@ -156,7 +156,7 @@ export class Plane {
 
   drawSketch(context, m) {
     const { sketch } = this;
-    if (!sketch || !sketch.points.length) return;
+    if (!sketch?.points.length || sketch.index !== this.index) return;
     const points = sketch.points.map(([i, j]) => toScreen(m, i + 0.5, j + 0.5));
     context.strokeStyle = sketch.positive ? "#4dff88" : "#ff6b6b";
     context.lineWidth = sketch.kind === "brush" ? Math.max(2, 2 * sketch.radius * Math.abs(m[0] || m[2])) : 2;

@@ -24,7 +24,7 @@ export function listen(plane, page) {
     canvas.setPointerCapture(event.pointerId);
     const right = event.button === 2;
     const kind = event.button === 1 ? "pan" : page.windowKey && !right ? "window" : right ? "right" : page.tool;
-    drag = { kind, from: [event.clientX, event.clientY], last: [event.clientX, event.clientY], moved: false,
+    drag = { kind, from: [event.clientX, event.clientY], last: [event.clientX, event.clientY], moved: false, index: plane.index,
       points: [plane.at(event)], positive: page.positive !== (event.shiftKey || right) };
     if (kind === "move") page.moveTo(plane, plane.at(event));
   });
@@ -41,29 +41,36 @@ export function listen(plane, page) {
     if (drag.kind === "move") return void page.moveTo(plane, plane.at(event));
     drag.points.push(plane.at(event));
     const brush = drag.kind === "brush" || drag.kind === "eraser";
-    plane.sketch = { kind: drag.kind === "box" ? "box" : brush ? "brush" : "line", points: drag.points, radius: page.radius,
+    plane.sketch = { index: drag.index, kind: drag.kind === "box" ? "box" : brush ? "brush" : "line", points: drag.points, radius: page.radius,
       positive: drag.kind === "box" || drag.kind === "lasso" || (drag.positive && drag.kind !== "eraser") };
     plane.redraw();
   });
 
   canvas.addEventListener("pointerup", (event) => {
     if (!drag) return;
-    const { kind, moved, points, positive } = drag;
+    const { kind, moved, points, positive, index } = drag; // the slice of the beginning, whatever wheel and keys have done since
+    const draw = (prompt, middle) => page.draw(plane, prompt, middle, index);
     drag = null;
     plane.sketch = null;
     plane.redraw();
     const end = plane.at(event);
-    if (kind === "right") { if (!moved) page.draw(plane, { kind: "click", point: end, positive }, end); }
-    else if (kind === "brush" || kind === "eraser") page.draw(plane, stroke(plane, points, page.radius, kind === "eraser"), end);
-    else if (kind === "box" && moved) page.draw(plane, { kind: "box", box: boxOf(points[0], end) }, middle(points[0], end));
-    else if (kind === "scribble" && moved) page.draw(plane, { kind: "scribble", line: points, positive }, end);
-    else if (kind === "lasso" && points.length > 2) page.draw(plane, { kind: "lasso", outline: points }, end);
-    else if (["box", "scribble", "lasso"].includes(kind)) page.draw(plane, { kind: "click", point: end, positive }, end);
+    if (kind === "right") { if (!moved) draw({ kind: "click", point: end, positive }, end); }
+    else if (kind === "brush" || kind === "eraser") draw(stroke(plane, index, points, page.radius, kind === "eraser"), end);
+    else if (kind === "box" && moved) draw({ kind: "box", box: boxOf(points[0], end) }, middle(points[0], end));
+    else if (kind === "scribble" && moved) draw({ kind: "scribble", line: points, positive }, end);
+    else if (kind === "lasso" && points.length > 2) draw({ kind: "lasso", outline: points }, end);
+    else if (["box", "scribble", "lasso"].includes(kind)) draw({ kind: "click", point: end, positive }, end);
   });
 
   canvas.addEventListener("pointerleave", () => page.preview.at(plane, null));
 
-  const forget = () => { drag = null; plane.sketch = null; plane.redraw(); };
+  // Returns whether something was being drawn.
+  const forget = () => {
+    const drawing = drag !== null;
+    drag = plane.sketch = null;
+    plane.redraw();
+    return drawing;
+  };
   canvas.addEventListener("pointercancel", forget);
   return forget;
 }
@@ -76,8 +83,8 @@ export function boxOf([x0, y0], [x1, y1]) {
 }
 
 // The voxels that a round brush of `radius` pixels has passed, as a box with runs.
-export function stroke(plane, points, radius, erase) {
-  const { wide, high, axis, index } = plane;
+export function stroke(plane, index, points, radius, erase) {
+  const { wide, high, axis } = plane;
   const bytes = new Uint8Array(wide * high);
   const box = [wide, high, -1, -1];
   const dab = (cx, cy) => {

@@ -1,0 +1,54 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""Drawing while something else goes on: a prompt is of the slice and the object that it was begun on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from nifti_builder import save as save_nifti
+from page_driver import PageDriver
+from selenium.webdriver.common.keys import Keys
+
+SHAPE = (5, 48, 64)  # z, y, x
+
+
+@pytest.fixture
+def page(serve: Any, chromium: Any, tmp_path: Path) -> PageDriver:
+    """Of a bright block in all slices."""
+    values = np.full(SHAPE, -60, np.int16)
+    values[:, 12:29, 14:33] = 180
+    values += np.random.default_rng(5).integers(0, 20, SHAPE).astype(np.int16)
+    return PageDriver(
+        chromium, serve(save_nifti(tmp_path / "scan.nii.gz", values.transpose(), np.diag([-1, -1, 2, 1])))
+    )
+
+
+def test_a_drag_belongs_to_the_slice_in_which_it_was_begun(page: PageDriver) -> None:
+    """Page Down on the way scrolls; the prompt is of the first slice, which is shown again. Box and brush."""
+    for tool, index in (("b", 3), ("d", 2)):
+        page.keys("m")
+        page.keys(tool)
+        page.slice(0, index)
+        page.after(lambda: page.drag(0, (12, 10), (34, 30), Keys.PAGE_DOWN))
+        assert page.value("window.medsamPage.view.place[2]") == index
+    boxes = page.value("window.medsamPage.view.objects.map(({ box }) => box)")
+    assert [(box[2], box[5]) for box in boxes] == [(3, 3), (2, 2)]
+    assert page.errors() == []
+
+
+def test_the_next_object_while_the_first_one_is_on_its_way(page: PageDriver) -> None:
+    """It is another one, although the server has not answered yet."""
+    page.hold("/prompts")
+    page.slice(0, 1)
+    page.drag(0, (12, 10), (34, 30))
+    page.until("window.held.length === 1")
+    page.keys("m")
+    page.keys("d")
+    page.drag(0, (50, 40), (54, 40))
+    page.release()
+    page.until("window.medsamPage.view.revision === 2 && !window.medsamPage.steps")
+    assert page.value("window.medsamPage.view.objects.map(({ key }) => key)") == ["object 1", "object 2"]
+    assert page.value("window.medsamPage.view.current") == "object 2"
