@@ -1,8 +1,9 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""Drawing while something else goes on: a prompt is of the slice and the object that it was begun on."""
+"""Drawing while something else goes on: a prompt is of the slice and the object that it was begun on; work is saved."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -52,3 +53,22 @@ def test_the_next_object_while_the_first_one_is_on_its_way(page: PageDriver) -> 
     page.until("window.medsamPage.view.revision === 2 && !window.medsamPage.steps")
     assert page.value("window.medsamPage.view.objects.map(({ key }) => key)") == ["object 1", "object 2"]
     assert page.value("window.medsamPage.view.current") == "object 2"
+
+
+def test_work_that_is_not_saved(page: PageDriver, tmp_path: Path) -> None:
+    """The page says so for as long as it is so, and the study is not closed."""
+    study = page.studies()[0]
+    assert page.value("document.getElementById('unsaved').hidden")
+    shutil.rmtree(tmp_path / "saved", ignore_errors=True)
+    (tmp_path / "saved").write_text("no folder")
+    page.slice(0, 1)
+    page.after(lambda: page.drag(0, (12, 10), (34, 30)))
+    page.until("!document.getElementById('unsaved').hidden")
+    page.browser.execute_script("window.confirm = () => true; document.getElementById('close').click()")
+    page.until("document.querySelector('#messages .error')")
+    assert page.studies() == [study]
+    assert page.value("window.medsamPage.view.study.id") == study
+    (tmp_path / "saved").unlink()
+    page.after(page.undo)
+    page.until("document.getElementById('unsaved').hidden")
+    page.errors()  # the refused request

@@ -75,17 +75,19 @@ class HttpStudy {
   remove(key) { return this.#step(`/objects/${encodeURIComponent(key)}`, "DELETE"); }
   close() { return this.#step("", "DELETE"); }
 
+  // `overlap`: how many voxels objects have lost in the file, which has one label per voxel, to others.
   async save(format) {
     await this.#queue;
     const reply = await this.#engine.ask(this.#path(`/export?format=${format}`));
     const name = /filename="([^"]+)"/.exec(reply.headers.get("content-disposition") ?? "")?.[1] ?? "mask";
-    return { name, blob: await reply.blob() };
+    const overlap = Number(reply.headers.get("medsam-overlapping-voxels") ?? 0);
+    return { name, overlap, blob: await reply.blob() };
   }
 
   // told(name, value) for each event; returns what ends it.
   events(told) {
     const source = new EventSource(this.#engine.base + this.#path("/events"));
-    for (const name of ["encoding", "propagation", "revision", "closed"]) {
+    for (const name of ["encoding", "propagation", "revision", "saved", "closed"]) {
       source.addEventListener(name, (event) => {
         if (name === "closed") source.close();
         told(name, JSON.parse(event.data));

@@ -100,6 +100,7 @@ export class Page {
   async close() {
     const { view } = this;
     if (!view || view.closing) return;
+    if (!view.saved && view.objects.length && !confirm("The server has not saved your work. Close the study all the same?")) return;
     view.closing = true;
     await this.attempt(async () => {
       await view.engine.close();
@@ -271,8 +272,11 @@ export class Page {
     } else if (name === "revision") {
       view.seen = value.revision;
       this.catchUp(view);
+    } else if (name === "saved") {
+      Object.assign(view, { saved: value.saved, followed: true });
+      get("unsaved").hidden = view.saved;
     } else if (name === "closed" && !view.closing) {
-      const rest = view.saved ? "Open the image again to go on from the work that was saved." : "The last save had failed: later work may be lost.";
+      const rest = view.saved ? "Open the image again to go on from the work that was saved." : "Your work was not saved and may be lost.";
       say(`The server has ended, or the study was closed. ${rest}`, true);
     }
   }
@@ -282,9 +286,9 @@ export class Page {
     if (!view) return;
     const format = get("format").value;
     await this.attempt(async () => {
-      const { name, blob } = await view.engine.save(format);
+      const { name, overlap, blob } = await view.engine.save(format);
       download(name, blob);
-      say(`Saved as ${name}.`);
+      say(`Saved as ${name}.${overlap ? ` Objects overlap: ${overlap} voxels went to another object.` : ""}`);
     }, view);
   }
 

@@ -10,7 +10,7 @@ export class StudyView {
     const place = picture.sizes.map((size) => Math.floor(size / 2));
     Object.assign(this, { engine, study, picture, place, masks: new MaskStore(picture.shape), objects: [], hidden: new Set(), visible: true });
     Object.assign(this, { outline: false, opacity: 0.5, current: null, fresh: null, sending: [], drawn: null });
-    Object.assign(this, { revision: -1, seen: -1, steps: 0, running: false, propagation: null, saved: true, closing: false });
+    Object.assign(this, { revision: -1, seen: -1, steps: 0, running: false, propagation: null, saved: true, followed: false, closing: false });
   }
 
   static async load(engine) {
@@ -35,7 +35,7 @@ export class StudyView {
   keep(reply) {
     this.revision = reply.revision;
     this.objects = reply.objects;
-    this.saved = reply.saved ?? true;
+    if (!this.followed) this.saved = reply.saved ?? true; // events are newer: a step is saved after its reply
     this.masks.keep(reply.objects.map(({ key }) => key));
     for (const mask of reply.masks) this.masks.take(mask);
     if (!this.has(this.current)) this.current = this.fresh ?? this.objects.at(-1)?.key ?? null;
