@@ -276,6 +276,8 @@ export class Page {
       Object.assign(view, { saved: value.saved, followed: true });
       get("unsaved").hidden = view.saved;
     } else if (name === "closed" && !view.closing) {
+      view.propagation = null;
+      this.showWork();
       const rest = view.saved ? "Open the image again to go on from the work that was saved." : "Your work was not saved and may be lost.";
       say(`The server has ended, or the study was closed. ${rest}`, true);
     }
