@@ -20,13 +20,33 @@ from medsam_engine.session import VoxelBox
 from MedSAMEngineLib.volume_geometry import ijk_to_ras
 
 NAME = "Binary labelmap"  # vtkSegmentationConverter's, of the representation that segments are edited in
+REFERENCE_GEOMETRY = "Reference image geometry"  # likewise, of the grid that surfaces are converted to
 
 
 def prepare(segmentation: Any, volume: Any) -> None:
-    """Gives a segmentation node the volume's grid and parent transform."""
-    segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume)
-    segmentation.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
-    segmentation.GetSegmentation().SetSourceRepresentationName(NAME)
+    """Makes a segmentation node ready for labelmaps on the volume's grid, under its parent transform.
+
+    An empty node gets both. A node that holds segments must have both already, and is never moved; other
+    representations than labelmaps, such as closed surfaces, are converted to labelmaps on that grid.
+
+    Raises:
+        InvalidArgument: the node holds a segment on another grid or under another transform, or one that cannot be
+            converted; the node is as it was before.
+    """
+    inner = segmentation.GetSegmentation()
+    source = inner.GetSourceRepresentationName()
+    ids = [inner.GetNthSegmentID(number) for number in range(inner.GetNumberOfSegments())]
+    held = [each for each in ids if _has_points(inner.GetSegment(each).GetRepresentation(source))]
+    if not held:
+        segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+        segmentation.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
+        inner.SetSourceRepresentationName(NAME)
+        return
+    _check_parent(segmentation, held[0], volume)
+    if source == NAME:
+        _check_grids(segmentation, held, volume)
+    else:
+        _convert(segmentation, held, volume)
 
 
 def write(segmentation: Any, segment_id: str, volume: Any, mask: NDArray[np.bool_], box: VoxelBox) -> None:
@@ -106,12 +126,57 @@ def _segment(segmentation: Any, segment_id: str) -> Any:
     return segment
 
 
+def _has_points(representation: Any) -> bool:
+    """Whether there is anything in a labelmap or a surface; both are vtkDataSet."""
+    return representation is not None and representation.GetNumberOfPoints() > 0
+
+
+def _convert(segmentation: Any, ids: list[str], volume: Any) -> None:
+    """Makes labelmaps the source representation. The labelmaps are checked before the surfaces are given up."""
+    inner = segmentation.GetSegmentation()
+    parameter, role = REFERENCE_GEOMETRY, segmentation.GetReferenceImageGeometryReferenceRole()
+    before = inner.GetConversionParameter(parameter), segmentation.GetNodeReferenceID(role)
+    segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    try:
+        if not inner.CreateRepresentation(NAME, True):  # True: also where there is one on another grid
+            raise InvalidArgument(
+                f"segmentation {segmentation.GetName()!r}: got {inner.GetSourceRepresentationName()!r}, which could not "
+                "be converted to labelmaps; convert it in the module Segmentations"
+            )
+        _check_grids(segmentation, ids, volume)
+    except InvalidArgument:
+        inner.RemoveRepresentation(NAME)  # what the source makes again on demand
+        inner.SetConversionParameter(parameter, before[0])
+        segmentation.SetNodeReferenceID(role, before[1])
+        raise
+    if not segmentation.SetSourceRepresentationToBinaryLabelmap():
+        raise InvalidArgument(
+            f"segmentation {segmentation.GetName()!r}: could not be switched to labelmaps; switch it in the module "
+            "Segmentations"
+        )
+
+
+def _check_grids(segmentation: Any, ids: list[str], volume: Any) -> None:
+    for each in ids:
+        image = _segment(segmentation, each).GetRepresentation(NAME)
+        if image is not None and not image.IsEmpty():
+            _check_grid(image, segmentation, each, volume)
+
+
+def _check_parent(segmentation: Any, segment_id: str, volume: Any) -> None:
+    if segmentation.GetTransformNodeID() != volume.GetTransformNodeID():
+        raise InvalidArgument(
+            f"segment {segment_id!r}: it lies under another transform than volume {volume.GetName()!r}, expected the "
+            "same one; put both under one transform, or begin a new segmentation"
+        )
+
+
 def _check_grid(image: Any, segmentation: Any, segment_id: str, volume: Any) -> None:
+    _check_parent(segmentation, segment_id, volume)
     matrix = vtk.vtkMatrix4x4()
     image.GetImageToWorldMatrix(matrix)
     found = np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
-    same_parent = segmentation.GetTransformNodeID() == volume.GetTransformNodeID()
-    if not same_parent or not np.allclose(found, ijk_to_ras(volume), rtol=1e-5, atol=1e-4):
+    if not np.allclose(found, ijk_to_ras(volume), rtol=1e-5, atol=1e-4):
         raise InvalidArgument(
             f"segment {segment_id!r}: it lies on another grid than volume {volume.GetName()!r}, expected the same one; "
             "begin a new segmentation"
