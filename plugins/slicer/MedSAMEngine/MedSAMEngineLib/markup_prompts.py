@@ -2,7 +2,8 @@
 """Markups as prompts: which plane they lie in, and where.
 
 A region of interest is a box: of one plane where it is at most one voxel thick, of the volume otherwise. A line is the
-longest diameter, an open curve a scribble, a closed curve an outline, and each point of a list a click.
+longest diameter, an open curve a scribble, a closed curve an outline, and each point of a list a click. A curve is the
+line that Slicer draws, a spline by default, and not the polygon of its control points.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from vtk.util.numpy_support import vtk_to_numpy
 
 from medsam_engine import InvalidArgument
 from MedSAMEngineLib.volume_geometry import through_plane_axis, voxels, world_to_ijk
@@ -38,6 +40,30 @@ def control_points(markup: Any) -> NDArray[np.float64]:
         markup.GetNthControlPointPositionWorld(number, point)
         points.append(point)
     return np.array(points).reshape(-1, 3)
+
+
+def drawn_points(markup: Any) -> NDArray[np.float64]:
+    """World coordinates (N, 3) along the line that a markup shows: of a curve, every point of it, else those placed.
+
+    A closed curve does not repeat its first point at the end.
+
+    Raises:
+        InvalidArgument: a point of a curve is still being placed.
+    """
+    placed = control_points(markup)
+    if not markup.IsA("vtkMRMLMarkupsCurveNode"):
+        return placed
+    states = [markup.GetNthControlPointPositionStatus(each) for each in range(markup.GetNumberOfControlPoints())]
+    if markup.PositionPreview in states:  # the drawn line goes through it, too
+        raise InvalidArgument(
+            f"markup {markup.GetName()!r}: got a point that is still being placed, expected a finished curve; place the "
+            "point or press Escape"
+        )
+    closed = bool(markup.GetCurveClosed())
+    if len(placed) < (3 if closed else 2):
+        return placed  # no line yet
+    line = vtk_to_numpy(markup.GetCurvePointsWorld().GetData()).astype(np.float64)
+    return line[:-1] if closed and np.allclose(line[0], line[-1], rtol=0, atol=1e-3) else line
 
 
 def plane_points(volume: Any, world: NDArray[np.float64], axis: int | None = None) -> PlanePoints:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from medsam_engine import Engine, InvalidArgument, Session
 from medsam_engine.session import VoxelBox
 from MedSAMEngineLib import segment_labelmaps
-from MedSAMEngineLib.markup_prompts import control_points, plane_points, roi_box
+from MedSAMEngineLib.markup_prompts import drawn_points, plane_points, roi_box
 from MedSAMEngineLib.volume_geometry import spacing, through_plane_axis, voxels
 
 
@@ -62,7 +62,7 @@ class VolumeSession:
             box, plane = roi_box(self.volume, markup)
             self._step(segment_id, lambda session: session.add_box(segment_id, box, **plane))
             return
-        world = control_points(markup)
+        world = drawn_points(markup)
         if kind == "vtkMRMLMarkupsFiducialNode":
             for point in world:  # each has a plane of its own
                 where = plane_points(self.volume, point[np.newaxis], axis)

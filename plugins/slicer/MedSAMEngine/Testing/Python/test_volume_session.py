@@ -15,7 +15,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from medsam_engine import Cancelled, Engine, InvalidArgument, Session
 from MedSAMEngineLib import segment_labelmaps
-from MedSAMEngineLib.markup_prompts import plane_points, roi_box
+from MedSAMEngineLib.markup_prompts import drawn_points, plane_points, roi_box
 from MedSAMEngineLib.volume_geometry import spacing, through_plane_axis, voxels, world_to_ijk
 from MedSAMEngineLib.volume_session import VolumeSession
 
@@ -95,6 +95,14 @@ def test_a_region_is_a_box_of_the_volume(
     np.testing.assert_array_equal(segment_labelmaps.read(segmentation, segment, volume), expected.mask("a"))
 
 
+def curve_in_ijk(scene: Any, kind: str, ijk: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Slicer's spline through voxel coordinates; that through their world coordinates lies on the same voxels."""
+    drawn = markup(scene, kind, ijk)
+    points = vtk_to_numpy(drawn.GetCurvePointsWorld().GetData()).astype(np.float64)
+    scene.RemoveNode(drawn)
+    return points[:-1] if kind == "ClosedCurve" else points  # its last point is its first
+
+
 @pytest.mark.parametrize(
     ("kind", "method"), [("Line", "add_line"), ("Curve", "add_scribble"), ("ClosedCurve", "add_lasso")]
 )
@@ -111,14 +119,37 @@ def test_lines_lie_in_their_plane(
     volume = add(values, *CASES[case])
     session = VolumeSession(engine, volume, segmentation)
     segment = segmentation.GetSegmentation().AddEmptySegment("", "lesion")
-    ijk = np.array([[7.0, 5, 2], [18, 5, 2], [18, 13, 2], [7, 13, 2]])[: 2 if kind == "Line" else 4]
+    ijk = np.array([[7.0, 5, 2], [18, 5, 2], [18, 14, 2], [7, 14, 2]])[: 2 if kind == "Line" else 4]
     session.add_markup(segment, markup(scene, kind, world(case, ijk)))
+    line = ijk if kind == "Line" else curve_in_ijk(scene, kind, ijk)
     expected = Session(engine, values, spacing(volume))
-    getattr(expected, method)("a", np.round(ijk[:, :2], 6), slice=2)
+    getattr(expected, method)("a", np.round(line[:, :2], 4), slice=2)
     found = segment_labelmaps.read(segmentation, segment, volume)
     np.testing.assert_array_equal(found, expected.mask("a"))
     with pytest.raises(InvalidArgument, match="several planes"):
         session.add_markup(segment, markup(scene, "Line", world(case, [[7, 5, 1], [18, 13, 2]])))
+
+
+@pytest.mark.parametrize("kind", ["Curve", "ClosedCurve"])
+def test_a_curve_is_the_drawn_line(scene: Any, add: Add, values: NDArray[np.int16], case: str, kind: str) -> None:
+    volume = add(values, *CASES[case])
+    ijk = np.array([[7.0, 5, 2], [18, 5, 2], [18, 14, 2], [7, 14, 2]])
+    drawn = markup(scene, kind, world(case, ijk))
+    found = world_to_ijk(volume, drawn_points(drawn))
+    np.testing.assert_allclose(found, curve_in_ijk(scene, kind, ijk), atol=2e-4)  # curves have float32
+    assert found[:, 0].max() > 19  # the spline bulges beyond the control points
+    assert np.linalg.norm(found[-1] - found[0]) > 0.5
+    drawn.SetCurveTypeToLinear()
+    assert world_to_ijk(volume, drawn_points(drawn))[:, 0].max() == pytest.approx(18, abs=2e-4)
+    drawn.SetNthControlPointPosition(3, *world(case, ijk)[3], drawn.PositionPreview)
+    with pytest.raises(InvalidArgument, match="still being placed"):
+        drawn_points(drawn)
+
+
+@pytest.mark.parametrize(("kind", "most"), [("Curve", 1), ("ClosedCurve", 2)])
+def test_a_curve_of_few_points_is_its_points(scene: Any, kind: str, most: int) -> None:
+    points = np.array([[7.0, 5, 2], [18, 5, 2]])[:most]
+    np.testing.assert_allclose(drawn_points(markup(scene, kind, points)), points)
 
 
 def test_points_are_clicks_across_the_acquired_slices(
