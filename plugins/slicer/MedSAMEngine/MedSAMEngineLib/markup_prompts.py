@@ -30,16 +30,16 @@ class PlanePoints(NamedTuple):
     plane: dict[str, int]
 
 
-def control_points(markup: Any) -> NDArray[np.float64]:
-    """World coordinates of the points that were placed, (N, 3)."""
-    points = []
+def placed_points(markup: Any) -> dict[str, NDArray[np.float64]]:
+    """World coordinates (3,) of the points that were placed, by their ID, which stays when other points go."""
+    points = {}
     for number in range(markup.GetNumberOfControlPoints()):
         if markup.GetNthControlPointPositionStatus(number) != markup.PositionDefined:
             continue  # the one that still hangs on the mouse
         point = [0.0, 0.0, 0.0]
         markup.GetNthControlPointPositionWorld(number, point)
-        points.append(point)
-    return np.array(points).reshape(-1, 3)
+        points[str(markup.GetNthControlPointID(number))] = np.array(point)
+    return points
 
 
 def drawn_points(markup: Any) -> NDArray[np.float64]:
@@ -50,7 +50,7 @@ def drawn_points(markup: Any) -> NDArray[np.float64]:
     Raises:
         InvalidArgument: a point of a curve is still being placed.
     """
-    placed = control_points(markup)
+    placed = np.array(list(placed_points(markup).values())).reshape(-1, 3)
     if not markup.IsA("vtkMRMLMarkupsCurveNode"):
         return placed
     states = [markup.GetNthControlPointPositionStatus(each) for each in range(markup.GetNumberOfControlPoints())]

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from medsam_engine import Engine, InvalidArgument, Session
 from medsam_engine.session import VoxelBox
 from MedSAMEngineLib import segment_labelmaps
-from MedSAMEngineLib.markup_prompts import drawn_points, plane_points, roi_box
+from MedSAMEngineLib.markup_prompts import drawn_points, inside, placed_points, plane_points, roi_box
 from MedSAMEngineLib.volume_geometry import spacing, through_plane_axis, voxels
 
 
@@ -43,10 +44,14 @@ class VolumeSession:
         self.volume, self.segmentation = volume, segmentation
         self._pixels = self._state_of_pixels()
         self._written: dict[str, int] = {}
+        self._clicked: dict[tuple[str, str], _Click] = {}
         segment_labelmaps.prepare(segmentation, volume)
 
     def add_markup(self, segment_id: str, markup: Any, positive: bool = True, axis: int | None = None) -> None:
         """Prompts with a markup: a region of interest, a line, a curve or points (markup_prompts.py).
+
+        Each point of a list is a click once: points that were clicks before are left out unless they were moved since,
+        or the segment that they were for was reset.
 
         Args:
             segment_id: of the segment that it is for.
@@ -55,20 +60,18 @@ class VolumeSession:
             axis: of the array, of the view in which the markup was placed; None = across the acquired slices.
 
         Raises:
-            InvalidArgument: it is of another kind, outside, or on no plane; and as Session.
+            InvalidArgument: it is of another kind, outside, or on no plane, or all of its points were clicks before;
+                nothing is changed then. Otherwise as Session; the points before the one that it refuses stay clicks.
         """
         kind = markup.GetClassName()
         if kind == "vtkMRMLMarkupsROINode":
             box, plane = roi_box(self.volume, markup)
             self._step(segment_id, lambda session: session.add_box(segment_id, box, **plane))
             return
-        world = drawn_points(markup)
         if kind == "vtkMRMLMarkupsFiducialNode":
-            for point in world:  # each has a plane of its own
-                where = plane_points(self.volume, point[np.newaxis], axis)
-                self._step(segment_id, _click(segment_id, where.points[0], positive, where.plane))
+            self._click(segment_id, markup, positive, axis)
             return
-        found, plane = plane_points(self.volume, world, axis)
+        found, plane = plane_points(self.volume, drawn_points(markup), axis)
         calls: dict[str, Callable[[Session], VoxelBox | None]] = {
             "vtkMRMLMarkupsLineNode": lambda session: session.add_line(segment_id, found, **plane),
             "vtkMRMLMarkupsCurveNode": lambda session: session.add_scribble(segment_id, found, positive, **plane),
@@ -107,6 +110,7 @@ class VolumeSession:
         """Takes the prompts and the mask from a segment."""
         if any(each.name == segment_id for each in self.session.objects):
             self._step(segment_id, lambda session: session.remove(segment_id))
+        self._clicked = {key: each for key, each in self._clicked.items() if each.segment_id != segment_id}
 
     def lock(self, segment_id: str, locked: bool) -> None:
         """Keeps other segments off this one's voxels."""
@@ -132,6 +136,25 @@ class VolumeSession:
         if (mask != before).any():
             self.session.add_mask(segment_id, mask[0] if self._flat else mask)
         self._written[segment_id] = state
+
+    def _click(self, segment_id: str, markup: Any, positive: bool, axis: int | None) -> None:
+        """Makes clicks of the points that were none yet, each in a plane of its own."""
+        placed = placed_points(markup)
+        clicks = {
+            (markup.GetID(), point_id): _Click(segment_id, tuple(point.tolist())) for point_id, point in placed.items()
+        }
+        new = {key: each for key, each in clicks.items() if not each.is_at(self._clicked.get(key))}
+        if placed and not new:
+            raise InvalidArgument(
+                f"markup {markup.GetName()!r}: got no point that is new, expected at least one; place or move a point, "
+                "or press Redo after Undo"
+            )
+        world = np.array([each.world for each in new.values()]).reshape(-1, 3)
+        inside(self.volume, world)  # all of them, before the first one is a click
+        for key, each in new.items():
+            points, plane = plane_points(self.volume, np.array([each.world]), axis)
+            self._step(segment_id, partial(_add_click, segment_id, points[0], positive, plane))
+            self._clicked[key] = each
 
     def _step(self, segment_id: str | None, call: Callable[[Session], VoxelBox | None]) -> None:
         """Runs a call and writes what it changed into the segments, whichever they are."""
@@ -166,7 +189,17 @@ class VolumeSession:
         return (str(image.__this__), int(image.GetMTime())) if image is not None else ("", 0)
 
 
-def _click(
-    segment_id: str, point: NDArray[np.float64], positive: bool, plane: dict[str, int]
-) -> Callable[[Session], VoxelBox | None]:
-    return lambda session: session.add_click(segment_id, point, positive, **plane)
+class _Click(NamedTuple):
+    """What a control point was a click for, and where it was then."""
+
+    segment_id: str
+    world: tuple[float, ...]
+
+    def is_at(self, before: _Click | None) -> bool:
+        return before is not None and self.world == before.world
+
+
+def _add_click(
+    segment_id: str, point: NDArray[np.float64], positive: bool, plane: dict[str, int], session: Session
+) -> VoxelBox | None:
+    return session.add_click(segment_id, point, positive, **plane)

@@ -170,6 +170,56 @@ def test_points_are_clicks_across_the_acquired_slices(
     np.testing.assert_array_equal(segment_labelmaps.read(segmentation, segment, volume), expected.mask("a"))
 
 
+def test_a_point_is_a_click_once(
+    scene: Any, add: Add, values: NDArray[np.int16], segmentation: Any, engine: Engine
+) -> None:
+    volume = add(values, *CASES["oblique"])
+    session = VolumeSession(engine, volume, segmentation)
+    segment = segmentation.GetSegmentation().AddEmptySegment("", "lesion")
+    drawn = markup(scene, "Fiducial", world("oblique", [[10, 9, 2]]))
+
+    def prompts() -> int:
+        return sum(each.prompts for each in session.session.objects)
+
+    session.add_markup(segment, drawn)
+    drawn.AddControlPointWorld(vtk.vtkVector3d(*world("oblique", [[14, 8, 2]])[0]))
+    session.add_markup(segment, drawn, positive=False)  # of the second point alone
+    expected = Session(engine, values, spacing(volume))
+    expected.add_click("a", [10, 9], True, slice=2)
+    expected.add_click("a", [14, 8], False, slice=2)
+    np.testing.assert_array_equal(segment_labelmaps.read(segmentation, segment, volume), expected.mask("a"))
+    assert prompts() == 2
+    with pytest.raises(InvalidArgument, match="no point that is new"):
+        session.add_markup(segment, drawn)
+    drawn.RemoveNthControlPoint(0)
+    with pytest.raises(InvalidArgument, match="no point that is new"):
+        session.add_markup(segment, drawn)
+    drawn.SetNthControlPointPositionWorld(0, *world("oblique", [[12, 7, 2]])[0])
+    session.add_markup(segment, drawn)
+    assert prompts() == 3
+    session.reset(segment)
+    session.add_markup(segment, drawn)
+    assert prompts() == 1
+
+
+def test_a_list_with_a_point_outside_is_no_click(
+    scene: Any, add: Add, values: NDArray[np.int16], segmentation: Any, engine: Engine
+) -> None:
+    volume = add(values, *CASES["ras"])
+    session = VolumeSession(engine, volume, segmentation)
+    segment = segmentation.GetSegmentation().AddEmptySegment("", "lesion")
+    drawn = markup(scene, "Fiducial", world("ras", [[10, 9, 2], [14, 8, 2], [40, 8, 2]]))
+    with pytest.raises(InvalidArgument, match="place it inside"):
+        session.add_markup(segment, drawn)
+    assert not session.session.objects
+    drawn.RemoveNthControlPoint(2)
+    session.add_markup(segment, drawn)
+    assert [each.prompts for each in session.session.objects] == [2]
+    empty = markup(scene, "Fiducial", np.zeros((0, 3)))
+    with pytest.raises(InvalidArgument, match="no point, expected at least one"):
+        session.add_markup(segment, empty)
+
+
 def test_points_at_the_edge_and_beyond(add: Add, values: NDArray[np.int16], case: str) -> None:
     volume = add(values, *CASES[case])
     points, plane = plane_points(volume, world(case, [[-0.5, 23.5, 2.2]]), 0)
