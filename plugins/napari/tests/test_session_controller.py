@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from viewer_mouse import SHAPE, TINY, drag, lines, opened
 
-from medsam_engine import Engine, Error, Session
+from medsam_engine import Engine, Error, InvalidArgument, Session
 from medsam_engine_napari.calls import run_now
 from medsam_engine_napari.prompt_drawing import PromptDrawing, Tool
 from medsam_engine_napari.session_controller import SessionController
@@ -245,13 +245,35 @@ def test_a_session_ends_with_its_pixels(controller: SessionController, volume: N
     assert controller.labels is not labels
     assert labels.editable
     controller.add_box(controller.plane(), [[6, 5], [18, 13]])
-    layer.scale = (4, 1, 1)
-    assert controller.labels is not None
-    assert controller.labels.scale.tolist() == [4, 1, 1]
     controller.viewer.layers.remove(layer)
     assert controller.session is None
     controller.undo()
     assert "got none" in lines(controller)[-1]
+
+
+def test_a_session_ends_with_its_voxel_sizes(controller: SessionController, volume: NDArray[np.uint8]) -> None:
+    layer = opened(controller, volume, scale=(2, 1, 1))
+    controller.viewer.dims.set_current_step(0, 2)
+    labels = controller.labels
+    assert labels is not None
+    layer.translate = (10, 20, 30)  # moves the plane, not the spacing
+    controller.viewer.dims.set_point(0, 14)
+    controller.add_box(controller.plane(), [[6, 5], [18, 13]])
+    before = labels.data.copy()
+    assert before[2].any()
+    layer.scale = (4, 1, 1)
+    assert labels.scale.tolist() == [4, 1, 1]
+    with pytest.raises(InvalidArgument, match=r"4\.0\].*press Open again"):
+        controller.plane()
+    controller.undo()
+    assert "press Open again" in lines(controller)[-1]
+    np.testing.assert_array_equal(labels.data, before)
+    layer.scale = (2, 1, 1)
+    controller.undo()
+    assert not labels.data.any()
+    layer.units = "um"
+    controller.redo()
+    assert "press Open again" in lines(controller)[-1]
 
 
 def test_a_step_that_ends_after_its_session_is_not_shown(
@@ -289,6 +311,11 @@ def test_values_that_change_while_a_session_is_opened(controller: SessionControl
     held.pop()()
     assert controller.session is None
     assert "meanwhile" in lines(controller)[-1]
+    controller.open(layer, TINY)
+    layer.scale = (3, 1, 1)
+    held.pop()()
+    assert controller.session is None
+    assert "scale changed meanwhile" in lines(controller)[-1]
 
 
 def test_a_stroke_belongs_to_the_session_in_which_it_began(

@@ -53,6 +53,7 @@ class SessionController:
         self._table = ObjectTable()
         self._found: list[SessionObject] = []
         self._stale = False
+        self._steps: list[float] = []  # the session's spacing
         self._stop = Event()
         viewer.layers.events.removed.connect(self._layer_removed)
 
@@ -82,9 +83,10 @@ class SessionController:
 
         def begun(made: tuple[Engine, Session]) -> None:
             self._engine = os.fspath(bundle), made[0]
-            if layer.data is not source:
-                self.said.emit(f"layer {layer.name!r}: its values have changed meanwhile; press Open again")
+            if layer.data is not source or spacing(layer) != steps:
+                self.said.emit(f"layer {layer.name!r}: its values or its scale changed meanwhile; press Open again")
                 return
+            self._steps = steps
             self._begun(layer, made[1], values.shape[: layer.ndim])
 
         self._run(begin, begun, self._failed)
@@ -105,7 +107,7 @@ class SessionController:
         """The plane that the viewer shows.
 
         Raises:
-            InvalidArgument: there is no session, the layer's values are others now, or no plane is shown.
+            InvalidArgument: there is no session, the layer's values or voxel sizes are others now, or no plane is shown.
         """
         _, layer = self._open()
         return shown_plane(layer, self.viewer.dims)
@@ -249,6 +251,12 @@ class SessionController:
         if self._stale:
             raise InvalidArgument(
                 f"layer {self.layer.name!r}: got other values since the session was opened; press Open again"
+            )
+        # An offset or a turn may change: strokes pass the transform as it is. Sizes are the model's and the distances'.
+        if not np.allclose(steps := spacing(self.layer), self._steps, rtol=1e-6, atol=0):
+            raise InvalidArgument(
+                f"layer {self.layer.name!r}: got voxels of {steps} since the session was opened with {self._steps}; set "
+                "the scale back or press Open again"
             )
         return self.session, self.layer
 

@@ -44,9 +44,22 @@ def prepare(segmentation: Any, volume: Any) -> None:
         return
     _check_parent(segmentation, held[0], volume)
     if source == NAME:
-        _check_grids(segmentation, held, volume)
+        check_grids(segmentation, held, volume)
     else:
         _convert(segmentation, held, volume)
+
+
+def check_grids(segmentation: Any, ids: list[str], volume: Any) -> None:
+    """Refuses segments that are not on the volume's grid under its parent transform; an empty one has no grid.
+
+    Raises:
+        InvalidArgument: as said, or a segment is gone.
+    """
+    for each in ids:
+        _check_parent(segmentation, each, volume)
+        image = _segment(segmentation, each).GetRepresentation(NAME)
+        if image is not None and not image.IsEmpty():
+            _check_grid(image, segmentation, each, volume)
 
 
 def write(segmentation: Any, segment_id: str, volume: Any, mask: NDArray[np.bool_], box: VoxelBox) -> None:
@@ -143,7 +156,7 @@ def _convert(segmentation: Any, ids: list[str], volume: Any) -> None:
                 f"segmentation {segmentation.GetName()!r}: got {inner.GetSourceRepresentationName()!r}, which could not "
                 "be converted to labelmaps; convert it in the module Segmentations"
             )
-        _check_grids(segmentation, ids, volume)
+        check_grids(segmentation, ids, volume)
     except InvalidArgument:
         inner.RemoveRepresentation(NAME)  # what the source makes again on demand
         inner.SetConversionParameter(parameter, before[0])
@@ -154,13 +167,6 @@ def _convert(segmentation: Any, ids: list[str], volume: Any) -> None:
             f"segmentation {segmentation.GetName()!r}: could not be switched to labelmaps; switch it in the module "
             "Segmentations"
         )
-
-
-def _check_grids(segmentation: Any, ids: list[str], volume: Any) -> None:
-    for each in ids:
-        image = _segment(segmentation, each).GetRepresentation(NAME)
-        if image is not None and not image.IsEmpty():
-            _check_grid(image, segmentation, each, volume)
 
 
 def _check_parent(segmentation: Any, segment_id: str, volume: Any) -> None:

@@ -14,7 +14,7 @@ from medsam_engine import Engine, InvalidArgument, Session
 from medsam_engine.session import VoxelBox
 from MedSAMEngineLib import segment_labelmaps
 from MedSAMEngineLib.markup_prompts import drawn_points, inside, placed_points, plane_points, roi_box
-from MedSAMEngineLib.volume_geometry import spacing, through_plane_axis, voxels
+from MedSAMEngineLib.volume_geometry import ijk_to_ras, spacing, through_plane_axis, voxels
 
 
 class VolumeSession:
@@ -43,6 +43,7 @@ class VolumeSession:
         self.session = Session(engine, values, steps[:2] if self._flat else steps, window, modality)
         self.volume, self.segmentation = volume, segmentation
         self._pixels = self._state_of_pixels()
+        self._place = self._state_of_place()
         self._written: dict[str, int] = {}
         self._clicked: dict[tuple[str, str], _Click] = {}
         segment_labelmaps.prepare(segmentation, volume)
@@ -63,6 +64,7 @@ class VolumeSession:
             InvalidArgument: it is of another kind, outside, or on no plane, or all of its points were clicks before;
                 nothing is changed then. Otherwise as Session; the points before the one that it refuses stay clicks.
         """
+        self._check_volume()
         kind = markup.GetClassName()
         if kind == "vtkMRMLMarkupsROINode":
             box, plane = roi_box(self.volume, markup)
@@ -158,14 +160,14 @@ class VolumeSession:
 
     def _step(self, segment_id: str | None, call: Callable[[Session], VoxelBox | None]) -> None:
         """Runs a call and writes what it changed into the segments, whichever they are."""
-        if self._state_of_pixels() != self._pixels:
-            raise InvalidArgument(
-                f"volume {self.volume.GetName()!r}: got other voxels since the session began; begin it again"
-            )
+        self._check_volume()
         known = [each.name for each in self.session.objects]
-        for each in {*known, segment_id} - {None}:
-            if self.segmentation.GetSegmentation().GetSegment(each) is not None:
-                self.take_edits(str(each))
+        named = [*known, segment_id] if segment_id is not None and segment_id not in known else known
+        present = [each for each in named if self.segmentation.GetSegmentation().GetSegment(each) is not None]
+        # Before the call: what it finds can be written to all of them.
+        segment_labelmaps.check_grids(self.segmentation, present, self.volume)
+        for each in present:
+            self.take_edits(each)
         box = call(self.session)
         if box is None:
             return
@@ -183,6 +185,25 @@ class VolumeSession:
 
     def _shape(self) -> tuple[int, ...]:
         return tuple(self.volume.GetImageData().GetDimensions())[::-1]
+
+    def _check_volume(self) -> None:
+        """Refuses a volume that is another one than the session's, or lies elsewhere, by now."""
+        changed = ""
+        if self._state_of_pixels() != self._pixels:
+            changed = "other voxels"
+        elif self._state_of_place() != self._place:
+            changed = "another matrix or parent transform"
+        if changed:
+            raise InvalidArgument(
+                f"volume {self.volume.GetName()!r}: got {changed} since the session began; begin it again"
+            )
+
+    def _state_of_place(self) -> tuple[bytes, str | None]:
+        """The values of the node's matrix, and which transform it is under.
+
+        That transform's own values may change: the segmentation is under the same one, and prompts pass it as it is.
+        """
+        return ijk_to_ras(self.volume).tobytes(), self.volume.GetTransformNodeID()
 
     def _state_of_pixels(self) -> tuple[str, int]:
         image = self.volume.GetImageData()

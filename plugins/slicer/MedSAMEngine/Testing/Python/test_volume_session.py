@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import vtk
 from numpy.typing import NDArray
-from volume_matrices import CASES, SHAPE, vtk_matrix, world
+from volume_matrices import CASES, PARENT, SHAPE, vtk_matrix, world
 from vtk.util.numpy_support import vtk_to_numpy
 
 from medsam_engine import Cancelled, Engine, InvalidArgument, Session
@@ -336,6 +336,58 @@ def test_a_volume_that_changes_ends_its_session(
     volume.GetImageData().Modified()
     with pytest.raises(InvalidArgument, match="other voxels"):
         session.add_markup(segment, drawn)
+
+
+@pytest.mark.parametrize("change", ["matrix", "transform", "segmentation's transform", "labelmap"])
+def test_a_place_that_changes_ends_the_session(
+    scene: Any, add: Add, values: NDArray[np.int16], segmentation: Any, engine: Engine, change: str
+) -> None:
+    """Whatever moved, the session and the segments are as they were before the refused call."""
+    volume = add(values, *CASES["ras"])
+    session = VolumeSession(engine, volume, segmentation)
+    inner = segmentation.GetSegmentation()
+    first, second = (inner.AddEmptySegment("", name) for name in "ab")
+    session.add_markup(first, roi(scene, "ras", (6, 4, 2), (20, 12, 2)))
+    session.add_markup(second, roi(scene, "ras", (9, 4, 1), (20, 12, 1)))
+    transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "moved")
+    transform.SetMatrixTransformToParent(vtk_matrix(PARENT))
+    if change == "matrix":
+        volume.SetSpacing(0.7, 0.9, 5.0)
+    elif change == "transform":
+        volume.SetAndObserveTransformNodeID(transform.GetID())
+        segmentation.SetAndObserveTransformNodeID(transform.GetID())
+    elif change == "labelmap":
+        inner.GetSegment(second).GetRepresentation("Binary labelmap").SetOrigin(0.0, 0.0, 0.0)
+    else:
+        segmentation.SetAndObserveTransformNodeID(transform.GetID())
+    before = [session.session.mask(each) for each in (first, second)]
+    steps = session.session.undo_steps
+    drawn = roi(scene, "ras", (7, 5, 3), (19, 11, 3))
+    calls: list[Callable[[], None]] = [
+        lambda: session.add_markup(first, drawn),
+        session.undo,
+        lambda: session.propagate(first),
+        lambda: session.reset(first),
+    ]
+    for call in calls:
+        with pytest.raises(InvalidArgument, match=r"begin (it again|a new segmentation)"):
+            call()
+    assert session.session.undo_steps == steps
+    for each, mask in zip((first, second), before, strict=True):
+        np.testing.assert_array_equal(session.session.mask(each), mask)
+
+
+def test_a_common_transform_may_change(
+    scene: Any, add: Add, values: NDArray[np.int16], segmentation: Any, engine: Engine
+) -> None:
+    volume = add(values, *CASES["transformed"])
+    session = VolumeSession(engine, volume, segmentation)
+    segment = segmentation.GetSegmentation().AddEmptySegment("", "a")
+    volume.GetParentTransformNode().SetMatrixTransformToParent(vtk_matrix(np.eye(4)))
+    session.add_markup(segment, roi(scene, "ras", (6, 4, 2), (20, 12, 2)))
+    expected = Session(engine, values, spacing(volume))
+    expected.add_box("a", [6, 4, 20, 12], slice=2)
+    np.testing.assert_array_equal(segment_labelmaps.read(segmentation, segment, volume), expected.mask("a"))
 
 
 def test_an_rgb_image_and_what_is_refused(scene: Any, add: Add, segmentation: Any, engine: Engine) -> None:
