@@ -63,10 +63,11 @@ class MedSAMEngineLogic(ScriptedLoadableModuleLogic):
             packaging.pip_ensure([REQUIREMENT], requester="MedSAM Engine")
 
     def begin(self, bundle: str, volume: Any, segmentation: Any, window: str, modality: str) -> None:
-        """Begins a session; an empty bundle is the one that the command would take."""
+        """Begins a session; an empty bundle is the one that the command would take. After an error there is none."""
         from medsam_engine import Engine, find_bundle
         from MedSAMEngineLib.volume_session import VolumeSession
 
+        self.session = None  # so that nothing prompts the session before under the new choice
         folder = str(find_bundle(bundle or None))
         if self._engine is None or self._engine[0] != folder:
             self._engine = folder, Engine(folder, precision="auto")
@@ -137,8 +138,9 @@ class MedSAMEngineWidget(ScriptedLoadableModuleWidget):
                 self.bundle.currentPath, volume, segmentation, self.window.currentText, self.modality.currentText
             )
         )
-        self.editor.setSegmentationNode(segmentation)
-        self.editor.setSourceVolumeNode(volume)
+        if self.logic.session is not None:
+            self.editor.setSegmentationNode(segmentation)
+            self.editor.setSourceVolumeNode(volume)
 
     def _segment(self) -> None:
         markup = self.markup.currentNode()
@@ -177,6 +179,17 @@ class MedSAMEngineWidget(ScriptedLoadableModuleWidget):
         session = self.logic.session
         if session is None:
             slicer.util.errorDisplay("Choose a volume and a segmentation, and press Begin.")
+            return
+        # The editor has a choice of segmentations of its own, and segments of two nodes may have the same ID.
+        if (
+            self.volume.currentNode() is not session.volume
+            or self.segmentation.currentNode() is not session.segmentation
+            or self.editor.segmentationNode() is not session.segmentation
+        ):
+            slicer.util.errorDisplay(
+                f"The session is about volume {session.volume.GetName()!r} and segmentation "
+                f"{session.segmentation.GetName()!r}, and others are chosen now. Choose these, or press Begin."
+            )
             return
         segment = self.editor.currentSegmentID()
         if not segment:

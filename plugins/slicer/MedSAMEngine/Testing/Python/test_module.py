@@ -76,6 +76,28 @@ def test_the_self_test(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> N
     assert slicer.packaging.pip_ensure.call_args.args == ([module.REQUIREMENT],)
 
 
+def panel(module: ModuleType, volume: Any, segmentation: Any) -> Any:
+    """The module's panel with these nodes chosen and the tiny model, after Begin."""
+    widget = module.MedSAMEngineWidget(MagicMock())
+    widget.setup()
+    widget.volume = SimpleNamespace(currentNode=lambda: volume)
+    widget.segmentation = SimpleNamespace(currentNode=lambda: segmentation)
+    widget.bundle = SimpleNamespace(currentPath=str(TINY))
+    widget.window = widget.modality = SimpleNamespace(currentText="")
+    widget.editor.segmentationNode.side_effect = lambda: widget.editor.setSegmentationNode.call_args.args[0]
+    widget._begin()
+    return widget
+
+
+def region(scene: Any) -> Any:
+    """A flat box on plane 2 of a volume under the matrix "ras"."""
+    markup = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "box")
+    matrix = CASES["ras"][0]
+    markup.SetCenter(*(matrix @ [13, 8, 2, 1])[:3])
+    markup.SetSize(*(np.diag(matrix)[:3] * [14, 8, 0]))
+    return markup
+
+
 def test_the_buttons(module: ModuleType, scene: Any, add: Any, values: NDArray[np.int16], segmentation: Any) -> None:
     widget = module.MedSAMEngineWidget(MagicMock())
     widget.setup()
@@ -86,18 +108,11 @@ def test_the_buttons(module: ModuleType, scene: Any, add: Any, values: NDArray[n
         call()
     assert shown.call_count == 3
     volume = add(values, *CASES["ras"])
-    widget.volume = SimpleNamespace(currentNode=lambda: volume)
-    widget.segmentation = SimpleNamespace(currentNode=lambda: segmentation)
-    widget.bundle = SimpleNamespace(currentPath=str(TINY))
-    widget.window = widget.modality = SimpleNamespace(currentText="")
-    widget._begin()
+    widget = panel(module, volume, segmentation)
     assert shown.call_count == 3, shown.call_args
     segment = segmentation.GetSegmentation().AddEmptySegment("", "a")
     widget.editor.currentSegmentID.return_value = segment
-    markup = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "box")
-    matrix = CASES["ras"][0]
-    markup.SetCenter(*(matrix @ [13, 8, 2, 1])[:3])
-    markup.SetSize(*(np.diag(matrix)[:3] * [14, 8, 0]))
+    markup = region(scene)
     widget.markup = SimpleNamespace(currentNode=lambda: markup)
     widget.positive = SimpleNamespace(checked=True)
     widget.distance = SimpleNamespace(value=0.0)
@@ -121,6 +136,48 @@ def test_the_buttons(module: ModuleType, scene: Any, add: Any, values: NDArray[n
     assert planes() == []
     widget.cleanup()
     assert widget.logic.session is None
+
+
+def test_a_session_is_prompted_under_its_own_nodes_alone(
+    module: ModuleType, scene: Any, add: Any, values: NDArray[np.int16], segmentation: Any
+) -> None:
+    volume, other = add(values, *CASES["ras"]), add(values[:, ::-1].copy(), *CASES["ras"])
+    widget, shown = panel(module, volume, segmentation), slicer.util.errorDisplay
+    drawn, elsewhere = region(scene), scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "elsewhere")
+    widget.markup = SimpleNamespace(currentNode=lambda: drawn)
+    widget.positive = SimpleNamespace(checked=True)
+    session = widget.logic.session
+    widget.editor.currentSegmentID.return_value = segmentation.GetSegmentation().AddEmptySegment("", "a")
+    chosen = {"volume": lambda: other, "segmentation": lambda: elsewhere}
+    for name, node in chosen.items():
+        before = getattr(widget, name)
+        setattr(widget, name, SimpleNamespace(currentNode=node))
+        for call in (widget._segment, widget._propagate, widget._undo, widget._reset):
+            call()
+            assert "others are chosen now" in shown.call_args.args[0]
+            shown.reset_mock()
+        setattr(widget, name, before)
+    widget.editor.setSegmentationNode(elsewhere)  # in the editor's own choice
+    widget._segment()
+    assert "others are chosen now" in shown.call_args.args[0]
+    assert not session.session.objects
+    widget.editor.setSegmentationNode(segmentation)
+    widget._segment()
+    assert len(session.session.objects) == 1
+
+
+def test_a_begin_that_fails_leaves_no_session(
+    module: ModuleType, add: Any, values: NDArray[np.int16], segmentation: Any
+) -> None:
+    volume = add(values, *CASES["ras"])
+    widget = panel(module, volume, segmentation)
+    assert widget.logic.session is not None
+    widget.bundle = SimpleNamespace(currentPath="/nowhere")
+    widget.editor.reset_mock()
+    widget._begin()
+    assert "nowhere" in slicer.util.errorDisplay.call_args.args[0]
+    assert widget.logic.session is None
+    widget.editor.setSegmentationNode.assert_not_called()
 
 
 def test_every_choice_is_one(module: ModuleType, add: Any, values: NDArray[np.int16], segmentation: Any) -> None:
