@@ -2,8 +2,11 @@
 #include "session_controller.hpp"
 
 #include <QElapsedTimer>
+#include <QFileInfo>
 #include <exception>
+#include <filesystem>
 #include <stdexcept>
+#include <system_error>
 #include <utility>
 
 #include "label_file.hpp"
@@ -93,6 +96,7 @@ void SessionController::open(const QString& path, const Contrast& contrast) {
     view.call = "open";
     session_ = std::move(session);
     picture_ = picture;
+    source_ = path;
     dragging_ = false;
     poll_->start();
     return [this, picture, view = std::move(view)] {
@@ -151,9 +155,18 @@ void SessionController::propagate(const std::string& object, const medsam::Propa
 
 void SessionController::cancel() { ++cancels_; }
 
+void SessionController::check_target(const QString& path) const {
+  if (!session_) throw std::runtime_error("no image is open");
+  std::error_code none;  // where one of the two is not there, they are not the same file
+  if (std::filesystem::equivalent(QFileInfo(path).filesystemFilePath(), QFileInfo(source_).filesystemFilePath(),
+                                  none)) {
+    throw std::runtime_error((path + ": it is the image that is open, expected another file").toStdString());
+  }
+}
+
 void SessionController::save_labels(const QString& path) {
   run([this, path]() -> Done {
-    if (!session_) throw std::runtime_error("no image is open");
+    check_target(path);
     write_labels(path, *look(*session_, *picture_).labels, *picture_);
     return [this, path] { emit saved(path); };
   });
@@ -161,7 +174,7 @@ void SessionController::save_labels(const QString& path) {
 
 void SessionController::save_session(const QString& path) {
   run([this, path]() -> Done {
-    if (!session_) throw std::runtime_error("no image is open");
+    check_target(path);
     session_->save(path.toStdString());
     return [this, path] { emit saved(path); };
   });

@@ -55,9 +55,10 @@ class SessionController : public QObject {
   void propagate(const std::string& object, const medsam::PropagateOptions& options);
   /// Ends every propagation that was asked for so far.
   void cancel();
-  /// Writes the labels as NIfTI or, of an image, as what Qt writes (PNG). Emits saved() or failed().
+  /// Writes the labels as NIfTI or, of an image, as what Qt writes (PNG). Emits saved() or failed(): never over the
+  /// image that is open.
   void save_labels(const QString& path);
-  /// Writes objects, prompts and masks. Emits saved() or failed().
+  /// Writes objects, prompts and masks. Emits saved() or failed(), likewise.
   void save_session(const QString& path);
 
   [[nodiscard]] bool busy() const { return pending_ > 0; }
@@ -85,6 +86,7 @@ class SessionController : public QObject {
   // On the worker's thread:
   Done answer(const QString& name, const Call& call);
   void poll_encoding();
+  void check_target(const QString& path) const;  // std::runtime_error: nothing may be saved there
 
   std::shared_ptr<const medsam::Engine> engine_;
   QThread thread_;
@@ -95,6 +97,7 @@ class SessionController : public QObject {
   std::atomic<int> cancels_{0};
   // Only the worker's thread uses these:
   std::shared_ptr<const Picture> picture_;
+  QString source_;  // the file that the picture was read from
   std::unique_ptr<medsam::Session> session_;
   bool dragging_ = false;  // whether the last step is a box that is being dragged
 };

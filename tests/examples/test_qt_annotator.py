@@ -306,3 +306,24 @@ def test_labels_that_cannot_be_saved_are_said(program: Program, bundle: Path, sc
         assert "labels" in states[name]["error"]
     assert states["click 40 32"]["error"] == ""
     assert not list(tmp_path.iterdir())
+
+
+def test_the_open_image_is_never_overwritten(
+    program: Program, bundle: Path, scan: Path, image: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    """By any name that it goes by, neither by labels nor by a session."""
+    Image.fromarray(image).save(tmp_path / "image.png")
+    (tmp_path / "scan.nii.gz").write_bytes(scan.read_bytes())
+    (tmp_path / "folder").mkdir()
+    for name, box in (("scan.nii.gz", "24 16 56 48"), ("image.png", "30 20 90 70")):
+        file, link = tmp_path / name, tmp_path / f"link.{name.partition('.')[2]}"
+        link.symlink_to(file)
+        before = file.read_bytes()
+        names = (file, link, f"{tmp_path}/folder/../{name}")
+        steps = [f"{call} {each}" for call in ("save", "save-session") for each in names]
+        states = run(program, bundle, file, "; ".join([f"drag {box}", *steps, f"save {tmp_path}/labels-{name}"]))
+        for step in steps:
+            assert "is the image that is open" in states[step]["error"], step
+        assert states[f"save {tmp_path}/labels-{name}"]["error"] == ""
+        assert file.read_bytes() == before
+        assert link.is_symlink()
