@@ -4,6 +4,7 @@
 #include <cmath>
 #include <optional>
 #include <stdexcept>
+#include <string>
 
 namespace {
 
@@ -30,8 +31,10 @@ Axes quaternion_axes(const NiftiHeader& header) {
            {sign * 2 * (b * d + a * c), sign * 2 * (c * d - a * b), sign * (a * a + d * d - b * b - c * c)}}};
 }
 
+bool has_sform(const NiftiHeader& header) { return header.at<std::int16_t>(254) > 0; }
+
 std::optional<Axes> axes_of(const NiftiHeader& header) {
-  if (header.at<std::int16_t>(254) > 0) return rows_axes(header);
+  if (has_sform(header)) return rows_axes(header);
   if (header.at<std::int16_t>(252) > 0) return quaternion_axes(header);
   return std::nullopt;
 }
@@ -64,15 +67,27 @@ double millimeters(const NiftiHeader& header) {
   }
 }
 
+// How far apart the voxels are, in the file's unit. An sform states it itself; pixdim may say something else then.
+std::array<double, 3> steps_of(const NiftiHeader& header) {
+  std::array<double, 3> steps{};
+  const Axes axes = rows_axes(header);
+  for (std::size_t i = 0; i < 3; ++i) {
+    steps[i] = has_sform(header) ? std::hypot(axes[i][0], axes[i][1], axes[i][2])
+                                 : std::abs(static_cast<double>(header.at<float>(80 + 4 * i)));
+  }
+  return steps;
+}
+
 }  // namespace
 
 void place(Picture& picture, const NiftiHeader& header) {
+  const std::array<double, 3> steps = steps_of(header);
   for (std::size_t i = 0; i < 3; ++i) {
-    const double size = static_cast<double>(header.at<float>(80 + 4 * i));
-    const bool missing = i == 2 && picture.depth == 1 && size == 0;  // an image in two dimensions
-    picture.spacing[i] = missing ? 1 : std::abs(size) * millimeters(header);
+    const bool missing = i == 2 && picture.depth == 1 && steps[i] == 0;  // an image in two dimensions
+    picture.spacing[i] = missing ? 1 : steps[i] * millimeters(header);
     if (!std::isfinite(picture.spacing[i]) || picture.spacing[i] <= 0) {
-      throw std::runtime_error("pixdim: got " + std::to_string(size) + ", expected the size of a voxel, above 0");
+      throw std::runtime_error(std::string(has_sform(header) ? "sform" : "pixdim") + ": got " +
+                               std::to_string(steps[i]) + ", expected the size of a voxel, above 0");
     }
   }
   if (const std::optional<Axes> axes = axes_of(header)) picture.toward = nearest(*axes);

@@ -24,6 +24,6 @@ struct NiftiHeader {
   }
 };
 
-/// Fills in the spacing in mm, and the directions where the file states them. std::runtime_error: a size of a voxel
-/// that cannot be.
+/// Fills in the spacing in mm, of the sform where there is one and of pixdim otherwise, and the directions where the
+/// file states them. std::runtime_error: a size of a voxel that cannot be.
 void place(Picture& picture, const NiftiHeader& header);

@@ -240,6 +240,28 @@ def test_planes_are_shown_to_scale(program: Program, bundle: Path, scan: Path, t
     assert (bottom - top) / (right - left) == pytest.approx(10 * SPACING[2] / (40 * SPACING[0]), rel=0.02)
 
 
+def test_an_sform_states_the_spacing(
+    program: Program, exact: Engine, bundle: Path, volume: NDArray[np.int16], tmp_path: Path
+) -> None:
+    """Its columns do, also where pixdim says something else; without one, pixdim does."""
+    file = tmp_path / "scan.nii"
+    sitk.WriteImage(itk_image(volume), str(file))
+    header = bytearray(file.read_bytes())
+    assert struct.unpack("<hh", header[252:256])[1] > 0  # sform_code
+    header[80:92] = struct.pack("<3f", 0.75, 1.5, 0.75)  # pixdim
+    steps = f"drag 24 16 56 48; key P; key Y; drag 20 3 59 12; shot {tmp_path}/shot.png"
+    for sform, spacing in ((1, SPACING), (0, (0.75, 1.5, 0.75))):
+        header[254:256] = struct.pack("<h", sform)
+        file.write_bytes(header)
+        states = run(program, bundle, file, steps)
+        left, top, right, bottom = frame_of(screenshot(tmp_path / "shot.png"))
+        assert (bottom - top) / (right - left) == pytest.approx(10 * spacing[2] / (40 * spacing[0]), rel=0.02)
+        session = Session(exact, volume, spacing, window="percentile")
+        session.add_box("object 1", [24, 16, 56, 48], slice=8)
+        session.propagate("object 1")
+        assert states["key P"]["digest"] == digest(session.labels())
+
+
 def quarters(picture: NDArray[np.int64]) -> list[list[float]]:
     """The mean brightness of the four quarters of a picture's middle."""
     middle = picture[200:440, 275:515]
@@ -288,12 +310,17 @@ def test_what_cannot_be_opened_is_said(program: Program, bundle: Path, scan: Pat
     flat = tmp_path / "flat.nii"
     sitk.WriteImage(sitk.ReadImage(str(scan)), str(flat))
     header = bytearray(flat.read_bytes())
+    header[280:284] = struct.pack("<f", 0.0)  # the first column of the sform
     header[80:84] = struct.pack("<f", 0.0)  # pixdim[1]
     flat.write_bytes(header)
-    for file in (tmp_path / "absent.png", tmp_path / "broken.nii", flat):
-        result = program("qt_annotator", bundle, file, "--script", "shot none.png")
+    header[254:256] = struct.pack("<h", 0)  # no sform
+    (tmp_path / "thin.nii").write_bytes(header)
+    causes = {"absent.png": "", "broken.nii": "too early", "flat.nii": "sform: got 0", "thin.nii": "pixdim: got 0"}
+    for name, cause in causes.items():
+        result = program("qt_annotator", bundle, tmp_path / name, "--script", "shot none.png")
         assert result.returncode == 1
-        assert file.name in result.stderr
+        assert name in result.stderr
+        assert cause in result.stderr
     result = program("qt_annotator", bundle, scan, "--script", "shot none.png", "--window", "no such")
     assert result.returncode == 1
     assert "no such" in result.stderr
