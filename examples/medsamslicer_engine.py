@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from medsam_engine import Engine, InvalidArgument
+from medsam_engine import Engine, InvalidArgument, Session
 from medsam_engine.windows import apply_window
 
 
@@ -80,22 +80,37 @@ class MedSAMSlicerEngine:
     def infer(self, slice_idx: int, bbox: Sequence[int], zrange: Sequence[int]) -> dict[int, NDArray[np.bool_]]:
         """Masks (H, W) of the slices of zrange, both ends inclusive, for the box x0, y0, x1, y1 of slice slice_idx.
 
-        slice_idx is the middle of zrange, where the published rule begins. What lies beyond the volume is cut off.
+        Where slice_idx is the middle of the range, as far as that lies in the volume, the box is answered as a box of
+        the volume, whose published rule begins there; otherwise the box is a prompt of slice_idx and is propagated
+        through the range. What lies beyond the volume is cut off; a box or range that lies wholly outside is refused.
         """
         if self.image is None:
             raise InvalidArgument("image: got none, expected set_image() before infer()")
         depth, height, width = self.image.shape[:3]
-        x0, x1 = np.clip([bbox[0], bbox[2]], 0, width - 1)
-        y0, y1 = np.clip([bbox[1], bbox[3]], 0, height - 1)
-        z0, z1 = np.clip([zrange[0], zrange[1]], 0, depth - 1)
+        x0, x1 = _cut("box along x", bbox[0], bbox[2], width)
+        y0, y1 = _cut("box along y", bbox[1], bbox[3], height)
+        z0, z1 = _cut("zrange", zrange[0], zrange[1], depth)
         if not z0 <= slice_idx <= z1:
             raise InvalidArgument(f"slice_idx: got {slice_idx}, expected {z0} to {z1}, the range of the box")
         if depth == 1:
             return {0: self._loaded().segment(self.image[0], [(x0, y0, x1, y1)]) == 1}
-        labels = self._loaded().segment_volume(self.image, [(x0, y0, z0, x1, y1, z1)])
-        return {int(number): labels[number] == 1 for number in range(z0, z1 + 1)}
+        if slice_idx == (z0 + z1) // 2:
+            found = self._loaded().segment_volume(self.image, [(x0, y0, z0, x1, y1, z1)]) == 1
+        else:
+            session = Session(self._loaded(), self.image, encode_ahead=False)
+            session.add_box("object", (x0, y0, x1, y1), slice=slice_idx)
+            session.propagate("object", first=z0, last=z1)
+            found = session.mask("object")
+        return {number: found[number] for number in range(z0, z1 + 1)}
 
     def _loaded(self) -> Engine:
         if self._engine is None:
             raise InvalidArgument("model: got none, expected load_model() before set_image()")
         return self._engine
+
+
+def _cut(name: str, first: int, last: int, size: int) -> tuple[int, int]:
+    """The part of a range, both ends inclusive, that lies in 0 to size - 1."""
+    if first > last or last < 0 or first >= size:
+        raise InvalidArgument(f"{name}: got {first} to {last}, expected a range that overlaps 0 to {size - 1}")
+    return max(first, 0), min(last, size - 1)

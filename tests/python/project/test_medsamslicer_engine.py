@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from medsam_engine import Engine, InvalidArgument
+from medsam_engine import Engine, InvalidArgument, Session
 from medsam_engine.windows import apply_window
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -72,8 +72,57 @@ def test_a_volume_as_the_module_asks_for_it(backend: Any, volume: NDArray[np.int
 def test_a_range_alone_is_encoded(backend: Any, volume: NDArray[np.int16]) -> None:
     backend.set_image(volume, -160, 240, 2, 4)
     assert backend.embeddings == [None, None, 2, 3, 4, None, None]
-    assert sorted(backend.infer(3, [-4, 3, 99, 15], [2, 4])) == [2, 3, 4]
-    assert sorted(backend.infer(5, [4, 3, 20, 15], [4, 20])) == [4, 5, 6]
+    engine, pixels = Engine(TINY, cache_dir="none"), apply_window(volume, "full")
+    for found, box in (
+        (backend.infer(3, [-4, 3, 99, 15], [2, 4]), (0, 3, 2, 31, 15, 4)),  # cut to the volume
+        (backend.infer(5, [4, 3, 20, 15], [4, 20]), (4, 3, 4, 20, 15, 6)),
+    ):
+        expected = engine.segment_volume(pixels, [box]) == 1
+        assert sorted(found) == list(range(box[2], box[5] + 1))
+        assert expected.any()
+        for number, mask in found.items():
+            np.testing.assert_array_equal(mask, expected[number])
+
+
+@pytest.mark.parametrize(("number", "zrange"), [(1, [0, 4]), (4, [0, 4]), (2, [1, 6]), (3, [-4, 9])])
+def test_the_box_is_that_of_its_slice(
+    backend: Any, volume: NDArray[np.int16], number: int, zrange: list[int]
+) -> None:
+    """Not of the middle of the range, where another slice was drawn on."""
+    backend.set_image(volume, -160, 240, -1, -1)
+    found = backend.infer(number, [4, 3, 20, 15], zrange)
+    first, last = max(zrange[0], 0), min(zrange[1], 6)
+    assert sorted(found) == list(range(first, last + 1))
+    engine, pixels = Engine(TINY, cache_dir="none"), apply_window(volume, "full")
+    if number == (first + last) // 2:
+        expected = engine.segment_volume(pixels, [(4, 3, first, 20, 15, last)]) == 1
+    else:
+        session = Session(engine, pixels)
+        session.add_box("a", (4, 3, 20, 15), slice=number)
+        np.testing.assert_array_equal(found[number], session.mask("a")[number])
+        session.propagate("a", first=first, last=last)
+        expected = session.mask("a")
+    assert expected[number].any()
+    for each, mask in found.items():
+        np.testing.assert_array_equal(mask, expected[each])
+
+
+@pytest.mark.parametrize(
+    ("box", "zrange", "message"),
+    [
+        ([32, 3, 40, 15], [0, 4], "box along x"),
+        ([-9, 3, -1, 15], [0, 4], "box along x"),
+        ([4, 24, 20, 30], [0, 4], "box along y"),
+        ([20, 3, 4, 15], [0, 4], "got 20 to 4"),
+        ([4, 3, 20, 15], [7, 9], "zrange"),
+    ],
+)
+def test_a_box_outside_is_refused(
+    backend: Any, volume: NDArray[np.int16], box: list[int], zrange: list[int], message: str
+) -> None:
+    backend.set_image(volume, -160, 240, -1, -1)
+    with pytest.raises(InvalidArgument, match=message):
+        backend.infer(2, box, zrange)
 
 
 def test_one_rgb_image(backend: Any) -> None:
