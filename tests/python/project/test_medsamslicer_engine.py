@@ -85,9 +85,7 @@ def test_a_range_alone_is_encoded(backend: Any, volume: NDArray[np.int16]) -> No
 
 
 @pytest.mark.parametrize(("number", "zrange"), [(1, [0, 4]), (4, [0, 4]), (2, [1, 6]), (3, [-4, 9])])
-def test_the_box_is_that_of_its_slice(
-    backend: Any, volume: NDArray[np.int16], number: int, zrange: list[int]
-) -> None:
+def test_the_box_is_that_of_its_slice(backend: Any, volume: NDArray[np.int16], number: int, zrange: list[int]) -> None:
     """Not of the middle of the range, where another slice was drawn on."""
     backend.set_image(volume, -160, 240, -1, -1)
     found = backend.infer(number, [4, 3, 20, 15], zrange)

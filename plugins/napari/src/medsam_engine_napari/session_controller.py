@@ -107,7 +107,8 @@ class SessionController:
         """The plane that the viewer shows.
 
         Raises:
-            InvalidArgument: there is no session, the layer's values or voxel sizes are others now, or no plane is shown.
+            InvalidArgument: there is no session, the layer's values or voxel sizes are others now, or no plane is
+                shown.
         """
         _, layer = self._open()
         return shown_plane(layer, self.viewer.dims)
@@ -255,8 +256,8 @@ class SessionController:
         # An offset or a turn may change: strokes pass the transform as it is. Sizes are the model's and the distances'.
         if not np.allclose(steps := spacing(self.layer), self._steps, rtol=1e-6, atol=0):
             raise InvalidArgument(
-                f"layer {self.layer.name!r}: got voxels of {steps} since the session was opened with {self._steps}; set "
-                "the scale back or press Open again"
+                f"layer {self.layer.name!r}: got voxels of {steps} since the session was opened with {self._steps}; "
+                "set the scale back or press Open again"
             )
         return self.session, self.layer
 

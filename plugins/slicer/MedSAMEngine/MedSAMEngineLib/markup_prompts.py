@@ -56,13 +56,13 @@ def drawn_points(markup: Any) -> NDArray[np.float64]:
     states = [markup.GetNthControlPointPositionStatus(each) for each in range(markup.GetNumberOfControlPoints())]
     if markup.PositionPreview in states:  # the drawn line goes through it, too
         raise InvalidArgument(
-            f"markup {markup.GetName()!r}: got a point that is still being placed, expected a finished curve; place the "
-            "point or press Escape"
+            f"markup {markup.GetName()!r}: got a point that is still being placed, expected a finished curve; place "
+            "the point or press Escape"
         )
     closed = bool(markup.GetCurveClosed())
     if len(placed) < (3 if closed else 2):
         return placed  # no line yet
-    line = vtk_to_numpy(markup.GetCurvePointsWorld().GetData()).astype(np.float64)
+    line: NDArray[np.float64] = vtk_to_numpy(markup.GetCurvePointsWorld().GetData()).astype(np.float64)
     return line[:-1] if closed and np.allclose(line[0], line[-1], rtol=0, atol=1e-3) else line
 
 

@@ -1,12 +1,13 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """Masks into a segmentation node and back: only the changed part of a segment's labelmap is written.
 
-Writing whole labelmaps made earlier plugins slow. A segment's labelmap gets the extent of the volume at its first mask;
-from then on a box of it is written in place.
+Writing whole labelmaps made earlier plugins slow. A segment's labelmap gets the extent of the volume at its first mask,
+or the union of both where the editor has drawn beyond the volume; from then on a box of it is written in place.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -69,16 +70,15 @@ def write(segmentation: Any, segment_id: str, volume: Any, mask: NDArray[np.bool
         InvalidArgument: the segment is gone, or on another grid than the volume.
     """
     image = _labelmap(segmentation, segment_id, volume)
-    x0, y0, z0, x1, y1, z1 = box
-    part = np.s_[z0 : z1 + 1, y0 : y1 + 1, x0 : x1 + 1]
-    segment = segmentation.GetSegmentation().GetSegment(segment_id)
-    _values(image)[part] = mask[part] * segment.GetLabelValue()
+    label = segmentation.GetSegmentation().GetSegment(segment_id).GetLabelValue()
+    extent = [box[axis + 3 * end] for axis in range(3) for end in range(2)]
+    _values(image)[_part(extent, image.GetExtent())] = mask[_part(extent, (0,) * 6)] * label
     image.GetPointData().GetScalars().Modified()
     image.Modified()
 
 
 def read(segmentation: Any, segment_id: str, volume: Any) -> NDArray[np.bool_]:
-    """The whole mask of a segment, (D, H, W).
+    """The mask of a segment in the whole volume, (D, H, W).
 
     Raises:
         InvalidArgument: as `write`.
@@ -91,14 +91,11 @@ def read(segmentation: Any, segment_id: str, volume: Any) -> NDArray[np.bool_]:
         return mask
     _check_grid(image, segmentation, segment_id, volume)
     extent = image.GetExtent()
-    # What an effect of the editor has drawn beyond the volume has no place in its session.
-    low = [max(extent[2 * axis], 0) for axis in range(3)]
-    high = [min(extent[2 * axis + 1], dimensions[axis] - 1) for axis in range(3)]
-    if any(a > b for a, b in zip(low, high, strict=True)):
-        return mask
-    target = tuple(slice(low[axis], high[axis] + 1) for axis in (2, 1, 0))
-    source = tuple(slice(low[axis] - extent[2 * axis], high[axis] + 1 - extent[2 * axis]) for axis in (2, 1, 0))
-    mask[target] = _values(image)[source] == segment.GetLabelValue()
+    # What an effect of the editor has drawn beyond the volume has no place in its session; it stays in the labelmap.
+    pairs = zip(extent, volume.GetImageData().GetExtent(), (max, min) * 3, strict=True)
+    common = [inner(own, volumes) for own, volumes, inner in pairs]
+    if all(common[2 * axis] <= common[2 * axis + 1] for axis in range(3)):
+        mask[_part(common, (0,) * 6)] = _values(image)[_part(common, extent)] == segment.GetLabelValue()
     return mask
 
 
@@ -110,26 +107,35 @@ def changed_at(segmentation: Any, segment_id: str) -> int:
 
 
 def _labelmap(segmentation: Any, segment_id: str, volume: Any) -> Any:
-    """The segment's own labelmap, of exactly the volume's extent; made or enlarged where it is not."""
+    """The segment's own labelmap, of the volume's extent at least; made or enlarged where it is not."""
     segment = _segment(segmentation, segment_id)
     segmentation.GetSegmentation().SeparateSegmentLabelmap(segment_id)  # several segments may share one
     image = segment.GetRepresentation(NAME)
-    whole = volume.GetImageData().GetExtent()
-    if image is not None and not image.IsEmpty():
+    extent = volume.GetImageData().GetExtent()
+    held = image is not None and not image.IsEmpty()
+    if held:
         _check_grid(image, segmentation, segment_id, volume)
-        if image.GetExtent() == whole:
+        pairs = zip(image.GetExtent(), extent, (min, max) * 3, strict=True)
+        extent = tuple(outer(own, volumes) for own, volumes, outer in pairs)
+        if image.GetExtent() == extent:
             return image
-    mask = read(segmentation, segment_id, volume)
-    image = slicer.vtkOrientedImageData()
-    image.SetExtent(whole)
-    image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
+    made = slicer.vtkOrientedImageData()
+    made.SetExtent(extent)
+    made.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
     matrix = vtk.vtkMatrix4x4()
     volume.GetIJKToRASMatrix(matrix)
-    image.SetGeometryFromImageToWorldMatrix(matrix)
+    made.SetGeometryFromImageToWorldMatrix(matrix)
+    _values(made)[...] = 0
+    if held:
+        _values(made)[_part(image.GetExtent(), extent)] = _values(image) == segment.GetLabelValue()
     segment.SetLabelValue(1)
-    _values(image)[...] = mask
-    segment.AddRepresentation(NAME, image)
-    return image
+    segment.AddRepresentation(NAME, made)
+    return made
+
+
+def _part(extent: Sequence[int], of: Sequence[int]) -> tuple[slice, ...]:
+    """An extent x0, x1, y0, y1, z0, z1 as a part of an array [z, y, x] whose first voxel is the first of another."""
+    return tuple(slice(extent[2 * axis] - of[2 * axis], extent[2 * axis + 1] + 1 - of[2 * axis]) for axis in (2, 1, 0))
 
 
 def _segment(segmentation: Any, segment_id: str) -> Any:
@@ -153,8 +159,8 @@ def _convert(segmentation: Any, ids: list[str], volume: Any) -> None:
     try:
         if not inner.CreateRepresentation(NAME, True):  # True: also where there is one on another grid
             raise InvalidArgument(
-                f"segmentation {segmentation.GetName()!r}: got {inner.GetSourceRepresentationName()!r}, which could not "
-                "be converted to labelmaps; convert it in the module Segmentations"
+                f"segmentation {segmentation.GetName()!r}: got {inner.GetSourceRepresentationName()!r}, which could "
+                "not be converted to labelmaps; convert it in the module Segmentations"
             )
         check_grids(segmentation, ids, volume)
     except InvalidArgument:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import vtk
+from drawn_markups import markup, roi
 from numpy.typing import NDArray
-from volume_matrices import CASES, PARENT, SHAPE, vtk_matrix, world
+from volume_matrices import CASES, PARENT, vtk_matrix, world
 from vtk.util.numpy_support import vtk_to_numpy
 
 from medsam_engine import Cancelled, Engine, InvalidArgument, Session
@@ -26,28 +27,6 @@ Add = Callable[..., Any]
 def case(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name
-
-
-def markup(scene: Any, kind: str, points: NDArray[np.float64]) -> Any:
-    node = scene.AddNewNodeByClass(f"vtkMRMLMarkups{kind}Node", "drawn")
-    for point in points:
-        node.AddControlPointWorld(vtk.vtkVector3d(*point))
-    return node
-
-
-def roi(scene: Any, case: str, low: tuple[float, ...], high: tuple[float, ...]) -> Any:
-    """A region of interest along the volume's axes, between two voxel coordinates i, j, k."""
-    matrix, parent = CASES[case]
-    whole = matrix if parent is None else parent @ matrix
-    frame = np.eye(4)
-    frame[:3, :3] = whole[:3, :3] / np.linalg.norm(whole[:3, :3], axis=0)
-    frame[:3, 3] = world(case, (np.array(low) + high) / 2)[0]
-    node = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "drawn")
-    node.SetSize(*((np.array(high) - low) * np.linalg.norm(whole[:3, :3], axis=0)))
-    if np.linalg.det(frame[:3, :3]) < 0:
-        frame[:3, 0] *= -1  # a region is symmetrical
-    node.SetAndObserveObjectToNodeMatrix(vtk_matrix(frame))
-    return node
 
 
 def test_voxels_are_the_array_and_spacing_is_the_matrix(add: Add, values: NDArray[np.int16], case: str) -> None:
@@ -98,7 +77,7 @@ def test_a_region_is_a_box_of_the_volume(
 def curve_in_ijk(scene: Any, kind: str, ijk: NDArray[np.float64]) -> NDArray[np.float64]:
     """Slicer's spline through voxel coordinates; that through their world coordinates lies on the same voxels."""
     drawn = markup(scene, kind, ijk)
-    points = vtk_to_numpy(drawn.GetCurvePointsWorld().GetData()).astype(np.float64)
+    points: NDArray[np.float64] = vtk_to_numpy(drawn.GetCurvePointsWorld().GetData()).astype(np.float64)
     scene.RemoveNode(drawn)
     return points[:-1] if kind == "ClosedCurve" else points  # its last point is its first
 
@@ -229,92 +208,6 @@ def test_points_at_the_edge_and_beyond(add: Add, values: NDArray[np.int16], case
         plane_points(volume, world(case, [[-0.6, 3, 2]]))
     with pytest.raises(InvalidArgument, match="no point"):
         plane_points(volume, np.zeros((0, 3)))
-
-
-def test_steps_write_what_the_session_has(
-    scene: Any, add: Add, values: NDArray[np.int16], segmentation: Any, engine: Engine
-) -> None:
-    """A random walk of boxes, undo, redo, locks and resets of two segments; every segment is the session's mask."""
-    volume = add(values, *CASES["oblique"])
-    session = VolumeSession(engine, volume, segmentation)
-    ids = [segmentation.GetSegmentation().AddEmptySegment("", name) for name in "ab"]
-    random = np.random.default_rng(4)
-    for _ in range(60):
-        segment, step = ids[int(random.integers(2))], int(random.integers(6))
-        if step == 0:
-            session.undo()
-        elif step == 1:
-            session.redo()
-        elif step == 2:
-            session.reset(segment)
-        else:
-            k, ends = int(random.integers(5)), random.integers(0, 24, (2, 2))
-            low, high = ends.min(axis=0), ends.max(axis=0)
-            session.add_markup(segment, roi(scene, "oblique", (*low, k), (*high, k)))
-        known = {each.name for each in session.session.objects}
-        for each in ids:
-            expected = session.session.mask(each) if each in known else np.zeros(SHAPE, bool)
-            np.testing.assert_array_equal(segment_labelmaps.read(segmentation, each, volume), expected)
-
-
-def test_only_the_changed_part_is_written(add: Add, values: NDArray[np.int16], segmentation: Any) -> None:
-    volume = add(values, *CASES["lps"])
-    segment_labelmaps.prepare(segmentation, volume)
-    segment = segmentation.GetSegmentation().AddEmptySegment("", "a")
-    segment_labelmaps.write(segmentation, segment, volume, np.ones(SHAPE, bool), (0, 0, 0, 31, 23, 4))
-    image = segmentation.GetSegmentation().GetSegment(segment).GetRepresentation("Binary labelmap")
-    before = segment_labelmaps.changed_at(segmentation, segment)
-    segment_labelmaps.write(segmentation, segment, volume, np.zeros(SHAPE, bool), (3, 4, 1, 5, 6, 2))
-    assert segmentation.GetSegmentation().GetSegment(segment).GetRepresentation("Binary labelmap") is image
-    assert segment_labelmaps.changed_at(segmentation, segment) > before
-    expected = np.ones(SHAPE, bool)
-    expected[1:3, 4:7, 3:6] = False
-    np.testing.assert_array_equal(segment_labelmaps.read(segmentation, segment, volume), expected)
-
-
-def test_what_the_editor_drew_is_taken_over(
-    scene: Any, add: Add, values: NDArray[np.int16], segmentation: Any, engine: Engine
-) -> None:
-    volume = add(values, *CASES["lps"])
-    session = VolumeSession(engine, volume, segmentation)
-    segment = segmentation.GetSegmentation().AddEmptySegment("", "a")
-    session.add_markup(segment, roi(scene, "lps", (6, 4, 2), (20, 12, 2)))
-    painted = segment_labelmaps.read(segmentation, segment, volume)
-    painted[0, 1:3, 1:3] = True
-    segment_labelmaps.write(segmentation, segment, volume, painted, (0, 0, 0, 31, 23, 4))
-    session.add_markup(segment, roi(scene, "lps", (6, 4, 3), (20, 12, 3)))
-    found = segment_labelmaps.read(segmentation, segment, volume)
-    assert found[0, 1:3, 1:3].all()
-    assert found[3].any()
-    np.testing.assert_array_equal(found, session.session.mask(segment))
-    session.undo()
-    np.testing.assert_array_equal(segment_labelmaps.read(segmentation, segment, volume), painted)
-
-
-def test_segments_that_share_a_labelmap_or_lie_elsewhere(
-    add: Add, values: NDArray[np.int16], segmentation: Any
-) -> None:
-    volume = add(values, *CASES["lps"])
-    segment_labelmaps.prepare(segmentation, volume)
-    inner = segmentation.GetSegmentation()
-    ids = [inner.AddEmptySegment("", name) for name in "ab"]
-    masks = np.zeros((2, *SHAPE), bool)
-    masks[0, :, :9], masks[1, :, 12:] = True, True
-    for segment, mask in zip(ids, masks, strict=True):
-        segment_labelmaps.write(segmentation, segment, volume, mask, (0, 0, 0, 31, 23, 4))
-    shared = inner.GetSegment(ids[0]).GetRepresentation("Binary labelmap")
-    vtk_to_numpy(shared.GetPointData().GetScalars())[masks[1].ravel()] = 2
-    inner.GetSegment(ids[1]).AddRepresentation("Binary labelmap", shared)
-    inner.GetSegment(ids[1]).SetLabelValue(2)
-    assert inner.GetNumberOfLayers() == 1
-    segment_labelmaps.write(segmentation, ids[1], volume, np.zeros(SHAPE, bool), (0, 0, 0, 31, 23, 4))
-    np.testing.assert_array_equal(segment_labelmaps.read(segmentation, ids[0], volume), masks[0])
-    assert not segment_labelmaps.read(segmentation, ids[1], volume).any()
-    other = add(values, *CASES["ras"])
-    with pytest.raises(InvalidArgument, match="another grid"):
-        segment_labelmaps.write(segmentation, ids[0], other, masks[0], (0, 0, 0, 1, 1, 1))
-    with pytest.raises(InvalidArgument, match="choose another"):
-        segment_labelmaps.write(segmentation, "gone", volume, masks[0], (0, 0, 0, 1, 1, 1))
 
 
 def test_a_volume_that_changes_ends_its_session(
