@@ -88,6 +88,25 @@ def test_views_without_a_plane_are_refused(viewer: ViewerModel) -> None:
         shown_plane(layer, viewer.dims)
 
 
+def test_thick_slices_are_refused(viewer: ViewerModel) -> None:
+    """What is drawn on a projection of several planes is about none of them."""
+    layer = viewer.add_image(np.arange(np.prod(SHAPE), dtype=np.int32).reshape(SHAPE), scale=(2.0, 1.0, 1.0))
+    layer.projection_mode = "none"
+    viewer.dims.set_point(0, 4.0)
+    for side in ("margin_left", "margin_right"):
+        setattr(viewer.dims, side, (4.5, 0.0, 0.0))
+        assert shown_plane(layer, viewer.dims)[:2] == (0, 2)  # without a projection, the margin shows nothing else
+        layer.projection_mode = "mean"
+        assert (layer._slice.image.view != layer.data[2]).any()
+        with pytest.raises(InvalidArgument, match=r"thick slice, the mean .* projection mode to none"):
+            shown_plane(layer, viewer.dims)
+        setattr(viewer.dims, side, (0.0, 9.0, 0.0))  # along an axis that is shown, it has no effect
+        assert shown_plane(layer, viewer.dims)[:2] == (0, 2)
+        np.testing.assert_array_equal(layer._slice.image.view, layer.data[2])
+        setattr(viewer.dims, side, (0.0, 0.0, 0.0))
+        layer.projection_mode = "none"
+
+
 def test_points_and_boxes_are_cut_to_the_image(viewer: ViewerModel) -> None:
     plane = shown_plane(viewer.add_image(np.zeros(SHAPE, np.uint8)), viewer.dims)
     assert plane.inside([2, 7, 9]).tolist() == [9, 7]

@@ -116,7 +116,8 @@ def shown_plane(layer: Image, dims: Dims) -> Plane:
     """The plane of the layer's array that the viewer shows.
 
     Raises:
-        InvalidArgument: the viewer shows the volume in 3D, or a plane that is none of the array, or nothing of it.
+        InvalidArgument: the viewer shows the volume in 3D, or a plane that is none of the array, or several planes
+            projected onto one another, or nothing of it.
     """
     if dims.ndisplay != 2:
         raise InvalidArgument("view: got 3D, expected 2D, in which prompts have a plane; press Ctrl+Y")
@@ -132,6 +133,7 @@ def shown_plane(layer: Image, dims: Dims) -> Plane:
         return Plane(None, None, across, shape)
     (axis,) = set(range(layer.ndim)) - set(shown)
     _check_straight(layer, axis)
+    _check_one_plane(layer, dims, axis)
     number = int(np.round(layer.world_to_data(dims.point)[axis]))
     if not 0 <= number < extent[axis]:
         raise InvalidArgument(
@@ -162,6 +164,16 @@ def _check_straight(layer: Layer, axis: int) -> None:
         raise InvalidArgument(
             f"layer {layer.name!r}: got a transform that turns axis {axis}, expected its planes to be those that the "
             "viewer shows; set the layer's affine and rotate to none, or resample the image"
+        )
+
+
+def _check_one_plane(layer: Image, dims: Dims, axis: int) -> None:
+    """Refuses thick slices: a mode of projection, and a margin around the viewer's point along the hidden axis."""
+    shown = dims.ndim - layer.ndim + axis  # its number in the viewer
+    if max(dims.margin_left[shown], dims.margin_right[shown]) > 0 and str(layer.projection_mode) != "none":
+        raise InvalidArgument(
+            f"layer {layer.name!r}: got a thick slice, the {layer.projection_mode} of several planes, expected one "
+            "plane; set the layer's projection mode to none"
         )
 
 
