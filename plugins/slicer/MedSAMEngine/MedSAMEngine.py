@@ -106,15 +106,21 @@ class MedSAMEngineWidget(ScriptedLoadableModuleWidget):
             ("Window", self.window),
         ):
             form.addRow(label, box)
-        form.addRow(_button("Begin", self._begin))
+        begin, segment = _button("Begin", self._begin), _button("Segment", self._segment)
+        reset, propagate = _button("Reset", self._reset), _button("Propagate", self._propagate)
+        undo, redo = _button("Undo", self._undo), _button("Redo", self._redo)
+        form.addRow(begin)
         form.addRow("Markup", self.markup)
         form.addRow(self.positive)
-        form.addRow(_button("Segment", self._segment), _button("Reset", self._reset))
+        form.addRow(segment, reset)
         form.addRow("Distance, mm", self.distance)
-        form.addRow(_button("Propagate", self._propagate), _button("Cancel", self._cancel))
-        form.addRow(_button("Undo", self._undo), _button("Redo", self._redo))
+        form.addRow(propagate, _button("Cancel", self._cancel))
+        form.addRow(undo, redo)
         form.addRow(self.progress)
         self._add_editor()
+        choices = (self.volume, self.segmentation, self.bundle, self.modality, self.window, self.markup)
+        buttons = (begin, segment, reset, propagate, undo, redo)
+        self._inputs = [*buttons, *choices, self.positive, self.distance, self.editor]
 
     def cleanup(self) -> None:
         """Called by Slicer when the panel goes."""
@@ -198,14 +204,25 @@ class MedSAMEngineWidget(ScriptedLoadableModuleWidget):
         self._guarded(lambda: call(session, segment))
 
     def _guarded(self, call: Callable[[], object]) -> None:
-        """Shows an error of medsam-engine as its one line; the session is as it was before."""
+        """Shows an error of medsam-engine as its one line; the session is as it was before.
+
+        Cancel alone can be used meanwhile: propagation lets Qt work, and its masks would go over what is painted then.
+        """
         from medsam_engine import Error
 
+        effect = self.editor.activeEffect()
+        self.editor.setActiveEffect(None)  # which would go on in the slice views of a disabled editor
+        for each in self._inputs:
+            each.enabled = False
         try:
             with slicer.util.WaitCursor():
                 call()
         except Error as error:
             slicer.util.errorDisplay(str(error))
+        finally:
+            for each in self._inputs:
+                each.enabled = True
+            self.editor.setActiveEffect(effect)
 
 
 class MedSAMEngineTest(ScriptedLoadableModuleTest):

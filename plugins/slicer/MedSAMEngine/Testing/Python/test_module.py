@@ -46,10 +46,13 @@ def module(monkeypatch: pytest.MonkeyPatch, scene: Any) -> ModuleType:
         setattr(loadable, f"ScriptedLoadableModule{name}", Base)
     packaging: Any = ModuleType("slicer.packaging")
     packaging.pip_ensure = MagicMock()
+    qt = MagicMock()
+    for name in ("QPushButton", "QCheckBox", "QComboBox", "QDoubleSpinBox", "QProgressBar"):
+        setattr(qt, name, lambda text="": MagicMock(text=text))  # each one a widget of its own
     for name, stand_in in (
         ("slicer.ScriptedLoadableModule", loadable),
         ("slicer.packaging", packaging),
-        ("qt", MagicMock()),
+        ("qt", qt),
         ("ctk", MagicMock()),
     ):
         monkeypatch.setitem(sys.modules, name, stand_in)
@@ -164,6 +167,40 @@ def test_a_session_is_prompted_under_its_own_nodes_alone(
     widget.editor.setSegmentationNode(segmentation)
     widget._segment()
     assert len(session.session.objects) == 1
+
+
+def test_nothing_but_cancel_is_enabled_while_a_step_runs(
+    module: ModuleType, scene: Any, add: Any, values: NDArray[np.int16], segmentation: Any, monkeypatch: Any
+) -> None:
+    """What the editor painted during propagation would be lost."""
+    buttons: dict[str, Any] = {}
+    monkeypatch.setattr(module.qt, "QPushButton", lambda text: buttons.setdefault(text, MagicMock(enabled=True)))
+    widget = panel(module, add(values, *CASES["ras"]), segmentation)
+    drawn = region(scene)
+    widget.markup = SimpleNamespace(currentNode=lambda: drawn)
+    widget.positive = SimpleNamespace(checked=True)
+    widget.distance = SimpleNamespace(value=0.0)
+    widget.editor.currentSegmentID.return_value = segmentation.GetSegmentation().AddEmptySegment("", "a")
+    widget._segment()
+    paint, enabled = object(), []
+    widget.editor.activeEffect.return_value = paint
+    widget.editor.setActiveEffect(paint)
+
+    def look() -> None:
+        enabled.append({name for name, button in buttons.items() if button.enabled})
+        assert widget.editor.enabled is False
+        assert widget.editor.setActiveEffect.call_args.args == (None,)
+        if len(enabled) == 2:
+            widget._cancel()
+
+    slicer.app.processEvents.side_effect = look
+    widget._propagate()
+    assert "ancel" in slicer.util.errorDisplay.call_args.args[0]
+    assert enabled == [{"Cancel"}] * 2
+    assert set(buttons) == {"Begin", "Segment", "Reset", "Propagate", "Cancel", "Undo", "Redo"}
+    assert all(button.enabled for button in buttons.values())
+    assert widget.editor.enabled is True
+    assert widget.editor.setActiveEffect.call_args.args == (paint,)
 
 
 def test_a_begin_that_fails_leaves_no_session(
