@@ -69,7 +69,7 @@ class ObjectTable:
         return name
 
 
-def relabeled(found: Sequence[SessionObject], labels: NDArray[np.uint16] | NDArray[np.uint32]) -> NDArray[np.uint16]:
+def relabeled(found: Sequence[SessionObject], labels: NDArray[np.uint16]) -> NDArray[np.uint16]:
     """The values of Session.labels(), k + 1 for the session's k-th object, as labels of the list."""
     wanted = [int(each.name.removeprefix(PREFIX)) for each in found]
     if wanted == list(range(1, len(wanted) + 1)):

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from napari.layers import Image
@@ -224,7 +223,7 @@ class SegmentWidget(QWidget):
 def _default_bundle() -> str:
     """The bundle that the command would take; empty where there is none."""
     try:
-        return str(Path(find_bundle()))
+        return str(find_bundle())
     except Error:
         return ""
 

@@ -90,7 +90,7 @@ def plane_points(volume: Any, world: NDArray[np.float64], axis: int | None = Non
             "the slice views to the volume's planes"
         )
     wanted = through_plane_axis(volume) if axis is None else axis
-    if len(ijk) > 1 and wanted not in holding:
+    if wanted not in holding:
         wanted = holding[0]
     across = [each for each in range(3) if each != 2 - wanted]
     return PlanePoints(ijk[:, across], {"axis": wanted, "slice": int(numbers[0, 2 - wanted])})

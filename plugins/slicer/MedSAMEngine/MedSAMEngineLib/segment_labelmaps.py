@@ -63,8 +63,8 @@ def check_grids(segmentation: Any, ids: list[str], volume: Any) -> None:
             _check_grid(image, segmentation, each, volume)
 
 
-def write(segmentation: Any, segment_id: str, volume: Any, mask: NDArray[np.bool_], box: VoxelBox) -> None:
-    """Writes the part of a mask (D, H, W) that a box covers, x0, y0, z0, x1, y1, z1 with inclusive ends.
+def write(segmentation: Any, segment_id: str, volume: Any, part: NDArray[np.bool_], box: VoxelBox) -> None:
+    """Writes a part of a mask, that of a box x0, y0, z0, x1, y1, z1 with inclusive ends, as Session.mask gives it.
 
     Raises:
         InvalidArgument: the segment is gone, or on another grid than the volume.
@@ -72,7 +72,7 @@ def write(segmentation: Any, segment_id: str, volume: Any, mask: NDArray[np.bool
     image = _labelmap(segmentation, segment_id, volume)
     label = segmentation.GetSegmentation().GetSegment(segment_id).GetLabelValue()
     extent = [box[axis + 3 * end] for axis in range(3) for end in range(2)]
-    _values(image)[_part(extent, image.GetExtent())] = mask[_part(extent, (0,) * 6)] * label
+    _values(image)[_part(extent, image.GetExtent())] = part * label
     image.GetPointData().GetScalars().Modified()
     image.Modified()
 

@@ -114,11 +114,6 @@ class VolumeSession:
             self._step(segment_id, lambda session: session.remove(segment_id))
         self._clicked = {key: each for key, each in self._clicked.items() if each.segment_id != segment_id}
 
-    def lock(self, segment_id: str, locked: bool) -> None:
-        """Keeps other segments off this one's voxels."""
-        self.take_edits(segment_id)
-        self.session.lock(segment_id, locked)
-
     def undo(self) -> None:
         """Takes back the last step."""
         self._step(None, Session.undo)
@@ -175,16 +170,15 @@ class VolumeSession:
         for each in {*known, *left}:
             if self.segmentation.GetSegmentation().GetSegment(each) is None:
                 continue  # deleted in the editor
-            mask = self._mask(each) if each in left else np.zeros(self._shape(), np.bool_)
-            segment_labelmaps.write(self.segmentation, each, self.volume, mask, box)
+            x0, y0, z0, x1, y1, z1 = box
+            empty = np.zeros((z1 + 1 - z0, y1 + 1 - y0, x1 + 1 - x0), np.bool_)
+            part = self._mask(each, box) if each in left else empty
+            segment_labelmaps.write(self.segmentation, each, self.volume, part, box)
             self._written[each] = segment_labelmaps.changed_at(self.segmentation, each)
 
-    def _mask(self, segment_id: str) -> NDArray[np.bool_]:
-        mask = self.session.mask(segment_id)
+    def _mask(self, segment_id: str, box: VoxelBox | None = None) -> NDArray[np.bool_]:
+        mask = self.session.mask(segment_id, box)
         return mask[np.newaxis] if self._flat else mask
-
-    def _shape(self) -> tuple[int, ...]:
-        return tuple(self.volume.GetImageData().GetDimensions())[::-1]
 
     def _check_volume(self) -> None:
         """Refuses a volume that is another one than the session's, or lies elsewhere, by now."""

@@ -25,7 +25,7 @@ Add = Callable[..., Any]
 def test_steps_write_what_the_session_has(
     scene: Any, add: Add, values: NDArray[np.int16], segmentation: Any, engine: Engine
 ) -> None:
-    """A random walk of boxes, undo, redo, locks and resets of two segments; every segment is the session's mask."""
+    """A random walk of boxes, undo, redo and resets of two segments; every segment is the session's mask."""
     volume = add(values, *CASES["oblique"])
     session = VolumeSession(engine, volume, segmentation)
     ids = [segmentation.GetSegmentation().AddEmptySegment("", name) for name in "ab"]
@@ -55,7 +55,7 @@ def test_only_the_changed_part_is_written(add: Add, values: NDArray[np.int16], s
     segment_labelmaps.write(segmentation, segment, volume, np.ones(SHAPE, bool), (0, 0, 0, 31, 23, 4))
     image = segmentation.GetSegmentation().GetSegment(segment).GetRepresentation("Binary labelmap")
     before = segment_labelmaps.changed_at(segmentation, segment)
-    segment_labelmaps.write(segmentation, segment, volume, np.zeros(SHAPE, bool), (3, 4, 1, 5, 6, 2))
+    segment_labelmaps.write(segmentation, segment, volume, np.zeros((2, 3, 3), bool), (3, 4, 1, 5, 6, 2))
     assert segmentation.GetSegmentation().GetSegment(segment).GetRepresentation("Binary labelmap") is image
     assert segment_labelmaps.changed_at(segmentation, segment) > before
     expected = np.ones(SHAPE, bool)
@@ -142,6 +142,6 @@ def test_segments_that_share_a_labelmap_or_lie_elsewhere(
     assert not segment_labelmaps.read(segmentation, ids[1], volume).any()
     other = add(values, *CASES["ras"])
     with pytest.raises(InvalidArgument, match="another grid"):
-        segment_labelmaps.write(segmentation, ids[0], other, masks[0], (0, 0, 0, 1, 1, 1))
+        segment_labelmaps.write(segmentation, ids[0], other, masks[0], (0, 0, 0, 31, 23, 4))
     with pytest.raises(InvalidArgument, match="choose another"):
-        segment_labelmaps.write(segmentation, "gone", volume, masks[0], (0, 0, 0, 1, 1, 1))
+        segment_labelmaps.write(segmentation, "gone", volume, masks[0], (0, 0, 0, 31, 23, 4))
