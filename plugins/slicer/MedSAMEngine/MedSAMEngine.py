@@ -97,6 +97,7 @@ class MedSAMEngineWidget(ScriptedLoadableModuleWidget):
         self.positive.checked = True
         self.distance = qt.QDoubleSpinBox()
         self.distance.specialValueText = "auto"
+        self.distance.maximum = 10000.0  # Qt's own is 99.99
         self.progress = qt.QProgressBar()
         for label, box in (
             ("Volume", self.volume),

@@ -104,6 +104,7 @@ def region(scene: Any) -> Any:
 def test_the_buttons(module: ModuleType, scene: Any, add: Any, values: NDArray[np.int16], segmentation: Any) -> None:
     widget = module.MedSAMEngineWidget(MagicMock())
     widget.setup()
+    assert widget.distance.maximum == 10000.0  # mm; a spin box ends at 99.99 otherwise
     shown = slicer.util.errorDisplay
     for call in (widget._segment, widget._undo, widget._begin):
         widget.markup.currentNode.return_value = None
