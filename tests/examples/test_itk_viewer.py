@@ -8,7 +8,7 @@ from subprocess import CompletedProcess
 import dicom_builder
 import numpy as np
 import pytest
-import SimpleITK as sitk  # noqa: N813
+import SimpleITK as sitk  # noqa: N813 (sitk is the name that SimpleITK's documentation uses)
 from numpy.typing import NDArray
 
 from medsam_engine import Engine

@@ -10,7 +10,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pytest
-import SimpleITK as sitk  # noqa: N813
+import SimpleITK as sitk  # noqa: N813 (sitk is the name that SimpleITK's documentation uses)
 from numpy.typing import NDArray
 from PIL import Image
 

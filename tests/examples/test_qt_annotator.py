@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import SimpleITK as sitk  # noqa: N813
+import SimpleITK as sitk  # noqa: N813 (sitk is the name that SimpleITK's documentation uses)
 from numpy.typing import NDArray
 from PIL import Image
 

@@ -187,7 +187,7 @@ def test_objects_undo_lock_and_reset(controller: SessionController, volume: NDAr
 def test_the_layer_is_the_sessions_labels_after_any_steps(
     controller: SessionController, volume: NDArray[np.uint8]
 ) -> None:
-    """Only changed voxels are written; what is there must be what the session has, overlaps and all."""
+    """What is in the layer must be what the session has, overlaps and all."""
     opened(controller, volume)
     random = np.random.default_rng(5)
     steps: list[Callable[[], object]] = [
@@ -330,7 +330,7 @@ def test_a_stroke_belongs_to_the_session_in_which_it_began(
     assert "another session" in lines(controller)[-1]
 
 
-def test_a_model_that_is_none_is_said(controller: SessionController, volume: NDArray[np.uint8]) -> None:
+def test_an_invalid_model_is_said(controller: SessionController, volume: NDArray[np.uint8]) -> None:
     layer = controller.viewer.add_image(volume)
     controller.open(layer, "/nowhere")
     controller.open(controller.viewer.add_image(np.zeros((2, 3, 4, 5))), TINY)

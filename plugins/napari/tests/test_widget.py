@@ -132,7 +132,7 @@ def test_a_second_session_has_one_layer_of_prompts(widget: SegmentWidget) -> Non
     assert "nowhere" in widget.message.text()
 
 
-def test_every_choice_is_one(volume: NDArray[np.uint8]) -> None:
+def test_every_choice_is_accepted(volume: NDArray[np.uint8]) -> None:
     """Sessions take every modality and window that the panel offers."""
     engine = Engine(TINY, cache_dir="none")
     for modality in MODALITIES:
@@ -147,5 +147,5 @@ def test_the_manifest_names_the_widget() -> None:
     manifest = PluginManifest.from_distribution("medsam-engine-napari")
     manifest.validate_imports()
     (command,) = manifest.contributions.commands or []
-    assert command.exec.__module__
-    assert manifest.contributions.widgets
+    assert command.python_name == f"{SegmentWidget.__module__}:{SegmentWidget.__qualname__}"
+    assert [each.command for each in manifest.contributions.widgets or []] == [command.id]

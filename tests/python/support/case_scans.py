@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pydicom.data
-import SimpleITK as sitk  # noqa: N813
+import SimpleITK as sitk  # noqa: N813 (sitk is the name that SimpleITK's documentation uses)
 from numpy.typing import NDArray
 from PIL import Image
 

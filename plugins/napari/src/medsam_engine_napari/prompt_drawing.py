@@ -33,7 +33,7 @@ class PromptDrawing:
     """The layer on which prompts are drawn; they are drawn while it is the active one.
 
     A stroke that moves becomes what the tool says, a short one a click (but for the lasso). The right button and Shift
-    turn the sign of a click or scribble. The plane is the one shown when the button went down.
+    reverse the sign of a click or scribble. The plane is the one shown when the button went down.
 
     Args:
         controller: whose session is prompted.

@@ -180,7 +180,7 @@ class SessionController:
         self._stop = Event()
 
     def toggle_sign(self) -> None:
-        """Positive becomes negative, and the other way round."""
+        """Positive becomes negative, and vice versa."""
         self.positive = not self.positive
         self.changed.emit()
 

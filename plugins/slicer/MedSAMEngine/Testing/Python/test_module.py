@@ -218,7 +218,7 @@ def test_a_begin_that_fails_leaves_no_session(
     widget.editor.setSegmentationNode.assert_not_called()
 
 
-def test_every_choice_is_one(module: ModuleType, add: Any, values: NDArray[np.int16], segmentation: Any) -> None:
+def test_every_choice_is_accepted(module: ModuleType, add: Any, values: NDArray[np.int16], segmentation: Any) -> None:
     """Sessions take every modality and window that the panel offers."""
     logic, volume = module.MedSAMEngineLogic(), add(values, *CASES["ras"])
     for modality in module.MODALITIES:
