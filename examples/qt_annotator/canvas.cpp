@@ -33,11 +33,19 @@ void Canvas::set_plane(const QImage& image, const PlaneView& view) {
 
 void Canvas::set_overlay(const PlaneOverlay& overlay) {
   overlay_ = overlay;
+  preview_ = {};
+  update();
+}
+
+void Canvas::set_preview(const QImage& areas) {
+  if (held_ == Qt::NoButton || drawn_ != Tool::box) return;
+  preview_ = areas;
   update();
 }
 
 void Canvas::clear_gesture() {
   path_.clear();
+  preview_ = {};
   update();
 }
 
@@ -158,6 +166,7 @@ void Canvas::paintEvent(QPaintEvent* /*event*/) {
   painter.drawImage(QPointF(0, 0), image_);
   painter.setRenderHint(QPainter::SmoothPixmapTransform, false);  // a mask has no half pixels
   painter.drawImage(QPointF(0, 0), overlay_.areas);
+  if (!preview_.isNull()) painter.drawImage(QPointF(0, 0), preview_);
   for (const auto& [color, edges] : overlay_.edges) {
     QPen pen(color, 2);
     pen.setCosmetic(true);  // as wide on the screen whatever a pixel's sides are

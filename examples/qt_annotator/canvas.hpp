@@ -21,6 +21,8 @@ class Canvas : public QWidget {
   /// Another plane; what was drawn goes. The part of the plane that is shown stays where only the number changed.
   void set_plane(const QImage& image, const PlaneView& view);
   void set_overlay(const PlaneOverlay& overlay);
+  /// The area that the box in hand would find, until there is another overlay; ignored where no box is dragged.
+  void set_preview(const QImage& areas);
   void set_tool(Tool tool) { tool_ = tool; }
   /// Forgets what the mouse drew last.
   void clear_gesture();
@@ -58,6 +60,7 @@ class Canvas : public QWidget {
 
   QImage image_;
   PlaneOverlay overlay_;
+  QImage preview_;
   PlaneView view_;
   double zoom_ = 1;
   QPointF pan_;    // of the plane's middle from the widget's

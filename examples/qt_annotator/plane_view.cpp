@@ -91,6 +91,18 @@ QImage plane_image(const Picture& picture, const medsam::Plane& plane) {
   return image;
 }
 
+QImage mask_area(const QImage& mask, const QColor& color) {
+  QImage area(mask.size(), QImage::Format_ARGB32);
+  for (int row = 0; row < mask.height(); ++row) {
+    const uchar* in = mask.constScanLine(row);
+    auto* out = reinterpret_cast<QRgb*>(area.scanLine(row));
+    for (int column = 0; column < mask.width(); ++column) {
+      out[column] = in[column] == 0 ? 0 : qRgba(color.red(), color.green(), color.blue(), kAreaAlpha);
+    }
+  }
+  return area;
+}
+
 PlaneOverlay plane_overlay(const Picture& picture, const std::vector<std::uint8_t>& labels, const medsam::Plane& plane,
                            const std::vector<QColor>& colors) {
   const Layout layout = layout_of(picture, plane);

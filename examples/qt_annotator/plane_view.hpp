@@ -45,6 +45,9 @@ struct PlaneOverlay {
   std::vector<std::pair<QColor, QVector<QLineF>>> edges;  ///< Of each label.
 };
 
+/// The area of one mask, of a plane's size and not 0 where it is, in a color.
+QImage mask_area(const QImage& mask, const QColor& color);
+
 /// colors[k - 1] is that of label k.
 PlaneOverlay plane_overlay(const Picture& picture, const std::vector<std::uint8_t>& labels, const medsam::Plane& plane,
                            const std::vector<QColor>& colors);

@@ -10,6 +10,7 @@
 #include <QPixmap>
 #include <QTimer>
 #include <QWheelEvent>
+#include <algorithm>
 #include <cstdio>
 
 namespace {
@@ -23,6 +24,13 @@ ScriptedRun::ScriptedRun(Window* window, SessionController* controller, const QS
   connect(controller, &SessionController::changed, this, [this](const SessionView& view) {
     ++answers_;
     if (!view.error.isEmpty()) error_ = view.error;
+  });
+  connect(controller, &SessionController::previewed, this, [this](const QImage& mask) {
+    preview_ = 0;
+    for (int row = 0; row < mask.height(); ++row) {
+      const uchar* first = mask.constScanLine(row);
+      preview_ += static_cast<int>(std::count(first, first + mask.width(), 1));
+    }
   });
   connect(controller, &SessionController::opened, this, [this] { opened_ = true; });
   connect(controller, &SessionController::failed, this, [this](const QString& message) {
@@ -60,6 +68,7 @@ void ScriptedRun::finish_step() {
   std::printf("%s\n", line.constData());
   std::fflush(stdout);
   error_.clear();
+  preview_ = 0;
   next();
 }
 
@@ -85,6 +94,7 @@ QJsonObject ScriptedRun::state() const {
           {"undo", static_cast<qint64>(view.undo_steps)},
           {"redo", static_cast<qint64>(view.redo_steps)},
           {"answers", answers_},
+          {"preview", preview_},
           {"ms", view.ms}};
 }
 

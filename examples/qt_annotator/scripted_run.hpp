@@ -42,5 +42,6 @@ class ScriptedRun : public QObject {
   QString step_;
   bool opened_ = false, running_ = false;
   int answers_ = 0;  // since the program began
+  int preview_ = 0;  // pixels of the step's last preview
   QString error_;    // of the step
 };

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "label_file.hpp"
+#include "plane_view.hpp"
 
 namespace {
 
@@ -97,7 +98,6 @@ void SessionController::open(const QString& path, const Contrast& contrast) {
     session_ = std::move(session);
     picture_ = picture;
     source_ = path;
-    dragging_ = false;
     poll_->start();
     return [this, picture, view = std::move(view)] {
       emit opened(picture);
@@ -107,10 +107,7 @@ void SessionController::open(const QString& path, const Contrast& contrast) {
 }
 
 void SessionController::call(const QString& name, Call call) {
-  run([this, name, call = std::move(call)] {
-    dragging_ = false;  // a box that was being dragged is finished by whatever else is done
-    return answer(name, call);
-  });
+  run([this, name, call = std::move(call)] { return answer(name, call); });
 }
 
 void SessionController::drag_box(const std::string& object, const QRect& box, const medsam::Plane& plane,
@@ -125,26 +122,30 @@ void SessionController::drag_box(const std::string& object, const QRect& box, co
 }
 
 void SessionController::submit(const Drag& drag) {
-  run([this, drag] {
-    return answer("box", [this, &drag](medsam::Session& session) {
-      if (std::exchange(dragging_, false)) session.undo();
-      const medsam::Box box{static_cast<double>(drag.box.left()), static_cast<double>(drag.box.top()),
-                            static_cast<double>(drag.box.right()), static_cast<double>(drag.box.bottom())};
-      const medsam::VoxelBox changed_box = session.add_box(drag.object, box, drag.plane);
-      dragging_ = !drag.finished;
-      return changed_box;
-    });
-  });
+  const medsam::Box box{static_cast<double>(drag.box.left()), static_cast<double>(drag.box.top()),
+                        static_cast<double>(drag.box.right()), static_cast<double>(drag.box.bottom())};
+  if (drag.finished) {
+    return call("box", [drag, box](medsam::Session& session) { return session.add_box(drag.object, box, drag.plane); });
+  }
+  run([this, drag, box] { return preview(drag, box); });
 }
 
-void SessionController::cancel_drag() {
-  wanted_drag_.reset();
-  run([this] {
-    return answer("cancel", [this](medsam::Session& session) {
-      return std::exchange(dragging_, false) ? session.undo() : medsam::VoxelBox{};
-    });
-  });
+// What cannot be previewed is not: the box itself says why when the button is released.
+SessionController::Done SessionController::preview(const Drag& drag, const medsam::Box& box) {
+  if (!session_) return [] {};
+  const auto [columns, rows] = in_plane(drag.plane.axis);
+  QImage mask(static_cast<int>(plane_count(*picture_, columns)), static_cast<int>(plane_count(*picture_, rows)),
+              QImage::Format_Grayscale8);
+  try {
+    const medsam::LabelView out{mask.bits(), medsam::LabelType::u8, mask.height(), mask.width(), mask.bytesPerLine()};
+    if (!session_->preview_box(box, drag.plane, out)) return [] {};
+  } catch (const std::exception&) {
+    return [] {};
+  }
+  return [this, drag, mask] { emit previewed(mask, drag.plane); };
 }
+
+void SessionController::cancel_drag() { wanted_drag_.reset(); }
 
 void SessionController::propagate(const std::string& object, const medsam::PropagateOptions& asked) {
   medsam::PropagateOptions options = asked;

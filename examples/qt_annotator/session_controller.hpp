@@ -4,6 +4,7 @@
 
 #include <medsam/session.hpp>
 
+#include <QImage>
 #include <QObject>
 #include <QRect>
 #include <QThread>
@@ -46,10 +47,10 @@ class SessionController : public QObject {
   void open(const QString& path, const Contrast& contrast);
   /// Makes a call. Emits changed().
   void call(const QString& name, Call call);
-  /// A box whose mask follows the mouse: each one takes the place of the one before, until one is `finished`, and all
-  /// of them are one step of undo. Boxes that were overtaken while another was at work are never asked about.
+  /// A box that follows the mouse. Emits previewed() where its plane is encoded already and, of the `finished` one,
+  /// changed(). Boxes that were overtaken while another call was at work are never asked about.
   void drag_box(const std::string& object, const QRect& box, const medsam::Plane& plane, bool finished);
-  /// Takes back the box that is being dragged.
+  /// Gives up the box that is being dragged; the session does not know it yet.
   void cancel_drag();
   /// Carries an object through the planes. Emits progressed() meanwhile, and changed().
   void propagate(const std::string& object, const medsam::PropagateOptions& options);
@@ -67,6 +68,8 @@ class SessionController : public QObject {
  signals:
   void opened(const std::shared_ptr<const Picture>& picture);
   void changed(const SessionView& view);
+  void previewed(const QImage& mask,
+                 const medsam::Plane& plane);  ///< Of the plane's size, 1 where the object would be.
   void progressed(qint64 done, qint64 total);
   void encoding(qint64 encoded, qint64 total, bool idle);
   void saved(const QString& path);
@@ -85,6 +88,7 @@ class SessionController : public QObject {
   void submit(const Drag& drag);
   // On the worker's thread:
   Done answer(const QString& name, const Call& call);
+  Done preview(const Drag& drag, const medsam::Box& box);
   void poll_encoding();
   void check_target(const QString& path) const;  // std::runtime_error: nothing may be saved there
 
@@ -99,5 +103,4 @@ class SessionController : public QObject {
   std::shared_ptr<const Picture> picture_;
   QString source_;  // the file that the picture was read from
   std::unique_ptr<medsam::Session> session_;
-  bool dragging_ = false;  // whether the last step is a box that is being dragged
 };

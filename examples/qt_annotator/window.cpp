@@ -108,6 +108,10 @@ void Window::connect_controller() {
   connect(panel_, &ObjectPanel::lock_asked, this, &Window::lock);
   connect(controller_, &SessionController::opened, this, &Window::begin);
   connect(controller_, &SessionController::changed, this, &Window::show_view);
+  connect(controller_, &SessionController::previewed, this, [this](const QImage& mask, const medsam::Plane& at) {
+    if (at.axis != axis_ || at.index != plane().index) return;
+    canvas_->set_preview(mask_area(mask, panel_->color(panel_->current())));
+  });
   connect(controller_, &SessionController::failed, this, [this](const QString& message) {
     canvas_->setEnabled(picture_ != nullptr);
     say(message, true);
@@ -208,7 +212,7 @@ void Window::show_view(const SessionView& view) {
   redo_->setEnabled(view.redo_steps > 0);
   if (!is_drawn(view.call)) canvas_->clear_gesture();
   if (!view.error.isEmpty()) return say(view.error, true);
-  unsaved_ = unsaved_ || (view.call != "open" && view.call != "cancel");
+  unsaved_ = unsaved_ || view.call != "open";
   say(summary(view));
 }
 

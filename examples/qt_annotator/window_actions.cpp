@@ -34,8 +34,10 @@ void Window::make_file_menu() {
 
 void Window::make_edit_menu() {
   QMenu* menu = menuBar()->addMenu("&Edit");
-  undo_ = add_action(menu, "&Undo", QKeySequence("Ctrl+Z"),
-                     [this] { controller_->call("undo", [](medsam::Session& session) { return session.undo(); }); });
+  undo_ = add_action(menu, "&Undo", QKeySequence("Ctrl+Z"), [this] {
+    if (canvas_->cancel_drag()) return;  // what is in hand is the last thing that was done
+    controller_->call("undo", [](medsam::Session& session) { return session.undo(); });
+  });
   redo_ = add_action(menu, "&Redo", QKeySequence("Ctrl+Shift+Z"),
                      [this] { controller_->call("redo", [](medsam::Session& session) { return session.redo(); }); });
   undo_->setEnabled(false);

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk  # noqa: N813 (sitk is the name that SimpleITK's documentation uses)
+from annotator_run import itk_image
 from numpy.typing import NDArray
 
 from medsam_engine import Engine
@@ -63,3 +65,26 @@ BOX = (30, 20, 90, 70)
 @pytest.fixture(scope="session")
 def box() -> tuple[int, int, int, int]:
     return BOX
+
+
+@pytest.fixture(scope="session")
+def exact(bundle: Path) -> Engine:
+    return Engine(bundle, precision="f32")
+
+
+@pytest.fixture(scope="session")
+def volume() -> NDArray[np.int16]:
+    """Two bright balls on noise, (17, 64, 80); the values need a window."""
+    z, y, x = np.mgrid[:17, :64, :80]
+    values = np.random.default_rng(7).integers(250, 350, z.shape)
+    values[(x - 40) ** 2 + (y - 32) ** 2 + (3 * (z - 8)) ** 2 < 15**2] = 1500
+    values[(x - 14) ** 2 + (y - 14) ** 2 + (3 * (z - 4)) ** 2 < 9**2] = 1200
+    typed: NDArray[np.int16] = values.astype(np.int16)
+    return typed
+
+
+@pytest.fixture(scope="session")
+def scan(volume: NDArray[np.int16], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("scan") / "scan.nii.gz"
+    sitk.WriteImage(itk_image(volume), str(path))
+    return path
