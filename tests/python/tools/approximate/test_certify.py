@@ -175,3 +175,17 @@ def test_a_comparison_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     given["approximate"] = approximate[:3]
     with pytest.raises(ValueError, match="shorter"):
         list(compare(case, cast(Engine, "exact"), cast(Engine, "approximate")))
+
+
+def test_images_are_answered_with_the_windows_of_a_profile_that_zooms(tiny_engine: Engine) -> None:
+    """But for pairs that compute in f32, of which the model's single answers are compared."""
+    pixels = np.random.default_rng(4).integers(0, 256, (96, 128), np.uint8)
+    boxes = np.array([[30.0, 40.0, 41.0, 49.0], [5.0, 5.0, 90.0, 80.0]])  # the first is small
+    case = Case("a", "US", pixels, boxes, None)
+    embedding = tiny_engine.encode(pixels)
+    for k, (mask, answer) in enumerate(
+        zip(certify_module._masks(tiny_engine, case), certify_module._answers(tiny_engine, case), strict=True)
+    ):
+        np.testing.assert_array_equal(mask, tiny_engine.segment(embedding, boxes[k : k + 1]) != 0)
+        np.testing.assert_array_equal(answer, tiny_engine.predict(embedding, box=boxes[k]).mask(0))
+        assert np.array_equal(mask, answer) == (k == 1)
