@@ -60,6 +60,10 @@ class StandIn:
         self.calls.append(("predict", box.tolist()))
         return Prediction(embedding, box, self.short)
 
+    def segment(self, embedding: tuple[int, int], boxes: Array) -> Array:
+        self.calls.append(("segment", boxes.tolist()))
+        return Prediction(embedding, boxes, self.short).mask(0).astype(np.uint8)
+
     def segment_volume(self, pixels: Array, boxes: Array, *, modality: str | None) -> Array:
         self.calls.append(("volume", pixels.shape, boxes.tolist(), modality))
         labels = np.zeros(pixels.shape, np.uint8)

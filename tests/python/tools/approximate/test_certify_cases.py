@@ -78,7 +78,8 @@ def test_both_engines_are_asked_the_same_and_a_volume_is_asked_box_by_box(
     volume = (8, HEIGHT, WIDTH)
     assert exact.calls == [
         ("encode", (HEIGHT, WIDTH, 3), "Microscopy"),
-        ("predict", [[0, 0, 19, 24], [30, 26, 39, 27]]),
+        ("segment", [[0, 0, 19, 24]]),
+        ("segment", [[30, 26, 39, 27]]),
         ("volume", volume, [[0, 0, 2, 19, 24, 5]], "MR"),
         ("volume", volume, [[30, 28, 3, 34, 29, 3]], "MR"),
     ]
@@ -91,7 +92,7 @@ def test_a_case_may_have_one_box_and_no_modality(tmp_path: Path, engines: list[S
     np.savez(tmp_path / "images" / "a.npz", imgs=np.zeros((9, 9), np.uint8), boxes=np.array([1, 1, 4, 4]))
     certificate, _ = certify(bundle, tmp_path / "images")
     assert certificate["stages"] == {"encoder": "bf16_mixed", "decoder": "bf16"}, "the approximation of the default"
-    assert engines[0].calls == [("encode", (9, 9), None), ("predict", [[1, 1, 4, 4]])]
+    assert engines[0].calls == [("encode", (9, 9), None), ("segment", [[1, 1, 4, 4]])]
 
 
 @pytest.mark.parametrize(
