@@ -128,7 +128,7 @@ PropagateDirection direction_of(const std::string& name) {
 py::object propagate(const BoundSession& self, const std::string& object, int axis, const std::string& direction,
                      std::optional<std::int64_t> first, std::optional<std::int64_t> last,
                      std::optional<double> distance, std::optional<double> seconds, const py::object& progress,
-                     const py::object& cancelled) {
+                     const py::object& cancelled, const py::object& reached) {
   PropagateOptions options;
   options.axis = axis;
   options.direction = direction_of(direction);
@@ -141,6 +141,7 @@ py::object propagate(const BoundSession& self, const std::string& object, int ax
   if (!progress.is_none()) {
     options.progress = [report = cancellation.reporter(progress)](const VolumeProgress& p) { report(p.done, p.total); };
   }
+  if (!reached.is_none()) options.reached = cancellation.plane_reporter(reached);
   return changed(cancellation.run_without_gil([&] { return self.session->propagate(object, options); }));
 }
 
@@ -262,7 +263,7 @@ void register_prompts(SessionClass& session) {
       .def("add_mask", &add_mask, py::arg("object"), py::arg("mask").noconvert())
       .def("propagate", &propagate, py::arg("object"), py::kw_only(), py::arg("axis"), py::arg("direction"),
            py::arg("first"), py::arg("last"), py::arg("distance"), py::arg("seconds"), py::arg("progress"),
-           py::arg("cancelled"));
+           py::arg("cancelled"), py::arg("reached"));
 }
 
 void register_steps(SessionClass& session) {

@@ -1,6 +1,10 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 #include "cancellation.hpp"
 
+#include <algorithm>
+
+#include "numpy_view.hpp"
+
 namespace py = pybind11;
 
 namespace medsam::python {
@@ -21,17 +25,20 @@ bool Cancellation::asked_to_stop() {
   }
 }
 
-void Cancellation::report(const py::object& progress, std::int64_t done, std::int64_t total) {
-  {
-    const py::gil_scoped_acquire acquire;
-    try {
-      progress(done, total);
-      return;
-    } catch (...) {
-      raised_ = std::current_exception();
-    }
-  }
-  throw Cancelled("progress: the callback raised");
+std::function<bool(std::int64_t, const LabelView&)> Cancellation::plane_reporter(const py::object& reached) {
+  return [this, &reached](std::int64_t index, const LabelView& mask) {
+    bool more = true;
+    guarded("reached", [&] {
+      py::array copy = new_array(py::dtype::of<bool>(), {mask.height, mask.width}, "plane");
+      for (std::int64_t y = 0; y < mask.height; ++y) {
+        const auto* row = static_cast<const std::uint8_t*>(mask.data) + y * mask.row_stride;
+        std::copy_n(row, mask.width, static_cast<std::uint8_t*>(copy.mutable_data()) + y * mask.width);
+      }
+      const py::object answer = reached(index, copy);
+      more = answer.is_none() || static_cast<bool>(py::bool_(answer));
+    });
+    return more;
+  };
 }
 
 }  // namespace medsam::python

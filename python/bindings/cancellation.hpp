@@ -7,9 +7,11 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <string>
 #include <utility>
 
 #include "medsam/error.hpp"
+#include "medsam/image.hpp"
 
 namespace medsam::python {
 
@@ -28,7 +30,29 @@ class Cancellation {
 
   /// For the engine's options: calls `progress(done, total)`, or nothing when it is None, and stops when that raises.
   [[nodiscard]] std::function<void(std::int64_t done, std::int64_t total)> reporter(const pybind11::object& progress) {
-    return [this, &progress](std::int64_t done, std::int64_t total) { report(progress, done, total); };
+    return [this, &progress](std::int64_t done, std::int64_t total) {
+      guarded("progress", [&] { progress(done, total); });
+    };
+  }
+
+  /// For Session::propagate: hands each plane, as a bool array, to `reached(index, mask)`, and goes on if that returns
+  /// None or a true value.
+  [[nodiscard]] std::function<bool(std::int64_t index, const LabelView& mask)> plane_reporter(
+      const pybind11::object& reached);
+
+  /// Runs a callback of the caller's with the GIL, and stops the call when it raises.
+  template <typename Callback>
+  void guarded(const char* name, Callback&& callback) {
+    {
+      const pybind11::gil_scoped_acquire acquire;
+      try {
+        std::forward<Callback>(callback)();
+        return;
+      } catch (...) {
+        raised_ = std::current_exception();
+      }
+    }
+    throw Cancelled(std::string(name) + ": the callback raised");
   }
 
   /// Runs `call` with the GIL released. KeyboardInterrupt, or what the callable raised, wins over Cancelled.
@@ -45,7 +69,6 @@ class Cancellation {
 
  private:
   bool asked_to_stop();
-  void report(const pybind11::object& progress, std::int64_t done, std::int64_t total);
 
   const pybind11::object& callable_;
   std::exception_ptr raised_;

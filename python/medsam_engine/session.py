@@ -199,6 +199,7 @@ class Session:
         seconds: float | None = None,
         progress: Callable[[int, int], object] | None = None,
         cancelled: Callable[[], bool] | None = None,
+        reached: Callable[[int, NDArray[np.bool_]], bool | None] | None = None,
     ) -> VoxelBox | None:
         """Carries an object from the planes with prompts to the planes between and beyond them.
 
@@ -215,6 +216,9 @@ class Session:
                 = no limit.
             progress: called after each plane as progress(done, total).
             cancelled: called before each plane; returning True ends the call with Cancelled, the session unchanged.
+            reached: called as reached(index, mask) with each plane that is to be written, those nearest to the prompts
+                first: the object's mask there as the call leaves it, bool (rows, columns), the callee's own. Returning
+                False begins no further plane; what was reached stays.
         """
         return self._told(
             self._core.propagate(
@@ -227,6 +231,7 @@ class Session:
                 seconds=arguments.optional_amount("seconds", seconds),
                 progress=progress,
                 cancelled=cancelled,
+                reached=reached,
             )
         )
 

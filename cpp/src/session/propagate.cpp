@@ -145,40 +145,70 @@ PlaneSpan reach(const session::Grid& grid, const PropagateOptions& options, cons
   return span;
 }
 
-/// The masks of the planes before corrections, and how many the object has.
-struct Uncorrected {
-  std::map<std::int64_t, PlaneMask> masks;  // of the planes that were reached in time
-  std::int64_t planes = 0;                  // of the object
-  std::int64_t asked = 0;                   // of those, the ones that were asked about
-};
-
-Uncorrected uncorrected_masks(const session::PlaneModel& model, const session::Grid& grid, const SectionRules& rules,
-                              const PropagateOptions& options, const Object& object, Keys& keys, const Limits& limits) {
-  Uncorrected found;
-  if (keys.whole) {
-    for (std::int64_t i = 0; i < grid.shape[options.axis]; ++i) {
-      if (keys.whole->any({options.axis, i})) found.masks[i] = keys.whole->pixels({options.axis, i});
+/// Which planes an object has, and what becomes of those that are reached.
+class Carried {
+ public:
+  /// `kept`: what the object cannot have.
+  Carried(const session::Grid& grid, const PropagateOptions& options, const Object& object, const Keys& keys,
+          std::int64_t planes, std::vector<session::Mask> kept)
+      : grid_(grid),
+        options_(options),
+        keys_(keys),
+        written_(writable(grid, options, keys)),
+        residuals_(planes),
+        kept_(std::move(kept)) {
+    for (const auto& [index, mask] : keys.before) {
+      residuals_.add(index, mask, object.mask.pixels({options.axis, index}));
     }
-    found.planes = found.asked = static_cast<std::int64_t>(found.masks.size());
-    return found;
   }
-  const PlaneSpan whole = reach(grid, options, object, keys), written = writable(grid, options, keys);
-  found.planes = whole.last - whole.first + 1;
-  // Smoothing looks at some planes beyond those that are written, and no farther.
-  const std::int64_t radius = SmoothedPlanes::radius(rules.smooth_slices);
-  const PlaneSpan span{std::max(whole.first, written.first - radius), std::min(whole.last, written.last + radius)};
-  found.asked = std::max<std::int64_t>(0, span.last - span.first + 1);
-  if (found.asked == 0) return found;
-  session::section_masks(
-      model, grid, keys.boxes, span, rules, [&] { limits.check_cancelled(); },
-      [&](std::int64_t index, const PlaneMask& mask) {
-        limits.check_cancelled();  // the planes around one are asked about together
-        found.masks[index] = mask;
-        limits.report(static_cast<std::int64_t>(found.masks.size()), found.asked);
-        return limits.in_time();
-      });
-  return found;
-}
+
+  /// Keeps the mask of a plane, to which the corrections of key planes are carried, and tells the caller of it. Returns
+  /// whether the caller wants more.
+  bool take(std::int64_t index, const PlaneMask& uncorrected) {
+    PlaneMask& mask = masks_[index];
+    if (!writes(index)) return true;
+    mask = keys_.before.empty() ? uncorrected : residuals_.applied(index, uncorrected);
+    return !options_.reached || told(index, mask);
+  }
+  [[nodiscard]] std::int64_t count() const { return static_cast<std::int64_t>(masks_.size()); }
+
+  /// `all_reached`: planes without a mask are known to have nothing of the object.
+  void write(session::Mask& out, bool all_reached) const {
+    const PlaneMask nothing(grid_, options_.axis);
+    for (std::int64_t index = written_.first; index <= written_.last; ++index) {
+      if (!writes(index)) continue;
+      const auto found = masks_.find(index);
+      const Plane plane{options_.axis, index};
+      if (found != masks_.end()) {
+        out.set_plane(plane, found->second);
+      } else if (all_reached && out.any(plane)) {
+        out.set_plane(plane, nothing);
+      }
+    }
+  }
+
+ private:
+  [[nodiscard]] bool writes(std::int64_t index) const {
+    return index >= written_.first && index <= written_.last && keys_.planes.count(index) == 0;  // keys stay
+  }
+
+  [[nodiscard]] bool told(std::int64_t index, const PlaneMask& mask) const {
+    const Plane plane{options_.axis, index};
+    session::Mask alone(grid_);
+    alone.set_plane(plane, mask);
+    for (const session::Mask& taken : kept_) alone.subtract(taken);
+    PlaneMask shown = alone.pixels(plane);
+    return options_.reached(index, {shown.values.data(), LabelType::u8, shown.rows, shown.columns, shown.columns});
+  }
+
+  const session::Grid& grid_;
+  const PropagateOptions& options_;
+  const Keys& keys_;
+  PlaneSpan written_;
+  session::Residuals residuals_;
+  std::vector<session::Mask> kept_;
+  std::map<std::int64_t, PlaneMask> masks_;  // of the planes that were reached; empty where nothing is written
+};
 
 }  // namespace
 
@@ -196,25 +226,36 @@ VoxelBox Session::Impl::propagate(const std::string& name, const PropagateOption
   const Limits limits(given);
   limits.check_cancelled();
   ahead.focus({given.axis, *keys.planes.begin()});
-  const Uncorrected before = uncorrected_masks(model, grid, sections, given, object, keys, limits);
-  session::Residuals residuals(before.planes);
-  for (const auto& [index, mask] : keys.before) {
-    residuals.add(index, mask, object.mask.pixels({given.axis, index}));
-  }
-  const PlaneMask nothing(grid, given.axis);
-  const PlaneSpan span = writable(grid, given, keys);
-  const bool all_reached = static_cast<std::int64_t>(before.masks.size()) == before.asked;
-  for (std::int64_t index = span.first; index <= span.last; ++index) {
-    if (keys.planes.count(index) != 0) continue;  // what was prompted stays
-    const auto found = before.masks.find(index);
-    const Plane plane{given.axis, index};
-    if (found == before.masks.end()) {
-      // The object does not reach this plane; if time ran out, nothing is known of it.
-      if (all_reached && object.mask.any(plane)) object.mask.set_plane(plane, nothing);
-      continue;
+  if (keys.whole) {
+    std::vector<std::int64_t> planes;
+    for (std::int64_t i = 0; i < grid.shape[given.axis]; ++i) {
+      if (keys.whole->any({given.axis, i})) planes.push_back(i);
     }
-    object.mask.set_plane(plane, keys.before.empty() ? found->second : residuals.applied(index, found->second));
+    const auto count = static_cast<std::int64_t>(planes.size());
+    Carried carried(grid, given, object, keys, count, kept_from(name));
+    for (const std::int64_t i : planes) {
+      if (!carried.take(i, keys.whole->pixels({given.axis, i}))) break;
+    }
+    carried.write(object.mask, carried.count() == count);
+    return commit(std::move(object));
   }
+  const PlaneSpan whole = reach(grid, given, object, keys), written = writable(grid, given, keys);
+  Carried carried(grid, given, object, keys, whole.last - whole.first + 1, kept_from(name));
+  // Smoothing looks at some planes beyond those that are written, and no farther.
+  const std::int64_t radius = SmoothedPlanes::radius(sections.smooth_slices);
+  const PlaneSpan span{std::max(whole.first, written.first - radius), std::min(whole.last, written.last + radius)};
+  const std::int64_t asked = std::max<std::int64_t>(0, span.last - span.first + 1);
+  if (asked > 0) {
+    session::section_masks(
+        model, grid, keys.boxes, span, sections, [&] { limits.check_cancelled(); },
+        [&](std::int64_t index, const PlaneMask& mask) {
+          limits.check_cancelled();  // the planes around one are asked about together
+          const bool more = carried.take(index, mask);
+          limits.report(carried.count(), asked);
+          return more && limits.in_time();
+        });
+  }
+  carried.write(object.mask, carried.count() == asked);
   return commit(std::move(object));
 }
 

@@ -94,15 +94,20 @@ VoxelBox Session::Impl::step(State next) {
   return changed;
 }
 
-VoxelBox Session::Impl::commit(Object object) {
-  State next = history.now();
-  const ObjectPtr earlier = next.find(object.name);
-  for (const ObjectPtr& other : next.objects) {
-    if (!other->locked || other->name == object.name) continue;
-    Mask taken = other->mask;  // what both had before the lock stays with both
-    if (earlier) taken.subtract(earlier->mask);
-    object.mask.subtract(taken);
+std::vector<Mask> Session::Impl::kept_from(const std::string& name) const {
+  const ObjectPtr earlier = history.now().find(name);
+  std::vector<Mask> kept;
+  for (const ObjectPtr& other : history.now().objects) {
+    if (!other->locked || other->name == name) continue;
+    kept.push_back(other->mask);  // what both had before the lock stays with both
+    if (earlier) kept.back().subtract(earlier->mask);
   }
+  return kept;
+}
+
+VoxelBox Session::Impl::commit(Object object) {
+  for (const Mask& taken : kept_from(object.name)) object.mask.subtract(taken);
+  State next = history.now();
   next.put(finished(std::move(object)));
   return step(std::move(next));
 }

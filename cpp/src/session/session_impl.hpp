@@ -47,7 +47,9 @@ struct Session::Impl {
                                                          bool replaces) const;
   /// The object of the name. InvalidArgument: there is none.
   [[nodiscard]] session::ObjectPtr existing(const std::string& name) const;
-  /// Makes `object` part of a new step, without the voxels of objects that are locked.
+  /// What the object of the name cannot have: the voxels of locked objects, but for those that it has already.
+  [[nodiscard]] std::vector<session::Mask> kept_from(const std::string& name) const;
+  /// Makes `object` part of a new step, without what is kept from it.
   VoxelBox commit(session::Object object);
   /// Makes `next` the present state. Returns where voxels changed.
   VoxelBox step(session::State next);

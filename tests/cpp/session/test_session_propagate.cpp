@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <vector>
 
@@ -110,6 +111,98 @@ TEST_F(SessionTest, OneDirectionAsksAboutItsPlanesAlone) {
   EXPECT_EQ(some, 6) << "planes 0 to 2, and 3 that smoothing looks at";
   EXPECT_TRUE(std::equal(down.begin(), down.begin() + 3 * kSlice, both.begin()));
   EXPECT_EQ(std::count(down.begin() + 3 * kSlice, down.end(), 1), 0);
+}
+
+/// The planes that `reached` was called with, along axis 0, and how often.
+struct Reached {
+  std::map<std::int64_t, std::vector<std::uint8_t>> planes;
+  std::vector<std::int64_t> order;
+
+  void add(std::int64_t index, const LabelView& mask) {
+    order.push_back(index);
+    std::vector<std::uint8_t>& plane = planes[index];
+    for (std::int64_t y = 0; y < mask.height; ++y) {
+      const auto* row = static_cast<const std::uint8_t*>(mask.data) + y * mask.row_stride;
+      plane.insert(plane.end(), row, row + mask.width);
+    }
+  }
+};
+
+TEST_F(SessionTest, EachReachedPlaneIsToldAsTheCallLeavesIt) {
+  const auto made = session();
+  made->add_mask("kept", [this] {
+    static std::vector<std::uint8_t> block(static_cast<std::size_t>(kDepth * kSlice));
+    std::fill(block.begin() + 2 * kSlice, block.begin() + 6 * kSlice, std::uint8_t{1});
+    return out(block);
+  }());
+  made->add_box("a", Box{8, 4, 31, 19}, {0, 4});
+  made->add_click("a", {9, 5}, false, {0, 4});  // a correction, which is carried to the planes near it
+  made->lock("kept");
+  PropagateOptions options;
+  options.first = 1;
+  options.last = 6;
+  made->propagate("a", options);
+  const auto undivided = mask_of(*made, "a");
+  made->undo();
+  Reached reached;
+  options.reached = [&](std::int64_t index, const LabelView& mask) {
+    reached.add(index, mask);
+    return true;
+  };
+  made->propagate("a", options);
+  const auto mask = mask_of(*made, "a");
+  EXPECT_EQ(mask, undivided);
+  EXPECT_EQ(reached.order, (std::vector<std::int64_t>{3, 5, 2, 6, 1})) << "outward, each once, without the key plane";
+  for (const auto& [index, plane] : reached.planes) {
+    ASSERT_EQ(static_cast<std::int64_t>(plane.size()), kSlice);
+    EXPECT_TRUE(std::equal(plane.begin(), plane.end(), mask.begin() + index * kSlice)) << index;
+  }
+}
+
+TEST_F(SessionTest, WhatWasReachedStaysWhenTheCallerHasEnough) {
+  const auto made = session();
+  made->add_box("a", Box{8, 4, 31, 19}, {0, 4});
+  PropagateOptions options;
+  options.first = 1;
+  options.last = 6;
+  made->propagate("a", options);
+  const auto undivided = mask_of(*made, "a");
+  made->undo();
+  Reached reached;
+  options.reached = [&](std::int64_t index, const LabelView& mask) {
+    reached.add(index, mask);
+    return reached.order.size() < 3;
+  };
+  made->propagate("a", options);
+  const auto mask = mask_of(*made, "a");
+  EXPECT_EQ(reached.order, (std::vector<std::int64_t>{3, 5, 2}));
+  for (const std::int64_t z : slices_of(mask, kSlice)) EXPECT_TRUE(z >= 2 && z <= 5) << z;
+  EXPECT_TRUE(std::equal(mask.begin() + 2 * kSlice, mask.begin() + 6 * kSlice, undivided.begin() + 2 * kSlice));
+  EXPECT_NE(mask, undivided);
+}
+
+TEST_F(SessionTest, PlanesOfAnAnswerForTheWholeAreTold) {
+  const auto made = session();
+  made->add_box("a", Box3D{8, 4, 1, 31, 19, 6});
+  made->add_click("a", {9, 5}, false, {0, 3});
+  PropagateOptions options;
+  Reached reached;
+  options.reached = [&](std::int64_t index, const LabelView& mask) {
+    reached.add(index, mask);
+    return true;
+  };
+  made->propagate("a", options);
+  const auto mask = mask_of(*made, "a");
+  EXPECT_GE(reached.order.size(), 3U);
+  EXPECT_EQ(reached.planes.count(3), 0U);
+  for (const auto& [index, plane] : reached.planes) {
+    EXPECT_TRUE(std::equal(plane.begin(), plane.end(), mask.begin() + index * kSlice)) << index;
+  }
+  made->undo();
+  const Shown before = shown(*made);
+  options.reached = [](std::int64_t, const LabelView&) -> bool { throw Cancelled("the caller's own"); };
+  EXPECT_THROW(made->propagate("a", options), Cancelled);
+  EXPECT_EQ(shown(*made), before);
 }
 
 }  // namespace

@@ -233,6 +233,42 @@ def test_propagation_stays_in_its_range(session: Session) -> None:
     np.testing.assert_array_equal(session.mask("a"), before)
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_planes_of_a_propagation_as_they_are_reached(session: Session, axis: int) -> None:
+    box = [BOX_3D[k + end] for end in (0, 3) for k in range(3) if k != 2 - axis]
+    session.add_box("a", box, BOX_3D[2 - axis] + 1, axis)
+    session.propagate("a", axis=axis)
+    undivided = session.mask("a")
+    session.undo()
+    told: dict[int, NDArray[np.bool_]] = {}
+    session.propagate("a", axis=axis, reached=told.__setitem__)
+    np.testing.assert_array_equal(session.mask("a"), undivided)
+    assert told
+    for index, mask in told.items():
+        assert mask.dtype == bool
+        np.testing.assert_array_equal(mask, undivided.take(index, axis))
+    session.undo()
+
+    def enough(index: int, mask: NDArray[np.bool_]) -> bool:
+        told[index] = mask
+        return False
+
+    told.clear()
+    before = session.mask("a")
+    session.propagate("a", axis=axis, reached=enough)
+    [(index, mask)] = told.items()
+    found = session.mask("a")
+    np.testing.assert_array_equal(found.take(index, axis), mask)
+    np.testing.assert_array_equal(np.delete(found, index, axis), np.delete(before, index, axis))
+
+    def fails(_: int, __: NDArray[np.bool_]) -> None:
+        raise KeyError("the caller's own")
+
+    with pytest.raises(KeyError, match="the caller's own"):
+        session.propagate("a", axis=axis, reached=fails)
+    np.testing.assert_array_equal(session.mask("a"), found)
+
+
 def test_saved_and_loaded(session: Session, tiny_engine: Engine, volume: NDArray[np.uint8], tmp_path: Path) -> None:
     session.add_box("a", BOX, 2)
     session.propagate("a")
