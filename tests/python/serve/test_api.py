@@ -140,6 +140,19 @@ def test_names_colors_and_work_come_back(client: TestClient, scan: Path) -> None
     assert again["objects"][0]["name"] == "left kidney"
 
 
+def test_a_new_object_does_not_get_the_name_of_one_that_is_gone(client: TestClient, scan: Path) -> None:
+    base = f"/api/studies/{uploaded(client, scan)}"
+    paint = {"kind": "paint", "object": "object 1", "box": [1, 2, 3, 4, 2, 3], "runs": [0, 4]}
+    client.post(f"{base}/prompts", json=paint)
+    client.patch(f"{base}/objects/object%201", json={"name": "left kidney"})
+    client.delete(f"{base}/objects/object%201")
+    back = client.post(f"{base}/undo").json()
+    assert [item["name"] for item in back["objects"]] == ["left kidney"]
+    client.post(f"{base}/reset")
+    new = client.post(f"{base}/prompts", json=paint).json()
+    assert [item["name"] for item in new["objects"]] == ["object 1"]
+
+
 def test_a_refused_name_changes_nothing(client: TestClient, scan: Path) -> None:
     base = f"/api/studies/{uploaded(client, scan)}"
     client.post(f"{base}/prompts", json={"kind": "box", "object": "a", "box": [1, 1, 20, 20], "slice": 1})

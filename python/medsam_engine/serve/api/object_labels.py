@@ -62,6 +62,10 @@ class ObjectLabels:
         if color is not None:
             self._colors[key] = color
 
+    def forget_name(self, key: str) -> None:
+        """Of an object that is gone, when a new one gets its key."""
+        self._names.pop(key, None)
+
     def save(self) -> None:
         """Writes the file. InvalidArgument when it cannot be written."""
         if self._file is None:

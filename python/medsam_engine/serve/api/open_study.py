@@ -155,7 +155,14 @@ class OpenStudy:
         known = [item.name for item in self.study.session.objects]
         if prompt.object not in known and len(known) >= _OBJECTS:
             raise InvalidArgument(f"object: got one more than {_OBJECTS}, expected at most that many; remove some")
-        return self.step(lambda session: self._drawn(session, prompt), prompt.object)
+
+        def drawn(session: Session) -> VoxelBox | None:
+            changed = self._drawn(session, prompt)
+            if prompt.object not in known:
+                self.labels.forget_name(prompt.object)
+            return changed
+
+        return self.step(drawn, prompt.object)
 
     def _drawn(self, session: Session, prompt: Any) -> VoxelBox | None:
         if isinstance(prompt, bodies.Paint):
