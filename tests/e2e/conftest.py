@@ -1,10 +1,13 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""A server as a user starts it, and a headless Chromium on its page."""
+"""Servers as a user starts them, and a headless Chromium on their page.
+
+Most tests share one server: a start takes seconds, and a test's studies are emptied and closed behind it.
+"""
 
 from __future__ import annotations
 
+import json
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,15 +17,15 @@ from typing import Any
 
 import pytest
 
-selenium = pytest.importorskip("selenium", reason="no selenium; run `make e2e`")
-from selenium import webdriver  # noqa: E402
-from selenium.webdriver.chrome.options import Options  # noqa: E402
-from selenium.webdriver.chrome.service import Service  # noqa: E402
-
+pytest.importorskip("selenium", reason="no selenium; run `make e2e`")
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 
+from headless_chromium import open_chromium  # noqa: E402
+from page_driver import ask  # noqa: E402
+
 Serve = Callable[..., str]
+Upload = Callable[..., list[str]]
 
 
 @pytest.fixture(scope="session")
@@ -40,11 +43,52 @@ def serve(bundle: Path, tmp_path: Path) -> Iterator[Serve]:
         yield start
 
 
-@pytest.fixture(scope="module")
-def serve_all(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
-    """As `serve`, of a server that all tests of a module share."""
+@pytest.fixture(scope="session")
+def address(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Of the server that tests share."""
     with _servers(bundle, tmp_path_factory.mktemp("shared")) as start:
-        yield start
+        yield start()
+
+
+@pytest.fixture
+def upload(address: str) -> Iterator[Upload]:
+    """Opens scans on the shared server, for one test; returns the ids of their studies."""
+    with _studies(address) as open_scans:
+        yield open_scans
+
+
+@pytest.fixture(scope="module")
+def upload_all(address: str) -> Iterator[Upload]:
+    """As `upload`, for all tests of a module."""
+    with _studies(address) as open_scans:
+        yield open_scans
+
+
+@contextmanager
+def _studies(address: str) -> Iterator[Upload]:
+    before = _open_studies(address)
+
+    def open_scans(*scans: Path) -> list[str]:
+        return [_upload(address, scan) for scan in scans]
+
+    yield open_scans
+    for study in _open_studies(address):
+        if study not in before:
+            ask(f"{address}/api/studies/{study}/reset", "POST")
+            ask(f"{address}/api/studies/{study}", "DELETE")
+
+
+def _open_studies(address: str) -> list[str]:
+    return [study["id"] for study in ask(f"{address}/api/state")["studies"]]
+
+
+def _upload(address: str, scan: Path) -> str:
+    files = sorted(scan.iterdir()) if scan.is_dir() else [scan]
+    upload = ask(f"{address}/api/uploads", "POST", json.dumps({"name": scan.name, "files": len(files)}).encode())
+    base = f"{address}/api/uploads/{upload['upload']}"
+    for number, file in enumerate(files):
+        ask(f"{base}/files/{number}?name={file.name}", "PUT", file.read_bytes())
+    return str(ask(f"{base}/open", "POST")["study"])
 
 
 @contextmanager
@@ -76,17 +120,8 @@ def _servers(bundle: Path, folder: Path) -> Iterator[Serve]:
 
 @pytest.fixture(scope="session")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if browser is None or driver is None:
+    made = open_chromium(tmp_path_factory.mktemp("downloads"))
+    if made is None:
         pytest.skip("no chromium or chromedriver; apt-get install chromium chromium-driver")
-    options = Options()
-    options.binary_location = browser
-    downloads = tmp_path_factory.mktemp("downloads")
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,800"):
-        options.add_argument(argument)
-    options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    made = webdriver.Chrome(options=options, service=Service(driver))
-    made.downloads = downloads
     yield made
     made.quit()

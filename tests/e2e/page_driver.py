@@ -9,6 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.actions.action_builder import ActionBuilder
+from selenium.webdriver.common.actions.interaction import POINTER_MOUSE
+from selenium.webdriver.common.actions.mouse_button import MouseButton
+from selenium.webdriver.common.actions.pointer_input import PointerInput
+from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
@@ -37,12 +42,21 @@ window.fetch = async (path, options) => {
 """
 
 
+def ask(url: str, method: str = "GET", body: bytes | None = None) -> Any:
+    """A request apart from the page; the JSON of its answer, or None."""
+    content = b"" if body is None and method == "POST" else body  # the server asks for a length
+    with urllib.request.urlopen(urllib.request.Request(url, content, method=method)) as reply:
+        content = reply.read()
+    return json.loads(content) if content else None
+
+
 class PageDriver:
     """Opens a server's page and works on it."""
 
     def __init__(self, chromium: Any, address: str, study: str = "") -> None:
         """`study`: the id of the one that is shown; the first one if there is none."""
         self.browser, self.address, self._study = chromium, address, study
+        self.errors()  # of the page before
         self.load()
 
     def load(self) -> None:
@@ -50,9 +64,9 @@ class PageDriver:
         self.browser.get(f"{self.address}/?study={self._study}")
         self.until("document.body.dataset.ready === 'yes'")
 
-    def until(self, condition: str) -> None:
+    def until(self, condition: str, seconds: float = _SECONDS) -> None:
         """Waits for a condition of the page."""
-        WebDriverWait(self.browser, _SECONDS, poll_frequency=0.02).until(
+        WebDriverWait(self.browser, seconds, poll_frequency=0.02).until(
             lambda driver: driver.execute_script(f"return Boolean({condition})"), condition
         )
 
@@ -80,15 +94,53 @@ class PageDriver:
 
     def drag(self, axis: int, start: tuple[float, float], end: tuple[float, float], key: str | None = None) -> None:
         """A left drag between voxels of a plane; `key` is pressed on the way."""
+        self.draw(axis, [start, ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2), end], key)
+
+    def draw(self, axis: int, points: list[tuple[float, float]], key: str | None = None) -> None:
+        """A left drag through voxels of a plane; `key` is pressed before the last one."""
         canvas = self._canvas(axis)
-        (x0, y0), (x1, y1) = self._offset(axis, *start), self._offset(axis, *end)
+        (x, y), *others = [self._offset(axis, *point) for point in points]
         chain = ActionChains(self.browser, duration=0)
-        chain.move_to_element_with_offset(canvas, x0, y0).click_and_hold().move_by_offset(
-            (x1 - x0) // 2, (y1 - y0) // 2
-        )
+        chain.move_to_element_with_offset(canvas, x, y).click_and_hold()
+        for number, (x, y) in enumerate(others, 1):
+            if key is not None and number == len(others):
+                chain.send_keys(key)
+            chain.move_to_element_with_offset(canvas, x, y)
+        chain.release().perform()
+
+    def drag_window(self, axis: int, by: tuple[int, int], *, key: str | None = None) -> None:
+        """A drag by pixels of the screen from the middle of a plane: with the right button, or the left and `key`."""
+        actions = ActionBuilder(self.browser, mouse=PointerInput(POINTER_MOUSE, "mouse"), duration=0)
+        button = MouseButton.RIGHT if key is None else MouseButton.LEFT
         if key is not None:
-            chain.send_keys(key)
-        chain.move_to_element_with_offset(canvas, x1, y1).release().perform()
+            ActionChains(self.browser, duration=0).key_down(key).perform()
+        pointer = actions.pointer_action
+        pointer.move_to(self._canvas(axis)).pointer_down(button)
+        pointer.move_by(*by).pointer_up(button)
+        actions.perform()
+        if key is not None:
+            ActionChains(self.browser, duration=0).key_up(key).perform()
+
+    def wheel(self, axis: int, notches: int, *, key: str | None = None) -> None:
+        """Turns the wheel over a plane, down where `notches` is above 0; `key` is held meanwhile."""
+        for _ in range(abs(notches)):
+            chain = ActionChains(self.browser, duration=0)
+            if key is not None:
+                chain.key_down(key)
+            chain.scroll_from_origin(ScrollOrigin.from_element(self._canvas(axis)), 0, 100 if notches > 0 else -100)
+            if key is not None:
+                chain.key_up(key)
+            chain.perform()
+
+    def press(self, *keys: str) -> None:
+        """Keys, all held together, wherever the focus is."""
+        chain = ActionChains(self.browser, duration=0)
+        for key in keys[:-1]:
+            chain.key_down(key)
+        chain.send_keys(keys[-1])
+        for key in keys[:-1]:
+            chain.key_up(key)
+        chain.perform()
 
     def click(self, axis: int, at: tuple[float, float], *, negative: bool = False) -> None:
         """A click on a voxel of a plane; a right click is negative."""
@@ -111,7 +163,7 @@ class PageDriver:
 
     def undo(self) -> None:
         """Ctrl+Z."""
-        ActionChains(self.browser).key_down(Keys.CONTROL).send_keys("z").key_up(Keys.CONTROL).perform()
+        self.press(Keys.CONTROL, "z")
 
     def slice(self, axis: int, index: int) -> None:
         """Shows a plane."""
@@ -148,8 +200,7 @@ class PageDriver:
 
     def api(self, path: str) -> Any:
         """GET, apart from the page."""
-        with urllib.request.urlopen(self.address + path) as reply:
-            return json.load(reply)
+        return ask(self.address + path)
 
     def studies(self) -> list[str]:
         """The ids of the open studies, as the server has them."""

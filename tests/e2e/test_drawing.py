@@ -17,14 +17,19 @@ SHAPE = (5, 48, 64)  # z, y, x
 
 
 @pytest.fixture
-def page(serve: Any, chromium: Any, tmp_path: Path) -> PageDriver:
+def scan(tmp_path: Path) -> Path:
     """Of a bright block in all slices."""
     values = np.full(SHAPE, -60, np.int16)
     values[:, 12:29, 14:33] = 180
     values += np.random.default_rng(5).integers(0, 20, SHAPE).astype(np.int16)
-    return PageDriver(
-        chromium, serve(save_nifti(tmp_path / "scan.nii.gz", values.transpose(), np.diag([-1, -1, 2, 1])))
-    )
+    path: Path = save_nifti(tmp_path / "scan.nii.gz", values.transpose(), np.diag([-1, -1, 2, 1]))
+    return path
+
+
+@pytest.fixture
+def page(address: str, upload: Any, chromium: Any, scan: Path) -> PageDriver:
+    """Shows the scan."""
+    return PageDriver(chromium, address, *upload(scan))
 
 
 def test_a_drag_belongs_to_the_slice_in_which_it_was_begun(page: PageDriver) -> None:
@@ -55,8 +60,9 @@ def test_the_next_object_while_the_first_one_is_on_its_way(page: PageDriver) -> 
     assert page.value("window.medsamPage.view.current") == "object 2"
 
 
-def test_work_that_is_not_saved(page: PageDriver, tmp_path: Path) -> None:
+def test_work_that_is_not_saved(serve: Any, chromium: Any, scan: Path, tmp_path: Path) -> None:
     """The page says so for as long as it is so, and the study is not closed."""
+    page = PageDriver(chromium, serve(scan))
     study = page.studies()[0]
     assert page.value("document.getElementById('unsaved').hidden")
     shutil.rmtree(tmp_path / "saved", ignore_errors=True)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 from dicom_builder import straight, write_series
 from nifti_builder import save as save_nifti
-from page_driver import PageDriver
+from page_driver import PageDriver, ask
 from PIL import Image
 
 from medsam_engine import io
@@ -60,24 +59,21 @@ KINDS = ("LPS", "RAS", "flipped", "sagittal", "oblique", "anisotropic")
 
 
 @pytest.fixture(scope="module")
-def oriented(serve_all: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, str, str]]:
-    """A scan of each kind, the address of a server that has them all, and the id of the scan's study."""
+def oriented(upload_all: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, str]]:
+    """A scan of each kind, and the id of its study."""
     folder = tmp_path_factory.mktemp("scans")
     scans = {}
     for number, kind in enumerate(KINDS):  # a value of its own, so that no two scans are the same study
         values = ball()
         values[0, 0, 0] = number
         scans[kind] = save_nifti(folder / f"{kind}.nii.gz", values.transpose(), affine(kind))
-    address = serve_all(*scans.values())
-    with urllib.request.urlopen(f"{address}/api/state") as reply:
-        studies = json.load(reply)["studies"]
-    return {kind: (scans[kind], address, study["id"]) for kind, study in zip(scans, studies, strict=True)}
+    return dict(zip(scans, zip(scans.values(), upload_all(*scans.values()), strict=True), strict=True))
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_voxels_of_the_saved_file(kind: str, oriented: Any, chromium: Any) -> None:
+def test_voxels_of_the_saved_file(kind: str, oriented: Any, address: str, chromium: Any) -> None:
     """A box that is drawn on the screen round a known object comes back as that object's voxels in the file."""
-    scan, address, study = oriented[kind]
+    scan, study = oriented[kind]
     page = PageDriver(chromium, address, study)
     assert page.value("window.medsamPage.view.study.name") == scan.name
     x0, y0, _, x1, y1, _ = BALL
@@ -127,10 +123,10 @@ def test_a_session_of_work(serve: Any, chromium: Any, tmp_path: Path) -> None:
     page.errors()  # the killed server's stream
 
 
-def test_a_preview_under_the_pointer(serve: Any, chromium: Any, tmp_path: Path) -> None:
+def test_a_preview_under_the_pointer(address: str, upload: Any, chromium: Any, tmp_path: Path) -> None:
     """It is what the click then finds, makes no step, and goes when the pointer leaves."""
     scan = save_nifti(tmp_path / "scan.nii.gz", ball().transpose(), affine("LPS"))
-    page = PageDriver(chromium, serve(scan))
+    page = PageDriver(chromium, address, *upload(scan))
     page.until("document.getElementById('encoding').value === document.getElementById('encoding').max")
     page.slice(0, 3)
     x0, y0, _z0, x1, y1, _z1 = BALL
@@ -156,10 +152,10 @@ def test_a_preview_under_the_pointer(serve: Any, chromium: Any, tmp_path: Path) 
     assert page.errors() == []
 
 
-def test_dicom_folder(serve: Any, chromium: Any, tmp_path: Path) -> None:
+def test_dicom_folder(address: str, upload: Any, chromium: Any, tmp_path: Path) -> None:
     """A series, and its mask as a DICOM SEG."""
     write_series(tmp_path / "series", ball(np.int16), straight(SHAPE[0], 2.0))
-    page = PageDriver(chromium, serve(tmp_path / "series"))
+    page = PageDriver(chromium, address, *upload(tmp_path / "series"))
     x0, y0, _, x1, y1, _ = BALL
     page.slice(0, 2)
     page.after(lambda: page.drag(0, (x0 - 2, y0 - 2), (x1 + 2, y1 + 2)))
@@ -170,12 +166,13 @@ def test_dicom_folder(serve: Any, chromium: Any, tmp_path: Path) -> None:
     assert page.errors() == []
 
 
-def test_color_picture_that_is_uploaded(serve: Any, chromium: Any, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("upload")  # closes what the page opens
+def test_color_picture_that_is_uploaded(address: str, chromium: Any, tmp_path: Path) -> None:
     """A PNG through the page's own file input; its mask as PNG."""
     gray = ball(np.int16)[2]
     pixels = np.stack([np.clip(gray, 0, 255), np.full(gray.shape, 40), np.full(gray.shape, 90)], -1).astype(np.uint8)
     Image.fromarray(pixels).save(tmp_path / "photo.png")
-    page = PageDriver(chromium, serve())
+    page = PageDriver(chromium, address)
     chromium.find_element("id", "files").send_keys(str(tmp_path / "photo.png"))
     page.until(
         "window.medsamPage.view && window.medsamPage.view.picture.color && window.medsamPage.view.revision === 0"
@@ -187,13 +184,12 @@ def test_color_picture_that_is_uploaded(serve: Any, chromium: Any, tmp_path: Pat
     assert page.errors() == []
 
 
-def test_what_another_page_draws(serve: Any, chromium: Any, tmp_path: Path) -> None:
+def test_what_another_page_draws(address: str, upload: Any, chromium: Any, tmp_path: Path) -> None:
     """A step that did not come from this page appears on it."""
     scan = save_nifti(tmp_path / "scan.nii.gz", ball().transpose(), affine("LPS"))
-    page = PageDriver(chromium, serve(scan))
+    page = PageDriver(chromium, address, *upload(scan))
     study = page.value("window.medsamPage.view.study.id")
     body = {"kind": "paint", "object": "theirs", "box": [1, 2, 3, 4, 2, 3], "runs": [0, 4]}
-    request = urllib.request.Request(f"{page.address}/api/studies/{study}/prompts", json.dumps(body).encode())
-    urllib.request.urlopen(request).close()
+    ask(f"{page.address}/api/studies/{study}/prompts", "POST", json.dumps(body).encode())
     page.until("window.medsamPage.view.masks.at('theirs', 4, 2, 3) === 1")
     assert page.value("window.medsamPage.view.objects.map(({ key }) => key)") == ["theirs"]

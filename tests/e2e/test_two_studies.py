@@ -29,9 +29,10 @@ def scan(path: Path, step: float) -> Path:
 
 
 @pytest.fixture
-def page(serve: Any, chromium: Any, tmp_path: Path) -> PageDriver:
+def page(address: str, upload: Any, chromium: Any, tmp_path: Path) -> PageDriver:
     """Two studies are open, and the first one is shown."""
-    return PageDriver(chromium, serve(scan(tmp_path / "one.nii.gz", 1.0), scan(tmp_path / "two.nii.gz", 0.5)))
+    first, _ = upload(scan(tmp_path / "one.nii.gz", 1.0), scan(tmp_path / "two.nii.gz", 0.5))
+    return PageDriver(chromium, address, first)
 
 
 def draw(page: PageDriver) -> None:

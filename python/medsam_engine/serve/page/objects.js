@@ -15,7 +15,8 @@ export function showObjects(list, view, page) {
   list.replaceChildren(...view.objects.map((item) => {
     const row = document.createElement("li");
     row.setAttribute("aria-current", String(item.key === view.current));
-    row.addEventListener("click", () => page.choose(view, item.key));
+    // A click into a name or a color is for these: a list that is shown anew would take the focus from them.
+    row.addEventListener("click", ({ target }) => (target.matches("input") ? page.mark(view, item.key, row) : page.choose(view, item.key)));
     const color = document.createElement("input");
     color.type = "color";
     color.value = item.color;
