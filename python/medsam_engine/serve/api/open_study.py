@@ -10,11 +10,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from medsam_engine import Session, _core
 from medsam_engine.errors import Error, InvalidArgument
 from medsam_engine.io.medical_image import DicomSource
 from medsam_engine.serve.api import bodies
+from medsam_engine.serve.api.growth import Growth
 from medsam_engine.serve.api.masks import mask_of, overlap, runs_of, sent_mask
 from medsam_engine.serve.api.object_labels import ObjectLabels, printable_name
 from medsam_engine.serve.log import log_event
@@ -33,7 +35,7 @@ class OpenStudy:
         study: whose session is changed.
         revision: a number that grows with each step, so that a page knows whether it has seen them all.
         saved: whether the work was kept when it was last saved; False as long as it is kept nowhere.
-        propagation: what a propagation has done, {"object", "done", "total"}; None while none runs.
+        growth: what the running propagation has done.
         closed: set when the study was closed.
     """
 
@@ -41,7 +43,7 @@ class OpenStudy:
         self.study = study
         self.revision = 0
         self.saved = study.keeps
-        self.propagation: Reply | None = None
+        self.growth = Growth()
         self.closed = threading.Event()
         self._cancelled = threading.Event()
         self._labels: ObjectLabels | None = None
@@ -201,28 +203,35 @@ class OpenStudy:
         return {"runs": None if mask is None else runs_of(mask)}
 
     def propagate(self, asked: bodies.Propagate) -> Reply:
-        """Carries an object through the volume; raises as Session.propagate.
+        """Carries an object through the volume; raises as Session.propagate, and Cancelled before the first plane.
 
-        The reply's `reached` has the planes that were done and those that were to be: fewer when the time was up.
+        The reply's `reached` has the planes that were done and those that were to be: fewer when the time was up or,
+        then `cancelled`, when cancel() was called.
         """
         self._cancelled.clear()
-        reached = {"done": 0, "total": 0}
+        reached = {"done": 0, "total": 0, "cancelled": False}
+        before = {item.name: item.box for item in self.study.session.objects}
+        revision = self.revision
 
         def told(done: int, total: int) -> None:
             reached.update(done=done, total=total)
-            self.propagation = {"object": asked.object, **reached}
+            self.growth.standing = {"object": asked.object, "done": done, "total": total}
+
+        def grown(index: int, mask: NDArray[np.bool_]) -> bool:
+            self.growth.add(revision, asked.object, before.get(asked.object), asked.axis, index, mask)
+            reached["cancelled"] = self._stopped()
+            return not reached["cancelled"]
 
         options = asked.model_dump(exclude={"object", "seconds"})
-        seconds = min(asked.seconds or _LONGEST_PROPAGATION, _LONGEST_PROPAGATION)
+        options["seconds"] = min(asked.seconds or _LONGEST_PROPAGATION, _LONGEST_PROPAGATION)
+        # What was reached is kept; where nothing was yet, the call ends at once.
+        options["cancelled"] = lambda: self._stopped() and not reached["done"]
         try:
             reply = self.step(
-                lambda session: session.propagate(
-                    asked.object, seconds=seconds, progress=told, cancelled=self._stopped, **options
-                ),
-                asked.object,
+                lambda session: session.propagate(asked.object, progress=told, reached=grown, **options), asked.object
             )
         finally:
-            self.propagation = None
+            self.growth.end()
         return {**reply, "reached": reached}
 
     def _stopped(self) -> bool:

@@ -129,7 +129,7 @@ class Studies:
         return await self._step(opened, opened.propagate, asked)
 
     async def cancel(self, request: Request) -> Response:
-        """Ends the propagation that is running; what it had begun is not kept."""
+        """Ends the propagation that is running; the planes that it has reached are kept."""
         self._study(request).cancel()
         return Response(status_code=204)
 

@@ -87,7 +87,7 @@ class HttpStudy {
   // told(name, value) for each event; returns what ends it.
   events(told) {
     const source = new EventSource(this.#engine.base + this.#path("/events"));
-    for (const name of ["encoding", "propagation", "revision", "saved", "closed"]) {
+    for (const name of ["encoding", "grown", "revision", "propagation", "saved", "closed"]) {
       source.addEventListener(name, (event) => {
         if (name === "closed") source.close();
         told(name, JSON.parse(event.data));

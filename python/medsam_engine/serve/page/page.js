@@ -165,8 +165,9 @@ export class Page {
     this.showWork();
     await this.step(view, async () => {
       const reply = await view.engine.propagate({ object: view.current, axis });
-      const { done, total } = reply.reached;
-      if (done < total) this.tell(view, `The time was up after ${done} of ${total} slices. Fill again when more slices are encoded.`, true);
+      const { done, total, cancelled } = reply.reached;
+      if (cancelled) this.tell(view, `Stopped after ${done} of ${total} slices. They are kept; Ctrl+Z takes them back.`);
+      else if (done < total) this.tell(view, `The time was up after ${done} of ${total} slices. Fill again when more slices are encoded.`, true);
       return reply;
     });
     view.running = false;
@@ -265,8 +266,12 @@ export class Page {
       get("encoding").max = value.total;
       get("encoding").value = value.encoded;
       get("encoding-text").textContent = `${value.encoded}/${value.total}`;
+    } else if (name === "grown") {
+      view.grow(value);
+      if (view === this.view) this.redraw();
     } else if (name === "propagation") {
       view.propagation = value;
+      if (!value && view.grownInVain()) this.attempt(async () => { await view.reload(); this.refresh(view); }, view);
       if (value) Object.assign(get("work"), { max: value.total, value: value.done });
       this.showWork();
     } else if (name === "revision") {

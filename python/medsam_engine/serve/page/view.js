@@ -10,7 +10,7 @@ export class StudyView {
     const place = picture.sizes.map((size) => Math.floor(size / 2));
     Object.assign(this, { engine, study, picture, place, masks: new MaskStore(picture.shape), objects: [], hidden: new Set(), visible: true });
     Object.assign(this, { outline: false, opacity: 0.5, current: null, fresh: null, sending: [], drawn: null });
-    Object.assign(this, { revision: -1, seen: -1, steps: 0, running: false, propagation: null, saved: true, followed: false, closing: false });
+    Object.assign(this, { revision: -1, seen: -1, steps: 0, running: false, propagation: null, grown: null, saved: true, followed: false, closing: false });
   }
 
   static async load(engine) {
@@ -39,6 +39,20 @@ export class StudyView {
     this.masks.keep(reply.objects.map(({ key }) => key));
     for (const mask of reply.masks) this.masks.take(mask);
     if (!this.has(this.current)) this.current = this.fresh ?? this.objects.at(-1)?.key ?? null;
+  }
+
+  // A plane that a propagation has reached. It counts for nothing until the step is made.
+  grow({ revision, mask }) {
+    if (revision !== this.revision) return;
+    this.grown = revision;
+    this.masks.take(mask);
+  }
+
+  // The propagation is over. Whether it has left planes behind and made no step of them.
+  grownInVain() {
+    const vain = this.grown !== null && this.grown === this.revision && this.seen <= this.grown;
+    this.grown = null;
+    return vain;
   }
 
   has(key) { return this.objects.some((item) => item.key === key); }
