@@ -1,8 +1,9 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""Times of a server of its own, on a synthetic CT: start, boxes, propagation, and heartbeats under full load.
+"""How quickly a server and its page answer, on a synthetic CT: a table with a bar for each row.
 
-``python -m benchmarks.serve --bundle build/bundles/litemedsam`` prints one line per figure. "Server's log" is the time
-from a request's header to the end of its reply.
+``python -m benchmarks.serve --bundle build/bundles/litemedsam`` needs what ``make e2e`` and ``make clients`` need.
+"Server" is its own log, from a request's header to the end of its reply; "page" is from the pointer's release to drawn
+pixels. The last column says whether the bar is met; on a machine with other work it says nothing.
 """
 
 from __future__ import annotations
@@ -10,82 +11,105 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import re
+import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmarks.serve.load import KEY, connected, draw, open_image, phantom
+from benchmarks.serve.in_process import own_times
+from benchmarks.serve.load import (
+    AT_EDGE,
+    KEY,
+    ON_ORGAN,
+    REACHES_40,
+    SPACING,
+    connected,
+    draw,
+    open_image,
+    phantom,
+)
+from benchmarks.serve.on_page import EncodedPage, cold_boxes, encoding_seconds, start_to_first_mask
+from benchmarks.serve.server import Server, server
+from benchmarks.serve.table import Table
+from headless_chromium import open_chromium, renderer
+from numpy.typing import NDArray
 
 from medsam_engine import io
 from medsam_engine.io.medical_image import MedicalImage
 
-
-@dataclass
-class Server:
-    """A running server and what it logs."""
-
-    port: int
-    ready_seconds: float
-    events: list[dict[str, Any]] = field(default_factory=list)
-
-    def times(self, **wanted: object) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """The times in ms of the events that have these fields."""
-        found = [e["ms"] for e in self.events if wanted.items() <= e.items()]
-        return np.array(found, np.float64)
+# The file has values from 75 up, because a label file has no negative ones: the abdomen's window, moved likewise.
+_SHIFT, _WINDOW = 1100, "400,1140"
+_BOXES = 60
 
 
-@contextmanager
-def server(bundle: Path, scan: Path, *options: str) -> Iterator[Server]:
-    """`medsam-engine serve SCAN`, from before its start until after its end."""
-    command = [sys.executable, "-m", "medsam_engine", "serve", str(scan), "--bundle", str(bundle), "--port", "0"]
-    command += ["--no-browser", "--log-json", "--key", KEY, "--save-folder", str(scan.parent / "saved"), *options]
-    started = time.perf_counter()
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        found = None
-        while found is None:
-            line = process.stderr.readline()
-            if not line:
-                raise SystemExit("serve: the server ended before it was ready")
-            found = re.search(r"MITK: http://127\.0\.0\.1:(\d+) ", line)
-        running = Server(int(found[1]), time.perf_counter() - started)
-        reading = threading.Thread(target=_read, args=(process.stderr, running.events), daemon=True)
-        reading.start()
-        try:
-            yield running
-        finally:
-            process.terminate()
-            reading.join()
+def p95(times: NDArray[np.float64]) -> float:
+    """The 95th percentile."""
+    return float(np.percentile(times, 95))
 
 
-def _read(lines: Any, events: list[dict[str, Any]]) -> None:
-    for line in lines:  # one at a time, while the server runs
-        if line.startswith("{"):
-            events += [json.loads(line)]
+def measure_starts(table: Table, bundle: Path, scan: Path, chromium: Any, options: tuple[str, ...]) -> None:
+    """From the command to the first mask; the first start warms the caches and does not count."""
+    took = [start_to_first_mask(bundle, scan, chromium, *options) for _ in range(4)][1:]
+    table.add("serve scan.nii.gz: process start to the first mask on the page, median of 3", np.median(took), 3, "s")
+    found = [cold_boxes(bundle, scan, chromium, *options) for _ in range(3)]
+    for name, bar, times in (("server", 350, [a.server for a in found]), ("page", 500, [a.page for a in found])):
+        joined = np.concatenate(times)
+        table.add(f"box on a slice that is not encoded, p95 of {joined.size}, {name}", p95(joined), bar, "ms")
 
 
-def one_slice(client: Any) -> tuple[float, float]:
-    """The client's ms of a box on a slice that is not encoded, and the 95th percentile of 60 on one that is."""
+def measure_encoding(table: Table, running: Server, encode_ms: float, slices: int) -> None:
+    """The whole volume in the background, against as many encodes of the bench."""
+    bar = encode_ms * slices * 1.1 / 1000
+    what = f"{slices} slices encoded in the background (bench: {encode_ms:.1f} ms per encode, x {slices} x 1.1)"
+    table.add(what, encoding_seconds(running), bar, "s")
+
+
+def measure_page(table: Table, running: Server, chromium: Any, own: Any) -> None:
+    """Prompts on encoded slices, and a propagation."""
+    page = EncodedPage(running, chromium)
+    boxes = page.boxes(_BOXES)
+    table.add(f"box on an encoded slice, p95 of {_BOXES}, server", p95(boxes.server), 40, "ms")
+    table.add(f"box on an encoded slice, p95 of {_BOXES}, page", p95(boxes.page), 150, "ms")
+    for what, found, alone in (
+        ("click that begins an object", page.clicks(ON_ORGAN), own.clicks),
+        ("correcting click", page.corrections(AT_EDGE), own.corrections),
+    ):
+        base = float(np.median(alone))
+        for name, more, times in (("server", 20, found.server), ("page", 100, found.page)):
+            row = f"{what}, median of {times.size}, {name} (Session alone: {base:.1f} ms, + {more})"
+            table.add(row, np.median(times), base + more, "ms")
+    fills = [page.fill(REACHES_40) for _ in range(5)]
+    planes = fills[0].planes
+    table.add(f"object of {planes} slices, encoded: first slice drawn, median of 5", _median(fills, 0), 150, "ms")
+    table.add(f"object of {planes} slices, encoded: all drawn, median of 5", _median(fills, 1) / 1000, 1.5, "s")
+
+
+def _median(rows: list[Any], column: int) -> float:
+    return float(np.median([row[column] for row in rows]))
+
+
+def measure_protocol(table: Table, running: Server, values: NDArray[np.int16]) -> None:
+    """The protocol of nnInteractive, with its client."""
+    client = open_image(running.port, values)
     client.set_do_autozoom(False)
     took = []
-    for n in range(61):
+    for n in range(_BOXES + 1):
         began = time.perf_counter()
         client.add_bbox_interaction([[60, 61], [180, 300], [125 - n % 7, 275 + n % 5]], True)
         took.append((time.perf_counter() - began) * 1000)
         client.undo()
-    return took[0], float(np.percentile(took[1:], 95))
+    client.close()
+    requests = running.times(event="request", route="/add_bbox_interaction")[1:]
+    table.add(f"nnInteractive's client: box on an encoded slice, p95 of {_BOXES}, server", p95(requests), 40, "ms")
+    table.add(f"the same as the client sees it, p95 of {_BOXES}", p95(np.array(took[1:])), None, "ms")
 
 
-def heartbeats(running: Server, seconds: float) -> np.ndarray[Any, Any]:
+def heartbeats(running: Server, seconds: float) -> NDArray[np.float64]:
     """The ms of heartbeats while three other processes draw."""
     spawn = multiprocessing.get_context("spawn")
     stop = spawn.Event()
@@ -108,45 +132,51 @@ def heartbeats(running: Server, seconds: float) -> np.ndarray[Any, Any]:
     return np.array(took)
 
 
+def bench(bundle: Path) -> tuple[dict[str, Any], Callable[[str], float]]:
+    """What `medsam-engine bench` says of this machine, and the ms of an encode in a precision."""
+    command = [sys.executable, "-m", "medsam_engine", "bench", str(bundle), "--size", "512", "--no-roofline", "--json"]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    report = json.loads(done.stdout)
+    stages = {(stage["stage"], stage["precision"]): float(stage["median_ms"]) for stage in report["stages"]}
+    return report["machine"], lambda precision: stages["encode", precision]
+
+
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serve", description=__doc__)
     parser.add_argument("--bundle", type=Path, required=True)
     parser.add_argument("--seconds", type=float, default=30, help="of load")
+    parser.add_argument("--precision", default="auto", help="as serve has it")
     given = parser.parse_args()
+    bundle = given.bundle.resolve()
     values = phantom()
-    with tempfile.TemporaryDirectory() as folder:
-        scan = Path(folder) / "scan.nii.gz"
-        image = MedicalImage(values, (0.8, 0.8, 2.5), (0.0, 0.0, 0.0), np.eye(3), "CT", scan)
-        io.write(scan, (values + 1100).astype(np.uint16), image)
-        starts = []
-        for _ in range(3):
-            with server(given.bundle, scan) as running:
-                starts.append(running.ready_seconds)
-        print(f"serve scan.nii.gz to ready, 120 x 512 x 512        {np.median(starts):8.2f} s (median of 3)")
-        with server(given.bundle, scan) as running:
-            client = open_image(running.port, values)
-            cold, warm = one_slice(client)
-            own = running.times(event="interaction", kind="box")
-            requests = running.times(event="request", route="/add_bbox_interaction")
-            print(f"box, first one: as the client sees it               {cold:8.1f} ms; server {own[0]:.1f} ms")
-            print(f"box, encoded slice, p95 of 60: request, server's log {np.percentile(requests[1:], 95):7.1f} ms")
-            print(f"box, encoded slice, p95 of 60: as the client sees it {warm:7.1f} ms")
-            client.set_do_autozoom(True)
-            for what in ("not encoded but for what was encoded meanwhile", "encoded"):
-                began = time.perf_counter()
-                region = client.add_bbox_interaction([[60, 61], [180, 300], [125, 275]], True)
-                took = time.perf_counter() - began
-                planes = region[0][1] - region[0][0]
-                print(f"box carried to {planes} slices, {what}: {took:.2f} s")
-                client.undo()
-            client.close()
-        with server(given.bundle, scan) as running:
+    shifted = (values + _SHIFT).astype(np.uint16)
+    options = ("--window", _WINDOW, "--modality", "CT", "--precision", given.precision)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        scan = folder / "scan.nii.gz"
+        io.write(scan, shifted, MedicalImage(values, SPACING, (0.0, 0.0, 0.0), np.eye(3), "CT", scan))
+        chromium = open_chromium(folder)
+        if chromium is None:
+            raise SystemExit("serve: no chromium or chromedriver; make e2e installs them")
+        load = os.getloadavg()[0]
+        machine, encode_ms = bench(bundle)
+        own = own_times(bundle, given.precision, shifted, _WINDOW, ON_ORGAN, AT_EDGE)
+        table = Table()
+        print(f"{machine['processor']}, {machine['cores']} cores; {own.precision}; {renderer(chromium)}")
+        print(f"load average before: {load:.2f}\n")
+        try:
+            measure_starts(table, bundle, scan, chromium, options)
+            with server(bundle, scan, "--no-token", *options) as running:
+                measure_encoding(table, running, encode_ms(own.precision), len(values))
+                measure_page(table, running, chromium, own)
+        finally:
+            chromium.quit()
+        with server(bundle, scan, "--key", KEY, *options) as running:
+            measure_protocol(table, running, values)
             beats = heartbeats(running, given.seconds)
-        p50, p95, most = np.percentile(beats, [50, 95, 100])
-        print(f"heartbeat under load, {len(beats)} of them: p50 {p50:.1f}, p95 {p95:.1f}, most {most:.1f} ms (client)")
-        logged = running.times(event="interaction", kind="box")
-        print(f"carried boxes meanwhile: {len(logged)}, longest {logged.max() / 1000:.1f} s")
+        table.add(f"heartbeat while three programs draw, p95 of {beats.size}", p95(beats), 50, "ms")
+        table.end()
 
 
 if __name__ == "__main__":

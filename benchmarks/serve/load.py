@@ -10,6 +10,12 @@ from nnInteractive.inference.remote import nnInteractiveRemoteInferenceSession a
 
 DEPTH, SIDE = 120, 512
 KEY = "benchmark-benchmark"
+SPACING = (0.8, 0.8, 2.5)  # x, y, z, mm
+SLICE = 60  # through the middle of the organ
+ORGAN = ((125, 180), (275, 300))  # a box there, x and y of two corners
+ON_ORGAN = [(200 + 9 * (n % 5) - 18, 240 + 7 * (n // 5) - 14) for n in range(20)]  # x, y
+AT_EDGE = [(200 + 3 * n - 30, 288) for n in range(20)]  # just inside of it
+REACHES_40 = ((130, 196), (270, 283))  # a box whose shorter side lets one expect the object in about 40 slices
 
 
 def phantom() -> np.ndarray[Any, np.dtype[np.int16]]:
