@@ -62,16 +62,33 @@ class MedSAMEngineLogic(ScriptedLoadableModuleLogic):
         else:
             packaging.pip_ensure([REQUIREMENT], requester="MedSAM Engine")
 
-    def begin(self, bundle: str, volume: Any, segmentation: Any, window: str, modality: str) -> None:
-        """Begins a session; an empty bundle is the one that the command would take. After an error there is none."""
-        from medsam_engine import Engine, find_bundle
+    def begin(
+        self, bundle: str, volume: Any, segmentation: Any, window: str, modality: str, address: str = "", key: str = ""
+    ) -> None:
+        """Begins a session: on the server of an address, else in this process. After an error there is none.
+
+        An empty bundle is the one that the command would take.
+        """
+        from MedSAMEngineLib.server_requests import Server
         from MedSAMEngineLib.volume_session import VolumeSession
 
-        self.session = None  # so that nothing prompts the session before under the new choice
+        self.end()  # so that nothing prompts the session before under the new choice
+        engine = Server(address, key) if address.strip() else self._loaded(bundle)
+        self.session = VolumeSession(engine, volume, segmentation, window or None, modality or None)
+
+    def end(self) -> None:
+        """Ends the session, if there is one; a server keeps its work."""
+        session, self.session = self.session, None
+        if session is not None:
+            session.close()
+
+    def _loaded(self, bundle: str) -> Any:
+        from medsam_engine import Engine, find_bundle
+
         folder = str(find_bundle(bundle or None))
         if self._engine is None or self._engine[0] != folder:
             self._engine = folder, Engine(folder, precision="auto")
-        self.session = VolumeSession(self._engine[1], volume, segmentation, window or None, modality or None)
+        return self._engine[1]
 
 
 class MedSAMEngineWidget(ScriptedLoadableModuleWidget):
@@ -89,6 +106,9 @@ class MedSAMEngineWidget(ScriptedLoadableModuleWidget):
         self.markup = _node_box([f"vtkMRMLMarkups{kind}Node" for kind in MARKUPS], made=True)
         self.bundle = ctk.ctkPathLineEdit()
         self.bundle.filters = ctk.ctkPathLineEdit.Dirs
+        self.address, self.key = qt.QLineEdit(), qt.QLineEdit()
+        self.address.placeholderText = "none: in Slicer itself; or http://127.0.0.1:1527"
+        self.key.echoMode = qt.QLineEdit.Password
         self.modality, self.window = qt.QComboBox(), qt.QComboBox()
         self.modality.addItems(MODALITIES)
         self.window.addItems(WINDOWS)
@@ -103,6 +123,8 @@ class MedSAMEngineWidget(ScriptedLoadableModuleWidget):
             ("Volume", self.volume),
             ("Segmentation", self.segmentation),
             ("Model", self.bundle),
+            ("Server instead", self.address),
+            ("Its key", self.key),
             ("Modality", self.modality),
             ("Window", self.window),
         ):
@@ -119,13 +141,13 @@ class MedSAMEngineWidget(ScriptedLoadableModuleWidget):
         form.addRow(undo, redo)
         form.addRow(self.progress)
         self._add_editor()
-        choices = (self.volume, self.segmentation, self.bundle, self.modality, self.window, self.markup)
+        choices = (self.volume, self.segmentation, self.bundle, self.address, self.key, self.modality, self.window)
         buttons = (begin, segment, reset, propagate, undo, redo)
-        self._inputs = [*buttons, *choices, self.positive, self.distance, self.editor]
+        self._inputs = [*buttons, *choices, self.markup, self.positive, self.distance, self.editor]
 
     def cleanup(self) -> None:
         """Called by Slicer when the panel goes."""
-        self.logic.session = None
+        self.logic.end()
 
     def _add_editor(self) -> None:
         self.editor = slicer.qMRMLSegmentEditorWidget()
@@ -142,7 +164,13 @@ class MedSAMEngineWidget(ScriptedLoadableModuleWidget):
         self.logic.install()
         self._guarded(
             lambda: self.logic.begin(
-                self.bundle.currentPath, volume, segmentation, self.window.currentText, self.modality.currentText
+                self.bundle.currentPath,
+                volume,
+                segmentation,
+                self.window.currentText,
+                self.modality.currentText,
+                self.address.text,
+                self.key.text,
             )
         )
         if self.logic.session is not None:

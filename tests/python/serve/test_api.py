@@ -111,6 +111,23 @@ def test_paint_and_erase(client: TestClient, scan: Path) -> None:
     assert erased.json()["objects"][0]["voxels"] == 6
 
 
+def test_paint_can_replace_a_mask(client: TestClient, scan: Path) -> None:
+    base = f"/api/studies/{uploaded(client, scan)}"
+    paint = {"kind": "paint", "object": "a", "box": [1, 2, 3, 4, 2, 3], "runs": [0, 4]}
+    client.post(f"{base}/prompts", json=paint)
+    other = {**paint, "box": [4, 2, 3, 9, 2, 3], "runs": [1, 5], "replace": True}
+    reply = client.post(f"{base}/prompts", json=other).json()
+    assert reply["objects"][0]["voxels"] == 5
+    assert reply["objects"][0]["box"] == [5, 2, 3, 9, 2, 3]
+    assert reply["changed"] == [1, 2, 3, 9, 2, 3]
+
+
+def test_no_propagation_runs(client: TestClient, scan: Path) -> None:
+    reply = client.get(f"/api/studies/{uploaded(client, scan)}/propagation")
+    assert reply.status_code == 200
+    assert reply.json() is None
+
+
 def test_an_export_says_what_overlaps(client: TestClient, scan: Path) -> None:
     """A file has one label per voxel; what another object has lost to it is told."""
     base = f"/api/studies/{uploaded(client, scan)}"

@@ -1,11 +1,11 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""A session on one volume node, whose objects are segments of one segmentation node."""
+"""A session on one volume node, in this process or on a server, whose objects are segments of one segmentation node."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,11 @@ from medsam_engine import Engine, InvalidArgument, Session
 from medsam_engine.session import VoxelBox
 from MedSAMEngineLib import segment_labelmaps
 from MedSAMEngineLib.markup_prompts import drawn_points, inside, placed_points, plane_points, roi_box
+from MedSAMEngineLib.server_requests import Server
+from MedSAMEngineLib.server_session import ServerSession
 from MedSAMEngineLib.volume_geometry import ijk_to_ras, spacing, through_plane_axis, voxels
+
+AnySession: TypeAlias = Session | ServerSession
 
 
 class VolumeSession:
@@ -24,7 +28,7 @@ class VolumeSession:
     the main thread, as everything in MRML.
 
     Args:
-        engine: the model.
+        engine: the model, or a server that has one.
         volume: vtkMRMLScalarVolumeNode, or vtkMRMLVectorVolumeNode of one RGB image. Its voxels are copied.
         segmentation: vtkMRMLSegmentationNode; it gets the volume's grid and parent transform.
         window: as in Session.
@@ -35,18 +39,36 @@ class VolumeSession:
     """
 
     def __init__(
-        self, engine: Engine, volume: Any, segmentation: Any, window: str | None = None, modality: str | None = None
+        self,
+        engine: Engine | Server,
+        volume: Any,
+        segmentation: Any,
+        window: str | None = None,
+        modality: str | None = None,
     ) -> None:
         values = voxels(volume)
         self._flat = values.shape[-1] == 3
         steps = spacing(volume)
-        self.session = Session(engine, values, steps[:2] if self._flat else steps, window, modality)
+        steps = steps[:2] if self._flat else steps
+        self.session: AnySession
+        if isinstance(engine, Server):
+            moved = volume.GetTransformNodeID() is not None
+            name = f"3D Slicer: {volume.GetName()}{', without its transform' if moved else ''}"
+            self.session = ServerSession(engine, values, steps, window, modality, ijk_to_ras(volume), name[:200])
+        else:
+            self.session = Session(engine, values, steps, window, modality)
         self.volume, self.segmentation = volume, segmentation
         self._pixels = self._state_of_pixels()
         self._place = self._state_of_place()
         self._written: dict[str, int] = {}
         self._clicked: dict[tuple[str, str], _Click] = {}
         segment_labelmaps.prepare(segmentation, volume)
+        self._resume()
+
+    def close(self) -> None:
+        """Has a server keep the work and close its study."""
+        if isinstance(self.session, ServerSession):
+            self.session.close()
 
     def add_markup(self, segment_id: str, markup: Any, positive: bool = True, axis: int | None = None) -> None:
         """Prompts with a markup: a region of interest, a line, a curve or points (markup_prompts.py).
@@ -74,7 +96,7 @@ class VolumeSession:
             self._click(segment_id, markup, positive, axis)
             return
         found, plane = plane_points(self.volume, drawn_points(markup), axis)
-        calls: dict[str, Callable[[Session], VoxelBox | None]] = {
+        calls: dict[str, Callable[[AnySession], VoxelBox | None]] = {
             "vtkMRMLMarkupsLineNode": lambda session: session.add_line(segment_id, found, **plane),
             "vtkMRMLMarkupsCurveNode": lambda session: session.add_scribble(segment_id, found, positive, **plane),
             "vtkMRMLMarkupsClosedCurveNode": lambda session: session.add_lasso(segment_id, found, **plane),
@@ -116,11 +138,11 @@ class VolumeSession:
 
     def undo(self) -> None:
         """Takes back the last step."""
-        self._step(None, Session.undo)
+        self._step(None, lambda session: session.undo())
 
     def redo(self) -> None:
         """Does it again."""
-        self._step(None, Session.redo)
+        self._step(None, lambda session: session.redo())
 
     def take_edits(self, segment_id: str) -> None:
         """Gives the session what the Segment Editor has made of a segment since it was last written."""
@@ -133,6 +155,19 @@ class VolumeSession:
         if (mask != before).any():
             self.session.add_mask(segment_id, mask[0] if self._flat else mask)
         self._written[segment_id] = state
+
+    def _resume(self) -> None:
+        """Gives segments what a server has kept of earlier work on these voxels; segments that hold something stay."""
+        inner = self.segmentation.GetSegmentation()
+        for each in self.session.objects:
+            if inner.GetSegment(each.name) is None:
+                inner.AddEmptySegment(each.name, each.name)
+            if not segment_labelmaps.read(self.segmentation, each.name, self.volume).any():
+                mask = self._mask(each.name)
+                depth, height, width = mask.shape
+                whole = (0, 0, 0, width - 1, height - 1, depth - 1)
+                segment_labelmaps.write(self.segmentation, each.name, self.volume, mask, whole)
+                self._written[each.name] = segment_labelmaps.changed_at(self.segmentation, each.name)
 
     def _click(self, segment_id: str, markup: Any, positive: bool, axis: int | None) -> None:
         """Makes clicks of the points that were none yet, each in a plane of its own."""
@@ -153,7 +188,7 @@ class VolumeSession:
             self._step(segment_id, partial(_add_click, segment_id, points[0], positive, plane))
             self._clicked[key] = each
 
-    def _step(self, segment_id: str | None, call: Callable[[Session], VoxelBox | None]) -> None:
+    def _step(self, segment_id: str | None, call: Callable[[AnySession], VoxelBox | None]) -> None:
         """Runs a call and writes what it changed into the segments, whichever they are."""
         self._check_volume()
         known = [each.name for each in self.session.objects]
@@ -215,6 +250,6 @@ class _Click(NamedTuple):
 
 
 def _add_click(
-    segment_id: str, point: NDArray[np.float64], positive: bool, plane: dict[str, int], session: Session
+    segment_id: str, point: NDArray[np.float64], positive: bool, plane: dict[str, int], session: AnySession
 ) -> VoxelBox | None:
     return session.add_click(segment_id, point, positive, **plane)

@@ -71,13 +71,17 @@ class Line(_Drawn):
 
 
 class Paint(_Body):
-    """Session.add_mask of the object's mask with the voxels of `runs` in `box` added, or taken away."""
+    """Session.add_mask of the object's mask with the voxels of `runs` in `box` added, or taken away.
+
+    With `replace`, of these voxels alone.
+    """
 
     kind: Literal["paint"]
     object: Key
     box: Annotated[list[Annotated[int, Field(ge=0, lt=1 << 31)]], Field(min_length=6, max_length=6)]
     runs: Annotated[list[Annotated[int, Field(ge=0, lt=1 << 62)]], Field(max_length=4_000_000)]
     erase: bool = False
+    replace: bool = False
 
 
 AnyPrompt: TypeAlias = Box | Click | Scribble | Lasso | Line | Paint

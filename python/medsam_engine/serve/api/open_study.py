@@ -188,7 +188,8 @@ class OpenStudy:
             raise InvalidArgument(f"box: got {paint.box}, expected x0, y0, z0, x1, y1, z1 inside the image {shape}")
         stroke = mask_of(paint.runs, (z1 - z0 + 1, y1 - y0 + 1, x1 - x0 + 1))
         known = {item.name for item in session.objects}
-        mask = session.mask(paint.object) if paint.object in known else np.zeros(grid, dtype=bool)
+        kept = paint.object in known and not paint.replace
+        mask = session.mask(paint.object) if kept else np.zeros(grid, dtype=bool)
         inside = mask.reshape(shape)[z0 : z1 + 1, y0 : y1 + 1, x0 : x1 + 1]
         if paint.erase:
             inside &= ~stroke

@@ -42,6 +42,7 @@ _OPERATIONS = (
     _Operation("post", f"{_STUDY}/prompts", "Draw on an object", body=bodies.PROMPT),
     _Operation("post", f"{_STUDY}/preview", "What a click would find, without a step", body=bodies.Preview),
     _Operation("post", f"{_STUDY}/propagate", "Carry an object through the volume", body=bodies.Propagate),
+    _Operation("get", f"{_STUDY}/propagation", "How far a propagation is; null while none runs"),
     _Operation("post", f"{_STUDY}/cancel", "End the propagation that is running", 204, reply=None),
     _Operation("post", f"{_STUDY}/undo", "Take the last step back"),
     _Operation("post", f"{_STUDY}/redo", "Do it again"),

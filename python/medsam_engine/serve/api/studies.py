@@ -43,6 +43,7 @@ class Studies:
             Route(f"{one}/prompts", self.prompt, methods=["POST"]),
             Route(f"{one}/preview", self.preview, methods=["POST"]),
             Route(f"{one}/propagate", self.propagate, methods=["POST"]),
+            Route(f"{one}/propagation", self.propagation),
             Route(f"{one}/cancel", self.cancel, methods=["POST"]),
             Route(f"{one}/undo", self.undo, methods=["POST"]),
             Route(f"{one}/redo", self.redo, methods=["POST"]),
@@ -127,6 +128,10 @@ class Studies:
         opened = self._study(request)
         asked = await bodies.body_of(request, bodies.Propagate)
         return await self._step(opened, opened.propagate, asked)
+
+    async def propagation(self, request: Request) -> Response:
+        """How far the propagation is that is running; null while none is. Beside the worker."""
+        return JSONResponse(self._study(request).growth.standing)
 
     async def cancel(self, request: Request) -> Response:
         """Ends the propagation that is running; the planes that it has reached are kept."""

@@ -20,6 +20,7 @@ import slicer
 from numpy.typing import NDArray
 from volume_matrices import CASES, TINY
 
+from medsam_engine import InvalidArgument
 from MedSAMEngineLib import segment_labelmaps
 
 LITEMEDSAM = Path(__file__).resolve().parents[5] / "build" / "bundles" / "litemedsam"
@@ -49,6 +50,7 @@ def module(monkeypatch: pytest.MonkeyPatch, scene: Any) -> ModuleType:
     qt = MagicMock()
     for name in ("QPushButton", "QCheckBox", "QComboBox", "QDoubleSpinBox", "QProgressBar"):
         setattr(qt, name, lambda text="": MagicMock(text=text))  # each one a widget of its own
+    qt.QLineEdit = MagicMock(side_effect=lambda text="": MagicMock(text=text))
     for name, stand_in in (
         ("slicer.ScriptedLoadableModule", loadable),
         ("slicer.packaging", packaging),
@@ -216,6 +218,18 @@ def test_a_begin_that_fails_leaves_no_session(
     assert "nowhere" in slicer.util.errorDisplay.call_args.args[0]
     assert widget.logic.session is None
     widget.editor.setSegmentationNode.assert_not_called()
+
+
+def test_a_server_is_asked_where_one_is_named(
+    module: ModuleType, add: Any, values: NDArray[np.int16], segmentation: Any
+) -> None:
+    """The session before is ended first, so that a server keeps its work."""
+    logic = module.MedSAMEngineLogic()
+    before = logic.session = MagicMock()
+    with pytest.raises(InvalidArgument, match="start medsam-engine serve there"):
+        logic.begin("/nowhere", add(values, *CASES["ras"]), segmentation, "", "", " http://127.0.0.1:9 ", "key")
+    before.close.assert_called_once_with()
+    assert logic.session is None
 
 
 def test_every_choice_is_accepted(module: ModuleType, add: Any, values: NDArray[np.int16], segmentation: Any) -> None:
