@@ -30,7 +30,7 @@ BUNDLE_STAMP := $(STAMPS)/bundle-$(EXPORT_DIGEST)
 # user's data folder.
 FETCHED_STAMP := $(STAMPS)/fetched-$(EXPORT_DIGEST)
 
-.PHONY: help prepare setup setup-cpp build bundle demo test test-cpp test-python parity clients plans walkthrough test-slow smoke-slow test-all sanitize asan tsan highway no-openvino fuzz soak \
+.PHONY: help prepare setup setup-cpp build bundle demo test test-cpp test-python parity clients plans walkthrough test-slow smoke-slow test-all sanitize asan tsan highway no-openvino fuzz fuzz-api soak \
         smoke-soak throws e2e cuda wheel consumer examples plugins docs docs-cpp stubs lint lint-python lint-types lint-cpp analyze format mutations bench bench-build bench-full perf clean
 
 help:  ## this list
@@ -128,6 +128,12 @@ FUZZ_SECONDS ?= 20
 fuzz: | setup build  ## the libFuzzer targets (clang 16 or newer, installed with apt) and the Python readers' (atheris), FUZZ_SECONDS each
 	@scripts/setup.sh fuzz || echo "fuzz: going on without clang"
 	@scripts/run/fuzz.sh $(JOBS) $(FUZZ_SECONDS)
+
+# Random requests of each operation, beside those of the document's bounds.
+EXAMPLES ?= 500
+
+fuzz-api: | setup build  ## requests to /api/ that are made from its own OpenAPI document, EXAMPLES of each operation
+	@MEDSAM_API_EXAMPLES=$(EXAMPLES) $(PYTHON) -m pytest -q tests/python/serve/test_openapi.py
 
 # Changed files of each base file. SEED: of an earlier run, to repeat it; else a new one, which failures and the end name.
 MUTATIONS ?= 2000

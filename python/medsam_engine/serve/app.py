@@ -105,6 +105,8 @@ async def _http_error(_request: Request, error: Exception) -> Response:
     detail = error.detail
     if error.status_code == 404 and detail == "Not Found":
         detail = "address: got one that this server does not have, expected one of docs/serve.md"
+    elif error.status_code == 405:
+        detail = f"method: got one that this address does not take, expected {(error.headers or {}).get('Allow', '')}"
     return JSONResponse({"detail": detail}, error.status_code, error.headers)
 
 

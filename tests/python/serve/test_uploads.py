@@ -183,7 +183,7 @@ def test_an_upload_that_is_being_filled_is_not_dropped(
         assert await page.put(idle, 0, WHOLE) == 404
         monkeypatch.setattr(uploads, "_IDLE_SECONDS", 60.0)
         refused = await page.client.post("/api/uploads", json={"name": "x", "files": 1})
-        assert refused.status_code == 503
+        assert refused.status_code == 429
         assert page.files() == ["00000.dcm"]
 
     tell(story)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -34,8 +34,7 @@ class Studies:
         one = "/api/studies/{study}"
         return [
             Route("/api/state", self.state),
-            Route(one, self.describe, methods=["GET"]),
-            Route(one, self.close, methods=["DELETE"]),
+            _route(one, GET=self.describe, DELETE=self.close),
             Route(f"{one}/volume", self.volume),
             Route(f"{one}/masks", self.masks),
             Route(f"{one}/events", self.events),
@@ -48,8 +47,7 @@ class Studies:
             Route(f"{one}/undo", self.undo, methods=["POST"]),
             Route(f"{one}/redo", self.redo, methods=["POST"]),
             Route(f"{one}/reset", self.reset, methods=["POST"]),
-            Route(f"{one}/objects/{{key}}", self.change_object, methods=["PATCH"]),
-            Route(f"{one}/objects/{{key}}", self.remove_object, methods=["DELETE"]),
+            _route(f"{one}/objects/{{key}}", PATCH=self.change_object, DELETE=self.remove_object),
         ]
 
     def _study(self, request: Request) -> OpenStudy:
@@ -173,6 +171,16 @@ class Studies:
         reply = await self._worker.run(opened.study.id, change, *arguments)
         self._desk.save_soon(opened)
         return JSONResponse(reply)
+
+
+def _route(path: str, **handlers: Callable[[Request], Awaitable[Response]]) -> Route:
+    """One route of several methods: of several routes, a refusal of another method would name the first one's alone."""
+
+    async def answer(request: Request) -> Response:
+        method = "GET" if request.method == "HEAD" else request.method
+        return await handlers[method](request)
+
+    return Route(path, answer, methods=list(handlers))
 
 
 def _parts(array: NDArray[np.generic], color: bool) -> Iterator[bytes]:

@@ -138,11 +138,11 @@ class Uploads:
         await drop_folder(self._uploads.pop(key).folder)
 
     async def _drop_idle(self) -> None:
-        """Makes room for one more upload. HTTPException 503: all of them are being filled."""
+        """Makes room for one more upload. HTTPException 429: all of them are being filled."""
         key, upload = min(self._uploads.items(), key=lambda item: (bool(item[1].arriving), item[1].last_use))
         if upload.arriving or time.monotonic() - upload.last_use < _IDLE_SECONDS:
             raise HTTPException(
-                503, f"upload: got {len(self._uploads)} being filled, expected fewer than {_OPEN}; try later"
+                429, f"upload: got {len(self._uploads)} being filled, expected fewer than {_OPEN}; try later"
             )
         await self._forget(key)
 
