@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 # Builds the fuzz targets (preset `fuzz`) and runs each for some seconds: fuzz.sh JOBS SECONDS [TARGET...]. The Python readers
-# (fuzz/fuzz_readers.py, fuzz/fuzz_checkpoint.py) are targets too, read_nrrd and the like. New inputs go to build/fuzz/corpus, which later runs start
+# (fuzz/fuzz_readers.py, fuzz/fuzz_checkpoint.py) are targets too, read_nrrd and the like, and so is what the server takes from
+# its clients (fuzz/fuzz_serve.py: serve_nnia, serve_protocol). New inputs go to build/fuzz/corpus, which later runs start
 # from; what breaks a target goes to build/fuzz/findings. Ends with a line a target, and with 1 when one found something.
 # Without clang's libFuzzer the C++ targets are not run, without atheris the readers, and it says so.
 set -euo pipefail
@@ -10,7 +11,8 @@ jobs=$1 seconds=$2
 shift 2
 targets=("$@")
 [ ${#targets[@]} -gt 0 ] || targets=(fuzz_manifest fuzz_onnx fuzz_npz fuzz_embedding fuzz_weights fuzz_prompts
-  fuzz_volume_store fuzz_kernels fuzz_session fuzz_session_file read_nrrd read_metaimage read_nifti read_dicom read_checkpoint)
+  fuzz_volume_store fuzz_kernels fuzz_session fuzz_session_file read_nrrd read_metaimage read_nifti read_dicom read_checkpoint serve_nnia
+  serve_protocol)
 mkdir -p build/fuzz/findings
 # Each input becomes a file: in memory where there is such a folder.
 if [ -w /dev/shm ]; then export TMPDIR=/dev/shm; fi
@@ -32,15 +34,18 @@ run() {
 
 readers=() compiled=()
 for target in "${targets[@]}"; do
-  case $target in read_*) readers+=("$target") ;; *) compiled+=("$target") ;; esac
+  case $target in read_* | serve_*) readers+=("$target") ;; *) compiled+=("$target") ;; esac
 done
 if [ ${#readers[@]} -gt 0 ]; then
   .venv/bin/python -c 'import atheris' 2>/dev/null ||
     .venv/bin/python scripts/release/requirements.py fuzz | xargs .venv/bin/python -m pip install --quiet --no-deps 2>/dev/null || true
   if .venv/bin/python -c 'import atheris, medsam_engine' 2>/dev/null; then
     for target in "${readers[@]}"; do
-      program=(fuzz/fuzz_readers.py "${target#read_}")
-      [ "$target" != read_checkpoint ] || program=(fuzz/fuzz_checkpoint.py)
+      case $target in
+        read_checkpoint) program=(fuzz/fuzz_checkpoint.py) ;;
+        serve_*) program=(fuzz/fuzz_serve.py "${target#serve_}") ;;
+        *) program=(fuzz/fuzz_readers.py "${target#read_}") ;;
+      esac
       run "$target" .venv/bin/python "${program[@]}" "build/fuzz/corpus/$target"
     done
   else

@@ -102,8 +102,10 @@ def unpack(data: bytes | bytearray | memoryview, most_bytes: int) -> NDArray[np.
     if min(shape) < 0:
         raise BadArray("array: got a negative length of an axis, expected 0 or more")
     total = math.prod(shape) * dtype.itemsize
-    if total > most_bytes:
-        raise BadArray(f"array: got {total} bytes of values, expected at most {most_bytes}")
+    # NumPy refuses axes that would be too long together even where a further one of 0 leaves no values.
+    most_asked = math.prod(length for length in shape if length) * dtype.itemsize
+    if most_asked > most_bytes:
+        raise BadArray(f"array: got axes for {most_asked} bytes of values, expected at most {most_bytes}")
     (chunks,) = reader.take("<I", "number of chunks")
     # Zeros, so that nothing of what was in memory before can ever show.
     raw = np.zeros(total, np.uint8)

@@ -97,6 +97,7 @@ FOUR = blosc2.compress2(b"\1\2\3\4", typesize=1)
         (header(shape=(-2, -2)) + one_chunk(4, FOUR), "negative"),
         (header(shape=(1 << 62, 1 << 62, 1 << 62, 1 << 62)) + one_chunk(4, FOUR), "at most"),
         (header(shape=(LIMIT + 1,)) + one_chunk(4, FOUR), "at most"),
+        (header(shape=(0, 1 << 62, 4)) + struct.pack("<I", 0), "at most"),  # what fuzz_serve.py found
         (header(shape=(5,)) + one_chunk(4, FOUR), "4 bytes in chunks, expected 5"),
         (header(shape=(3,)) + one_chunk(4, FOUR), "chunk of 4 bytes"),
         (header() + one_chunk(0, FOUR), "chunk of 0 bytes"),
