@@ -178,7 +178,7 @@ examples: setup build bundle  ## build and run the examples (installs ITK and Qt
 	@scripts/setup.sh examples
 	@scripts/run/test_examples.sh $(BUNDLE)
 
-plugins: | setup build  ## the plugins of napari and 3D Slicer, against napari and slicer-core from PyPI (1.3 GB in build/)
+plugins: | setup build  ## our plugins of napari and 3D Slicer, and napari-nninteractive, against napari and slicer-core from PyPI (1.3 GB in build/)
 	@scripts/run/test_plugins.sh
 
 docs-cpp: | setup  ## the reference of the C++ and C headers: build/docs-cpp/html (installs doxygen with apt)

@@ -26,6 +26,8 @@ fi
 
 export QT_QPA_PLATFORM=offscreen
 "$venv/bin/python" -m pytest -q -c plugins/napari/pyproject.toml plugins/napari/tests
+# The plugin that others wrote for nnInteractive's servers, as it is, against ours.
+"$venv/bin/python" -m pytest -q -c plugins/napari/pyproject.toml --rootdir . tests/gui_clients
 if "$venv/bin/python" -c 'import slicer' 2>/dev/null; then
   "$venv/bin/python" -m pytest -q -c plugins/slicer/pyproject.toml plugins/slicer/MedSAMEngine/Testing/Python
 else
