@@ -114,6 +114,12 @@ def test_a_study_that_is_closed_is_not_propagated(opened: OpenStudy) -> None:
 def test_events_of_a_propagation(opened: OpenStudy) -> None:
     """Each plane once, then the revision, then the end of the propagation: a page knows that a step was made."""
     drawn(opened, 0)
+    seen = threading.Event()
+
+    def propagated() -> None:
+        # The planes of a propagation that is over are told no more: it waits until the stream has had the first.
+        with opened.growth.watched(lambda: seen.wait(60)):
+            opened.propagate(bodies.Propagate(object="a"))
 
     async def told() -> list[tuple[str, Any]]:
         events: list[tuple[str, Any]] = []
@@ -123,8 +129,9 @@ def test_events_of_a_propagation(opened: OpenStudy) -> None:
             name, data = (line.partition(": ")[2] for line in text.strip().split("\n"))
             events.append((name, json.loads(data)))
             if step is None and name == "saved":  # the last of the first look
-                asked = bodies.Propagate(object="a")
-                step = asyncio.get_running_loop().run_in_executor(None, opened.propagate, asked)
+                step = asyncio.get_running_loop().run_in_executor(None, propagated)
+            if name == "grown":
+                seen.set()
             if events[-1] == ("revision", {"revision": 2}) and step is not None:
                 await step
                 ending.set()
