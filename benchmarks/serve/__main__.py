@@ -162,9 +162,9 @@ def main() -> None:
         load = os.getloadavg()[0]
         machine, encode_ms = bench(bundle)
         own = own_times(bundle, given.precision, shifted, _WINDOW, ON_ORGAN, AT_EDGE)
-        table = Table()
         print(f"{machine['processor']}, {machine['cores']} cores; {own.precision}; {renderer(chromium)}")
         print(f"load average before: {load:.2f}\n")
+        table = Table()
         try:
             measure_starts(table, bundle, scan, chromium, options)
             with server(bundle, scan, "--no-token", *options) as running:

@@ -35,7 +35,8 @@ let first = null;
 view.grow = (told) => { grow.call(view, told); if (first === null) { first = 0; next((ms) => { first = ms; }); } };
 page.propagate().then(() => {
   view.grow = grow;
-  next((ms) => { const [, , z0, , , z1] = view.objects.find(({ key }) => key === view.current).box; done([first, ms, z1 - z0 + 1]); });
+  const { box } = view.objects.find(({ key }) => key === view.current);
+  next((ms) => done([first, ms, box[5] - box[2] + 1]));
 });
 """
 
