@@ -161,6 +161,10 @@ e2e: | setup build bundle  ## the page in a headless Chromium (installs chromium
 	@scripts/setup.sh e2e || echo "e2e: without a browser the tests are skipped"
 	@PYTHONPATH=tests/e2e $(PYTHON) -m pytest -c pyproject.toml -q tests/e2e
 
+animation: | setup build bundle  ## README's animation of the page, made by its test: docs/images/viewer.webp
+	@scripts/setup.sh e2e
+	@MEDSAM_ANIMATION=docs/images/viewer.webp PYTHONPATH=tests/e2e $(PYTHON) -m pytest -c pyproject.toml -q tests/e2e/test_animation.py
+
 cuda: | setup  ## the CUDA kernels for every GPU architecture, where there is nvcc; on a GPU, where there is one
 	@scripts/setup.sh cuda || echo "cuda: going on without TensorRT for RTX"
 	@scripts/run/test_cuda.sh $(JOBS)

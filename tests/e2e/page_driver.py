@@ -86,6 +86,17 @@ class PageDriver:
         x, y = self.browser.execute_script(_PLACE, axis, i, j)
         return round(x - canvas.rect["width"] / 2), round(y - canvas.rect["height"] / 2)
 
+    def on_screen(self, axis: int, i: float, j: float) -> tuple[float, float]:
+        """Where a voxel of a plane lies in a screenshot."""
+        x, y = self.browser.execute_script(_PLACE, axis, i, j)
+        canvas = self._canvas(axis).rect
+        return canvas["x"] + x, canvas["y"] + y
+
+    def pointing(self, axis: int, at: tuple[float, float]) -> Any:
+        """Actions that begin with the pointer's way to a voxel of a plane."""
+        chain = ActionChains(self.browser, duration=0)
+        return chain.move_to_element_with_offset(self._canvas(axis), *self._offset(axis, *at))
+
     def after(self, act: Any, settle: int = 1) -> None:
         """Does something that makes steps, and waits until the page has seen them."""
         before = self.revision()
@@ -144,14 +155,12 @@ class PageDriver:
 
     def click(self, axis: int, at: tuple[float, float], *, negative: bool = False) -> None:
         """A click on a voxel of a plane; a right click is negative."""
-        chain = ActionChains(self.browser, duration=0)
-        chain.move_to_element_with_offset(self._canvas(axis), *self._offset(axis, *at))
+        chain = self.pointing(axis, at)
         (chain.context_click() if negative else chain.click()).perform()
 
     def hover(self, axis: int, at: tuple[float, float]) -> None:
         """The pointer over a voxel of a plane."""
-        chain = ActionChains(self.browser, duration=0)
-        chain.move_to_element_with_offset(self._canvas(axis), *self._offset(axis, *at)).perform()
+        self.pointing(axis, at).perform()
 
     def leave(self) -> None:
         """The pointer on none of the planes."""
