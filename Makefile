@@ -30,8 +30,8 @@ BUNDLE_STAMP := $(STAMPS)/bundle-$(EXPORT_DIGEST)
 # user's data folder.
 FETCHED_STAMP := $(STAMPS)/fetched-$(EXPORT_DIGEST)
 
-.PHONY: help prepare setup setup-cpp build bundle demo test test-cpp test-python parity clients plans walkthrough test-slow smoke-slow test-all sanitize asan tsan highway no-openvino fuzz fuzz-api soak \
-        smoke-soak throws e2e cuda wheel consumer examples plugins docs docs-cpp stubs lint lint-python lint-types lint-cpp analyze format mutations bench bench-build bench-full perf clean
+# Every name of a target that is no file's.
+.PHONY: $(shell sed -nE 's/^([a-z][a-z -]*):.*/\1/p' $(MAKEFILE_LIST))
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
