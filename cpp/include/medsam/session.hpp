@@ -93,8 +93,10 @@ struct PropagateOptions {
   std::function<void(const VolumeProgress&)> progress;
   /// Called with each plane that is to be written, on the calling thread, in the order in which they are reached (those
   /// nearest to a key plane first): its index, and the object's mask there as the call leaves it, 1 inside and 0
-  /// elsewhere (LabelType::u8), borrowed until the callback returns. Not called for key planes. Return false to begin
-  /// no further plane; what was reached stays, as with `seconds`. May throw; the session is unchanged then.
+  /// elsewhere (LabelType::u8), borrowed until the callback returns. Not called for key planes. Where there are
+  /// corrections, the first call comes when every plane with one was reached: what they change is known then. Return
+  /// false to begin no further plane; what this was called with stays, as with `seconds`. May throw; the session is
+  /// unchanged then.
   std::function<bool(std::int64_t index, const LabelView& mask)> reached;
   /// Called before each plane, on the calling thread; return true to end the call with Cancelled, the session
   /// unchanged.

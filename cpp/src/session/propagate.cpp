@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <functional>
 #include <map>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include "base/number_text.hpp"
 #include "medsam/error.hpp"
@@ -148,32 +150,38 @@ PlaneSpan reach(const session::Grid& grid, const PropagateOptions& options, cons
 /// Which planes an object has, and what becomes of those that are reached.
 class Carried {
  public:
-  /// `kept`: what the object cannot have.
+  /// `planes`: how many the object has. `given`: whether take() will be called with a plane, if the time lasts. `kept`:
+  /// what the object cannot have.
   Carried(const session::Grid& grid, const PropagateOptions& options, const Object& object, const Keys& keys,
-          std::int64_t planes, std::vector<session::Mask> kept)
+          std::int64_t planes, const std::function<bool(std::int64_t)>& given, std::vector<session::Mask> kept)
       : grid_(grid),
         options_(options),
+        object_(object),
         keys_(keys),
         written_(writable(grid, options, keys)),
         residuals_(planes),
         kept_(std::move(kept)) {
     for (const auto& [index, mask] : keys.before) {
-      residuals_.add(index, mask, object.mask.pixels({options.axis, index}));
+      if (answers_a_box(index) || !given(index)) continue;
+      awaited_.insert(index);
     }
   }
 
-  /// Keeps the mask of a plane, to which the corrections of key planes are carried, and tells the caller of it. Returns
-  /// whether the caller wants more.
+  /// Keeps the mask of a plane. Once every plane with corrections was given, what they change is carried to this and
+  /// all other planes, and the caller is told of each. Returns whether the caller wants more.
   bool take(std::int64_t index, const PlaneMask& uncorrected) {
+    awaited_.erase(index);
     PlaneMask& mask = masks_[index];
-    if (!writes(index)) return true;
-    mask = keys_.before.empty() ? uncorrected : residuals_.applied(index, uncorrected);
-    return !options_.reached || told(index, mask);
+    if (writes(index) || keys_.before.count(index) != 0) mask = uncorrected;
+    waiting_.push_back(index);
+    return !awaited_.empty() || carry();
   }
   [[nodiscard]] std::int64_t count() const { return static_cast<std::int64_t>(masks_.size()); }
 
-  /// `all_reached`: planes without a mask are known to have nothing of the object.
-  void write(session::Mask& out, bool all_reached) const {
+  /// Writes the planes that were given, of which the caller has been told. `asked`: how many there were to be; if all
+  /// were given, those without a mask are known to have nothing of the object.
+  void write(session::Mask& out, std::int64_t asked) {
+    carry();
     const PlaneMask nothing(grid_, options_.axis);
     for (std::int64_t index = written_.first; index <= written_.last; ++index) {
       if (!writes(index)) continue;
@@ -181,7 +189,7 @@ class Carried {
       const Plane plane{options_.axis, index};
       if (found != masks_.end()) {
         out.set_plane(plane, found->second);
-      } else if (all_reached && out.any(plane)) {
+      } else if (count() == asked && out.any(plane)) {
         out.set_plane(plane, nothing);
       }
     }
@@ -190,6 +198,33 @@ class Carried {
  private:
   [[nodiscard]] bool writes(std::int64_t index) const {
     return index >= written_.first && index <= written_.last && keys_.planes.count(index) == 0;  // keys stay
+  }
+
+  [[nodiscard]] bool answers_a_box(std::int64_t index) const { return keys_.boxes.boxes.count(index) != 0; }
+
+  /// What a plane with corrections had without any: `before` them it may have had what an earlier propagation carried
+  /// to it, which belongs to what the corrections change. The answer to a box of the plane itself has nothing of that.
+  [[nodiscard]] const PlaneMask& uncorrected(std::int64_t index, const PlaneMask& before) const {
+    const auto mask = masks_.find(index);
+    return mask == masks_.end() || answers_a_box(index) ? before : mask->second;
+  }
+
+  /// Corrects the planes that are waiting and tells of them. If the caller wants no more, the rest is forgotten.
+  bool carry() {
+    if (!carries_) {
+      for (const auto& [index, mask] : keys_.before) {
+        residuals_.add(index, uncorrected(index, mask), object_.mask.pixels({options_.axis, index}));
+      }
+      carries_ = true;
+    }
+    for (const std::int64_t index : std::exchange(waiting_, {})) {
+      if (!more_) masks_.erase(index);
+      if (!more_ || !writes(index)) continue;
+      PlaneMask& mask = masks_[index];
+      if (!keys_.before.empty()) mask = residuals_.applied(index, mask);
+      if (options_.reached) more_ = told(index, mask);
+    }
+    return more_;
   }
 
   [[nodiscard]] bool told(std::int64_t index, const PlaneMask& mask) const {
@@ -203,11 +238,16 @@ class Carried {
 
   const session::Grid& grid_;
   const PropagateOptions& options_;
+  const Object& object_;
   const Keys& keys_;
   PlaneSpan written_;
   session::Residuals residuals_;
   std::vector<session::Mask> kept_;
-  std::map<std::int64_t, PlaneMask> masks_;  // of the planes that were reached; empty where nothing is written
+  std::map<std::int64_t, PlaneMask> masks_;  // of the planes that were reached; empty where nothing needs it
+  std::set<std::int64_t> awaited_;           // planes with corrections that are still to be given
+  std::vector<std::int64_t> waiting_;        // given, and not told of
+  bool carries_ = false;                     // what the corrections change is known
+  bool more_ = true;                         // the caller wants more
 };
 
 }  // namespace
@@ -232,18 +272,25 @@ VoxelBox Session::Impl::propagate(const std::string& name, const PropagateOption
       if (keys.whole->any({given.axis, i})) planes.push_back(i);
     }
     const auto count = static_cast<std::int64_t>(planes.size());
-    Carried carried(grid, given, object, keys, count, kept_from(name));
+    Carried carried(
+        grid, given, object, keys, count,
+        [&](std::int64_t i) {
+          return keys.whole->any({given.axis, i});
+        },
+        kept_from(name));
     for (const std::int64_t i : planes) {
       if (!carried.take(i, keys.whole->pixels({given.axis, i}))) break;
     }
-    carried.write(object.mask, carried.count() == count);
+    carried.write(object.mask, count);
     return commit(std::move(object));
   }
   const PlaneSpan whole = reach(grid, given, object, keys), written = writable(grid, given, keys);
-  Carried carried(grid, given, object, keys, whole.last - whole.first + 1, kept_from(name));
   // Smoothing looks at some planes beyond those that are written, and no farther.
   const std::int64_t radius = SmoothedPlanes::radius(sections.smooth_slices);
   const PlaneSpan span{std::max(whole.first, written.first - radius), std::min(whole.last, written.last + radius)};
+  Carried carried(
+      grid, given, object, keys, whole.last - whole.first + 1,
+      [&](std::int64_t i) { return i >= span.first && i <= span.last; }, kept_from(name));
   const std::int64_t asked = std::max<std::int64_t>(0, span.last - span.first + 1);
   if (asked > 0) {
     session::section_masks(
@@ -255,7 +302,7 @@ VoxelBox Session::Impl::propagate(const std::string& name, const PropagateOption
           return more && limits.in_time();
         });
   }
-  carried.write(object.mask, carried.count() == asked);
+  carried.write(object.mask, asked);
   return commit(std::move(object));
 }
 

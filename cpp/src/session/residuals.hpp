@@ -1,6 +1,7 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // Corrections on a few planes of an object, carried to the planes near them: what a correction did to the signed
-// distance of the mask is added to that of the neighbors, less with the distance. docs/interaction.md has the figures.
+// distance of the mask is added to that of the neighbors, less with the distance. What it took away reaches less far
+// than what it added: where a mask has too much, its neighbors often have not. docs/interaction.md has the figures.
 #pragma once
 
 #include <cstdint>
@@ -23,9 +24,7 @@ class Residuals {
   [[nodiscard]] PlaneMask applied(std::int64_t index, const PlaneMask& mask) const;
 
  private:
-  [[nodiscard]] double weight(std::int64_t index, std::int64_t key) const;
-
-  double reach_;  // planes
+  double added_, taken_;  // how far what became larger and what became smaller reach, planes
   std::map<std::int64_t, std::vector<float>> keys_;
 };
 

@@ -2,6 +2,8 @@
 // What corrections, locks and limits must not do to other voxels.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <set>
 #include <string>
 #include <vector>
@@ -46,6 +48,33 @@ TEST_F(SessionTest, PlanesBetweenAKeyAndACorrectionBeyondItsReachStay) {
   near.distance = 0;
   made->propagate("a", near);
   for (const std::int64_t z : {1, 2, 3, 4, 5, 6}) EXPECT_EQ(slices_of(mask_of(*made, "a"), kSlice).count(z), 1u) << z;
+}
+
+TEST_F(SessionTest, ALaterCorrectionKeepsWhatAnEarlierOneCarriedToItsPlane) {
+  know_boxes_only();
+  // The object has 20 columns, its first mask 12 of them.
+  std::vector<std::uint8_t> part(voxels_.size());
+  for (std::size_t i = 0; i < part.size(); ++i) {
+    const auto x = static_cast<std::int64_t>(i) % kWidth, y = static_cast<std::int64_t>(i) / kWidth % kHeight;
+    const bool row = y >= 6 && y < 18;
+    voxels_[i] = row && x >= 8 && x < 28 ? 200 : 50;
+    part[i] = row && x >= 8 && x < 20 ? 1 : 0;
+  }
+  const auto made = session();
+  made->add_mask("a", out(part));
+  const auto area = [&](std::int64_t z) {
+    const auto mask = mask_of(*made, "a");
+    return std::count(mask.begin() + z * kSlice, mask.begin() + (z + 1) * kSlice, 1);
+  };
+  made->add_click("a", {24, 12}, true, {0, 3});
+  made->propagate("a");
+  const auto carried = area(4), farther = area(5);
+  ASSERT_GT(carried, farther);
+  ASSERT_GT(farther, 12 * 12);
+  made->add_click("a", {36, 12}, false, {0, 4});  // beside it already
+  ASSERT_GE(area(4), carried);
+  made->propagate("a");
+  EXPECT_GE(area(5), farther) << "what the first click carried to plane 4 belongs to what the second carries on";
 }
 
 TEST_F(SessionTest, WeightsThatKnowPointsAnswerThemselves) {
