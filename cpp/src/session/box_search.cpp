@@ -18,7 +18,7 @@ constexpr double kSmallest = 1.0 / 40, kLargest = 3.0 / 4;
 // A stroke: multiples of its length, and shapes.
 constexpr int kLengths = 6;
 constexpr double kShortest = 1.05, kLongest = 3, kShapes[] = {0.4, 0.7, 1.0};
-constexpr double kContrastPower = 0.7;
+constexpr double kContrastPower = 0.7, kClickContrastPower = 0.8;
 
 double geometric(double first, double last, int count, int i) {
   return first * std::pow(last / first, static_cast<double>(i) / (count - 1));
@@ -69,36 +69,42 @@ std::vector<FrameBox> boxes_round(const FrameGeometry& frame, const FrameStroke&
 }
 
 double score(const Judged& judged, bool stroke) {
-  const double common = judged.rating * judged.sharpness * judged.depth * std::pow(judged.contrast, kContrastPower);
+  const double power = stroke ? kContrastPower : kClickContrastPower;
+  const double common = judged.rating * judged.sharpness * judged.depth * std::pow(judged.contrast, power);
   return stroke ? common * judged.covered * judged.covered : common;
 }
 
-/// The best answer so far.
-struct Best {
-  std::optional<Hypotheses> answers;
-  std::int64_t n = 0;
+/// An answer to one of the boxes.
+struct Candidate {
+  Hypotheses answers;  // of its batch
+  std::int64_t n = 0;  // among those
   FrameBox box;
-  double score = 0;
-  bool holds = false;
+  Judged judged;
 };
 
-/// Decodes boxes and keeps the best answer: any that holds the stroke's middle before any that does not, among those
-/// the higher score, else the higher rating; the earlier on a tie. Returns what was judged.
-std::vector<Judged> decode(const Answering& with, const RatedFrame& frame, const FrameStroke& stroke,
-                           const std::vector<FrameBox>& boxes, Best& best) {
+/// Decodes boxes and adds what was answered to `all`.
+void decode(const Answering& with, const RatedFrame& frame, const FrameStroke& stroke,
+            const std::vector<FrameBox>& boxes, std::vector<Candidate>& all) {
   std::vector<Box> plane_boxes;
   plane_boxes.reserve(boxes.size());
   for (const FrameBox& box : boxes) plane_boxes.push_back(frame.geometry().plane_box(box));
   const Hypotheses answers = with.model.boxes(with.plane, plane_boxes);
-  std::vector<Judged> all;
   for (std::int64_t n = 0; n < answers.size(); ++n) {
-    const Judged judged = frame.judge(answers, n, stroke);
-    const double s = judged.holds ? score(judged, stroke.pixels.size() > 1) : judged.rating;
-    const bool better = !best.answers || judged.holds > best.holds || (judged.holds == best.holds && s > best.score);
-    if (better) best = {answers, n, boxes[static_cast<std::size_t>(n)], s, judged.holds};
-    all.push_back(judged);
+    Judged judged = frame.judge(answers, n, stroke);
+    judged.score = judged.holds ? score(judged, stroke.pixels.size() > 1) : judged.rating;
+    all.push_back({answers, n, boxes[static_cast<std::size_t>(n)], std::move(judged)});
   }
-  return all;
+}
+
+/// The best answer: any that holds the stroke's middle before any that does not, among those the higher score, else
+/// the higher rating; the earlier on a tie.
+const Candidate& best_of(const std::vector<Candidate>& all) {
+  const Candidate* best = &all.front();
+  for (const Candidate& other : all) {
+    const Judged &a = other.judged, &b = best->judged;
+    if (a.holds != b.holds ? a.holds : a.score > b.score) best = &other;
+  }
+  return *best;
 }
 
 }  // namespace
@@ -107,23 +113,30 @@ Answer answer_stroke(const Answering& with, const std::vector<PlanePoint>& point
   const std::vector<PlanePixel> drawn = pixels_of_line(with.pixels.grid(), with.plane, points);
   const RatedFrame frame(with);
   const FrameStroke stroke = frame.geometry().stroke(drawn);
-  Best best;
+  std::vector<Candidate> all;
   if (stroke.pixels.size() > 1) {
-    decode(with, frame, stroke, boxes_round(frame.geometry(), stroke), best);
+    decode(with, frame, stroke, boxes_round(frame.geometry(), stroke), all);
   } else {
     const std::vector<FrameBox> squares = squares_round(frame.geometry(), stroke.middle());
+    decode(with, frame, stroke, squares, all);
     std::vector<FrameBox> tight;
-    for (const Judged& judged : decode(with, frame, stroke, squares, best)) {
-      const bool known = std::find(squares.begin(), squares.end(), judged.box) != squares.end();
-      if (judged.holds && !known) add_new(tight, judged.box);
+    for (const Candidate& found : all) {
+      const bool known = std::find(squares.begin(), squares.end(), found.judged.box) != squares.end();
+      if (found.judged.holds && !known) add_new(tight, found.judged.box);
     }
-    if (!tight.empty()) decode(with, frame, stroke, tight, best);
+    if (!tight.empty()) decode(with, frame, stroke, tight, all);
+    std::vector<Judged*> holding;
+    for (Candidate& found : all) {
+      if (found.judged.holds) holding.push_back(&found.judged);
+    }
+    favor_agreement(holding);
   }
-  Answer answer{best.answers->mask(best.n), frame.geometry().plane_box(best.box)};
+  const Candidate& best = best_of(all);
+  Answer answer{best.answers.mask(best.n), frame.geometry().plane_box(best.box)};
   const PlanePixel& middle = drawn[drawn.size() / 2];
   if (answer.mask.at(middle.x, middle.y) == 0) {  // no box found the pixel: the best answer is corrected there
     const PixelRegion whole{0, 0, answer.mask.columns, answer.mask.rows};
-    Probability now = probability_of(answer.mask, best.answers->logits(best.n, whole));
+    Probability now = probability_of(answer.mask, best.answers.logits(best.n, whole));
     agree(answer.mask, now);
     correct(with.pixels, with.plane, {{middle.x, middle.y, true, reach_of(now, middle.x, middle.y)}}, now);
     answer.mask = mask_of(now);

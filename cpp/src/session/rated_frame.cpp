@@ -2,6 +2,7 @@
 #include "session/rated_frame.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <utility>
 
@@ -67,6 +68,23 @@ struct Moments {
     return std::sqrt(std::max(0.0, squares / static_cast<double>(count) - mean() * mean()));
   }
 };
+
+/// The pixels of a part as bits, 64 per word: each is compared with all others.
+std::vector<std::uint64_t> bits_of(const PlaneMask& part) {
+  std::vector<std::uint64_t> bits((part.values.size() + 63) / 64);
+  for (std::size_t i = 0; i < part.values.size(); ++i) bits[i / 64] |= std::uint64_t{part.values[i]} << (i % 64);
+  return bits;
+}
+
+/// The IoU of two parts that have a pixel in common.
+double overlap(const std::vector<std::uint64_t>& a, const std::vector<std::uint64_t>& b) {
+  std::int64_t common = 0, either = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    common += std::popcount(a[i] & b[i]);
+    either += std::popcount(a[i] | b[i]);
+  }
+  return static_cast<double>(common) / static_cast<double>(either);
+}
 
 }  // namespace
 
@@ -173,7 +191,7 @@ Judged RatedFrame::judge(const Hypotheses& answers, std::int64_t n, const FrameS
   const PlanePixel& middle = stroke.middle();
   if (mask.at(middle.x, middle.y) == 0) return judged;
   judged.holds = true;
-  const PlaneMask part = connected_part(mask, middle.x, middle.y);
+  PlaneMask part = connected_part(mask, middle.x, middle.y);
   const Box bounds = *part.bounds();
   const FrameBox box{static_cast<std::int64_t>(bounds.x0), static_cast<std::int64_t>(bounds.y0),
                      static_cast<std::int64_t>(bounds.x1), static_cast<std::int64_t>(bounds.y1)};
@@ -191,7 +209,25 @@ Judged RatedFrame::judge(const Hypotheses& answers, std::int64_t n, const FrameS
   judged.depth = deepest / *std::max_element(depth.begin(), depth.end());
   judged.covered = static_cast<double>(covered) / static_cast<double>(stroke.pixels.size());
   judged.contrast = contrast_of(part, box);
+  judged.part = std::move(part);
   return judged;
+}
+
+void favor_agreement(const std::vector<Judged*>& answers) {
+  std::vector<std::vector<std::uint64_t>> parts;
+  std::vector<double> agreement;
+  for (const Judged* answer : answers) {
+    parts.push_back(bits_of(answer->part));
+    agreement.push_back(answer->score);  // with itself
+  }
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      const double shared = overlap(parts[i], parts[j]);
+      agreement[i] += shared * shared * answers[j]->score;
+      agreement[j] += shared * shared * answers[i]->score;
+    }
+  }
+  for (std::size_t i = 0; i < answers.size(); ++i) answers[i]->score *= agreement[i];
 }
 
 }  // namespace medsam::session

@@ -33,7 +33,14 @@ struct Judged {
   double contrast = 0;   // f: difference of the means inside and outside of the edge over their deviations
   double covered = 0;    // the share of the stroke's pixels in the part
   FrameBox box;          // of the part
+  PlaneMask part;        // (rows, columns) of the frame
+  double score = 0;      // what the answers are compared by
 };
+
+/// Multiplies the score of each answer by how well its part agrees with the parts of all, itself among them, those of
+/// high scores counting more: an object is found from many boxes, a chance edge from one, and of two answers of about
+/// one score it is not the rounding of their logits that decides. All hold the middle of the stroke.
+void favor_agreement(const std::vector<Judged*>& answers);
 
 /// Where the pixels of a plane lie among the model's logits that show it, its frame.
 class FrameGeometry {
