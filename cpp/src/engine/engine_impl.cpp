@@ -12,7 +12,7 @@
 #include "medsam/error.hpp"
 #include "model/prediction.hpp"
 #include "precision/trial.hpp"
-#include "volume/propagation.hpp"
+#include "volume/slice_boxes.hpp"
 #include "volume/volume.hpp"
 
 namespace medsam {

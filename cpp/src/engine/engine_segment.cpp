@@ -4,6 +4,7 @@
 #include <future>
 
 #include "engine/engine_impl.hpp"
+#include "image/overlap.hpp"
 #include "image/zoom_windows.hpp"
 #include "medsam/error.hpp"
 #include "model/prediction.hpp"
@@ -180,10 +181,8 @@ std::vector<MaskStats> Engine::Impl::segment(const ImageEmbedding& embedding, co
                    stats[plain[n]].iou = answer.iou[0];
                  });
   if (windows.empty()) return stats;
-  std::vector<std::uint32_t> ranks(boxes.size() + 1);
-  for (std::size_t i = 0; i < order.size(); ++i) ranks[order[i] + 1] = static_cast<std::uint32_t>(i + 1);
   const CheckedImage shown = image != nullptr ? *image : CheckedImage(*kept);
-  WindowMasks(*this, from, shown, inside, segment_options).paint(windows, out, ranks, stats);
+  WindowMasks(*this, from, shown, inside, segment_options).paint(windows, out, ranks_of(order), stats);
   return stats;
 }
 

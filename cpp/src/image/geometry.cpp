@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <string>
 
 #include "base/number_text.hpp"
@@ -40,15 +39,6 @@ ImageGeometry image_geometry(std::int64_t height, std::int64_t width, std::int64
   g.new_width = scaled_side(width, size / longest);
   g.prompt_scale_x = g.prompt_scale_y = prompt_frame / longest;
   return g;
-}
-
-std::vector<std::size_t> paint_order(const std::vector<double>& sizes, Overlap overlap) {
-  std::vector<std::size_t> order(sizes.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  if (overlap == Overlap::smaller_box) {
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return sizes[a] > sizes[b]; });
-  }
-  return order;
 }
 
 UnpaddedSize unpadded_size(const ImageGeometry& g, std::int64_t low_height, std::int64_t low_width) {

@@ -29,10 +29,6 @@ struct ImageGeometry {
   bool operator==(const ImageGeometry&) const = default;
 };
 
-/// For objects of these sizes (areas or volumes of their boxes), the order in which to paint them so that what
-/// `overlap` favors is painted last: indices into `sizes`.
-std::vector<std::size_t> paint_order(const std::vector<double>& sizes, Overlap overlap);
-
 /// The part of the low-resolution logits that shows the image.
 struct UnpaddedSize {
   std::int64_t height = 0, width = 0;

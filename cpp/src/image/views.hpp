@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include "medsam/error.hpp"
 #include "medsam/image.hpp"
 #include "medsam/volume.hpp"
 
@@ -18,6 +19,22 @@ std::string size_text(std::int64_t height, std::int64_t width);
 
 /// Bytes of one sample of a pixel; InvalidArgument for a value that is no type.
 std::int64_t sample_bytes(PixelType type);
+
+/// Calls f with a value of the type of a sample.
+template <class F>
+auto with_sample_type(PixelType type, F&& f) {
+  switch (type) {
+    case PixelType::u8:
+      return f(std::uint8_t{});
+    case PixelType::u16:
+      return f(std::uint16_t{});
+    case PixelType::i16:
+      return f(std::int16_t{});
+    case PixelType::f32:
+      return f(float{});
+  }
+  throw InvalidArgument("image: got an unknown pixel type, expected u8, u16, i16 or f32");
+}
 
 /// Bytes of one label; InvalidArgument for a value that is no type.
 std::int64_t label_bytes(LabelType type);

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "image/encoded_plane.hpp"
 #include "medsam/session.hpp"
 
 namespace medsam::session {
@@ -18,9 +19,6 @@ struct Grid {
   [[nodiscard]] std::int64_t depth() const { return shape[0]; }
   [[nodiscard]] std::int64_t height() const { return shape[1]; }
   [[nodiscard]] std::int64_t width() const { return shape[2]; }
-  /// The array axis of a plane's rows and that of its columns.
-  [[nodiscard]] static int row_axis(int axis) { return axis == 0 ? 1 : 0; }
-  [[nodiscard]] static int column_axis(int axis) { return axis == 2 ? 1 : 2; }
   [[nodiscard]] std::int64_t rows(int axis) const { return shape[row_axis(axis)]; }
   [[nodiscard]] std::int64_t columns(int axis) const { return shape[column_axis(axis)]; }
   [[nodiscard]] double row_spacing(int axis) const { return spacing[row_axis(axis)]; }

@@ -81,7 +81,7 @@ Hypotheses PlaneModel::boxes(const Plane& plane, const std::vector<Box>& boxes) 
 PlaneMask PlaneModel::box_mask(const Plane& plane, const Box& box, const Pixels& pixels) const {
   const bool image_alone = grid_.depth() == 1 && plane.axis == 0 && !encoded_size(grid_, plane.axis).changed();
   if (!image_alone || !engine_.impl().profile.zoom) return boxes(plane, {box}).mask(0);
-  const Pixels::Image image = pixels.image(plane);
+  const PlaneImage image = pixels.image(plane);
   const CheckedImage checked(image.view);
   PlaneMask mask(grid_.rows(plane.axis), grid_.columns(plane.axis));
   const LabelView view{mask.values.data(), LabelType::u8, mask.rows, mask.columns, mask.columns};

@@ -27,7 +27,7 @@ ImageEmbedding PlaneEmbeddings::get(const Plane& plane) {
     if (last_ && last_->first == key) return last_->second;
   }
   ImageEmbedding kept = cache_.get(key, [&] {
-    const Pixels::Image image = pixels_.image(plane);
+    const PlaneImage image = pixels_.image(plane);
     // Without a copy of the pixels, which the session has.
     ImageEmbedding embedding = engine_->impl().encode(image.view, options_.modality);
     bytes_each_ = embedding.bytes();

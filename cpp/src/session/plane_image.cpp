@@ -20,77 +20,13 @@ namespace medsam::session {
 
 namespace {
 
-constexpr double kSquare = 0.01;                            // sides of pixels that differ by less are alike
-constexpr std::int64_t kLongestSide = 4096;                 // of a resampled plane: four times what any encoder takes
-constexpr double kLeastSpacing = 1e-7, kMostSpacing = 1e6;  // mm, as medsam_engine.io reads them
-
-double checked_spacing(double spacing, const char* axis) {
-  if (spacing >= kLeastSpacing && spacing <= kMostSpacing) return spacing;
-  throw InvalidArgument(std::string("spacing: got ") + number_text(spacing) + " along " + axis + ", expected " +
-                        number_text(kLeastSpacing) + " to " + number_text(kMostSpacing) + " mm");
-}
-
 /// All digits: two spacings that differ have two texts.
 std::string exact_text(double value) {
   char digits[32];
   return {digits, std::to_chars(digits, digits + sizeof digits, value).ptr};
 }
 
-template <class T>
-T rounded(float value) {
-  if constexpr (std::is_floating_point_v<T>) {
-    return value;
-  } else {
-    // A mean of values of T is in T's range, but for the rounding of its weights.
-    constexpr long kLeast = std::numeric_limits<T>::min(), kMost = std::numeric_limits<T>::max();
-    return static_cast<T>(std::clamp(std::lrintf(value), kLeast, kMost));
-  }
-}
-
-template <class T>
-std::vector<std::uint8_t> resampled_as(const std::vector<std::uint8_t>& bytes, int channels, const EncodedSize& size) {
-  const auto* values = reinterpret_cast<const T*>(bytes.data());
-  const std::size_t count = bytes.size() / sizeof(T);
-  const std::vector<float> numbers(values, std::next(values, static_cast<std::ptrdiff_t>(count)));
-  const std::vector<float> made =
-      resampled(numbers, size.columns.from, channels, linear_taps(size.rows), linear_taps(size.columns));
-  std::vector<std::uint8_t> out(made.size() * sizeof(T));
-  std::transform(made.begin(), made.end(), reinterpret_cast<T*>(out.data()), rounded<T>);
-  return out;
-}
-
-/// Calls f with a value of the type of a sample.
-template <class F>
-auto as_type(PixelType type, F&& f) {
-  switch (type) {
-    case PixelType::u8:
-      return f(std::uint8_t{});
-    case PixelType::u16:
-      return f(std::uint16_t{});
-    case PixelType::i16:
-      return f(std::int16_t{});
-    case PixelType::f32:
-      return f(float{});
-  }
-  throw InvalidArgument("image: got an unknown pixel type, expected u8, u16, i16 or f32");
-}
-
 }  // namespace
-
-EncodedSize encoded_size(const Grid& grid, int axis) {
-  const std::int64_t rows = grid.rows(axis), columns = grid.columns(axis);
-  EncodedSize size{{rows, rows}, {columns, columns}};
-  const double ratio = grid.row_spacing(axis) / grid.column_spacing(axis);  // of a pixel's height to its width
-  if (std::abs(ratio - 1) < kSquare) return size;
-  Resampling& longer = ratio > 1 ? size.rows : size.columns;
-  Resampling& other = ratio > 1 ? size.columns : size.rows;
-  const double wanted = static_cast<double>(longer.from) * std::max(ratio, 1 / ratio);
-  const auto most = static_cast<double>(std::max(kLongestSide, longer.from));
-  const double share = std::min(1.0, most / wanted);  // below 1, the other side shrinks instead
-  longer.to = std::max<std::int64_t>(1, std::llround(wanted * share));
-  other.to = std::max<std::int64_t>(1, std::llround(static_cast<double>(other.from) * share));
-  return size;
-}
 
 Point encoded_point(const EncodedSize& size, const PlanePoint& point, bool positive) {
   const auto inside = [](const Resampling& side, double v) {
@@ -99,19 +35,8 @@ Point encoded_point(const EncodedSize& size, const PlanePoint& point, bool posit
   return {inside(size.columns, point.x), inside(size.rows, point.y), positive ? 1 : 0};
 }
 
-Box encoded_box(const EncodedSize& size, const Box& box) {
-  // Ends are whole pixels: a box from x0 to x1 reaches from the left edge of x0 to the right edge of x1.
-  const auto first = [](const Resampling& side, double v) { return side.from == side.to ? v : v * side.scale(); };
-  const auto last = [](const Resampling& side, double v, double from) {
-    if (side.from == side.to) return v;
-    return std::clamp((v + 1) * side.scale() - 1, from, static_cast<double>(side.to - 1));
-  };
-  Box out;
-  out.x0 = std::min(first(size.columns, box.x0), static_cast<double>(size.columns.to - 1));
-  out.y0 = std::min(first(size.rows, box.y0), static_cast<double>(size.rows.to - 1));
-  out.x1 = last(size.columns, box.x1, out.x0);
-  out.y1 = last(size.rows, box.y1, out.y0);
-  return out;
+EncodedSize encoded_size(const Grid& grid, int axis) {
+  return medsam::encoded_size(grid.rows(axis), grid.columns(axis), grid.row_spacing(axis), grid.column_spacing(axis));
 }
 
 Pixels::Pixels(const VolumeView& volume, const SessionOptions& options)
@@ -176,7 +101,7 @@ const std::uint8_t* Pixels::pixel(const Plane& plane, std::int64_t row, std::int
 
 template <class Visit>
 void Pixels::visit(const Plane& plane, const PixelRegion& region, Visit&& visit) const {
-  as_type(type_, [&](auto sample) {
+  with_sample_type(type_, [&](auto sample) {
     for (std::int64_t y = region.y0; y < region.y1; ++y) {
       for (std::int64_t x = region.x0; x < region.x1; ++x) {
         const auto* at = reinterpret_cast<const decltype(sample)*>(pixel(plane, y, x));
@@ -202,35 +127,8 @@ std::vector<float> Pixels::values(const Plane& plane, const PixelRegion& region)
   return values;
 }
 
-Pixels::Image Pixels::image(const Plane& plane) const {
-  const EncodedSize size = encoded_size(grid_, plane.axis);
-  const std::int64_t pixel_bytes = channels_ * sample_bytes_;
-  Image image;
-  image.view = slice_of(slices(0, 0), 0);
-  image.view.height = size.rows.to;
-  image.view.width = size.columns.to;
-  image.view.row_stride = size.columns.to * pixel_bytes;
-  if (plane.axis == 2) {  // its columns lie a row apart
-    image.storage.resize(static_cast<std::size_t>(size.rows.from * size.columns.from * pixel_bytes));
-    std::uint8_t* to = image.storage.data();
-    for (std::int64_t y = 0; y < size.rows.from; ++y) {
-      for (std::int64_t x = 0; x < size.columns.from; ++x, to += pixel_bytes) {
-        std::memcpy(to, pixel(plane, y, x), static_cast<std::size_t>(pixel_bytes));
-      }
-    }
-  } else if (size.changed() || plane.axis == 1) {
-    const std::int64_t row = size.columns.from * pixel_bytes;
-    image.storage.resize(static_cast<std::size_t>(size.rows.from * row));
-    for (std::int64_t y = 0; y < size.rows.from; ++y) {
-      std::memcpy(image.storage.data() + y * row, pixel(plane, y, 0), static_cast<std::size_t>(row));
-    }
-  }
-  if (size.changed()) {
-    image.storage =
-        as_type(type_, [&](auto sample) { return resampled_as<decltype(sample)>(image.storage, channels_, size); });
-  }
-  image.view.data = image.storage.empty() ? pixel(plane, 0, 0) : image.storage.data();
-  return image;
+PlaneImage Pixels::image(const Plane& plane) const {
+  return plane_image(slices(0, grid_.depth() - 1), plane.axis, plane.index, encoded_size(grid_, plane.axis));
 }
 
 }  // namespace medsam::session

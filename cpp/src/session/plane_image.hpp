@@ -7,23 +7,17 @@
 #include <string>
 #include <vector>
 
+#include "image/encoded_plane.hpp"
 #include "medsam/session.hpp"
 #include "session/grid.hpp"
-#include "session/resample.hpp"
 
 namespace medsam::session {
 
-/// The size in which a plane is encoded: one of square pixels, by enlarging the side whose pixels are longer.
-struct EncodedSize {
-  Resampling rows, columns;
-  [[nodiscard]] bool changed() const { return rows.from != rows.to || columns.from != columns.to; }
-  bool operator==(const EncodedSize&) const = default;
-};
+/// The size in which a plane is encoded.
 EncodedSize encoded_size(const Grid& grid, int axis);
 
-/// A point or a box of a plane as a prompt about the plane as it is encoded. The box has ends inside the plane.
+/// A point of a plane as a prompt about the plane as it is encoded.
 Point encoded_point(const EncodedSize& size, const PlanePoint& point, bool positive);
-Box encoded_box(const EncodedSize& size, const Box& box);
 
 /// Pixels x0 <= x < x1, y0 <= y < y1 of a plane.
 struct PixelRegion {
@@ -48,12 +42,8 @@ class Pixels {
   /// stretched from the plane's least value to its greatest.
   [[nodiscard]] std::vector<float> values(const Plane& plane, const PixelRegion& region) const;
 
-  /// A plane in the size in which it is encoded, in memory of its own or the volume's.
-  struct Image {
-    ImageView view;
-    std::vector<std::uint8_t> storage;
-  };
-  [[nodiscard]] Image image(const Plane& plane) const;
+  /// A plane in the size in which it is encoded.
+  [[nodiscard]] PlaneImage image(const Plane& plane) const;
 
  private:
   [[nodiscard]] std::string digest_anew() const;

@@ -8,6 +8,7 @@
 #include "base/edge.hpp"
 #include "engine/engine_impl.hpp"
 #include "image/geometry.hpp"
+#include "image/overlap.hpp"
 #include "image/views.hpp"
 #include "session/mask_views.hpp"
 #include "session/session_file.hpp"

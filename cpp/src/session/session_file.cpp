@@ -15,7 +15,7 @@
 #include "image/geometry.hpp"
 #include "medsam/error.hpp"
 #include "medsam/printable.hpp"
-#include "volume/propagation.hpp"
+#include "volume/slice_boxes.hpp"
 
 namespace medsam::session {
 

@@ -9,7 +9,7 @@
 #include "medsam/error.hpp"
 #include "medsam/printable.hpp"
 #include "session/sections.hpp"
-#include "volume/propagation.hpp"
+#include "volume/slice_boxes.hpp"
 
 namespace medsam {
 

@@ -4,7 +4,6 @@
 #include <optional>
 #include <utility>
 
-#include "image/views.hpp"
 #include "model/prediction.hpp"
 #include "volume/followed_objects.hpp"
 #include "volume/propagation.hpp"
@@ -61,23 +60,23 @@ class PropagatedObjects final : public FollowedObjects {
         model_(task.model),
         decoder_(task.model.decoder()),
         labels_(labels),
-        mask_(task.volume.height, task.volume.width, mask_type(task.profile.volume)) {
+        slices_(task.slices),
+        mask_(slices_.height, slices_.width, mask_type(task.profile.volume)) {
     for (std::size_t i = 0; i < task.boxes.size(); ++i) {
       const Box3D& b = task.boxes[i];
       Object object;
-      object.box =
-          checked_box({b.x0, b.y0, b.x1, b.y1}, task.volume.height, task.volume.width, static_cast<std::int64_t>(i));
-      object.range = slice_range(b, task.volume.depth, rules_.z_range);
+      object.box = checked_box({b.x0, b.y0, b.x1, b.y1}, slices_.height, slices_.width, static_cast<std::int64_t>(i));
+      object.range = slice_range(b, slices_.depth, rules_.z_range);
       objects_.push_back(object);
     }
-    Plan plan = plan_visits(objects_, task.volume.depth);
+    Plan plan = plan_visits(objects_, slices_.depth);
     visits_ = std::move(plan.visits);
     directions_ = std::move(plan.directions);
   }
 
   void run(std::size_t n, const detail::EmbeddingData& embedding, const std::function<bool()>& cancelled) override {
     const Visit& visit = visits_[n];
-    mask_.check_fits(embedding.geometry, visit.z);
+    slices_.check_fits(embedding.geometry, visit.z);
     const std::vector<PromptTokens> tokens =
         visit_tokens(visit, directions_[n], model_.context(embedding, profile_.prompt));
     best_.assign(visit.objects.size(), {});
@@ -133,7 +132,6 @@ class PropagatedObjects final : public FollowedObjects {
                    const ImageGeometry& geometry) {
     Object& object = objects_[i];
     const LabelView mask = mask_.view();
-    clear_labels(mask);
     MaskStats stats = write_label(best.logits, geometry, profile_.mask, mask, mask_value(i));
     stats.iou = best.iou;
     std::optional<PromptBox> next = next_box(object, geometry, stats);
@@ -171,6 +169,7 @@ class PropagatedObjects final : public FollowedObjects {
   Model& model_;
   Decoder& decoder_;
   VolumeLabels& labels_;
+  SliceSizes slices_;
   std::vector<Object> objects_;
   std::vector<Direction> directions_;  // of the visits
   SliceMask mask_;                     // of whatever object is being written

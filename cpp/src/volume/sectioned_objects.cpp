@@ -13,8 +13,8 @@
 #include "model/prediction.hpp"
 #include "volume/followed_objects.hpp"
 #include "volume/fused_logits.hpp"
-#include "volume/propagation.hpp"
 #include "volume/sections.hpp"
+#include "volume/slice_boxes.hpp"
 
 namespace medsam {
 
@@ -75,31 +75,30 @@ std::vector<std::vector<std::size_t>> parts_of(const std::vector<Solid>& solids,
 
 class SectionedObjects final : public FollowedObjects {
  public:
-  SectionedObjects(const VolumeTask& task, VolumeLabels& labels)
+  SectionedObjects(const VolumeTask& task, SliceAnswers& answers)
       : profile_(task.profile),
         rules_(task.profile.volume.sections),
         model_(task.model),
         decoder_(task.model.decoder()),
-        labels_(labels),
-        mask_(task.volume.height, task.volume.width, LabelType::u8),
+        answers_(answers),
+        slices_(task.slices),
         fused_(rules_.rating_power) {
     for (std::size_t i = 0; i < task.boxes.size(); ++i) {
       const Box3D& b = task.boxes[i];
       Solid solid;
-      solid.box =
-          checked_box({b.x0, b.y0, b.x1, b.y1}, task.volume.height, task.volume.width, static_cast<std::int64_t>(i));
-      solid.range = slice_range(b, task.volume.depth, profile_.volume.z_range);
+      solid.box = checked_box({b.x0, b.y0, b.x1, b.y1}, slices_.height, slices_.width, static_cast<std::int64_t>(i));
+      solid.range = slice_range(b, slices_.depth, profile_.volume.z_range);
       solid.cut_below = b.z0 <= 0;
-      solid.cut_above = b.z1 >= static_cast<double>(task.volume.depth - 1);
+      solid.cut_above = b.z1 >= static_cast<double>(slices_.depth - 1);
       solids_.push_back(std::move(solid));
     }
-    plan(task.volume.depth);
+    plan(slices_.depth);
   }
 
   void run(std::size_t n, const detail::EmbeddingData& embedding, const std::function<bool()>& cancelled) override {
     const Visit& visit = visits_[n];
     const ImageGeometry& geometry = embedding.geometry;
-    mask_.check_fits(geometry, visit.z);
+    slices_.check_fits(geometry, visit.z);
     const std::vector<PromptTokens> tokens = visit_tokens(visit, model_.context(embedding, profile_.prompt));
     const std::int64_t height = decoder_.low_height(), width = decoder_.low_width();
     const backends::MapPart part = looked_at(geometry, profile_.mask, height, width);
@@ -166,7 +165,7 @@ class SectionedObjects final : public FollowedObjects {
     return prompts;
   }
 
-  /// Takes an object's answer about slice z, and writes every slice that can be smoothed now.
+  /// Takes an object's answer about slice z, and passes on every slice that can be smoothed now.
   void take(std::size_t object, std::int64_t z, FusedLogits::Mean answer, const ImageGeometry& geometry,
             const backends::MapPart& part) {
     Solid& solid = solids_[object];
@@ -176,21 +175,17 @@ class SectionedObjects final : public FollowedObjects {
     }
     solid.ratings.push_back(answer.rating);
     solid.planes->put(z, std::move(answer.logits));
-    while (solid.on(solid.next) && solid.planes->missing(solid.next).empty()) write_slice(object, geometry, part);
+    while (solid.on(solid.next) && solid.planes->missing(solid.next).empty()) pass_on(object, geometry, part);
     if (!solid.on(solid.next)) solid.planes.reset();
   }
 
-  void write_slice(std::size_t object, const ImageGeometry& geometry, const backends::MapPart& part) {
+  void pass_on(std::size_t object, const ImageGeometry& geometry, const backends::MapPart& part) {
     Solid& solid = solids_[object];
     const std::vector<float> logits = solid.planes->take(solid.next);
     const auto tensor = std::make_shared<backends::HostTensor>(backends::Shape{1, 1, part.height, part.width});
     std::copy(logits.begin(), logits.end(), tensor->mutable_host());
-    const LabelView mask = mask_.view();
-    clear_labels(mask);
-    MaskStats stats =
-        write_label({tensor, 0, decoder_.low_height(), decoder_.low_width()}, geometry, profile_.mask, mask, 1);
-    stats.iou = solid.ratings.front();
-    labels_.add(object, solid.next, mask, stats);
+    answers_.take(object, solid.next, {tensor, 0, decoder_.low_height(), decoder_.low_width()}, solid.ratings.front(),
+                  geometry);
     solid.ratings.pop_front();
     ++solid.next;
   }
@@ -199,17 +194,50 @@ class SectionedObjects final : public FollowedObjects {
   const SectionRules& rules_;
   Model& model_;
   Decoder& decoder_;
-  VolumeLabels& labels_;
+  SliceAnswers& answers_;
+  SliceSizes slices_;
   std::vector<Solid> solids_;       // by object
-  SliceMask mask_;                  // of whatever object is being written
   FusedLogits fused_;               // of whatever object is being answered
   std::vector<std::size_t> owner_;  // prompt -> object
 };
 
+/// A sweep whose masks go into a label volume slice by slice.
+class LabeledObjects final : public FollowedObjects, private SliceAnswers {
+ public:
+  LabeledObjects(const VolumeTask& task, VolumeLabels& labels)
+      : rules_(task.profile.mask),
+        labels_(labels),
+        mask_(task.slices.height, task.slices.width, LabelType::u8),
+        sweep_(task, *this) {
+    visits_ = sweep_.visits();
+  }
+
+  void run(std::size_t n, const detail::EmbeddingData& embedding, const std::function<bool()>& cancelled) override {
+    sweep_.run(n, embedding, cancelled);
+  }
+
+ private:
+  void take(std::size_t object, std::int64_t z, const LogitMap& logits, float rating,
+            const ImageGeometry& geometry) override {
+    MaskStats stats = write_label(logits, geometry, rules_, mask_.view(), 1);
+    stats.iou = rating;
+    labels_.add(object, z, mask_.view(), stats);
+  }
+
+  const MaskRules& rules_;
+  VolumeLabels& labels_;
+  SliceMask mask_;  // of whatever object is being written
+  SectionedObjects sweep_;
+};
+
 }  // namespace
 
+std::unique_ptr<FollowedObjects> sectioned_objects(const VolumeTask& task, SliceAnswers& answers) {
+  return std::make_unique<SectionedObjects>(task, answers);
+}
+
 std::unique_ptr<FollowedObjects> sectioned_objects(const VolumeTask& task, VolumeLabels& labels) {
-  return std::make_unique<SectionedObjects>(task, labels);
+  return std::make_unique<LabeledObjects>(task, labels);
 }
 
 }  // namespace medsam

@@ -3,19 +3,13 @@
 // is decoded.
 #pragma once
 
-#include <functional>
 #include <vector>
 
 #include "bundle/profile.hpp"
-#include "medsam/embedding.hpp"
 #include "medsam/volume.hpp"
-#include "model/model.hpp"
+#include "volume/followed_objects.hpp"
 
 namespace medsam {
-
-/// Encodes slice z; `again` says that the slice will be asked for once more. Called from another thread, one call at a
-/// time.
-using EncodeSlice = std::function<ImageEmbedding(std::int64_t z, bool again)>;
 
 /// Segments checked boxes of a checked volume, whose slices `model` encodes, into a checked, cleared label volume.
 std::vector<VolumeStats> follow_objects(const VolumeView& volume, const std::vector<Box3D>& boxes,

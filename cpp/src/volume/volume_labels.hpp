@@ -12,13 +12,11 @@
 
 namespace medsam {
 
-/// The mask of one object on one slice: u8 or u16, rows dense. Reused from slice to slice.
+/// The mask of one object on one slice: u8 or u16, rows dense, empty at first. Reused from slice to slice.
 class SliceMask {
  public:
   SliceMask(std::int64_t height, std::int64_t width, LabelType type);
 
-  /// ModelError when an embedding of slice `z` is not of a slice of this size.
-  void check_fits(const ImageGeometry& geometry, std::int64_t z) const;
   [[nodiscard]] LabelView view() { return {values_.data(), type_, height_, width_, width_ * bytes_each()}; }
   [[nodiscard]] LabelType type() const { return type_; }
 
@@ -36,8 +34,8 @@ class VolumeLabels {
   /// Refers to `out`, a checked and cleared volume that can hold the labels.
   VolumeLabels(const LabelVolumeView& out, const std::vector<Box3D>& boxes, Overlap overlap);
 
-  /// Adds what object `object` has on slice `z`: the pixels of `mask` that are not 0, which `stats` describes. A voxel
-  /// that several objects claim goes to the one that the overlap rule favors.
+  /// Adds what object `object` has on slice `z`: the pixels of `mask` that are not 0, which `stats` describes, and
+  /// clears `mask`. A voxel that several objects claim goes to the one that the overlap rule favors.
   void add(std::size_t object, std::int64_t z, const LabelView& mask, const MaskStats& stats);
   /// Of what was added, by object.
   [[nodiscard]] const std::vector<VolumeStats>& stats() const { return stats_; }

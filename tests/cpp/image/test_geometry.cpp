@@ -148,12 +148,6 @@ TEST(ImageGeometry, KeepsWhatItWasGivenAndScalesPromptsByTheLongestSide) {
   EXPECT_DOUBLE_EQ(stretched.prompt_scale_y, 512.0 / 30);
 }
 
-TEST(PaintOrder, IsTheOrderGivenOrTheLargestFirst) {
-  EXPECT_EQ(paint_order({4, 9, 9, 1}, Overlap::later), (std::vector<std::size_t>{0, 1, 2, 3}));
-  EXPECT_EQ(paint_order({4, 9, 9, 1}, Overlap::smaller_box), (std::vector<std::size_t>{1, 2, 0, 3}));
-  EXPECT_TRUE(paint_order({}, Overlap::later).empty());
-}
-
 // The center of pixel p lies at (p + 0.5) * scale; the pixel of the frame that contains it, less what the prompt
 // encoder adds, is the coordinate. Each axis has its own scale.
 TEST(MapBox, TheContainingPixelIsOfEachAxisAndLessTheEncodersShift) {

@@ -64,7 +64,7 @@ SessionOptions spacing(double z, double y, double x) {
 template <class T>
 void expect_plane(const Volume<T>& volume, const Pixels& pixels, const Plane& plane) {
   const EncodedSize size = encoded_size(pixels.grid(), plane.axis);
-  const Pixels::Image image = pixels.image(plane);
+  const PlaneImage image = pixels.image(plane);
   ASSERT_EQ(image.view.height, size.rows.to);
   ASSERT_EQ(image.view.width, size.columns.to);
   ASSERT_EQ(image.view.channels, volume.channels);
@@ -121,7 +121,7 @@ TEST(PlaneImage, ConstantPixelsStayAtTheEndsOfTheirType) {
     constexpr std::int64_t kSize = sizeof(T);
     const Pixels pixels({samples.data(), type, 3, 5, 7, 1, 7 * kSize, 35 * kSize}, spacing(3.3, 0.9, 0.37));
     for (int axis = 0; axis < 3; ++axis) {
-      const Pixels::Image image = pixels.image({axis, 1});
+      const PlaneImage image = pixels.image({axis, 1});
       const auto* got = static_cast<const T*>(image.view.data);
       for (std::int64_t i = 0; i < image.view.height * image.view.width; ++i) {
         ASSERT_EQ(got[i], value) << axis;
@@ -139,7 +139,7 @@ TEST(PlaneImage, LargeFloatsStayFinite) {
   const std::vector<float> samples(3 * 5 * 7 * 3, std::numeric_limits<float>::max());
   const Pixels pixels({samples.data(), PixelType::f32, 3, 5, 7, 3, 84, 420}, spacing(3.3, 0.9, 0.37));
   for (int axis = 0; axis < 3; ++axis) {
-    const Pixels::Image image = pixels.image({axis, 1});
+    const PlaneImage image = pixels.image({axis, 1});
     const auto* got = static_cast<const float*>(image.view.data);
     for (std::int64_t i = 0; i < image.view.height * image.view.width * 3; ++i) ASSERT_TRUE(std::isfinite(got[i]));
   }
@@ -173,7 +173,7 @@ TEST(PlaneImage, ExtremeSpacingsGiveAnImage) {
   for (const auto& [z, y, x] : {std::tuple{1e-7, 1e6, 1.0}, {1e6, 1e-7, 1e-7}, {1.0, 1e6, 1e-7}}) {
     const Pixels pixels({samples.data(), PixelType::u8, 4, 5, 6, 1, 6, 30}, spacing(z, y, x));
     for (int axis = 0; axis < 3; ++axis) {
-      const Pixels::Image image = pixels.image({axis, 2});
+      const PlaneImage image = pixels.image({axis, 2});
       const auto* got = static_cast<const std::uint8_t*>(image.view.data);
       for (std::int64_t i = 0; i < image.view.height * image.view.width; ++i) ASSERT_EQ(got[i], 77);
     }
@@ -246,7 +246,7 @@ TEST(PlaneImage, TakesVolumesStoredTopDownAndBottomUp) {
   std::vector<std::uint8_t> samples(3 * 4 * 5);
   for (std::size_t i = 0; i < samples.size(); ++i) samples[i] = static_cast<std::uint8_t>(i);
   const Pixels pixels({samples.data() + 59 - 4, PixelType::u8, 3, 4, 5, 1, -5, -20}, spacing(1, 1, 1));
-  const Pixels::Image first = pixels.image({0, 0}), last = pixels.image({0, 2});
+  const PlaneImage first = pixels.image({0, 0}), last = pixels.image({0, 2});
   EXPECT_EQ(static_cast<const std::uint8_t*>(first.view.data)[0], 55);
   EXPECT_EQ(static_cast<const std::uint8_t*>(first.view.data)[first.view.row_stride], 50);
   EXPECT_EQ(static_cast<const std::uint8_t*>(last.view.data)[3 * last.view.row_stride], 0);

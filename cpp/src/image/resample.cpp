@@ -1,10 +1,10 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-#include "session/resample.hpp"
+#include "image/resample.hpp"
 
 #include <algorithm>
 #include <cmath>
 
-namespace medsam::session {
+namespace medsam {
 
 namespace {
 
@@ -83,4 +83,4 @@ std::vector<float> resampled(const std::vector<float>& values, std::int64_t colu
   return out;
 }
 
-}  // namespace medsam::session
+}  // namespace medsam

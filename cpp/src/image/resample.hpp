@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace medsam::session {
+namespace medsam {
 
 /// How one side is resampled: coordinate v lies at (v + 0.5) * to / from - 0.5.
 struct Resampling {
@@ -32,4 +32,4 @@ std::vector<Taps> area_taps(const Resampling& line);
 std::vector<float> resampled(const std::vector<float>& values, std::int64_t columns, int channels,
                              const std::vector<Taps>& down, const std::vector<Taps>& across);
 
-}  // namespace medsam::session
+}  // namespace medsam
