@@ -168,7 +168,7 @@ class Engine(ObjectSegmentation):
         Args:
             embedding: the result of encode, from an engine with the same fingerprint.
             box: (4,) or (N, 4): x0, y0, x1, y1, ends inclusive.
-            point_coords: (P, 2) for one prompt or (N, P, 2): x, y.
+            point_coords: (P, 2) for one prompt or (N, P, 2): x, y; P at most 1024.
             point_labels: (P,) or (N, P) integers: 1 = object, 0 = background, -1 = not a point.
             mask_input: (h, w), (N, h, w) or (N, 1, h, w) float32: low_res_logits of an earlier prediction or, for a
                 model that accepts scribbles, the strokes in that frame, 1 where drawn.

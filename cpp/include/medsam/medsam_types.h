@@ -292,7 +292,7 @@ typedef struct medsam_prompt {
   size_t size;                 ///< Set by medsam_prompt_init.
   const medsam_box* box;       ///< NULL (default) = none.
   const medsam_point* points;  ///< point_count of them; may be NULL when that is 0.
-  int64_t point_count;         ///< Number of points.
+  int64_t point_count;         ///< Number of points, at most 1024.
   /// (h, w) row-major f32 logits of an earlier prediction on the same image or, for a model that accepts scribbles, 1
   /// where drawn and 0 elsewhere in the same frame; NULL (default) = none.
   const float* mask_input;

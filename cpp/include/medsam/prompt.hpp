@@ -65,7 +65,7 @@ inline constexpr std::pair<PromptKinds, const char*> kPromptKindNames[] = {{Prom
 /// trained with (EngineInfo::trained_prompts), unless PredictOptions::allow_untrained is set.
 struct Prompt {
   std::optional<Box> box;     ///< A box around the object.
-  std::vector<Point> points;  ///< Clicks, in any order.
+  std::vector<Point> points;  ///< Clicks, in any order; at most 1024.
   /// Low-resolution logits (h, w) row-major f32 as in Prediction::low_res_logits, of an earlier prediction on the same
   /// image; nullptr = none. Borrowed for the call. Of a model that takes scribbles: the strokes in the frame of
   /// low_res_logits, 1 where drawn and 0 elsewhere.

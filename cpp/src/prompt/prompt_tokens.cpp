@@ -74,6 +74,10 @@ PromptTokens prompt_tokens(const Prompt& prompt, const PromptContext& context, s
   if (prompt.scribble && prompt.mask_input != nullptr) {
     throw InvalidArgument(name + ": got a scribble and a mask_input, expected one of them");
   }
+  if (prompt.points.size() > kMostPromptPoints) {
+    throw InvalidArgument(name + ": got " + std::to_string(prompt.points.size()) + " points, expected at most " +
+                          std::to_string(kMostPromptPoints) + "; leave some out, or draw a mask or a box");
+  }
   for (std::size_t i = 0; i < prompt.points.size(); ++i) {
     check_point(prompt.points[i], geometry.height, geometry.width, index, static_cast<std::int64_t>(i));
   }

@@ -37,6 +37,19 @@ TEST(PromptTokens, PointsWithoutABoxGetOneNotAPoint) {
   EXPECT_EQ(tokens.coords, (std::vector<float>{4, 1, 2, 3, 0, 0}));
 }
 
+TEST(PromptTokens, ThereIsALimitOfPoints) {
+  Prompt prompt;
+  prompt.points.assign(kMostPromptPoints, {8, 2, 1});
+  EXPECT_EQ(tokens_of(prompt).labels.size(), kMostPromptPoints + 1);
+  prompt.points.push_back({8, 2, 1});
+  try {
+    tokens_of(prompt);
+    FAIL();
+  } catch (const InvalidArgument& e) {
+    EXPECT_NE(std::string(e.what()).find("got 1025 points, expected at most 1024"), std::string::npos) << e.what();
+  }
+}
+
 TEST(PromptTokens, PointsComeBeforeTheBoxAndNeedNoPadding) {
   const PromptTokens tokens = tokens_of({Box{0, 0, 2, 2}, {{8, 2, 1}}, nullptr, {}});
   EXPECT_EQ(tokens.labels, (std::vector<std::int32_t>{1, 2, 3}));

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "backends/native/decoder/decoding.hpp"
 #include "bundle/variant.hpp"
 #include "support/sam_decoder_test.hpp"
 
@@ -54,6 +55,26 @@ TEST(SamDecoder, FollowsTheFormulasForManyTokens) {
   const SamSizes sizes{.masks = false};
   // Five of 130 are more columns than a batch takes.
   expect_formulas(sizes, {random_sam_prompts(sizes, 1, 300, {0}), random_sam_prompts(sizes, 5, 130, {1})});
+}
+
+TEST(SamDecoder, TheSumsOverTheImageOfABatchAreBounded) {
+  namespace native = backends::native;
+  for (const std::int64_t grid : {16, 64, 128, 256}) {
+    native::SamDecoder decoder;
+    decoder.grid = grid;
+    decoder.dim = 256;
+    for (const std::int64_t tokens : {1, 7, 9, 130, 300, 1030}) {
+      const std::int64_t columns = kernels::score_columns(tokens);
+      const std::int64_t batch = native::batch_of(decoder, 20, columns);
+      ASSERT_TRUE(batch >= 1 && batch <= native::kBatch);
+      const std::int64_t bytes = native::pieces_of(decoder) * columns * decoder.dim * 4;
+      EXPECT_TRUE(batch == 1 || batch * bytes <= native::kBatchBytes) << grid << " " << tokens;
+      EXPECT_TRUE(batch == native::kBatch || (batch + 1) * bytes > native::kBatchBytes ||
+                  (batch + 1) * columns > native::kBatchColumns)
+          << grid << " " << tokens;
+    }
+    EXPECT_EQ(native::batch_of(decoder, 3, kernels::score_columns(7)), 3) << "no more than there are";
+  }
 }
 
 // Several pieces of the image, the last of them short, and more tokens in a row than are up-scaled together; a single

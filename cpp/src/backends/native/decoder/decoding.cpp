@@ -16,12 +16,13 @@ Rows take_image(Format format, std::int64_t count, std::int64_t channels, Carver
   return take_rows(format, count + kBlock, channels, carver);
 }
 
-/// As many prompts as a batch may have.
-std::int64_t batch_of(std::int64_t prompts, std::int64_t columns) {
-  return std::min({kBatch, std::max<std::int64_t>(1, kBatchColumns / columns), prompts});
-}
-
 }  // namespace
+
+std::int64_t batch_of(const SamDecoder& decoder, std::int64_t prompts, std::int64_t columns) {
+  const std::int64_t bytes = pieces_of(decoder) * columns * decoder.dim * static_cast<std::int64_t>(sizeof(float));
+  return std::min({kBatch, std::max<std::int64_t>(1, kBatchColumns / columns),
+                   std::max<std::int64_t>(1, kBatchBytes / bytes), prompts});
+}
 
 DecoderWorkspace::DecoderWorkspace(const SamDecoder& decoder, std::size_t threads, bool projected)
     : decoder_(decoder), threads_(threads) {
@@ -39,7 +40,7 @@ void DecoderWorkspace::reserve(std::int64_t prompt_count, std::int64_t tokens, s
   if (!fits) {
     // Nothing of the old layout is valid while the new one is made.
     prompts_ = tokens_ = masks_ = 0;
-    const std::int64_t pieces = (decoder_.image_tokens() + kPiece - 1) / kPiece, dim = decoder_.dim;
+    const std::int64_t pieces = pieces_of(decoder_), dim = decoder_.dim;
     prompts.resize(size(prompt_count));
     lay_out(states_, [&](Carver& carver) {
       no_bias = carver.take<float>(size(columns));
@@ -114,10 +115,10 @@ void run_decoder(const SamDecoder& decoder, const Machine& machine, const Decode
                  DecoderWorkspace& workspace, bool prepared, const DecoderOutput& output) {
   const std::int64_t tokens = 1 + decoder.masks() + input.tokens;
   Decoding run{decoder, machine, workspace, input, 0, 0, tokens, kernels::score_columns(tokens)};
-  workspace.reserve(batch_of(input.prompts, run.columns), tokens, input.masks);
+  workspace.reserve(batch_of(decoder, input.prompts, run.columns), tokens, input.masks);
   if (!prepared) prepare_image(run);
   for (run.first = 0; run.first < input.prompts; run.first += run.prompts) {
-    run.prompts = batch_of(input.prompts - run.first, run.columns);
+    run.prompts = batch_of(decoder, input.prompts - run.first, run.columns);
     workspace.reserve(run.prompts, tokens, input.masks);
     const auto over_groups = [&](const auto& step) {
       run.for_each(static_cast<std::int64_t>(workspace.groups.size()),

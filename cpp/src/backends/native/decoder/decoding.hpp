@@ -33,6 +33,9 @@ struct DecoderOutput {
 /// over the image, so that they do not depend on the number of threads.
 constexpr std::int64_t kPiece = 256;
 
+/// How many of them an image has.
+inline std::int64_t pieces_of(const SamDecoder& decoder) { return (decoder.image_tokens() + kPiece - 1) / kPiece; }
+
 /// What is kept per prompt between the passes.
 struct PromptState {
   Rows image;                                   // (grid^2, dim), as the last pass left it
@@ -70,7 +73,7 @@ class DecoderWorkspace {
   Rows keys, values, queries;  // (grid^2, kernels::kHeadsWidth); values as kernels::MixHeadsParams has them
   std::vector<PromptState> prompts;
   std::vector<TokenGroup> groups;
-  const float* self_bias = nullptr;  // kernels::AttentionParams::bias for all tokens of a prompt
+  const float* self_bias = nullptr;  // kernels::AttentionParams::bias for all tokens of a prompt, of equal rows
   float* no_bias = nullptr;          // (columns), zeros
   [[nodiscard]] std::byte* scratch(std::size_t slot) const { return scratch_.data() + slot * scratch_bytes_; }
 
@@ -97,7 +100,7 @@ struct Decoding {
   /// Whether the image is still the same for all prompts in the first layer.
   [[nodiscard]] bool shared() const { return input.mask_input == nullptr; }
   [[nodiscard]] const EncoderTarget& kernels() const { return *machine.target; }
-  [[nodiscard]] std::int64_t pieces() const { return (decoder.image_tokens() + kPiece - 1) / kPiece; }
+  [[nodiscard]] std::int64_t pieces() const { return pieces_of(decoder); }
 
   /// Calls body(i, a Carver over a thread's scratch memory) for every i below `count`, on all threads.
   template <class Body>
@@ -136,9 +139,12 @@ void upscale_row(const Decoding& run, std::int64_t prompt, std::int64_t row, con
 /// Scratch memory that the two passes over the image need, bytes per thread.
 std::size_t image_scratch(const SamDecoder& decoder, std::int64_t columns);
 
-/// Prompts of a batch, at most. Of many tokens there are fewer, so that the sums over the image, 16 KiB per column of
-/// scores, stay 64 MiB; one prompt is always taken.
-constexpr std::int64_t kBatch = 8, kBatchColumns = 4096;
+/// Prompts of a batch, at most. Of many tokens or of a large grid there are fewer, so that the sums over the image
+/// (PromptState::mixed) stay within kBatchBytes: of a grid of 64 with 256 channels, a column of scores has 16 KiB of
+/// them. One prompt is always taken; of 1024 points, the most that one may have, it has 129 MiB there.
+constexpr std::int64_t kBatch = 8, kBatchColumns = 4096, kBatchBytes = std::int64_t{64} << 20;
+/// How many prompts of so many columns of scores a batch has.
+std::int64_t batch_of(const SamDecoder& decoder, std::int64_t prompts, std::int64_t columns);
 
 /// Decodes all prompts, batch after batch. `prepared`: the workspace has this embedding's image already. It throws
 /// std::bad_alloc alone.
