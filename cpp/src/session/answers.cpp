@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "prompt/prompt_tokens.hpp"
+
 namespace medsam::session {
 
 namespace {
@@ -14,33 +16,67 @@ Box clamped(const PlaneMask& plane, double x0, double y0, double x1, double y1) 
           std::clamp(y1, 0.0, rows)};
 }
 
+/// Boxes and clicks of a plane as one prompt of the model.
+struct NativePrompt {
+  std::vector<PlanePoint> positive, negative;
+  std::optional<Box> box;
+
+  /// False for another kind of prompt.
+  bool add(const SessionPrompt& prompt) {
+    if (prompt.kind == PromptKind::click) {
+      (prompt.positive ? positive : negative).push_back(prompt.points.front());
+      return true;
+    }
+    if (prompt.kind != PromptKind::box) return false;
+    box = prompt.asked_box();
+    return true;
+  }
+  [[nodiscard]] PromptKinds kinds() const {
+    const PromptKinds points = positive.empty() && negative.empty() ? PromptKinds::none : PromptKinds::points;
+    return box ? points | PromptKinds::box : points;
+  }
+  [[nodiscard]] Hypotheses answer(const Answering& with, const std::vector<float>& carried) const {
+    return with.model.prompt(with.plane, positive, negative, box, carried);
+  }
+};
+
 }  // namespace
 
 Answer answer_box(const Answering& with, const Box& box) {
   return {with.model.box_mask(with.plane, box, with.pixels), std::nullopt};
 }
 
-std::optional<PlaneMask> answer_natively(const Answering& with, const std::vector<SessionPrompt>& prompts) {
-  std::vector<PlanePoint> positive, negative;
-  std::optional<Box> box;
+std::optional<PlaneMask> answer_natively(const Answering& with, const std::vector<SessionPrompt>& prompts,
+                                         const std::optional<PlaneMask>& initial) {
+  if (prompts.size() > kMostPromptPoints) return std::nullopt;
+  NativePrompt all;
   for (const SessionPrompt& prompt : prompts) {
-    if (prompt.kind == PromptKind::click) {
-      (prompt.positive ? positive : negative).push_back(prompt.points.front());
-    } else if (prompt.kind == PromptKind::box) {
-      box = prompt.asked_box();
-    } else {
-      return std::nullopt;
+    if (!all.add(prompt)) return std::nullopt;
+  }
+  const bool carries = with.model.knows(all.kinds() | PromptKinds::mask);
+  if (initial ? !carries : !with.model.knows(all.kinds())) return std::nullopt;
+  std::optional<PlaneMask> mask;
+  if (all.kinds() == PromptKinds::box && !initial) {
+    mask = with.model.box_mask(with.plane, *all.box, with.pixels);
+  } else if (!carries || (prompts.size() == 1 && !initial)) {
+    mask = all.answer(with, {}).mask(0);
+  } else {
+    NativePrompt asked;
+    std::vector<float> carried;
+    if (initial) carried = with.model.carried(with.plane, *initial);
+    for (const SessionPrompt& prompt : prompts) {
+      static_cast<void>(asked.add(prompt));
+      const PromptKinds kinds = carried.empty() ? asked.kinds() : asked.kinds() | PromptKinds::mask;
+      if (!with.model.knows(kinds)) return std::nullopt;
+      const Hypotheses answer = asked.answer(with, carried);
+      carried = answer.carried(0);
+      mask = answer.mask(0);
     }
   }
-  const PromptKinds points = positive.empty() && negative.empty() ? PromptKinds::none : PromptKinds::points;
-  const PromptKinds kinds = box ? points | PromptKinds::box : points;
-  if (!with.model.knows(kinds)) return std::nullopt;
-  PlaneMask mask = points == PromptKinds::none ? with.model.box_mask(with.plane, *box, with.pixels)
-                                               : with.model.prompt(with.plane, positive, negative, box).mask(0);
   const SessionPrompt& last = prompts.back();
   if (last.kind == PromptKind::click) {
     const PlanePixel pixel = pixel_of(with.pixels.grid(), with.plane, last.points.front());
-    if ((mask.at(pixel.x, pixel.y) != 0) != last.positive) return std::nullopt;
+    if ((mask->at(pixel.x, pixel.y) != 0) != last.positive) return std::nullopt;
   }
   return mask;
 }

@@ -36,8 +36,10 @@ Answer answer_lasso(const Answering& with, const std::vector<PlanePoint>& outlin
 
 /// The model's own mask for the boxes and clicks of a plane, in their order; nothing where the weights were not trained
 /// with such a prompt, where there is another kind of prompt among them, or where the mask is not as the last click
-/// says.
-std::optional<PlaneMask> answer_natively(const Answering& with, const std::vector<SessionPrompt>& prompts);
+/// says. Weights that know masks beside such prompts get each one with the logits of the answer before it, as SAM's
+/// predictor is used; `initial`, where it is given, is the first of these, and only such weights answer.
+std::optional<PlaneMask> answer_natively(const Answering& with, const std::vector<SessionPrompt>& prompts,
+                                         const std::optional<PlaneMask>& initial = std::nullopt);
 
 /// The object on which a click or a line lies, for weights that know boxes: a search over boxes.
 Answer answer_stroke(const Answering& with, const std::vector<PlanePoint>& stroke);
@@ -46,9 +48,11 @@ Answer answer_stroke(const Answering& with, const std::vector<PlanePoint>& strok
 Answer answer_first(const Answering& with, const SessionPrompt& stroke);
 
 /// The mask after a click or a scribble on an object that has a mask in the plane. `prompts` are the object's in the
-/// plane, in their order; the last one is the correction. Weights that know points answer all clicks themselves, as
-/// long as the mask is their own answer to the prompts before.
-Answer corrected(const Answering& with, const PlaneMask& before, const std::vector<SessionPrompt>& prompts);
+/// plane, in their order; the last one is the correction. `initial` is the plane of the mask that the object was given,
+/// if it began with one. Weights that know points answer all clicks themselves, as long as the mask is their own answer
+/// to the prompts before, or the initial one.
+Answer corrected(const Answering& with, const PlaneMask& before, const std::vector<SessionPrompt>& prompts,
+                 const std::optional<PlaneMask>& initial);
 
 /// The pixels inside a closed line (even-odd rule), those on the line too.
 PlaneMask inside_outline(const Grid& grid, int axis, const std::vector<PlanePoint>& outline);

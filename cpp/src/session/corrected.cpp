@@ -36,18 +36,22 @@ void apply_stroke(const Answering& with, const SessionPrompt& prompt, std::vecto
 
 /// The model's own answer to all prompts, where its weights know them and the mask so far is its own answer, too.
 std::optional<PlaneMask> corrected_natively(const Answering& with, const PlaneMask& before,
-                                            const std::vector<SessionPrompt>& prompts) {
-  std::optional<PlaneMask> mask = answer_natively(with, prompts);
-  if (!mask || prompts.size() < 2) return std::nullopt;
-  const std::optional<PlaneMask> earlier = answer_natively(with, {prompts.begin(), prompts.end() - 1});
+                                            const std::vector<SessionPrompt>& prompts,
+                                            const std::optional<PlaneMask>& initial) {
+  std::optional<PlaneMask> mask = answer_natively(with, prompts, initial);
+  if (!mask || (prompts.size() < 2 && !initial)) return std::nullopt;
+  const std::optional<PlaneMask> earlier =
+      prompts.size() < 2 ? initial : answer_natively(with, {prompts.begin(), prompts.end() - 1}, initial);
   return earlier && earlier->values == before.values ? std::move(mask) : std::nullopt;
 }
 
 }  // namespace
 
-Answer corrected(const Answering& with, const PlaneMask& before, const std::vector<SessionPrompt>& prompts) {
-  if (std::optional<PlaneMask> mask = corrected_natively(with, before, prompts))
+Answer corrected(const Answering& with, const PlaneMask& before, const std::vector<SessionPrompt>& prompts,
+                 const std::optional<PlaneMask>& initial) {
+  if (std::optional<PlaneMask> mask = corrected_natively(with, before, prompts, initial)) {
     return {std::move(*mask), std::nullopt};
+  }
   // From the last prompt that the model was asked with, the corrections follow one another.
   std::size_t first = prompts.size() - 1;
   while (first > 0 && !prompts[first - 1].asked_box()) --first;

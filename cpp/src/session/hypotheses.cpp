@@ -35,6 +35,11 @@ PlaneMask Hypotheses::written(const LogitMap& logits) const {
   return mask;
 }
 
+std::vector<float> Hypotheses::carried(std::int64_t n) const {
+  const float* from = prediction_.impl()->logits() + n * prediction_.impl()->masks * logits_size();
+  return {from, from + logits_size()};
+}
+
 Hypotheses::LowResolution Hypotheses::low_resolution(std::int64_t n) const {
   const Prediction::Impl& answer = *prediction_.impl();
   const UnpaddedSize part = unpadded_size(answer.geometry, answer.low_height, answer.low_width);
@@ -90,13 +95,32 @@ PlaneMask PlaneModel::box_mask(const Plane& plane, const Box& box, const Pixels&
 }
 
 Hypotheses PlaneModel::prompt(const Plane& plane, const std::vector<PlanePoint>& positive,
-                              const std::vector<PlanePoint>& negative, const std::optional<Box>& box) const {
+                              const std::vector<PlanePoint>& negative, const std::optional<Box>& box,
+                              const std::vector<float>& carried) const {
   const EncodedSize size = encoded_size(grid_, plane.axis);
   Prompt asked;
   for (const PlanePoint& point : positive) asked.points.push_back(encoded_point(size, point, true));
   for (const PlanePoint& point : negative) asked.points.push_back(encoded_point(size, point, false));
   if (box) asked.box = encoded_box(size, *box);
+  if (!carried.empty()) asked.mask_input = carried.data();
   return {engine_.predict(embeddings_.get(plane), {asked}), size};
+}
+
+std::vector<float> PlaneModel::carried(const Plane& plane, const PlaneMask& mask) const {
+  constexpr float kSure = 10;  // about as far as the logits of sure answers go
+  const std::vector<std::int64_t>& shape = engine_.info().mask_shape;
+  const Size part = low_resolution(plane);
+  const std::vector<float> covered =
+      resampled({mask.values.begin(), mask.values.end()}, mask.columns, 1, area_taps({mask.rows, part.rows}),
+                area_taps({mask.columns, part.columns}));
+  std::vector<float> logits(static_cast<std::size_t>(shape.at(0) * shape.at(1)), -kSure);
+  for (std::int64_t y = 0; y < part.rows; ++y) {
+    for (std::int64_t x = 0; x < part.columns; ++x) {
+      logits[static_cast<std::size_t>(y * shape[1] + x)] =
+          kSure * (2 * covered[static_cast<std::size_t>(y * part.columns + x)] - 1);
+    }
+  }
+  return logits;
 }
 
 PlaneModel::Size PlaneModel::low_resolution(const Plane& plane) const {

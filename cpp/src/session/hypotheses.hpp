@@ -32,6 +32,8 @@ class Hypotheses {
     std::int64_t rows, columns, stride;
   };
   [[nodiscard]] LowResolution low_resolution(std::int64_t n) const;
+  /// All of an answer's logits, padding too, as a prompt's mask_input takes them.
+  [[nodiscard]] std::vector<float> carried(std::int64_t n) const;
   /// How many logits a mask has, padding included, and the mask of so many in place of an answer's.
   [[nodiscard]] std::int64_t logits_size() const { return prediction_.low_res_height() * prediction_.low_res_width(); }
   [[nodiscard]] PlaneMask mask_of(const std::vector<float>& logits) const;
@@ -55,9 +57,13 @@ class PlaneModel {
   /// The mask of one box as Engine::segment makes it: of a plane that is a whole 2D image, in the image's own pixels,
   /// by the profile's windows, too.
   [[nodiscard]] PlaneMask box_mask(const Plane& plane, const Box& box, const Pixels& pixels) const;
-  /// One prompt of clicks, of a box or of both, for weights that were trained with it.
+  /// One prompt of clicks, of a box or of both, for weights that were trained with it; with the logits of an answer
+  /// before, unless they are empty.
   [[nodiscard]] Hypotheses prompt(const Plane& plane, const std::vector<PlanePoint>& positive,
-                                  const std::vector<PlanePoint>& negative, const std::optional<Box>& box) const;
+                                  const std::vector<PlanePoint>& negative, const std::optional<Box>& box,
+                                  const std::vector<float>& carried) const;
+  /// A mask as if it were an answer: logits of -10 to 10 by the share of a cell that it covers.
+  [[nodiscard]] std::vector<float> carried(const Plane& plane, const PlaneMask& mask) const;
   /// The size of the model's logits where they show the plane, known without asking it anything.
   struct Size {
     std::int64_t rows, columns;

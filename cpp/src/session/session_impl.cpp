@@ -160,8 +160,13 @@ VoxelBox Session::Impl::stroke(const std::string& name, SessionPrompt given) {
     if (earlier->in(given.plane)) prompts.push_back(*earlier);
   }
   prompts.push_back(given);
+  // A plane with a box of its own is no longer that of the mask.
+  std::optional<session::PlaneMask> initial;
+  if (!object.prompts.empty() && object.prompts.front()->kind == PromptKind::mask && !prompts.front().asked_box()) {
+    initial = object.prompts.front()->base->pixels(given.plane);
+  }
   return prompt(name, std::move(given), false,
-                [&](const Answering& with) { return session::corrected(with, before, prompts); });
+                [&](const Answering& with) { return session::corrected(with, before, prompts, initial); });
 }
 
 VoxelBox Session::Impl::box_3d(const std::string& name, const Box3D& box, const VolumeOptions& volume_options) {

@@ -99,6 +99,74 @@ TEST_F(SessionTest, WeightsThatKnowPointsAnswerThemselves) {
   check("box", prompt);
 }
 
+TEST_F(SessionTest, WeightsThatKnowMasksGetTheLogitsOfTheAnswerBefore) {
+  session_options_.spacing_z = session_options_.spacing_x;
+  const auto made = session();
+  const ImageEmbedding plane =
+      engine()->encode({voxels_.data() + 2 * kSlice, PixelType::u8, kHeight, kWidth, 1, kWidth});
+  Prompt prompt;
+  prompt.box = Box{8, 4, 31, 19};
+  const Prediction first = engine()->predict(plane, {prompt});
+  prompt.points = {{20, 12, 1}};
+  prompt.mask_input = first.low_res_logits();
+  const Prediction second = engine()->predict(plane, {prompt});
+  prompt.points.push_back({24, 8, 1});
+  prompt.mask_input = second.low_res_logits();
+  const Prediction third = engine()->predict(plane, {prompt});
+  const auto expect = [&](const Prediction& prediction, const std::string& what) {
+    std::vector<std::uint8_t> expected(static_cast<std::size_t>(kSlice));
+    prediction.write_mask(0, 0, {expected.data(), LabelType::u8, kHeight, kWidth, kWidth});
+    const std::vector<std::uint8_t> all = mask_of(*made, "a");
+    EXPECT_EQ(std::vector<std::uint8_t>(all.begin() + 2 * kSlice, all.begin() + 3 * kSlice), expected) << what;
+  };
+  made->add_box("a", *prompt.box, {0, 2});
+  expect(first, "box");
+  made->add_click("a", {20, 12}, true, {0, 2});
+  expect(second, "click");
+  made->add_click("a", {24, 8}, true, {0, 2});
+  expect(third, "second click");
+  EXPECT_FALSE(std::equal(third.low_res_logits(),
+                          third.low_res_logits() + third.low_res_height() * third.low_res_width(),
+                          second.low_res_logits()))
+      << "or this shows nothing";
+}
+
+TEST_F(SessionTest, AMaskThatWasGivenIsTheFirstAnswer) {
+  session_options_.spacing_z = session_options_.spacing_x;
+  const auto made = session();
+  std::vector<std::uint8_t> given(voxels_.size());
+  for (std::int64_t y = 4; y < 20; ++y) {
+    for (std::int64_t x = 8; x < 32; ++x) given[static_cast<std::size_t>(2 * kSlice + y * kWidth + x)] = 1;
+  }
+  made->add_mask("a", out(given));
+  made->add_click("a", {20, 12}, true, {0, 2});
+  // A logit is -10 to 10 by the share of its cell that the mask covers.
+  const std::int64_t side = engine()->info().mask_shape.at(0);
+  std::vector<float> logits(static_cast<std::size_t>(side * side), -10.0F);
+  const auto share = [&](std::int64_t i, double cell, double first, double end) {  // of cell i, in the plane's pixels
+    const double low = static_cast<double>(i) * cell;
+    return std::max(0.0, std::min(end, low + cell) - std::max(first, low)) / cell;
+  };
+  const std::int64_t rows = 10;  // of the 16 that show a plane of 24 x 40
+  const double tall = static_cast<double>(kHeight) / static_cast<double>(rows);
+  const double wide = static_cast<double>(kWidth) / static_cast<double>(side);
+  for (std::int64_t y = 0; y < rows; ++y) {
+    for (std::int64_t x = 0; x < side; ++x) {
+      logits[static_cast<std::size_t>(y * side + x)] =
+          static_cast<float>(20 * share(x, wide, 8, 32) * share(y, tall, 4, 20) - 10);
+    }
+  }
+  Prompt prompt;
+  prompt.points = {{20, 12, 1}};
+  prompt.mask_input = logits.data();
+  const ImageEmbedding plane =
+      engine()->encode({voxels_.data() + 2 * kSlice, PixelType::u8, kHeight, kWidth, 1, kWidth});
+  std::vector<std::uint8_t> expected(static_cast<std::size_t>(kSlice));
+  engine()->predict(plane, {prompt}).write_mask(0, 0, {expected.data(), LabelType::u8, kHeight, kWidth, kWidth});
+  const std::vector<std::uint8_t> all = mask_of(*made, "a");
+  EXPECT_EQ(std::vector<std::uint8_t>(all.begin() + 2 * kSlice, all.begin() + 3 * kSlice), expected);
+}
+
 TEST_F(SessionTest, AClicksMaskHoldsItsPixel) {
   know_boxes_only();
   const auto made = session();
