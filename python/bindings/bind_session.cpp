@@ -93,11 +93,12 @@ py::object add_box(const BoundSession& self, const std::string& object, const Fl
 }
 
 py::object add_box_3d(const BoundSession& self, const std::string& object, const Float64Array& box,
-                      const py::object& progress, const py::object& cancelled) {
+                      const py::object& progress, const py::object& cancelled, const std::string& planes) {
   const double* v = numbers(box, 6);
   const Box3D given{v[0], v[1], v[2], v[3], v[4], v[5]};
   Cancellation cancellation(cancelled);
   VolumeOptions options;
+  options.planes = planes_of(planes);
   options.cancelled = cancellation.probe();
   if (!progress.is_none()) {
     options.progress = [report = cancellation.reporter(progress)](const VolumeProgress& p) { report(p.done, p.total); };
@@ -225,7 +226,7 @@ using SessionClass = py::class_<BoundSession>;
 void register_prompts(SessionClass& session) {
   session.def("add_box", &add_box, py::arg("object"), py::arg("box").noconvert(), py::arg("axis"), py::arg("index"))
       .def("add_box_3d", &add_box_3d, py::arg("object"), py::arg("box").noconvert(), py::kw_only(), py::arg("progress"),
-           py::arg("cancelled"))
+           py::arg("cancelled"), py::arg("planes"))
       .def(
           "add_click",
           [](const BoundSession& self, const std::string& object, double x, double y, bool positive, int axis,

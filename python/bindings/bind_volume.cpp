@@ -1,6 +1,7 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // Volumes: Engine.segment_volume. See bind_engine.cpp for the rules on the GIL.
 #include <pybind11/numpy.h>
+#include <pybind11/stl.h>
 
 #include <string>
 #include <vector>
@@ -54,7 +55,8 @@ py::list stats_list(const std::vector<VolumeStats>& stats) {
 /// (labels, stats_list): the caller's own.
 py::tuple segment_volume(const BoundEngine& self, const py::object& volume, const Float64Array& box_array,
                          const std::string& profile, const std::string& modality, const py::object& progress,
-                         const py::object& cancelled) {
+                         const py::object& cancelled, const std::string& planes, const std::vector<double>& spacing) {
+  if (spacing.size() != 3) throw InvalidArgument("spacing: got another number of values, expected 3: x, y, z in mm");
   const std::vector<Box3D> boxes = boxes_from(box_array);
   const BorrowedVolume borrowed = borrow_volume(volume);
   const py::dtype dtype = boxes.size() > 65535 ? py::dtype::of<std::uint32_t>() : py::dtype::of<std::uint16_t>();
@@ -62,6 +64,10 @@ py::tuple segment_volume(const BoundEngine& self, const py::object& volume, cons
   const LabelVolumeView view = label_view(labels);
   Cancellation cancellation(cancelled);
   VolumeOptions options;
+  options.planes = planes_of(planes);
+  options.spacing_x = spacing[0];
+  options.spacing_y = spacing[1];
+  options.spacing_z = spacing[2];
   options.profile = profile;
   options.modality = modality;
   options.cancelled = cancellation.probe();
@@ -75,9 +81,16 @@ py::tuple segment_volume(const BoundEngine& self, const py::object& volume, cons
 
 }  // namespace
 
+VolumePlanes planes_of(const std::string& name) {
+  if (name == "slices") return VolumePlanes::slices;
+  if (name == "three") return VolumePlanes::three;
+  throw InvalidArgument("planes: got \"" + name + "\", expected \"slices\" or \"three\"");
+}
+
 void register_volume(py::class_<BoundEngine>& engine) {
   engine.def("segment_volume", &segment_volume, py::arg("volume"), py::arg("boxes").noconvert(), py::kw_only(),
-             py::arg("profile"), py::arg("modality"), py::arg("progress"), py::arg("cancelled"));
+             py::arg("profile"), py::arg("modality"), py::arg("progress"), py::arg("cancelled"), py::arg("planes"),
+             py::arg("spacing"));
 }
 
 }  // namespace medsam::python

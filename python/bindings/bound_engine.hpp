@@ -38,6 +38,9 @@ struct BoundEngine {
   std::shared_ptr<const Engine> engine;  // shared with the sessions that use it
 };
 
+/// "slices" or "three"; InvalidArgument otherwise.
+VolumePlanes planes_of(const std::string& name);
+
 /// Adds segment_volume to the class.
 void register_volume(pybind11::class_<BoundEngine>& engine);
 

@@ -287,6 +287,8 @@ class Engine:
         modality: str,
         progress: Callable[[int, int], object] | None,
         cancelled: Callable[[], bool] | None,
+        planes: str,
+        spacing: Sequence[float],
     ) -> tuple[NDArray[np.uint16] | NDArray[np.uint32], list[tuple[int, int, int, int, int, int, int, float]]]: ...
     def cache_stats(self) -> CacheStats: ...
     def clear_cache(self) -> None: ...
@@ -312,6 +314,7 @@ class Session:
         *,
         progress: Callable[[int, int], object] | None,
         cancelled: Callable[[], bool] | None,
+        planes: str,
     ) -> _Changed: ...
     def add_click(self, object: str, x: float, y: float, positive: bool, axis: int, index: int) -> _Changed: ...
     def add_scribble(

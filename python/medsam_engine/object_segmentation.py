@@ -3,7 +3,7 @@
 
 from __future__ import annotations  # so that help(Engine) shows ArrayLike and not the twenty lines behind it
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +13,7 @@ from medsam_engine._core import ImageEmbedding
 from medsam_engine.engine_log import forward_messages
 from medsam_engine.prompts import box3d_array, box_array
 from medsam_engine.segmentation import Segmentation, segmentation
+from medsam_engine.volume_arguments import core_planes, core_spacing
 
 
 class ObjectSegmentation:
@@ -56,6 +57,8 @@ class ObjectSegmentation:
         progress: Callable[[int, int], object] | None = None,
         cancelled: Callable[[], bool] | None = None,
         modality: str | None = None,
+        planes: str = "slices",
+        spacing: Sequence[float] | None = None,
     ) -> Segmentation:
         """Segments one object per 3D box, like segment_volume, and describes each object.
 
@@ -66,6 +69,8 @@ class ObjectSegmentation:
             progress: called after each step as progress(done, total).
             cancelled: called before each step; returning True ends the call with Cancelled.
             modality: the modality of the volume, as in encode.
+            planes: as in segment_volume.
+            spacing: as in segment_volume.
 
         Returns:
             labels (D, H, W) uint16 or uint32, equal to those of segment_volume, and one entry per box, in the order of
@@ -82,6 +87,8 @@ class ObjectSegmentation:
             modality=modality or "",
             progress=progress,
             cancelled=cancelled,
+            planes=core_planes(planes),
+            spacing=core_spacing(spacing),
         )
         forward_messages(self._core)
         return segmentation(labels, stats)

@@ -16,6 +16,7 @@ from medsam_engine import session_arguments as arguments
 from medsam_engine.engine import Engine
 from medsam_engine.engine_log import forward_messages
 from medsam_engine.errors import InvalidArgument
+from medsam_engine.volume_arguments import core_planes, core_spacing
 
 VoxelBox = tuple[int, int, int, int, int, int]
 
@@ -111,7 +112,7 @@ class Session:
         self._core = _core.Session(
             engine._core,
             pixels,
-            spacing=arguments.core_spacing(spacing, self._flat),
+            spacing=core_spacing(spacing, self._flat, absent=1.0),
             modality=arguments.core_modality(engine, modality),
             embedding_bytes=arguments.core_bytes("embedding_bytes", embedding_bytes),
             undo_bytes=arguments.core_bytes("undo_bytes", undo_bytes),
@@ -127,12 +128,13 @@ class Session:
         *,
         progress: Callable[[int, int], object] | None = None,
         cancelled: Callable[[], bool] | None = None,
+        planes: str = "slices",
     ) -> VoxelBox | None:
         """Puts a box round an object, in a plane or, with six numbers, in the volume; ends inclusive.
 
         A box in a plane replaces what the object had there: its mask and its prompts. A box in the volume, x0, y0, z0,
-        x1, y1, z1, replaces the whole object and is answered as Engine.segment_volume does; `progress` and `cancelled`
-        are that method's.
+        x1, y1, z1, replaces the whole object and is answered as Engine.segment_volume does; `progress`, `cancelled`
+        and `planes` are that method's, and the spacing is the session's.
         """
         name = arguments.object_name(name)
         numbers = arguments.numbers("box", box, (4, 6), "x0, y0, x1, y1 or x0, y0, z0, x1, y1, z1")
@@ -141,9 +143,13 @@ class Session:
                 raise InvalidArgument(
                     "box: got six numbers with slice or axis, expected four in a plane; leave them out"
                 )
-            return self._told(self._core.add_box_3d(name, numbers, progress=progress, cancelled=cancelled))
-        if progress is not None or cancelled is not None:
-            raise InvalidArgument("box: got four numbers with progress or cancelled, expected six; leave them out")
+            return self._told(
+                self._core.add_box_3d(name, numbers, progress=progress, cancelled=cancelled, planes=core_planes(planes))
+            )
+        if progress is not None or cancelled is not None or planes != "slices":
+            raise InvalidArgument(
+                "box: got four numbers with progress, cancelled or planes, expected six; leave them out"
+            )
         return self._told(self._core.add_box(name, numbers, *self._plane(slice, axis)))
 
     def add_click(

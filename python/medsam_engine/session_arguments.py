@@ -53,19 +53,6 @@ def core_modality(engine: Engine, modality: str | None) -> str:
     return (modality or "") if engine.info.modalities else ""
 
 
-def core_spacing(spacing: Sequence[float] | None, flat: bool) -> list[float]:
-    """x, y, z in mm; 1 where nothing is given. InvalidArgument: another number of values, or no numbers."""
-    if spacing is None:
-        return [1.0, 1.0, 1.0]
-    expected = f"{'x, y' if flat else 'x, y, z'} in mm"
-    values = plain_array("spacing", spacing, expected)
-    if values.dtype.kind not in "iuf" or values.ndim != 1:
-        raise InvalidArgument(f"spacing: got {values.dtype} of shape {values.shape}, expected {expected}")
-    if len(values) != 3 and not (flat and len(values) == 2):
-        raise InvalidArgument(f"spacing: got {len(values)} numbers, expected {expected}")
-    return [float(v) for v in values] if len(values) == 3 else [*map(float, values), 1.0]
-
-
 def core_bytes(name: str, value: int) -> int:
     """A number of bytes. InvalidArgument: no whole number from 0 to 2^63 - 1."""
     number = whole_number(name, value)

@@ -324,6 +324,12 @@ typedef struct medsam_segment_options {
   float* iou;                           ///< Receives the model's estimate of each mask's IoU; NULL (default) = none.
 } medsam_segment_options;
 
+/// The planes in which the objects of a volume are segmented.
+enum {
+  MEDSAM_PLANES_SLICES = 0,  ///< The slices of the volume.
+  MEDSAM_PLANES_THREE = 1    ///< The planes along each of the three axes, fused. For voxels that are nearly cubes.
+};
+
 /// Options of medsam_segment_volume. A step is one slice, once per direction where a profile propagates, for all
 /// objects that pass through it.
 typedef struct medsam_volume_options {
@@ -334,7 +340,11 @@ typedef struct medsam_volume_options {
   void* progress_context;               ///< Passed to `progress`.
   medsam_cancelled_callback cancelled;  ///< Called before each step; NULL (default) = none.
   void* cancelled_context;              ///< Passed to `cancelled`.
-  float* iou;  ///< Receives each object's estimate, the mean over its voxels, NaN for none; NULL (default) = none.
+  float* iou;      ///< Receives each object's estimate, the mean over its voxels, NaN for none; NULL (default) = none.
+  int32_t planes;  ///< MEDSAM_PLANES_*; medsam::VolumeOptions (medsam/volume.hpp) says what `three` needs.
+  int32_t reserved;  ///< 0.
+  double spacing_x;  ///< mm between columns, 1e-7 to 1e6, for MEDSAM_PLANES_THREE; all three 0 (default) = not known.
+  double spacing_y, spacing_z;  ///< mm between rows and between slices, likewise.
 } medsam_volume_options;
 
 // NOLINTEND(modernize-*,readability-identifier-naming)

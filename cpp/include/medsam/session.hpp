@@ -140,8 +140,8 @@ class MEDSAM_ENGINE_EXPORT Session {
   /// A box round the object in a plane, ends inclusive as in Box; replaces what the object had in the plane: its mask,
   /// and its prompts there. Raises InvalidArgument, Unsupported, BackendError, OutOfMemory.
   VoxelBox add_box(const std::string& object, const Box& box, const Plane& plane = {});
-  /// A box round the whole object; replaces the object's mask and its prompts. Answered as Engine::segment_volume does.
-  /// Raises the same as that.
+  /// A box round the whole object; replaces the object's mask and its prompts. Answered as Engine::segment_volume does,
+  /// with the session's spacing. Raises the same as that.
   VoxelBox add_box(const std::string& object, const Box3D& box, const VolumeOptions& options = {});
   /// A click: on the object (positive) or beside it. On a plane where the object has nothing, a positive click finds
   /// the object; otherwise it corrects the mask near the click. InvalidArgument also for a negative click where the

@@ -71,6 +71,12 @@ struct VolumeProgress {
   std::int64_t total = 0;  ///< Steps in total.
 };
 
+/// The planes in which the objects of a volume are segmented.
+enum class VolumePlanes : std::uint8_t {
+  slices,  ///< The slices of the volume.
+  three,   ///< The planes along each of the three axes, whose logits are fused. For voxels that are nearly cubes.
+};
+
 /// Options of Engine::segment_volume.
 struct VolumeOptions {
   /// Name of a profile for this call; "" = the profile of the engine.
@@ -82,6 +88,13 @@ struct VolumeOptions {
   /// Called before each step, on the calling thread; return true to end the call with Cancelled. May throw; the
   /// exception leaves segment_volume unchanged.
   std::function<bool()> cancelled;
+  /// In which planes. `three` takes about three times as long, and needs a profile that asks about each slice for
+  /// itself ("clinical"), 16 voxels or more along each axis, and the spacing, of which no side may be longer than 1.5
+  /// times another; otherwise InvalidArgument. Nothing is found outside of an object's box then.
+  VolumePlanes planes = VolumePlanes::slices;
+  double spacing_x = 0;  ///< mm between columns, 1e-7 to 1e6, for VolumePlanes::three; all three 0 = not known.
+  double spacing_y = 0;  ///< mm between rows, likewise.
+  double spacing_z = 0;  ///< mm between slices, likewise.
 };
 
 }  // namespace medsam

@@ -59,6 +59,12 @@ PropagateDirection propagate_direction(std::int32_t direction) {
   throw InvalidArgument("direction: got " + std::to_string(direction) + ", expected one of MEDSAM_PROPAGATE_*");
 }
 
+VolumePlanes volume_planes(std::int32_t planes) {
+  if (planes == MEDSAM_PLANES_SLICES) return VolumePlanes::slices;
+  if (planes == MEDSAM_PLANES_THREE) return VolumePlanes::three;
+  throw InvalidArgument("planes: got " + std::to_string(planes) + ", expected one of MEDSAM_PLANES_*");
+}
+
 // A field that may get a meaning must be 0 until then, or an old caller's garbage would get it.
 void check_reserved(std::int32_t value, const char* what) {
   if (value != 0) throw InvalidArgument(std::string(what) + ".reserved: got " + std::to_string(value) + ", expected 0");
@@ -213,11 +219,16 @@ SegmentOptions to_options(const medsam_segment_options* options) {
 
 VolumeOptions to_options(const medsam_volume_options* options) {
   const auto in = load(options, sized<medsam_volume_options>(), "volume options");
+  check_reserved(in.reserved, "volume options");
   VolumeOptions out;
   assign(out.profile, in.profile);
   assign(out.modality, in.modality);
   out.progress = progress(in.progress, in.progress_context);
   out.cancelled = cancelled(in.cancelled, in.cancelled_context);
+  out.planes = volume_planes(in.planes);
+  out.spacing_x = in.spacing_x;
+  out.spacing_y = in.spacing_y;
+  out.spacing_z = in.spacing_z;
   return out;
 }
 

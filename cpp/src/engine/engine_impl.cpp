@@ -12,8 +12,6 @@
 #include "medsam/error.hpp"
 #include "model/prediction.hpp"
 #include "precision/trial.hpp"
-#include "volume/slice_boxes.hpp"
-#include "volume/volume.hpp"
 
 namespace medsam {
 
@@ -49,17 +47,13 @@ std::unique_ptr<backends::Backend> create_native_alone(const std::string& device
       kRemedy);
 }
 
-Profile choose_profile(const std::string& name, const Bundle& bundle) {
-  return name.empty() || name == bundle.profile.name ? bundle.profile : builtin_profile(name);
-}
-
 }  // namespace
 
 Engine::Impl::Impl(const std::string& folder, EngineOptions opts)
     : options(std::move(opts)),
       cache(options.cache_dir, warnings(options)),
       bundle(read_bundle(folder)),
-      profile(choose_profile(options.profile, bundle)),
+      profile(profile_of(options.profile)),
       embeddings(options.cache_bytes),
       store(options.embedding_store, options.embedding_store_bytes, warnings(options)) {
   if (options.threads < 0 || options.threads > 4096) {
@@ -207,27 +201,6 @@ Prediction Engine::Impl::predict(const ImageEmbedding& embedding, const std::vec
   decoder.decode(data, tokens, {index}, predict_options.cancelled,
                  [&](std::size_t n, const Decoder::Answer& from) { answer->take(n, from); });
   return Prediction(std::move(answer));
-}
-
-std::vector<VolumeStats> Engine::Impl::segment_volume(const VolumeView& volume, const std::vector<Box3D>& boxes,
-                                                      const LabelVolumeView& out,
-                                                      const VolumeOptions& volume_options) const {
-  check_process();
-  if (!boxes.empty()) check_prompt(PromptKinds::box, false, "boxes");
-  check_volume(volume);
-  check_label_volume(out, volume, boxes.size());
-  for (std::size_t i = 0; i < boxes.size(); ++i) {
-    static_cast<void>(checked_box3d(boxes[i], volume.depth, volume.height, volume.width, static_cast<std::int64_t>(i)));
-  }
-  const Route route = route_of(volume_options.modality);
-  const std::shared_ptr<Model> model = models_->get(route.expert);
-  for (std::int64_t z = 0; z < out.depth; ++z) clear_labels(slice_of(out, z));
-  const EncodeSlice encode_slice = [&](std::int64_t z, bool again) {
-    return encode(slice_of(volume, z), route,
-                  again ? EmbeddingCache::Keep::evicting : EmbeddingCache::Keep::if_there_is_room);
-  };
-  const Profile& rules = volume_options.profile.empty() ? profile : choose_profile(volume_options.profile, bundle);
-  return follow_objects(volume, boxes, rules, encode_slice, *model, out, volume_options);
 }
 
 }  // namespace medsam

@@ -42,6 +42,8 @@ struct Engine::Impl {
   std::vector<VolumeStats> segment_volume(const VolumeView& volume, const std::vector<Box3D>& boxes,
                                           const LabelVolumeView& out, const VolumeOptions& options) const;
 
+  /// The bundle's own profile for "" and for its name, else the built-in one. ModelError.
+  [[nodiscard]] Profile profile_of(const std::string& name) const;
   /// Who answers for an image of this modality; "" = EngineOptions::modality.
   [[nodiscard]] Route route_of(const std::string& modality) const;
 

@@ -177,7 +177,15 @@ VoxelBox Session::Impl::box_3d(const std::string& name, const Box3D& box, const 
   // has no part in the answer.
   const auto first = static_cast<std::int64_t>(checked.z0);
   const auto last = std::min(static_cast<std::int64_t>(checked.z1), grid.depth() - 1);
-  const std::int64_t from = std::max<std::int64_t>(first - 1, 0), to = std::min(last + 1, grid.depth() - 1);
+  std::int64_t from = std::max<std::int64_t>(first - 1, 0), to = std::min(last + 1, grid.depth() - 1);
+  VolumeOptions call = volume_options;
+  if (call.planes == VolumePlanes::three) {  // planes across go through all slices
+    from = 0;
+    to = grid.depth() - 1;
+    call.spacing_x = grid.spacing[2];
+    call.spacing_y = grid.spacing[1];
+    call.spacing_z = grid.spacing[0];
+  }
   Box3D inside = checked;
   inside.z0 -= static_cast<double>(from);
   inside.z1 -= static_cast<double>(from);
@@ -185,7 +193,6 @@ VoxelBox Session::Impl::box_3d(const std::string& name, const Box3D& box, const 
   std::vector<std::uint8_t> labels(static_cast<std::size_t>((to - from + 1) * slice));
   const LabelVolumeView view{labels.data(), LabelType::u8, to - from + 1, grid.height(),
                              grid.width(),  grid.width(),  slice};
-  VolumeOptions call = volume_options;
   if (call.modality.empty()) call.modality = options.modality;
   engine->segment_volume(pixels.slices(from, to), {inside}, view, call);
   Mask mask(grid);

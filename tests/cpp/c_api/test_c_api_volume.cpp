@@ -85,6 +85,40 @@ TEST_F(CVolumeTest, SegmentsAsCppDoesAndTellsItsProgress) {
   EXPECT_EQ(labels, wanted);
 }
 
+TEST_F(CVolumeTest, ThreePlanesAreThoseOfCpp) {
+  // The same voxels as a volume whose axes are all long enough.
+  constexpr std::int64_t kRows = 16, kPlane = kRows * kWidth, kPlanes = kDepth * kSlice / kPlane;
+  const Box3D box{16, 2, 3, 47, 13, 20};
+  VolumeOptions how;
+  how.profile = "clinical";
+  how.planes = VolumePlanes::three;
+  how.spacing_x = how.spacing_y = 0.8;
+  how.spacing_z = 1;
+  std::vector<std::uint8_t> wanted(kDepth * kSlice), labels(kDepth * kSlice);
+  Engine(bundle_, options_)
+      .segment_volume({voxels_.data(), PixelType::u8, kPlanes, kRows, kWidth, 1, kWidth, kPlane}, {box},
+                      {wanted.data(), LabelType::u8, kPlanes, kRows, kWidth, kWidth, kPlane}, how);
+  const CEngine made = engine();
+  const medsam_volume in{voxels_.data(), MEDSAM_PIXEL_U8, 1, kPlanes, kRows, kWidth, kWidth, kPlane};
+  const medsam_label_volume out{labels.data(), MEDSAM_LABEL_U8, 0, kPlanes, kRows, kWidth, kWidth, kPlane};
+  const medsam_box_3d asked{box.x0, box.y0, box.z0, box.x1, box.y1, box.z1};
+  auto options = initialized(medsam_volume_options_init);
+  options.profile = "clinical";
+  options.planes = MEDSAM_PLANES_THREE;
+  const auto run = [&] { return medsam_segment_volume(made.get(), &in, &asked, 1, &out, &options, nullptr); };
+  EXPECT_FAILS(run(), MEDSAM_INVALID_ARGUMENT, "without the spacing");
+  options.spacing_x = options.spacing_y = 0.8;
+  options.spacing_z = 1;
+  ASSERT_EQ(run(), MEDSAM_OK) << medsam_last_error();
+  EXPECT_EQ(labels, wanted);
+  EXPECT_GT(std::count(labels.begin(), labels.end(), 1), 0);
+  options.planes = 2;
+  EXPECT_FAILS(run(), MEDSAM_INVALID_ARGUMENT, "MEDSAM_PLANES_");
+  options.planes = MEDSAM_PLANES_SLICES;
+  options.reserved = 1;
+  EXPECT_FAILS(run(), MEDSAM_INVALID_ARGUMENT, "reserved");
+}
+
 TEST_F(CVolumeTest, IsCancelledWhereTheCallbackAsksForIt) {
   const CEngine made = engine();
   std::vector<std::uint8_t> labels;

@@ -74,6 +74,46 @@ TEST_F(SessionTest, ABoxRoundTheWholeObjectIsSegmentVolume) {
   EXPECT_EQ(mask_of(*made, "a"), labels);
 }
 
+TEST_F(SessionTest, AVolumeBoxAtAnEndOfTheVolumeIsSegmentVolume) {
+  use_bundle([](nlohmann::json& manifest) {
+    manifest["profile"]["volume"] = {{"z_range", "closed"},
+                                     {"follow", "sections"},
+                                     {"exponents", {4, 2}},
+                                     {"rating_power", 4},
+                                     {"smooth_slices", 1}};
+  });
+  const auto made = session();
+  for (const Box3D& box : {Box3D{8, 4, 0, 31, 19, 4}, Box3D{8, 4, 3, 31, 19, 7}, Box3D{8, 4, 0, 31, 19, 7},
+                           Box3D{8, 4, 3, 31, 19, 8}, Box3D{8, 4, 2, 31, 19, 5}}) {
+    made->add_box("a", box);
+    std::vector<std::uint8_t> labels(voxels_.size(), 7);
+    engine()->segment_volume(volume(), {box}, out(labels));
+    EXPECT_EQ(mask_of(*made, "a"), labels) << box.z0 << " to " << box.z1;
+  }
+}
+
+TEST_F(SessionTest, AVolumeBoxInThreePlanesIsSegmentVolumeWithTheSessionsSpacing) {
+  VolumeOptions how;
+  how.profile = "clinical";
+  how.planes = VolumePlanes::three;
+  session_options_.spacing_z = 1.2;
+  constexpr std::int64_t kPlanes = 16, kRows = 12, kArea = kRows * kWidth;  // the same voxels, of another shape
+  const VolumeView small{voxels_.data(), PixelType::u8, kPlanes, kRows, kWidth, 1, kWidth, kArea};
+  Session flat(engine(), small, session_options_);
+  EXPECT_THROW(flat.add_box("a", Box3D{8, 2, 3, 31, 9, 12}, how), InvalidArgument) << "12 rows";
+  const VolumeView view{voxels_.data(), PixelType::u8, 20, 16, 24, 1, 24, 384};
+  Session made(engine(), view, session_options_);
+  const Box3D box{6, 2, 3, 19, 13, 16};
+  made.add_box("a", box, how);
+  std::vector<std::uint8_t> mask(voxels_.size()), labels(voxels_.size());
+  made.mask("a", {mask.data(), LabelType::u8, 20, 16, 24, 24, 384});
+  how.spacing_x = how.spacing_y = 1;
+  how.spacing_z = 1.2;
+  engine()->segment_volume(view, {box}, {labels.data(), LabelType::u8, 20, 16, 24, 24, 384}, how);
+  EXPECT_EQ(mask, labels);
+  EXPECT_GT(std::count(mask.begin(), mask.end(), 1), 0);
+}
+
 TEST_F(SessionTest, AClickFindsTheObjectAndThenCorrectsIt) {
   for (const bool boxes_only : {false, true}) {
     if (boxes_only) know_boxes_only();

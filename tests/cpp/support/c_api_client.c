@@ -29,7 +29,7 @@ SIZE_IS(medsam_encode_options, 16);
 SIZE_IS(medsam_prompt, 80);
 SIZE_IS(medsam_predict_options, 40);
 SIZE_IS(medsam_segment_options, 40);
-SIZE_IS(medsam_volume_options, 64);
+SIZE_IS(medsam_volume_options, 96);
 SIZE_IS(medsam_voxel_box, 48);
 SIZE_IS(medsam_plane, 16);
 SIZE_IS(medsam_plane_point, 16);

@@ -156,6 +156,30 @@ def test_the_earlier_name_of_cancelled(engine: Engine, volume: NDArray[np.uint8]
         engine.segment_volume(volume, BOXES, None, None, lambda: True)
 
 
+def test_three_planes_need_a_spacing_and_are_off_by_default(engine: Engine) -> None:
+    cube = np.random.default_rng(3).integers(0, 255, (20, 24, 28)).astype(np.uint8)
+    box = [[6, 4, 3, 22, 19, 15]]
+    slices = engine.segment_volume(cube, box, "clinical")
+    assert (slices == engine.segment_volume(cube, box, "clinical", planes="slices", spacing=[1, 1, 9])).all()
+    found = engine.segment_volume_objects(cube, box, profile="clinical", planes="three", spacing=(0.9, 0.9, 1.2))
+    assert (found.labels == engine.segment_volume(cube, box, "clinical", planes="three", spacing=[0.9, 0.9, 1.2])).all()
+    assert 0 < found.objects[0].voxels == (found.labels == 1).sum()
+    assert not (found.labels == slices).all()
+    inside = found.labels[3:16, 4:20, 6:23]
+    assert inside.sum() == found.labels.sum()
+    for spacing, message in (
+        (None, "without the spacing"),
+        ([1, 1, 1.6], r"1 x 1 x 1\.6 mm"),
+        ([1, 1], "got 2 numbers"),
+    ):
+        with pytest.raises(InvalidArgument, match=message):
+            engine.segment_volume(cube, box, "clinical", planes="three", spacing=spacing)
+    with pytest.raises(InvalidArgument, match="planes: got 'both'"):
+        engine.segment_volume(cube, box, planes="both")
+    with pytest.raises(InvalidArgument, match='profile "tiny"'):
+        engine.segment_volume(cube, box, planes="three", spacing=[1, 1, 1])
+
+
 def test_a_profile_for_one_call(engine: Engine, volume: NDArray[np.uint8]) -> None:
     open_range = engine.segment_volume(volume, BOXES, profile="swin_litemedsam")
     assert sorted(np.unique(np.nonzero(open_range == 1)[0])) == [2, 3]

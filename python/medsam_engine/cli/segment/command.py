@@ -33,11 +33,11 @@ from medsam_engine.cli.model_options import (
     chosen_precision,
     precision_note,
 )
-from medsam_engine.cli.prompt_options import parse_boxes, parse_points
+from medsam_engine.cli.prompt_options import Planes, check_planes, parse_boxes, parse_points
 from medsam_engine.cli.segment.names import NameOptions, with_names
 from medsam_engine.cli.segment.objects import Prompts, find_objects
 from medsam_engine.cli.segment.picture import note_black_png, result_picture
-from medsam_engine.cli.segment.prompts import BoxOptions, resolve_boxes
+from medsam_engine.cli.segment.prompts import BoxOptions, LabeledBoxes, resolve_boxes
 from medsam_engine.cli.segment.report import objects_content, report_objects, reported_objects
 from medsam_engine.cli.steps import Steps
 from medsam_engine.cli.terminal import log_to
@@ -156,6 +156,7 @@ def segment(
             rich_help_panel=_PROMPTS,
         ),
     ] = False,
+    planes: Planes = "slices",
     window: Window = None,
     modality: Modality = None,
     volume: Volume = None,
@@ -206,8 +207,7 @@ def segment(
     with steps.step("check output"):
         io.check_output(output, source, prompts.highest, names=prompts.written_names)
     shown = prepared_image(source, window, modality, steps)
-    # Objects stay in the slices of the boxes, so no other is windowed.
-    pixels = shown.slices(prompts.reached(source.grid[0]) if source.is_volume else range(source.grid[0]))
+    pixels = shown.slices(_looked_at(prompts, source, planes))
     asked_precision = chosen_precision(precision, profile)
     with steps.step("load model"):
         engine = Engine(
@@ -220,7 +220,7 @@ def segment(
             modality=engine_modality(modality, source),
         )
     steps.note(precision_note(engine.info, asked_precision))
-    found = find_objects(engine, pixels, source, Prompts(prompts, points, allow_untrained), console, steps)
+    found = find_objects(engine, pixels, source, Prompts(prompts, points, allow_untrained, planes), console, steps)
     labels = found.labels
     picture = None if preview is None else result_picture(shown, labels, source, prompts, points)
     unchanged.check()  # when nothing more is taken from the file
@@ -250,6 +250,13 @@ def _image_facts(
         "shape": source.grid,
         "spacing_mm": source.spacing if source.spaced else None,
     }
+
+
+def _looked_at(prompts: LabeledBoxes, source: io.MedicalImage, planes: str) -> Iterable[int]:
+    check_planes(planes, source)
+    # Objects stay in the slices of the boxes, so no other is windowed; planes across go through all of them.
+    few = source.is_volume and planes == "slices"
+    return prompts.reached(source.grid[0]) if few else range(source.grid[0])
 
 
 def _check_prompts(options: BoxOptions, points: list[list[float]]) -> None:

@@ -32,11 +32,13 @@ class Prompts:
         boxes: with their labels and names; none, or at most one beside points.
         points: x, y of each, and its label, 1 in the object or 0 outside; all are one object.
         allow_untrained: the model itself answers points that its weights do not know, as Engine.predict.
+        planes: of a volume, as Engine.segment_volume.
     """
 
     boxes: LabeledBoxes
     points: tuple[list[list[float]], list[int]]
     allow_untrained: bool
+    planes: str = "slices"
 
 
 def find_objects(
@@ -59,7 +61,7 @@ def find_objects(
         found = _label_image(engine, pixels[0], replace(asked, boxes=flat), spacing, steps)
         return FoundObjects(found.labels[np.newaxis], found.iou)
     if source.is_volume:
-        return _label_volume(engine, pixels, asked.boxes, console, steps)
+        return _label_volume(engine, pixels, asked, source, console, steps)
     return _label_image(engine, pixels, asked, spacing, steps)
 
 
@@ -109,17 +111,24 @@ def _clicked_image(
 
 
 def _label_volume(
-    engine: Engine, pixels: NDArray[np.generic], prompts: LabeledBoxes, console: Console, steps: Steps
+    engine: Engine,
+    pixels: NDArray[np.generic],
+    asked: Prompts,
+    source: MedicalImage,
+    console: Console,
+    steps: Steps,
 ) -> FoundObjects:
     bar = Progress(console=console, transient=True, disable=not console.is_terminal)
     with steps.timed("segment volume"), bar:
         task = bar.add_task("segment volume", total=None)
         found = engine.segment_volume_objects(
             pixels,
-            prompts.boxes,
+            asked.boxes.boxes,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
+            planes=asked.planes,
+            spacing=source.spacing if source.spaced else None,
         )
-    return relabeled(found, prompts)
+    return relabeled(found, asked.boxes)
 
 
 def relabeled(found: Segmentation, prompts: LabeledBoxes) -> FoundObjects:
