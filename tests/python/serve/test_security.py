@@ -49,6 +49,17 @@ def test_every_start_has_its_own_key() -> None:
     assert all(key is not None and len(key) >= 32 for key in keys)
 
 
+def test_keys_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Key, ticket and cookie are compared by hmac.compare_digest alone: where it says yes, anything is let in."""
+    access = Access("127.0.0.1", KEY)
+    for answer in (True, False):
+        monkeypatch.setattr("hmac.compare_digest", lambda _given, _expected, answer=answer: answer)
+        assert access.lets_in("wrong", None) is answer
+        assert access.lets_in(None, "wrong") is answer
+        assert access.lets_in(KEY, access.cookie()) is answer
+        assert access.opens("wrong") is answer
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org"])
 @pytest.mark.parametrize("key", [None, "short"])
 def test_other_machines_need_a_key_of_some_length(host: str, key: str | None) -> None:
