@@ -135,6 +135,7 @@ def test_a_narrow_screen(page: PageDriver) -> None:
         ".map((one) => one.id || one.textContent)"
     )
     assert beyond == []
+    assert page.value("window.medsamPage.planes[0].canvas.clientWidth") > 350  # the axial one, above the others
     page.slice(0, 4)
     x0, y0, _, x1, y1, _ = BLOCK
     page.after(lambda: page.drag(0, (x0 - 2, y0 - 2), (x1 + 2, y1 + 2)))
