@@ -18,7 +18,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-_SECONDS = 30
+_SECONDS = 120  # also on a machine with much other work
 # Where on the screen the center of a voxel of a plane lies, from the page's own matrix.
 _PLACE = """
 const [axis, i, j] = arguments;
