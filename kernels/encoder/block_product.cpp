@@ -7,8 +7,6 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 #include <immintrin.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 #endif
 
 namespace medsam::kernels {
@@ -124,13 +122,28 @@ bool has_dot_products() noexcept {
   return __builtin_cpu_supports("avx512f") && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a >> 5 & 1) != 0;
 }
 
-// A process must ask Linux for the tiles' state before it touches them (Documentation/arch/x86/xstate.rst).
+namespace {
+
+// A process must ask Linux for the tiles' state before it touches them (Documentation/arch/x86/xstate.rst). By the
+// instruction itself: the kernels see the processor, and no header of the system. Elsewhere nobody has been asked.
+bool may_use_tiles() noexcept {
+#ifdef __linux__
+  constexpr long kArchPrctl = 158, kRequestPermission = 0x1023, kTileData = 18;
+  long result = kArchPrctl;
+  asm volatile("syscall" : "+a"(result) : "D"(kRequestPermission), "S"(kTileData) : "rcx", "r11", "memory");
+  return result == 0;
+#else
+  return false;
+#endif
+}
+
+}  // namespace
+
 bool has_tiles() noexcept {
-  constexpr int kRequestPermission = 0x1023, kTileData = 18;
   std::uint32_t a = 0, b = 0, c = 0, d = 0;
   if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return false;
   const bool present = (d >> 22 & 1) != 0 && (d >> 24 & 1) != 0;
-  return present && syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+  return present && may_use_tiles();
 }
 
 #endif

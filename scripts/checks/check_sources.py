@@ -23,8 +23,15 @@ CPP = {".c", ".cpp", ".hpp", ".h", ".cu", ".cuh"}
 CODE = CPP | {".py", ".pyi", ".sh", ".cmake"}
 
 STD = r"<[a-z_0-9]+>"  # the standard library's headers have neither a folder nor a suffix
-C_STD = r"<(?:unistd|fcntl|dirent|dlfcn|pthread|sched|sys/[a-z]+)\.h>"
 INCLUDE = re.compile(r'^\s*#\s*include\s+(<[^>]+>|"[^"]+")')
+# The operating system's headers, POSIX's and Windows'; `csignal` and the like are the language's.
+SYSTEM = re.compile(
+    r"<(?:(?:sys|mach|linux)/.+|unistd|fcntl|sched|pthread|dlfcn|spawn|poll|pwd|grp|dirent|termios|link|signal|crt_externs"
+    r"|io|direct|process|windows|winsock2|ws2tcpip|aclapi|sddl|bcrypt|psapi|shlobj)\.h>",
+    re.IGNORECASE,
+)
+SYSTEM_FOLDERS = ("cpp/include/", "cpp/src/", "kernels/", "python/bindings/")
+SYSTEM_SOURCE = re.compile(r"cpp/src/platform/\w+_(?:posix|windows)\.[ch]pp")
 VENDOR = re.compile(r'[<"](openvino/|NvInfer|NvOnnx|cuda|tensorrt)')
 
 
@@ -50,7 +57,7 @@ INCLUDE_RULES = (
         "kernels",
         (
             STD,
-            r"<(?:immintrin|cpuid|unistd|sys/syscall)\.h>",
+            r"<(?:immintrin|cpuid)\.h>",
             r"<cuda[\w/]*\.h>",
             r'["<]hwy/[\w/.-]+[">]',
             r'"kernels/[\w/.-]+"',
@@ -60,7 +67,7 @@ INCLUDE_RULES = (
     ),
     IncludeRule(
         "python/bindings",
-        (STD, r'"medsam/\w+\.hpp"', r"<pybind11/[\w/]+\.h>", r"<Python\.h>", C_STD, "local"),
+        (STD, r'"medsam/\w+\.hpp"', r"<pybind11/[\w/]+\.h>", r"<Python\.h>", "local"),
         "bindings include only public headers and pybind11",
     ),
 )
@@ -68,6 +75,7 @@ INCLUDE_RULES = (
 # The rooms of cpp/src from the lowest to the highest (cpp/src/README.md says what each is for). A file includes headers
 # of its own room and of lower ones only; rooms on one line do not know each other.
 ROOMS = (
+    ("platform",),
     ("base",),
     ("bundle",),
     ("image",),
@@ -147,6 +155,8 @@ def include_errors(name: str, number: int, header: str) -> Iterator[str]:
     )
     if VENDOR.match(header) and not may_see_vendor:
         yield f"{name}:{number}: only a backend's own files include a vendor's header, got {header}"
+    if SYSTEM.fullmatch(header) and name.startswith(SYSTEM_FOLDERS) and not SYSTEM_SOURCE.fullmatch(name):
+        yield f"{name}:{number}: only the platform room's *_posix.cpp and *_windows.cpp see the system, got {header}"
     if name.startswith("cpp/src/"):
         yield from room_errors(name, number, header)
         if where.suffix == ".hpp" and not JSON_HEADERS.fullmatch(name) and JSON_HEADER.match(header):

@@ -31,7 +31,7 @@ std::string_view CachedBlob::bytes() const { return {file_.data() + kHeaderBytes
 
 std::shared_ptr<const CachedBlob> CachedBlob::read(const CacheFolder& cache, const std::string& entry) {
   const OwnFile file = cache.open(entry, kLargestBlob);
-  if (!file.descriptor || file.size <= kHeaderBytes) return nullptr;
+  if (!file.file || file.size <= kHeaderBytes) return nullptr;
   try {
     auto blob = std::make_shared<const CachedBlob>(file);
     const std::string_view said(blob->file_.data(), kDigestBytes);

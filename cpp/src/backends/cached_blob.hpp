@@ -10,9 +10,9 @@
 #include <string>
 #include <string_view>
 
-#include "backends/mapped_file.hpp"
 #include "base/cache_folder.hpp"
 #include "base/own_files.hpp"
+#include "platform/memory.hpp"
 
 namespace medsam::backends {
 
@@ -24,13 +24,13 @@ class CachedBlob {
   /// Keeps what `fill` writes; a failure is logged by the cache, not thrown.
   static void write(const CacheFolder& cache, const std::string& entry, const std::function<void(std::ostream&)>& fill);
 
-  explicit CachedBlob(const OwnFile& file) : file_(file.descriptor.number(), static_cast<std::size_t>(file.size)) {}
+  explicit CachedBlob(const OwnFile& file) : file_(file.file, static_cast<std::size_t>(file.size)) {}
   [[nodiscard]] std::string_view bytes() const;
   /// Takes the pages out of the process' memory; one that is read again comes back from the file.
   void release_pages() const { file_.release_pages(); }
 
  private:
-  MappedFile file_;
+  platform::MappedFile file_;
 };
 
 }  // namespace medsam::backends

@@ -14,7 +14,7 @@ namespace medsam::backends {
 namespace {
 
 constexpr PluginFile kOpenVinoPlugin = {
-    "libmedsam_engine_openvino.so", "OpenVINO plugin",
+    "medsam_engine_openvino", "OpenVINO plugin",
     "OpenVINO: needed for this device or for a graph of this bundle, but the OpenVINO plugin",
     "install a build of medsam-engine that has it, and openvino " MEDSAM_ENGINE_OPENVINO_VERSION, true};
 

@@ -1,15 +1,14 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 #include "backends/plugin.hpp"
 
-#include <dlfcn.h>
-
-#include <cstdlib>
 #include <filesystem>
 #include <vector>
 
 #include "base/text.hpp"
 #include "medsam/error.hpp"
 #include "medsam/version.hpp"
+#include "platform/library.hpp"
+#include "platform/path.hpp"
 
 namespace medsam::backends {
 
@@ -19,39 +18,36 @@ namespace {
 
 // Where this code was loaded from: the engine's library, or a test that has it inside.
 fs::path own_folder() {
-  Dl_info info{};
-  if (dladdr(reinterpret_cast<const void*>(&open_plugin), &info) == 0 || info.dli_fname == nullptr) return ".";
+  const std::string loaded = platform::file_of(reinterpret_cast<const void*>(&open_plugin));
+  if (loaded.empty()) return ".";
   std::error_code error;
-  const fs::path file = fs::canonical(info.dli_fname, error);
-  return error ? fs::path(info.dli_fname).parent_path() : file.parent_path();
+  const fs::path file = fs::canonical(platform::path_of(loaded), error);
+  return error ? platform::path_of(loaded).parent_path() : file.parent_path();
 }
 
-fs::path find(const PluginFile& wanted) {
+fs::path find(const PluginFile& wanted, const std::string& name) {
   std::vector<std::string> folders;
-  if (const char* named = std::getenv("MEDSAM_ENGINE_PLUGIN_DIR"); named != nullptr && *named != '\0') {
-    folders.emplace_back(named);
+  if (std::string named = platform::environment("MEDSAM_ENGINE_PLUGIN_DIR"); !named.empty()) {
+    folders.push_back(std::move(named));
   }
-  if (folders.empty() || wanted.part_of_library) folders.push_back(own_folder().string());
+  if (folders.empty() || wanted.part_of_library) folders.push_back(platform::name_of(own_folder()));
   for (const std::string& folder : folders) {
     std::error_code error;
-    if (fs::exists(fs::path(folder) / wanted.file, error)) return fs::path(folder) / wanted.file;
+    const fs::path file = platform::path_of(folder) / name;
+    if (fs::exists(file, error)) return file;
   }
-  throw Unsupported(std::string(wanted.missing) + " " + wanted.file + " is not in " + joined(folders) + "; " +
-                    wanted.remedy);
+  throw Unsupported(std::string(wanted.missing) + " " + name + " is not in " + joined(folders) + "; " + wanted.remedy);
 }
 
 }  // namespace
 
 const Plugin& open_plugin(const PluginFile& wanted) {
-  const fs::path file = find(wanted);
-  const std::string what = std::string(wanted.name) + " " + file.string();
-  // Never closed: its tensors and threads may outlive every engine. A second call gets the same one from the loader.
-  void* library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (library == nullptr) {
-    const char* why = dlerror();
-    throw BackendError(what + " cannot be loaded: " + (why != nullptr ? why : "") + "; " + wanted.remedy);
-  }
-  const auto entry = reinterpret_cast<PluginEntry>(dlsym(library, kPluginEntry));
+  const std::string file = platform::name_of(find(wanted, platform::plugin_name(wanted.file)));
+  const std::string what = std::string(wanted.name) + " " + file;
+  std::string why;
+  void* library = platform::open_library(file, why);
+  if (library == nullptr) throw BackendError(what + " cannot be loaded: " + why + "; " + wanted.remedy);
+  const auto entry = reinterpret_cast<PluginEntry>(platform::find_symbol(library, kPluginEntry));
   const Plugin* plugin = entry != nullptr ? entry() : nullptr;
   const std::string version = plugin != nullptr ? plugin->version : "none";
   if (version != MEDSAM_ENGINE_VERSION) {

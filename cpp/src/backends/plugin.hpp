@@ -25,7 +25,7 @@ inline constexpr const char* kPluginEntry = "medsam_engine_plugin_2";
 
 /// A plugin by its file, and the words of its errors.
 struct PluginFile {
-  const char* file;     // "libmedsam_engine_tensorrt.so"
+  const char* file;     // "medsam_engine_tensorrt", a file under platform::plugin_name() of it
   const char* name;     // "CUDA plugin"
   const char* missing;  // how the line begins that says where it is not: "device: got ..., but the CUDA plugin"
   const char* remedy;   // what can be done without it

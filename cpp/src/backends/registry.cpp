@@ -9,7 +9,7 @@ namespace medsam::backends {
 
 namespace {
 
-constexpr PluginFile kCudaPlugin = {"libmedsam_engine_tensorrt.so", "CUDA plugin",
+constexpr PluginFile kCudaPlugin = {"medsam_engine_tensorrt", "CUDA plugin",
                                     "device: got a CUDA device, but the CUDA plugin",
                                     R"(use device "CPU", or see docs/gpu.md)"};
 

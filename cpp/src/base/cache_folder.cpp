@@ -1,11 +1,11 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 #include "base/cache_folder.hpp"
 
-#include <cstdlib>
 #include <filesystem>
 #include <stdexcept>
 
 #include "base/whole_file.hpp"
+#include "platform/path.hpp"
 
 namespace medsam {
 
@@ -13,18 +13,11 @@ namespace fs = std::filesystem;
 
 namespace {
 
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
-
 std::string resolve(const std::string& wanted) {
   if (!wanted.empty()) return wanted;
-  if (const std::string set = environment("MEDSAM_ENGINE_CACHE"); !set.empty()) return set;
-  // A relative path there is invalid and to be ignored (XDG Base Directory Specification 0.8, "Basics").
-  if (const std::string xdg = environment("XDG_CACHE_HOME"); fs::path(xdg).is_absolute()) return xdg + "/medsam-engine";
-  if (const std::string home = environment("HOME"); !home.empty()) return home + "/.cache/medsam-engine";
-  return "none";
+  if (const std::string set = platform::environment("MEDSAM_ENGINE_CACHE"); !set.empty()) return set;
+  const std::string folder = platform::user_cache_folder();
+  return folder.empty() ? "none" : folder + "/medsam-engine";
 }
 
 }  // namespace
@@ -53,7 +46,7 @@ OwnFile CacheFolder::open(const std::string& entry, std::uint64_t limit) const {
 std::optional<std::string> CacheFolder::read(const std::string& entry, std::uint64_t limit) const {
   const OwnFile file = open(entry, limit);
   std::string content;
-  if (!file.descriptor || !read_own_file(file, content)) return std::nullopt;
+  if (!file.file || !read_own_file(file, content)) return std::nullopt;
   return content;
 }
 
@@ -61,8 +54,8 @@ void CacheFolder::write_through(const std::string& entry, const std::function<vo
   if (!usable()) return;
   const std::string target = path(entry);
   try {
-    if (const fs::path below = fs::path(entry).parent_path(); !below.empty()) {
-      if (const std::string fault = fault_of_own_folder(path(below.string())); !fault.empty()) {
+    if (const fs::path below = platform::path_of(entry).parent_path(); !below.empty()) {
+      if (const std::string fault = fault_of_own_folder(path(platform::name_of(below))); !fault.empty()) {
         throw std::runtime_error("its folder " + fault);
       }
     }

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string>
 
+#include "platform/file.hpp"
+
 namespace medsam {
 
 /// A file open for reading at any offset. Not memory-mapped: a file cut short while it is read is then an error, not
@@ -13,9 +15,6 @@ class InputFile {
  public:
   /// InvalidArgument, beginning with `what`, when it cannot be opened or is no regular file.
   InputFile(const std::string& path, std::string what);
-  ~InputFile();
-  InputFile(const InputFile&) = delete;
-  InputFile& operator=(const InputFile&) = delete;
 
   [[nodiscard]] std::uint64_t size() const { return size_; }
   /// Reads exactly `count` bytes. InvalidArgument when they are not there.
@@ -23,7 +22,7 @@ class InputFile {
 
  private:
   std::string what_;
-  int descriptor_ = -1;
+  platform::File file_;
   std::uint64_t size_ = 0;
 };
 

@@ -1,9 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 #include "base/memory_limit.hpp"
 
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
@@ -13,6 +10,7 @@
 
 #include "base/edge.hpp"
 #include "medsam/folder.hpp"
+#include "platform/memory.hpp"
 
 namespace medsam {
 
@@ -67,14 +65,8 @@ std::uint64_t control_group_limit(const std::string& proc, const std::string& gr
 
 std::uint64_t usable_memory() {
   std::uint64_t least = control_group_limit();
-  const long pages = ::sysconf(_SC_PHYS_PAGES), page = ::sysconf(_SC_PAGE_SIZE);
-  if (pages > 0 && page > 0)
-    least = std::min(least, static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(page));
-  struct rlimit space = {};
-  if (::getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur != RLIM_INFINITY) {
-    least = std::min(least, static_cast<std::uint64_t>(space.rlim_cur));
-  }
-  return least;
+  if (const std::uint64_t physical = platform::physical_memory(); physical > 0) least = std::min(least, physical);
+  return std::min(least, platform::address_space_limit());
 }
 
 std::uint64_t default_max_bytes() {

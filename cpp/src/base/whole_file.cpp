@@ -1,19 +1,14 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 #include "base/whole_file.hpp"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <atomic>
-#include <cerrno>
-#include <cstdio>
 #include <filesystem>
 #include <system_error>
 #include <utility>
 
 #include "base/random_name.hpp"
+#include "platform/path.hpp"
+#include "platform/process.hpp"
 
 namespace medsam {
 
@@ -24,37 +19,40 @@ namespace {
 constexpr int kAttempts = 100;             // names that are taken
 constexpr std::size_t kLongestStem = 200;  // bytes; names may have 255
 
-[[noreturn]] void fail() { throw std::system_error(errno, std::generic_category()); }
-
-// A name that a killed process, or somebody else, left behind is passed over.
-Descriptor create_for_cache(const std::string& target, std::string& path) {
-  static std::atomic<unsigned> counter{0};
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    path = target + ".tmp-" + std::to_string(::getpid()) + "-" + std::to_string(counter.fetch_add(1));
-    if (Descriptor file = create_own_file(path)) return file;
-    if (errno != EEXIST) break;
-  }
-  fail();
+void check(const std::error_code& error) {
+  if (error) throw std::system_error(error);
 }
 
-Descriptor create_for_output(const std::string& target, std::string& path) {
-  const fs::path folder = fs::path(target).parent_path();
-  const std::string stem = "." + fs::path(target).filename().string().substr(0, kLongestStem) + ".";
+// A name that a killed process, or somebody else, left behind is passed over.
+platform::File create_for_cache(const std::string& target, std::string& path) {
+  static std::atomic<unsigned> counter{0};
+  std::error_code error;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    path = folder / (stem + random_name() + kTemporarySuffix);
-    Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
-    if (!file) {
-      if (errno == EEXIST) continue;
-      fail();
-    }
-    const bool taken = ::flock(file.number(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-    struct stat status {};
-    // Between the two calls a sweep may have found the file without a lock, and removed it.
-    if (!taken && ::fstat(file.number(), &status) == 0 && status.st_nlink > 0) return file;
-    ::unlink(path.c_str());
+    path = target + ".tmp-" + std::to_string(platform::process_id()) + "-" + std::to_string(counter.fetch_add(1));
+    if (platform::File file = platform::open_file(path, platform::Opening::create_own, error)) return file;
+    if (error != std::errc::file_exists) break;
   }
-  errno = EBUSY;
-  fail();
+  throw std::system_error(error);
+}
+
+platform::File create_for_output(const std::string& target, std::string& path) {
+  const fs::path whole = platform::path_of(target);
+  const std::string stem = "." + platform::name_of(whole.filename()).substr(0, kLongestStem) + ".";
+  std::error_code error;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    path = platform::name_of(whole.parent_path() / platform::path_of(stem + random_name() + kTemporarySuffix));
+    platform::File file = platform::open_file(path, platform::Opening::create, error);
+    if (!file) {
+      if (error == std::errc::file_exists) continue;
+      throw std::system_error(error);
+    }
+    const bool taken = platform::try_lock(file) == platform::Lock::elsewhere;
+    // Between the two calls a sweep may have found the file without a lock, and removed it.
+    const platform::FileStatus status = platform::status_of(file, error);
+    if (!taken && !error && status.names > 0) return file;
+    platform::remove_file(path);
+  }
+  throw std::system_error(std::make_error_code(std::errc::device_or_resource_busy));
 }
 
 }  // namespace
@@ -64,39 +62,27 @@ WholeFile::WholeFile(std::string target, FileUse use) : target_(std::move(target
 }
 
 WholeFile::~WholeFile() {
-  if (!committed_) ::unlink(path_.c_str());
+  if (!committed_) platform::remove_file(path_);
   file_.close();  // last: it gives up the lock
 }
 
-void WholeFile::write(std::string_view bytes) {
-  if (!write_all(file_, bytes.data(), bytes.size())) fail();
-}
-
-/// A file that is replaced keeps its mode: what its owner has made private stays so.
-void WholeFile::keep_mode_of_target() const {
-  struct stat status {};
-  if (::stat(target_.c_str(), &status) != 0 || (status.st_mode & 0777) == 0666) return;
-  if (::fchmod(file_.number(), status.st_mode & 0777) != 0 && errno != EPERM) fail();  // none on some file systems
-}
+void WholeFile::write(std::string_view bytes) { check(platform::write_all(file_, bytes.data(), bytes.size())); }
 
 void WholeFile::flush() const {
-  // Before the rename, or a power cut could leave the name without the content. A file system without fsync says
-  // EINVAL.
-  if (::fsync(file_.number()) != 0 && errno != EINVAL) fail();
-  // A network file system may say only at a close that the disk is full. Of a second descriptor, which shares the lock:
-  // until the file has its name, nobody may take it for abandoned.
-  const int second = ::dup(file_.number());
-  if (second < 0 || ::close(second) != 0) fail();
+  // Before the rename, or a power cut could leave the name without the content. A file system without it says so.
+  if (const std::error_code error = platform::flush(file_); error != std::errc::invalid_argument) check(error);
+  // Without closing: until the file has its name, nobody may take it for abandoned.
+  check(platform::check_close(file_));
 }
 
 void WholeFile::commit() {
   if (use_ == FileUse::output) {
-    keep_mode_of_target();
+    check(platform::take_mode_of(file_, target_));  // what its owner has made private stays so
     flush();
   } else {
     file_.close();
   }
-  if (std::rename(path_.c_str(), target_.c_str()) != 0) fail();
+  check(platform::rename_over(path_, target_));
   committed_ = true;
 }
 

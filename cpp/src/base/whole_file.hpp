@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "base/own_files.hpp"
+#include "platform/file.hpp"
 
 namespace medsam {
 
@@ -41,15 +41,14 @@ class WholeFile {
 
   /// The temporary, for what writes by itself, or asks about it.
   [[nodiscard]] const std::string& path() const { return path_; }
-  [[nodiscard]] int descriptor() const { return file_.number(); }
+  [[nodiscard]] const platform::File& file() const { return file_; }
 
  private:
-  void keep_mode_of_target() const;
   void flush() const;
 
   std::string target_;
   FileUse use_;
-  Descriptor file_;
+  platform::File file_;
   std::string path_;
   bool committed_ = false;
 };

@@ -1,16 +1,13 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 #include "bundle/bundle_file.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <filesystem>
 #include <system_error>
 #include <vector>
 
 #include "medsam/error.hpp"
+#include "platform/path.hpp"
 
 namespace medsam {
 
@@ -20,43 +17,36 @@ namespace {
 
 constexpr std::size_t kChunk = std::size_t{1} << 20;
 
-std::string reason(int error) { return std::generic_category().message(error); }
-
-std::string by_descriptor(const Descriptor& file) { return "/proc/self/fd/" + std::to_string(file.number()); }
-
-// Where the file that `path` led to lies, by the kernel's own account of the open descriptor.
-void check_inside(const Descriptor& found, const std::string& path) {
+// Where the file that `path` led to lies, by the system's own account of the open file.
+void check_inside(const platform::File& found, const std::string& path) {
   std::error_code error;
-  const fs::path real = fs::read_symlink(by_descriptor(found), error);
+  const fs::path real = platform::path_of(platform::real_path(found, error));
   if (error) throw ModelError(path + ": where it lies cannot be told without /proc; mount it");
-  const fs::path root = fs::canonical(fs::path(path).parent_path(), error);
+  const fs::path root = fs::canonical(platform::path_of(path).parent_path(), error);
   const auto [end, unused] = std::mismatch(root.begin(), root.end(), real.begin(), real.end());
   if (error || end != root.end()) {
-    throw ModelError(path + ": got a link to " + real.string() +
+    throw ModelError(path + ": got a link to " + platform::name_of(real) +
                      ", outside the bundle's folder; expected a file in it, copy it there");
   }
 }
 
-std::string text(const timespec& time) { return std::to_string(time.tv_sec) + "." + std::to_string(time.tv_nsec); }
-
-std::string text(const struct stat& status) {
-  return std::to_string(status.st_size) + " " + text(status.st_mtim) + " " + text(status.st_ctim) + " " +
-         std::to_string(status.st_dev) + " " + std::to_string(status.st_ino);
-}
-
 }  // namespace
 
-BundleFile::BundleFile(const std::string& path) : path_(fs::absolute(path).string()) {
-  const Descriptor found(::open(path_.c_str(), O_PATH | O_CLOEXEC));
-  if (!found && (errno == ENOENT || errno == ENOTDIR)) {
+BundleFile::BundleFile(const std::string& path) : path_(platform::name_of(fs::absolute(platform::path_of(path)))) {
+  std::error_code error;
+  const platform::File found = platform::name_file(path_, error);
+  if (error == std::errc::no_such_file_or_directory || error == std::errc::not_a_directory) {
     throw ModelError(path + ": missing; the manifest names it, export or fetch the bundle again");
   }
-  if (!found) throw ModelError(path + ": cannot be opened (" + reason(errno) + "); check its permissions");
-  if (::fstat(found.number(), &status_) != 0) throw ModelError(path + ": cannot be read (" + reason(errno) + ")");
+  if (!found) throw ModelError(path + ": cannot be opened (" + error.message() + "); check its permissions");
+  const platform::FileStatus status = platform::status_of(found, error);
+  if (error) throw ModelError(path + ": cannot be read (" + error.message() + ")");
+  size_ = status.size;
+  opened_ = platform::change_stamp(found);
   check_inside(found, path_);
-  if (!S_ISREG(status_.st_mode)) throw ModelError(path + ": got no regular file; fetch it again");
-  file_ = Descriptor(::open(by_descriptor(found).c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file_) throw ModelError(path + ": cannot be read (" + reason(errno) + "); check its permissions");
+  if (!status.regular) throw ModelError(path + ": got no regular file; fetch it again");
+  file_ = platform::reopen_to_read(found, error);
+  if (!file_) throw ModelError(path + ": cannot be read (" + error.message() + "); check its permissions");
 }
 
 void BundleFile::read(std::uint64_t bytes, const std::function<void(const char*, std::size_t)>& take) const {
@@ -65,12 +55,12 @@ void BundleFile::read(std::uint64_t bytes, const std::function<void(const char*,
   // By position, so that it may be read again; a byte too many is looked for, so that a longer file is noticed.
   while (taken <= bytes) {
     const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(chunk.size(), bytes + 1 - taken));
-    const ::ssize_t got = ::pread(file_.number(), chunk.data(), wanted, static_cast<::off_t>(taken));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw ModelError(path_ + ": reading failed half-way (" + reason(errno) + "); check the disk");
-    if (got == 0) break;
-    taken += static_cast<std::uint64_t>(got);
-    if (taken <= bytes) take(chunk.data(), static_cast<std::size_t>(got));
+    std::error_code error;
+    const std::size_t got = platform::read_at(file_, chunk.data(), wanted, taken, error);
+    if (error) throw ModelError(path_ + ": reading failed half-way (" + error.message() + "); check the disk");
+    taken += got;
+    if (taken <= bytes && got > 0) take(chunk.data(), got);
+    if (got < wanted) break;
   }
   if (taken == bytes) return;
   throw ModelError(path_ + ": got " + (taken < bytes ? std::to_string(taken) : "more than " + std::to_string(bytes)) +
@@ -79,9 +69,8 @@ void BundleFile::read(std::uint64_t bytes, const std::function<void(const char*,
 }
 
 std::string BundleFile::stamp() const {
-  struct stat now {};
-  if (::fstat(file_.number(), &now) != 0 || text(now) != text(status_)) return "";
-  return path_ + "\n" + text(now);
+  const std::string now = platform::change_stamp(file_);
+  return now.empty() || now != opened_ ? "" : path_ + "\n" + now;
 }
 
 }  // namespace medsam

@@ -2,13 +2,11 @@
 // Opens the files of a bundle, which comes from anywhere: nothing outside its folder, nothing that is no regular file.
 #pragma once
 
-#include <sys/stat.h>
-
 #include <cstdint>
 #include <functional>
 #include <string>
 
-#include "base/own_files.hpp"
+#include "platform/file.hpp"
 
 namespace medsam {
 
@@ -20,7 +18,7 @@ class BundleFile {
   /// ModelError.
   explicit BundleFile(const std::string& path);
 
-  [[nodiscard]] std::uint64_t size() const { return static_cast<std::uint64_t>(status_.st_size); }
+  [[nodiscard]] std::uint64_t size() const { return size_; }
   /// Gives every byte to `take`, in order and once each. ModelError when there are not `bytes` of them.
   void read(std::uint64_t bytes, const std::function<void(const char* data, std::size_t size)>& take) const;
   /// Path, size, times and inode: what tells that it is still the file of before, unless someone went to the trouble of
@@ -29,8 +27,9 @@ class BundleFile {
 
  private:
   std::string path_;
-  Descriptor file_;
-  struct stat status_ {};
+  platform::File file_;
+  std::uint64_t size_ = 0;
+  std::string opened_;  // its stamp when it was opened
 };
 
 }  // namespace medsam

@@ -1,12 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 #include "bundle/verified_model.hpp"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstdlib>
 #include <filesystem>
 #include <system_error>
 
@@ -14,6 +8,9 @@
 #include "bundle/bundle_file.hpp"
 #include "bundle/onnx_scan.hpp"
 #include "medsam/error.hpp"
+#include "platform/file.hpp"
+#include "platform/folder.hpp"
+#include "platform/path.hpp"
 
 namespace medsam {
 
@@ -23,14 +20,13 @@ namespace {
 
 using Take = std::function<void(const char*, std::size_t)>;
 
-[[noreturn]] void cannot(const std::string& what, int error) {
-  throw BackendError("loading a model: " + what + " (" + std::generic_category().message(error) +
+void check(const std::error_code& error, const char* what) {
+  if (!error) return;
+  throw BackendError(std::string("loading a model: ") + what + " (" + error.message() +
                      "); TMPDIR names another temporary folder");
 }
 
-void keep(const Descriptor& file, const char* data, std::size_t size) {
-  if (!write_all(file, data, size)) cannot("its bytes cannot be kept", errno);
-}
+constexpr const char* kNotKept = "its bytes cannot be kept";
 
 // Gives each byte to `take` as it is hashed; returns the file's stamp, "" where it was changed meanwhile.
 std::string read_verified(const DataFile& file, const Take& take) {
@@ -48,7 +44,9 @@ std::string read_verified(const DataFile& file, const Take& take) {
   return opened.stamp();
 }
 
-std::string entry_of(const DataFile& file) { return "verified/" + sha256_hex(fs::absolute(file.path).string()); }
+std::string entry_of(const DataFile& file) {
+  return "verified/" + sha256_hex(platform::name_of(fs::absolute(platform::path_of(file.path))));
+}
 
 void write_stamp(const DataFile& file, const std::string& stamp, const CacheFolder& cache) {
   if (!stamp.empty()) cache.write(entry_of(file), stamp + " " + file.sha256 + "\n");
@@ -64,7 +62,7 @@ void verify_file(const DataFile& file, const CacheFolder& cache, bool force) {
 
 DataFile graph_of(const ModelFile& model) { return {model.path, model.bytes, model.sha256}; }
 
-std::string name_of(const std::string& path) { return fs::path(path).filename().string(); }
+std::string last_of(const std::string& path) { return platform::name_of(platform::path_of(path).filename()); }
 
 }  // namespace
 
@@ -76,7 +74,8 @@ VerifiedModel::VerifiedModel(const ModelFile& model) {
       check_external_data(found, model);
       quantized_ = found.quantized;
     }
-    if (!model.data.empty()) copy_to_folder(model);
+    // Where the system has no path for bytes in memory, the graph is copied, too.
+    if (!model.data.empty() || memory_.path().empty()) copy_to_folder(model);
   } catch (...) {
     clear();
     throw;
@@ -86,45 +85,38 @@ VerifiedModel::VerifiedModel(const ModelFile& model) {
 VerifiedModel::~VerifiedModel() { clear(); }
 
 void VerifiedModel::clear() noexcept {
-  if (data_ != nullptr) ::munmap(const_cast<char*>(data_), size_);
-  data_ = nullptr;
+  memory_.clear();
   std::error_code error;
-  if (!folder_.empty()) fs::remove_all(folder_, error);
+  if (!folder_.empty()) fs::remove_all(platform::path_of(folder_), error);
 }
 
 void VerifiedModel::keep_in_memory(const ModelFile& model) {
-  memory_ = Descriptor(::memfd_create("medsam-model", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  if (!memory_) cannot("there is no memory file", errno);
+  check(memory_.open(static_cast<std::size_t>(model.bytes)), "there is no memory file");
   const DataFile graph = graph_of(model);
-  stamps_.emplace_back(graph,
-                       read_verified(graph, [&](const char* data, std::size_t size) { keep(memory_, data, size); }));
-  if (::fcntl(memory_.number(), F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) != 0) {
-    cannot("a memory file cannot be sealed", errno);
-  }
-  size_ = static_cast<std::size_t>(model.bytes);
-  void* mapped = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, memory_.number(), 0);
-  if (mapped == MAP_FAILED) cannot("a memory file cannot be mapped", errno);
-  data_ = static_cast<const char*>(mapped);
-  path_ = "/proc/self/fd/" + std::to_string(memory_.number());
+  stamps_.emplace_back(graph, read_verified(graph, [&](const char* data, std::size_t size) {
+                         check(memory_.append(data, size), kNotKept);
+                       }));
+  check(memory_.seal(), "a memory file cannot be sealed");
+  path_ = memory_.path();
 }
 
 void VerifiedModel::copy_to_folder(const ModelFile& model) {
   std::error_code error;
-  std::string name = (fs::temp_directory_path(error) / "medsam-engine-XXXXXX").string();
-  if (error || ::mkdtemp(name.data()) == nullptr) cannot("no folder can be made in the temporary folder", errno);
-  folder_ = name;
+  folder_ = platform::make_temporary_folder(error);
+  check(error, "no folder can be made in the temporary folder");
   const auto create = [&](const std::string& path) {
-    Descriptor file = create_own_file(folder_ + "/" + name_of(path));
-    if (!file) cannot("a file of the temporary folder cannot be made", errno);
+    platform::File file = platform::open_file(folder_ + "/" + last_of(path), platform::Opening::create_own, error);
+    check(error, "a file of the temporary folder cannot be made");
     return file;
   };
-  keep(create(model.path), data_, size_);
+  check(platform::write_all(create(model.path), memory_.data(), memory_.size()), kNotKept);
   for (const DataFile& data : model.data) {
-    const Descriptor file = create(data.path);
-    stamps_.emplace_back(data,
-                         read_verified(data, [&](const char* bytes, std::size_t size) { keep(file, bytes, size); }));
+    const platform::File file = create(data.path);
+    stamps_.emplace_back(data, read_verified(data, [&](const char* bytes, std::size_t size) {
+                           check(platform::write_all(file, bytes, size), kNotKept);
+                         }));
   }
-  path_ = folder_ + "/" + name_of(model.path);
+  path_ = folder_ + "/" + last_of(model.path);
 }
 
 void VerifiedModel::remember(const CacheFolder& cache) const {

@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include "base/own_files.hpp"
 #include "bundle/bundle.hpp"
+#include "platform/memory.hpp"
 
 namespace medsam {
 
@@ -34,7 +34,7 @@ class VerifiedModel {
   VerifiedModel& operator=(const VerifiedModel&) = delete;
 
   /// Of the graph, or of a native encoder's weights. Lives with this object.
-  [[nodiscard]] std::string_view bytes() const { return {data_, size_}; }
+  [[nodiscard]] std::string_view bytes() const { return {memory_.data(), memory_.size()}; }
   /// Where a runtime that opens files finds these very bytes, weights beside the graph included; as long as this lives.
   [[nodiscard]] const std::string& path() const { return path_; }
   /// Whether the graph has operators that a backend's low-precision passes look at (onnx_scan.hpp).
@@ -47,9 +47,7 @@ class VerifiedModel {
   void copy_to_folder(const ModelFile& model);
   void clear() noexcept;
 
-  Descriptor memory_;
-  const char* data_ = nullptr;
-  std::size_t size_ = 0;
+  platform::SealedMemory memory_;
   std::string path_, folder_;
   bool quantized_ = false;
   std::vector<std::pair<DataFile, std::string>> stamps_;

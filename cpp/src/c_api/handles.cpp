@@ -1,12 +1,11 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 #include "c_api/handles.hpp"
 
-#include <pthread.h>
-
 #include <mutex>
 #include <unordered_map>
 
 #include "medsam/error.hpp"
+#include "platform/process.hpp"
 
 namespace medsam::c_api {
 
@@ -25,7 +24,7 @@ Registry& registry() {
   // after fork gets it unlocked and whole, whatever other threads were doing.
   static Registry& the_one = []() -> Registry& {
     static auto* made = new Registry;
-    pthread_atfork([] { made->mutex.lock(); }, [] { made->mutex.unlock(); }, [] { made->mutex.unlock(); });
+    platform::lock_around_fork(made->mutex);
     return *made;
   }();
   return the_one;

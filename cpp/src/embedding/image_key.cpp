@@ -1,8 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 #include "embedding/image_key.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -11,6 +9,7 @@
 #include "base/sha256.hpp"
 #include "kernels/pixels/pixel_kernels.hpp"
 #include "medsam/error.hpp"
+#include "platform/process.hpp"
 
 namespace medsam {
 
@@ -50,15 +49,8 @@ struct Secret {
 
  private:
   static void draw(void* to, std::size_t bytes) {
-    constexpr std::size_t kMost = 256;  // that getentropy gives per call
-    for (auto* at = static_cast<char*>(to); bytes > 0;) {
-      const std::size_t size = std::min(bytes, kMost);
-      if (::getentropy(at, size) != 0) {
-        throw BackendError("embedding cache: the system gives no random numbers (getentropy); check its sandbox");
-      }
-      at += size;
-      bytes -= size;
-    }
+    if (platform::random_bytes(to, bytes)) return;
+    throw BackendError("embedding cache: the system gives no random numbers (getentropy); check its sandbox");
   }
 };
 

@@ -19,7 +19,7 @@ Engine::Engine(const std::string& bundle, EngineOptions options)
 
 Engine::~Engine() {
   // In a forked child the backend's threads do not exist and joining them would hang: leave the memory to the kernel.
-  if (impl_ && ::getpid() != impl_->pid) {
+  if (impl_ && platform::process_id() != impl_->process) {
     const Impl* left_alone = impl_.release();
     static_cast<void>(left_alone);
   }

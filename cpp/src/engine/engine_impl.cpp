@@ -161,7 +161,7 @@ Route Engine::Impl::route_of(const std::string& modality) const {
 }
 
 void Engine::Impl::check_process() const {
-  if (::getpid() != pid) {
+  if (platform::process_id() != process) {
     throw Unsupported(
         "engine: used in a child process after fork, where its threads do not exist; start processes with the spawn "
         "method, and create the Engine in them");

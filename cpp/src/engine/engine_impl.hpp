@@ -3,9 +3,6 @@
 // caches, which lock themselves.
 #pragma once
 
-#include <sys/types.h>
-#include <unistd.h>
-
 #include <atomic>
 #include <map>
 #include <memory>
@@ -22,6 +19,7 @@
 #include "medsam/engine.hpp"
 #include "model/compiled_models.hpp"
 #include "model/model.hpp"
+#include "platform/process.hpp"
 #include "precision/resolve.hpp"
 
 namespace medsam {
@@ -61,7 +59,7 @@ struct Engine::Impl {
   /// Unsupported in a child process after fork.
   void check_process() const;
 
-  pid_t pid = ::getpid();
+  platform::ProcessId process = platform::process_id();
 
  private:
   struct Checked {

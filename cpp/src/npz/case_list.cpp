@@ -1,8 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 #include "npz/case_list.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <system_error>
@@ -11,6 +9,7 @@
 #include "npz/output_check.hpp"
 #include "npz/output_file.hpp"
 #include "npz/segs_file.hpp"
+#include "platform/folder.hpp"
 
 namespace medsam::npz {
 
@@ -39,8 +38,7 @@ void make_output(const FolderOptions& options) {
   std::error_code error;
   if (options.output.empty()) throw InvalidArgument("output: got none, expected a folder");
   fs::create_directories(options.output, error);
-  const bool writable =
-      !error && fs::is_directory(options.output, error) && ::access(options.output.c_str(), R_OK | W_OK | X_OK) == 0;
+  const bool writable = !error && fs::is_directory(options.output, error) && platform::is_usable_folder(options.output);
   if (!writable) {
     throw InvalidArgument("output: got \"" + options.output + "\", expected a folder that can be written" +
                           (error ? " (" + error.message() + ")" : "") + "; choose another or change its permissions");

@@ -3,8 +3,6 @@
 // the one before is written. At most one case each way, and only small ones (FolderOptions::ahead_bytes).
 #include "medsam/folder.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
@@ -18,6 +16,7 @@
 #include "npz/case_list.hpp"
 #include "npz/segs_file.hpp"
 #include "npz/times_file.hpp"
+#include "platform/process.hpp"
 
 namespace medsam {
 
@@ -80,7 +79,7 @@ struct FolderRun::Impl {
   npz::CaseList cases;
   npz::TimesFile times;
   bool started = false;
-  const pid_t pid = ::getpid();
+  const platform::ProcessId process = platform::process_id();
 
  private:
   void read_ahead(std::size_t index, std::optional<std::uint64_t> wait_above);
@@ -213,7 +212,7 @@ void FolderRun::Impl::settle(CaseReport report) {
 }
 
 void FolderRun::Impl::check_process() const {
-  if (::getpid() == pid) return;
+  if (platform::process_id() == process) return;
   throw Unsupported(
       "run: this FolderRun was made before fork, and what reads ahead for it is not in this process; make it in the "
       "child");
@@ -246,7 +245,7 @@ FolderRun::FolderRun(FolderOptions options)
     : impl_(at_edge("listing the cases", [&] { return std::make_unique<Impl>(std::move(options)); })) {}
 FolderRun::~FolderRun() {
   // In a forked child the threads that read and write do not exist, and waiting for them would hang.
-  if (impl_ && ::getpid() != impl_->pid) {
+  if (impl_ && platform::process_id() != impl_->process) {
     const Impl* left_alone = impl_.release();
     static_cast<void>(left_alone);
   }

@@ -1,16 +1,15 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 #include "npz/output_check.hpp"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <map>
 #include <optional>
 #include <system_error>
-#include <utility>
 
 #include "medsam/error.hpp"
+#include "platform/file.hpp"
+#include "platform/path.hpp"
 
 namespace medsam::npz {
 
@@ -18,13 +17,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-using FileId = std::pair<::dev_t, ::ino_t>;
-
-std::optional<FileId> id(const fs::path& path) {
-  struct stat status {};
-  if (::stat(path.c_str(), &status) != 0) return std::nullopt;
-  return FileId{status.st_dev, status.st_ino};
-}
+std::optional<platform::FileId> id(const fs::path& path) { return platform::id_of(platform::name_of(path)); }
 
 class FilesRead {
  public:
@@ -51,7 +44,7 @@ class FilesRead {
   }
 
  private:
-  std::map<FileId, std::string> names_;
+  std::map<platform::FileId, std::string> names_;
 };
 
 }  // namespace

@@ -1,10 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 #include "npz/times_file.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <string_view>
 #include <system_error>
 
@@ -47,16 +43,13 @@ const char* status_name(CaseStatus status) {
 
 TimesFile::TimesFile(const std::string& path) {
   if (path.empty()) return;
-  descriptor_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (descriptor_ < 0) {
-    throw InvalidArgument("csv: got " + path + " (" + std::generic_category().message(errno) +
+  std::error_code error;
+  file_ = platform::open_file(path, platform::Opening::write_anew, error);
+  if (!file_) {
+    throw InvalidArgument("csv: got " + path + " (" + error.message() +
                           "), expected a file that can be written; choose another");
   }
   write("case,status,objects,slices,read_s,segment_s,write_s,total_s,empty_objects,message\n");
-}
-
-TimesFile::~TimesFile() {
-  if (descriptor_ >= 0) ::close(descriptor_);
 }
 
 void TimesFile::add(const CaseReport& r) {
@@ -67,14 +60,10 @@ void TimesFile::add(const CaseReport& r) {
 }
 
 void TimesFile::write(const std::string& line) {
-  if (descriptor_ < 0 || !fault_.empty()) return;
-  ::ssize_t wrote = 0;
-  do {
-    wrote = ::write(descriptor_, line.data(), line.size());
-  } while (wrote < 0 && errno == EINTR);
-  if (wrote == static_cast<::ssize_t>(line.size())) return;
-  fault_ = "csv: could not be written (" + (wrote < 0 ? std::generic_category().message(errno) : "disk full") +
-           "); the table of times is not complete";
+  if (!file_ || !fault_.empty()) return;
+  if (const std::error_code error = platform::write_all(file_, line.data(), line.size())) {
+    fault_ = "csv: could not be written (" + error.message() + "); the table of times is not complete";
+  }
 }
 
 }  // namespace medsam::npz

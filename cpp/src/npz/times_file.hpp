@@ -4,6 +4,7 @@
 #include <string>
 
 #include "medsam/folder.hpp"
+#include "platform/file.hpp"
 
 namespace medsam::npz {
 
@@ -12,9 +13,6 @@ class TimesFile {
  public:
   /// Writes the heading. InvalidArgument when `path` cannot be written; "" makes one that does nothing.
   explicit TimesFile(const std::string& path);
-  ~TimesFile();
-  TimesFile(const TimesFile&) = delete;
-  TimesFile& operator=(const TimesFile&) = delete;
 
   void add(const CaseReport& report);
   /// Why a row could not be written, or "".
@@ -23,7 +21,7 @@ class TimesFile {
  private:
   void write(const std::string& line);
 
-  int descriptor_ = -1;
+  platform::File file_;
   std::string fault_;
 };
 

@@ -1,16 +1,13 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 #include "precision/tuning.hpp"
 
-#include <unistd.h>
-
-#include <array>
-#include <fstream>
 #include <thread>
 
 #include "base/json_reader.hpp"
 #include "base/sha256.hpp"
 #include "kernels/pixels/pixel_kernels.hpp"
 #include "medsam/error.hpp"
+#include "platform/process.hpp"
 
 namespace medsam {
 
@@ -18,15 +15,6 @@ namespace {
 
 constexpr std::int64_t kSchemaVersion = 1;
 constexpr std::int64_t kMaxThreads = 4096;
-
-// systemd's id of the installation, else the host's name: two machines of one processor may differ in their memory.
-std::string machine_id() {
-  std::string id;
-  std::ifstream file("/etc/machine-id");
-  if (std::getline(file, id) && !id.empty()) return id;
-  std::array<char, 256> name{};
-  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "unknown";
-}
 
 void expect_same(ObjectReader& reader, const char* field, const std::string& expected) {
   const std::string got = reader.string(field);
@@ -55,7 +43,8 @@ Tuning parse_tuning(const std::string& text, const TuningKey& key) {
 
 }  // namespace
 
-std::string machine_digest() { return sha256_hex(machine_id()).substr(0, 12); }
+// Two machines of one processor may differ in their memory.
+std::string machine_digest() { return sha256_hex(platform::machine_identity()).substr(0, 12); }
 
 std::string machine_name(const backends::Backend& backend) {
   std::string name = backend.device_name() + ", " + std::to_string(std::thread::hardware_concurrency()) + " cores, " +

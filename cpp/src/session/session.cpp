@@ -116,7 +116,7 @@ Session::Session(std::shared_ptr<const Engine> engine, const VolumeView& pixels,
 
 Session::~Session() {
   // In a forked child the session's thread does not exist, and ending what it waits for would hang.
-  if (impl_ && ::getpid() != impl_->pid) {
+  if (impl_ && platform::process_id() != impl_->process) {
     const Impl* left_alone = impl_.release();
     static_cast<void>(left_alone);
   }

@@ -49,7 +49,7 @@ Session::Impl::Impl(std::shared_ptr<const Engine> with, const VolumeView& volume
       ahead(embeddings, pixels.grid(), options.encode_ahead) {}
 
 void Session::Impl::check_process() const {
-  if (::getpid() != pid) {
+  if (platform::process_id() != process) {
     throw Unsupported(
         "session: used in a child process after fork, where its threads do not exist; start processes with the spawn "
         "method, and create the Session in them");

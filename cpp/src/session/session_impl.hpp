@@ -2,9 +2,6 @@
 // What a Session holds. Every public call takes the lock and holds it until it returns.
 #pragma once
 
-#include <sys/types.h>
-#include <unistd.h>
-
 #include <atomic>
 #include <functional>
 #include <memory>
@@ -16,6 +13,7 @@
 
 #include "bundle/profile.hpp"
 #include "medsam/session.hpp"
+#include "platform/process.hpp"
 #include "session/answers.hpp"
 #include "session/hypotheses.hpp"
 #include "session/plane_embeddings.hpp"
@@ -63,7 +61,7 @@ struct Session::Impl {
   session::PlaneModel model;
   SectionRules sections;
   session::History history;
-  pid_t pid = ::getpid();
+  platform::ProcessId process = platform::process_id();
   mutable session::EncodeAhead ahead;  // last: its thread uses what is above
 };
 

@@ -21,7 +21,7 @@ constexpr std::uint64_t kLimit = 1 << 20;
 
 std::string content_of(const OwnFile& file) {
   std::string content;
-  return file.descriptor && read_own_file(file, content) ? content : "(not read)";
+  return file.file && read_own_file(file, content) ? content : "(not read)";
 }
 
 TEST(OwnFiles, ARegularFileOfTheUserIsRead) {
@@ -32,7 +32,7 @@ TEST(OwnFiles, ARegularFileOfTheUserIsRead) {
   EXPECT_EQ(file.size, 7u);
   EXPECT_EQ(content_of(file), "content");
   const OwnFile none = open_own_file(folder.path("b"), 7);
-  EXPECT_FALSE(none.descriptor);
+  EXPECT_FALSE(none.file);
   EXPECT_EQ(none.fault, "") << "what is not there is nothing to report";
 }
 
@@ -63,12 +63,13 @@ TEST(OwnFiles, CreatingDoesNotFollowWhatLiesThere) {
   const testing::TemporaryFolder folder;
   testing::write_file(folder.path("victim"), "precious");
   fs::create_symlink(folder.path("victim"), folder.path("a"));
-  EXPECT_FALSE(create_own_file(folder.path("a")));
-  EXPECT_EQ(errno, EEXIST);
+  std::error_code error;
+  EXPECT_FALSE(platform::open_file(folder.path("a"), platform::Opening::create_own, error));
+  EXPECT_EQ(error, std::errc::file_exists);
   EXPECT_EQ(content_of(open_own_file(folder.path("victim"), kLimit)), "precious");
-  const Descriptor file = create_own_file(folder.path("b"));
+  const platform::File file = platform::open_file(folder.path("b"), platform::Opening::create_own, error);
   ASSERT_TRUE(file);
-  EXPECT_TRUE(write_all(file, "12345", 5));
+  EXPECT_FALSE(platform::write_all(file, "12345", 5));
   EXPECT_EQ(fs::status(folder.path("b")).permissions(), fs::perms::owner_read | fs::perms::owner_write);
   EXPECT_EQ(content_of(open_own_file(folder.path("b"), kLimit)), "12345");
 }

@@ -139,11 +139,12 @@ TEST(WholeFile, TheTemporaryOfAnOutputIsHiddenAndLockedUntilItHasItsName) {
   const std::string name = fs::path(file.path()).filename();
   EXPECT_TRUE(name.starts_with(".a.npz.")) << name;
   EXPECT_TRUE(name.ends_with(kTemporarySuffix)) << name;
-  const Descriptor other(::open(file.path().c_str(), O_RDONLY | O_CLOEXEC));
-  EXPECT_NE(::flock(other.number(), LOCK_EX | LOCK_NB), 0);
+  const platform::File other(::open(file.path().c_str(), O_RDONLY | O_CLOEXEC));
+  EXPECT_NE(::flock(static_cast<int>(other.handle()), LOCK_EX | LOCK_NB), 0);
   EXPECT_EQ(errno, EWOULDBLOCK);
   file.commit();
-  EXPECT_NE(::flock(other.number(), LOCK_EX | LOCK_NB), 0);  // still: nobody may take it for abandoned in between
+  EXPECT_NE(::flock(static_cast<int>(other.handle()), LOCK_EX | LOCK_NB),
+            0);  // still: nobody may take it for abandoned in between
 }
 
 }  // namespace

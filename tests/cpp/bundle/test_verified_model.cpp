@@ -83,8 +83,8 @@ TEST_F(VerifiedModelTest, KeepsTheBytesThatWereHashed) {
   testing::write_file(model_.path, flipped(good));
   EXPECT_EQ(verified.bytes(), good);
   EXPECT_EQ(content(verified.path()), good);
-  const Descriptor file(::open(verified.path().c_str(), O_WRONLY | O_CLOEXEC));
-  EXPECT_LT(::write(file.number(), "x", 1), 0) << "sealed, for this process too";
+  const platform::File file(::open(verified.path().c_str(), O_WRONLY | O_CLOEXEC));
+  EXPECT_LT(::write(static_cast<int>(file.handle()), "x", 1), 0) << "sealed, for this process too";
 }
 
 TEST_F(VerifiedModelTest, KeepsWeightsBesideTheGraphInAFolderOfItsOwn) {

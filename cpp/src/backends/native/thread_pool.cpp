@@ -1,8 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 #include "backends/native/thread_pool.hpp"
 
-#include <pthread.h>
-
 #include <algorithm>
 
 namespace medsam::backends::native {
@@ -14,27 +12,16 @@ struct ThreadPool::Loop {
   const std::function<void(std::size_t, std::size_t)>* body = nullptr;
 };
 
-namespace {
-
-/// Those that this thread may run on; none where Linux does not say.
-cpu_set_t allowed_cores() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof set, &set) != 0) CPU_ZERO(&set);
-  return set;
-}
-
-}  // namespace
-
-std::optional<cpu_set_t> cores_but(const cpu_set_t& allowed, int core) {
-  if (core < 0 || core >= CPU_SETSIZE || !CPU_ISSET(core, &allowed) || CPU_COUNT(&allowed) < 2) return std::nullopt;
-  cpu_set_t others = allowed;
-  CPU_CLR(core, &others);
+std::optional<platform::Cores> cores_but(const platform::Cores& allowed, int core) {
+  const auto index = static_cast<std::size_t>(core);
+  if (core < 0 || index >= allowed.size() || !allowed[index] || allowed.count() < 2) return std::nullopt;
+  platform::Cores others = allowed;
+  others.reset(index);
   return others;
 }
 
-ThreadPool::ThreadPool(int threads) : allowed_(allowed_cores()) {
-  const auto known = static_cast<std::size_t>(CPU_COUNT(&allowed_));
+ThreadPool::ThreadPool(int threads) : allowed_(platform::allowed_cores()) {
+  const std::size_t known = allowed_.count();
   const std::size_t cores = known > 0 ? known : std::max(1U, std::thread::hardware_concurrency());
   const std::size_t wanted = threads > 0 ? std::min(static_cast<std::size_t>(threads), cores) : cores;
   for (std::size_t i = 1; i < wanted; ++i) workers_.emplace_back([this] { work(); });
@@ -78,7 +65,7 @@ void ThreadPool::leave_callers_core(int core) {
   constexpr std::size_t kMostMoved = 7;
   if (core == left_ || workers_.size() > kMostMoved) return;
   if (const auto others = cores_but(allowed_, core)) {
-    for (std::thread& worker : workers_) pthread_setaffinity_np(worker.native_handle(), sizeof *others, &*others);
+    for (std::thread& worker : workers_) platform::keep_on(worker, *others);
     left_ = core;
   }
 }
@@ -90,7 +77,7 @@ void ThreadPool::run(std::size_t count, const std::function<void(std::size_t, st
   loop.body = &body;
   std::unique_lock lock(mutex_);
   if (count > 1 && !workers_.empty()) {
-    leave_callers_core(sched_getcpu());
+    leave_callers_core(platform::current_core());
     loops_.push_back(&loop);
     wake_.notify_all();
   }

@@ -5,8 +5,6 @@
 // (docs/lab_notes.md, "Two pools in a volume").
 #pragma once
 
-#include <sched.h>
-
 #include <condition_variable>
 #include <cstddef>
 #include <functional>
@@ -15,10 +13,12 @@
 #include <thread>
 #include <vector>
 
+#include "platform/cores.hpp"
+
 namespace medsam::backends::native {
 
 /// The allowed cores but this one; nothing where it is the only one, or none of them.
-std::optional<cpu_set_t> cores_but(const cpu_set_t& allowed, int core);
+std::optional<platform::Cores> cores_but(const platform::Cores& allowed, int core);
 
 /// Threads that share loops. Several callers may run loops at once; a caller works on its own loop until it is done.
 class ThreadPool {
@@ -45,7 +45,7 @@ class ThreadPool {
   void leave_callers_core(int core);
   static void take_part(Loop& loop, std::size_t slot, std::unique_lock<std::mutex>& lock);
 
-  const cpu_set_t allowed_;  // of the thread that made this; the workers stay within
+  const platform::Cores allowed_;  // of the thread that made this; the workers stay within
   std::mutex mutex_;
   std::condition_variable wake_, done_;
   std::vector<Loop*> loops_;  // with calls left to start

@@ -2,8 +2,6 @@
 // The OpenVINO plugin: OpenVINO behind backend.hpp. The only library of the project that is linked against it; the core
 // opens it when a graph is compiled on the CPU, or when another of its devices is asked for (on_demand.hpp). Its
 // headers are included here and in mixed.* only; its exceptions do not leave this file.
-#include <unistd.h>
-
 #include <openvino/frontend/manager.hpp>
 #include <openvino/openvino.hpp>
 
@@ -21,6 +19,7 @@
 #include "medsam/error.hpp"
 #include "medsam/export.hpp"
 #include "medsam/version.hpp"
+#include "platform/process.hpp"
 
 namespace medsam::backends {
 
@@ -117,8 +116,8 @@ class OpenVinoModel final : public CompiledModel {
 // by the time static destructors run. Unsupported in a child that was forked after it was made: oneTBB's threads do not
 // exist there, and waiting for them may never end (seen where the parent's last engine had been destroyed).
 ov::Core& core() {
-  static const pid_t kOwner = ::getpid();
-  if (::getpid() != kOwner) {
+  static const platform::ProcessId kOwner = platform::process_id();
+  if (platform::process_id() != kOwner) {
     throw Unsupported(
         "engine: OpenVINO was used before this process was forked, and its threads do not exist here; start processes "
         "with the spawn method, or create no Engine before the fork");

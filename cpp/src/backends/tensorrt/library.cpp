@@ -1,13 +1,12 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 #include "backends/tensorrt/library.hpp"
 
-#include <dlfcn.h>
-
-#include <cstdlib>
 #include <filesystem>
 #include <vector>
 
 #include "medsam/error.hpp"
+#include "platform/library.hpp"
+#include "platform/path.hpp"
 
 namespace medsam::backends::tensorrt {
 
@@ -41,13 +40,13 @@ std::vector<Product> products() {
 // The folders of a named installation, or: beside the plugin in site-packages, where [cuda] puts TensorRT for RTX; then
 // wherever the loader looks ("").
 std::vector<fs::path> folders() {
-  if (const char* root = std::getenv("TENSORRT_ROOT"); root != nullptr && *root != '\0') {
-    return {fs::path(root) / "lib", fs::path(root)};
+  if (const std::string named = platform::environment("TENSORRT_ROOT"); !named.empty()) {
+    const fs::path root = platform::path_of(named);
+    return {root / "lib", root};
   }
   std::vector<fs::path> list;
-  Dl_info info{};
-  if (dladdr(reinterpret_cast<const void*>(&library), &info) != 0 && info.dli_fname != nullptr) {
-    const fs::path site = fs::path(info.dli_fname).parent_path().parent_path().parent_path();
+  if (const std::string own = platform::file_of(reinterpret_cast<const void*>(&library)); !own.empty()) {
+    const fs::path site = platform::path_of(own).parent_path().parent_path().parent_path();
     list.push_back(site / "tensorrt_rtx_libs");
     list.push_back(site / "tensorrt_libs");
   }
@@ -56,12 +55,13 @@ std::vector<fs::path> folders() {
 }
 
 void* open(const fs::path& folder, const std::string& name) {
-  return dlopen(folder.empty() ? name.c_str() : (folder / name).c_str(), RTLD_NOW | RTLD_LOCAL);
+  std::string why;
+  return platform::open_library(folder.empty() ? name : platform::name_of(folder / name), why);
 }
 
 template <class F>
 F symbol(void* handle, const char* name) {
-  void* found = dlsym(handle, name);
+  void* found = platform::find_symbol(handle, name);
   if (found == nullptr) throw BackendError(std::string("TensorRT: its library lacks ") + name + "; reinstall it");
   return reinterpret_cast<F>(found);
 }

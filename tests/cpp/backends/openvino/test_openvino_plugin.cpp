@@ -18,7 +18,7 @@ namespace medsam::backends {
 namespace {
 
 std::unique_ptr<Backend> opened() {
-  return open_plugin({"libmedsam_engine_openvino.so", "OpenVINO plugin", "test", "build it", true}).create("CPU");
+  return open_plugin({"medsam_engine_openvino", "OpenVINO plugin", "test", "build it", true}).create("CPU");
 }
 
 TEST(OpenVinoPlugin, SaysWhatWasSaidBeforeItWasOpened) {

@@ -1,0 +1,203 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+#include "platform/file.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+
+namespace medsam::platform {
+
+namespace {
+
+std::error_code last_error() { return {errno, std::generic_category()}; }
+
+int number(const File& file) { return static_cast<int>(file.handle()); }
+
+File opened(const char* path, int flags, ::mode_t mode, std::error_code& error) {
+  File file(::open(path, flags | O_CLOEXEC, mode));
+  error = file ? std::error_code() : last_error();
+  return file;
+}
+
+std::string text(const timespec& time) { return std::to_string(time.tv_sec) + "." + std::to_string(time.tv_nsec); }
+
+#ifdef __APPLE__
+const timespec& modified(const struct stat& status) { return status.st_mtimespec; }
+const timespec& changed(const struct stat& status) { return status.st_ctimespec; }
+#else
+const timespec& modified(const struct stat& status) { return status.st_mtim; }
+const timespec& changed(const struct stat& status) { return status.st_ctim; }
+std::string by_descriptor(const File& file) { return "/proc/self/fd/" + std::to_string(number(file)); }
+#endif
+
+}  // namespace
+
+File& File::operator=(File&& other) noexcept {
+  if (this != &other) {
+    close();
+    handle_ = std::exchange(other.handle_, kNone);
+  }
+  return *this;
+}
+
+void File::close() {
+  if (handle_ != kNone) ::close(static_cast<int>(std::exchange(handle_, kNone)));
+}
+
+// O_NONBLOCK: opening a FIFO would wait for its writer.
+File open_file(const std::string& path, Opening how, std::error_code& error) {
+  switch (how) {
+    case Opening::read:
+      return opened(path.c_str(), O_RDONLY | O_NONBLOCK, 0, error);
+    case Opening::read_no_link:
+      return opened(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, error);
+    case Opening::change_no_link:
+      return opened(path.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0, error);
+    case Opening::write_anew:
+      return opened(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666, error);
+    case Opening::create:
+      return opened(path.c_str(), O_WRONLY | O_CREAT | O_EXCL, 0666, error);
+    case Opening::create_own:
+      return opened(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, S_IRUSR | S_IWUSR, error);
+  }
+  error = std::make_error_code(std::errc::invalid_argument);
+  return {};
+}
+
+#ifdef __APPLE__
+
+File name_file(const std::string& path, std::error_code& error) {
+  return opened(path.c_str(), O_EVTONLY | O_NONBLOCK, 0, error);
+}
+
+std::string real_path(const File& named, std::error_code& error) {
+  char path[MAXPATHLEN];
+  const bool known = ::fcntl(number(named), F_GETPATH, path) == 0;
+  error = known ? std::error_code() : last_error();
+  return known ? path : "";
+}
+
+File reopen_to_read(const File& named, std::error_code& error) {
+  const std::string path = real_path(named, error);
+  if (error) return {};
+  struct stat wanted {
+  }, got{};
+  File file = opened(path.c_str(), O_RDONLY | O_NONBLOCK, 0, error);
+  if (!file || ::fstat(number(named), &wanted) != 0 || ::fstat(number(file), &got) != 0) return {};
+  if (wanted.st_dev == got.st_dev && wanted.st_ino == got.st_ino) return file;
+  error = std::make_error_code(std::errc::no_such_file_or_directory);  // the name stands for another by now
+  return {};
+}
+
+#else
+
+File name_file(const std::string& path, std::error_code& error) { return opened(path.c_str(), O_PATH, 0, error); }
+
+File reopen_to_read(const File& named, std::error_code& error) {
+  return opened(by_descriptor(named).c_str(), O_RDONLY, 0, error);
+}
+
+std::string real_path(const File& named, std::error_code& error) {
+  return std::filesystem::read_symlink(by_descriptor(named), error).string();
+}
+
+#endif
+
+std::optional<FileId> id_of(const std::string& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) return std::nullopt;
+  return FileId{status.st_dev, 0, status.st_ino};
+}
+
+FileStatus status_of(const File& file, std::error_code& error) {
+  struct stat status {};
+  if (::fstat(number(file), &status) != 0) {
+    error = last_error();
+    return {};
+  }
+  error.clear();
+  return {S_ISREG(status.st_mode), static_cast<std::uint64_t>(status.st_size),
+          static_cast<std::uint64_t>(status.st_nlink), static_cast<std::int64_t>(status.st_mtime)};
+}
+
+std::string change_stamp(const File& file) {
+  struct stat status {};
+  if (::fstat(number(file), &status) != 0) return "";
+  return std::to_string(status.st_size) + " " + text(modified(status)) + " " + text(changed(status)) + " " +
+         std::to_string(status.st_dev) + " " + std::to_string(status.st_ino);
+}
+
+std::string foreign_owner(const File& file) {
+  struct stat status {};
+  if (::fstat(number(file), &status) != 0) return "unknown owner";
+  return status.st_uid == ::geteuid() ? "" : "user " + std::to_string(status.st_uid);
+}
+
+std::size_t read_at(const File& file, void* out, std::size_t count, std::uint64_t offset, std::error_code& error) {
+  constexpr std::size_t kMost = std::size_t{1} << 30;  // one call reads less than 2 GiB on Linux
+  std::size_t done = 0;
+  error.clear();
+  while (done < count) {
+    const ::ssize_t got = ::pread(number(file), static_cast<char*>(out) + done, std::min(count - done, kMost),
+                                  static_cast<::off_t>(offset + done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) error = last_error();
+    if (got <= 0) break;
+    done += static_cast<std::size_t>(got);
+  }
+  return done;
+}
+
+std::error_code write_all(const File& file, const void* data, std::size_t size) {
+  constexpr std::size_t kMost = std::size_t{1} << 30;  // one call writes less than 2 GiB on Linux
+  for (const auto* at = static_cast<const char*>(data); size > 0;) {
+    const ::ssize_t written = ::write(number(file), at, std::min(size, kMost));
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return last_error();
+    if (written == 0) return std::make_error_code(std::errc::no_space_on_device);
+    at += written;
+    size -= static_cast<std::size_t>(written);
+  }
+  return {};
+}
+
+std::error_code flush(const File& file) {
+#ifdef F_FULLFSYNC
+  if (::fcntl(number(file), F_FULLFSYNC) == 0) return {};  // fsync stops at the drive's own cache on macOS
+#endif
+  return ::fsync(number(file)) == 0 ? std::error_code() : last_error();
+}
+
+// A network file system may say only at a close that the disk is full. A second descriptor shares the lock.
+std::error_code check_close(const File& file) {
+  const int second = ::dup(number(file));
+  return second < 0 || ::close(second) != 0 ? last_error() : std::error_code();
+}
+
+std::error_code take_mode_of(const File& file, const std::string& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0 || (status.st_mode & 0777) == 0666) return {};
+  // Some file systems have none.
+  return ::fchmod(number(file), status.st_mode & 0777) != 0 && errno != EPERM ? last_error() : std::error_code();
+}
+
+Lock try_lock(const File& file) {
+  if (::flock(number(file), LOCK_EX | LOCK_NB) == 0) return Lock::taken;
+  return errno == EWOULDBLOCK ? Lock::elsewhere : Lock::none;
+}
+
+std::error_code rename_over(const std::string& from, const std::string& to) {
+  return std::rename(from.c_str(), to.c_str()) == 0 ? std::error_code() : last_error();
+}
+
+std::error_code remove_file(const std::string& path) {
+  return ::unlink(path.c_str()) == 0 ? std::error_code() : last_error();
+}
+
+}  // namespace medsam::platform
