@@ -7,6 +7,8 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 #include <immintrin.h>
+#elif defined(__aarch64__) && defined(__linux__)
+#include <arm_neon.h>
 #endif
 
 namespace medsam::kernels {
@@ -144,6 +146,59 @@ bool has_tiles() noexcept {
   if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return false;
   const bool present = (d >> 22 & 1) != 0 && (d >> 24 & 1) != 0;
   return present && may_use_tiles();
+}
+
+#elif defined(__aarch64__) && defined(__linux__)
+
+namespace {
+
+constexpr int kLanes = 4;  // f32 of a vector
+
+/// 8 sums per row, of the 32 registers; a vector of the right operand has the pairs of 4 columns.
+template <int kRows>
+__attribute__((target("arch=armv8.2-a+bf16"))) void multiply_rows(const BlockParams<Bf16>& p,
+                                                                  std::int64_t row) noexcept {
+  constexpr int kVectors = kTile / kLanes;
+  for (std::int64_t half = 0; half < 2; ++half) {
+    float32x4_t sums[kRows][kVectors];
+    for (int r = 0; r < kRows; ++r) {
+      for (int v = 0; v < kVectors; ++v) sums[r][v] = vdupq_n_f32(0);
+    }
+    for (std::int64_t i = 0; i < p.count; ++i) {
+      const Bf16* a = p.a + row * p.a_stride + p.chunks[i];
+      const Bf16* b = p.b + i * kChunkElements + half * kTileElements;
+      for (std::int64_t pair = 0; pair < kTile; ++pair, b += 2 * kTile) {
+        bfloat16x8_t right[kVectors];
+        for (int v = 0; v < kVectors; ++v) {
+          right[v] = vreinterpretq_bf16_u16(vld1q_u16(reinterpret_cast<const std::uint16_t*>(b) + v * 2 * kLanes));
+        }
+        for (int r = 0; r < kRows; ++r) {
+          std::uint32_t both;
+          __builtin_memcpy(&both, a + r * p.a_stride + 2 * pair, sizeof both);
+          const bfloat16x8_t left = vreinterpretq_bf16_u32(vdupq_n_u32(both));
+          for (int v = 0; v < kVectors; ++v) sums[r][v] = vbfdotq_f32(sums[r][v], left, right[v]);
+        }
+      }
+    }
+    for (int r = 0; r < kRows; ++r) {
+      float* c = p.c + (row + r) * kBlock + half * kTile;
+      for (int v = 0; v < kVectors; ++v) vst1q_f32(c + v * kLanes, sums[r][v]);
+    }
+  }
+}
+
+}  // namespace
+
+__attribute__((target("arch=armv8.2-a+bf16"))) void DotBlocks::multiply(const BlockParams<Bf16>& p) noexcept {
+  for_row_pieces<4>(p.rows, [&p](std::int64_t row, auto rows) { multiply_rows<rows()>(p, row); });
+}
+
+// Linux answers for the identification registers, which are the system's own
+// (Documentation/arch/arm64/cpu-feature-registers.rst): bits 44 to 47 of ID_AA64ISAR1_EL1 are BF16.
+bool has_dot_products() noexcept {
+  std::uint64_t features = 0;
+  asm("mrs %0, ID_AA64ISAR1_EL1" : "=r"(features));
+  return (features >> 44 & 0xF) != 0;
 }
 
 #endif

@@ -29,17 +29,19 @@ struct ScalarBlocks {
   static void multiply(const BlockParams<Bf16>& p) noexcept;
 };
 
-#if defined(__x86_64__)
-/// AVX-512's bf16 dot products. A whole product keeps its sums in registers instead (product-inl.h, dot_blocks);
-/// attention, whose scores are needed in memory, multiplies blocks.
+#if defined(__x86_64__) || (defined(__aarch64__) && defined(__linux__))
+/// The dot products of AVX512_BF16, or Arm's BFDOT. With AVX-512 a whole product keeps its sums in registers instead
+/// (product-inl.h, dot_blocks); attention, whose scores are needed in memory, multiplies blocks.
 struct DotBlocks {
   static void begin() noexcept {}
   static void end() noexcept {}
   static void multiply(const BlockParams<Bf16>& p) noexcept;
 };
-/// Whether the processor has AVX512_BF16, which also rounds to bf16.
+/// Whether the processor has them, with which it also rounds to bf16.
 bool has_dot_products() noexcept;
+#endif
 
+#if defined(__x86_64__)
 /// AMX tiles.
 struct TileBlocks {
   static void begin() noexcept;

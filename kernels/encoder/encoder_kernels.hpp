@@ -117,7 +117,7 @@ struct BlendParams {
 
 /// A target of the processor: what it is fast at, and one implementation of every kernel.
 struct EncoderTarget {
-  const char* name;    // to show: "AMX" or "AVX512_BF16" where it has bf16, else as `target`
+  const char* name;    // to show: "AMX", "AVX512_BF16" or "BFDOT" where it has bf16, else as `target`
   const char* target;  // its name in kernels/base/target.hpp, or that of Highway's fallback without vectors, the oracle
   bool fast_bf16;      // multiplies bf16 and rounds to it by the processor's own instructions
   bool fast_f32;       // has fused multiply-adds

@@ -61,8 +61,8 @@ EncoderTarget target_of(const char* name, bool fast_bf16) {
           winograd_output<Rounding>};
 }
 
-/// Without bf16 instructions; with AVX-512's; with AMX's too. Null where the target can have none: newer releases of
-/// Highway have several with AVX-512, AVX3, AVX3_ZEN4 and AVX3_SPR, and each of them can.
+/// Without bf16 instructions; with AVX-512's or Arm's dot products; with AMX's tiles too. Null where the target can
+/// have none: newer releases of Highway have several with AVX-512, AVX3, AVX3_ZEN4 and AVX3_SPR, and each of them can.
 std::array<const EncoderTarget*, 3> encoder_targets() {
   static const EncoderTarget kPlain =
       target_of<Bf16Way<Arithmetic, ScalarBlocks, WidenedMix>>(hwy::TargetName(HWY_TARGET), false);
@@ -70,6 +70,9 @@ std::array<const EncoderTarget*, 3> encoder_targets() {
   static const EncoderTarget kDots = target_of<Bf16Way<Native, DotBlocks, DotMix>>("AVX512_BF16", true);
   static const EncoderTarget kTiles = target_of<Bf16Way<Native, TileBlocks, DotMix>>("AMX", true);
   return {&kPlain, &kDots, &kTiles};
+#elif MEDSAM_ENCODER_NEON
+  static const EncoderTarget kDots = target_of<Bf16Way<Native, DotBlocks, WidenedMix>>("BFDOT", true);
+  return {&kPlain, &kDots, nullptr};
 #else
   return {&kPlain, nullptr, nullptr};
 #endif
@@ -93,8 +96,10 @@ struct Bf16Instructions {
 
 Bf16Instructions bf16_instructions() {
   Bf16Instructions has;
-#if defined(__x86_64__)
+#if defined(__x86_64__) || (defined(__aarch64__) && defined(__linux__))
   has.dot_products = has_dot_products();
+#endif
+#if defined(__x86_64__)
   // Tiles alone would not round.
   has.tiles = has.dot_products && has_tiles();
 #endif

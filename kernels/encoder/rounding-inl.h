@@ -15,6 +15,15 @@
 // Whether a processor of this target may have bf16 instructions: Highway 1.0 has no target that is sure to.
 #undef MEDSAM_ENCODER_AVX512
 #define MEDSAM_ENCODER_AVX512 (HWY_ARCH_X86_64 && HWY_TARGET <= HWY_AVX3)
+// The same on Arm. Releases of Highway have up to three targets of 128 bits there, and only compilers that are new
+// enough have the one that is sure of bf16; a name that a release lacks counts as 0.
+#undef MEDSAM_ENCODER_NEON
+#if HWY_ARCH_ARM_A64 && defined(__linux__)
+#define MEDSAM_ENCODER_NEON \
+  (HWY_TARGET == HWY_NEON || HWY_TARGET == HWY_NEON_WITHOUT_AES || HWY_TARGET == HWY_NEON_BF16)
+#else
+#define MEDSAM_ENCODER_NEON 0
+#endif
 
 HWY_BEFORE_NAMESPACE();
 // NOLINTNEXTLINE(modernize-concat-nested-namespaces): HWY_NAMESPACE names one namespace per target
@@ -134,6 +143,17 @@ struct Native {
   /// sum + pairs of bf16 in a, times pairs in b.
   static HWY_INLINE void dot(__m512i a, __m512i b, __m512& sum) {
     asm("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+  }
+};
+#endif
+
+#if MEDSAM_ENCODER_NEON
+/// Rounds by Arm's instruction, written out for the same reason.
+struct Native {
+  static HWY_INLINE void store(Vec v, Bf16* out) {
+    uint16x4_t bits;
+    asm(".arch_extension bf16\n\tbfcvtn %0.4h, %1.4s" : "=w"(bits) : "w"(v.raw));
+    vst1_u16(reinterpret_cast<std::uint16_t*>(out), bits);
   }
 };
 #endif

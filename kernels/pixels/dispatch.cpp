@@ -25,8 +25,8 @@ const KernelTable& table() {
 std::vector<const KernelTable*> available_tables() {
   // Asked of the processor once: CPUID traps in a virtual machine and costs tens of microseconds.
   static const std::vector<const KernelTable*> kTables = [] {
-    std::vector<const KernelTable*> tables = simd_tables();
-    tables.insert(tables.begin(), &reference_table());
+    std::vector<const KernelTable*> tables = {&reference_table()};
+    for (const SimdTable& simd : simd_tables()) tables.push_back(simd.table);
     return tables;
   }();
   return kTables;

@@ -57,7 +57,7 @@ INCLUDE_RULES = (
         "kernels",
         (
             STD,
-            r"<(?:immintrin|cpuid)\.h>",
+            r"<(?:immintrin|cpuid|arm_neon)\.h>",
             r"<cuda[\w/]*\.h>",
             r'["<]hwy/[\w/.-]+[">]',
             r'"kernels/[\w/.-]+"',

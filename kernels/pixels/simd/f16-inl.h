@@ -17,7 +17,10 @@ namespace HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-#if HWY_TARGET <= HWY_AVX2
+/// F16C comes with AVX2. On Arm, Highway's conversion is not used yet.
+inline constexpr bool kNativeF16 = HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2;
+
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2
 
 inline bool to_f16(const float* in, std::uint16_t* out, std::int64_t n) noexcept {
   const hn::ScalableTag<float> d;

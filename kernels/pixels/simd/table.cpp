@@ -32,7 +32,7 @@ namespace HWY_NAMESPACE {
 #if HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_EMU128
 
 // NOLINTNEXTLINE(misc-use-internal-linkage): Highway's dispatch table takes its address
-const KernelTable* target_table() { return nullptr; }
+SimdTable target_table() { return {nullptr, false}; }
 
 #else
 
@@ -153,7 +153,7 @@ MaskStats upsample_threshold(const UpsampleThresholdParams& params, void* memory
   return {0, 0, 0, -1, -1};
 }
 
-const KernelTable* target_table() {
+SimdTable target_table() {
   static const KernelTable kTable = {hwy::TargetName(HWY_TARGET),
                                      resize_normalize_scratch,
                                      resize_normalize,
@@ -162,7 +162,7 @@ const KernelTable* target_table() {
                                      to_f16,
                                      from_f16,
                                      block_sums};
-  return &kTable;
+  return {&kTable, kNativeF16};
 }
 
 #endif
@@ -176,15 +176,15 @@ namespace medsam::kernels {
 
 HWY_EXPORT(target_table);
 
-std::vector<const KernelTable*> simd_tables() {
-  std::vector<const KernelTable*> tables;
+std::vector<SimdTable> simd_tables() {
+  std::vector<SimdTable> tables;
   for (const std::int64_t target : hwy::SupportedAndGeneratedTargets()) {
     hwy::ChosenTarget chosen;  // ours alone: Highway's global choice is left as it is
     chosen.Update(target);
     const std::size_t count = sizeof(HWY_DISPATCH_TABLE(target_table)) / sizeof(HWY_DISPATCH_TABLE(target_table)[0]);
     const std::size_t index = count == 1 ? 0 : chosen.GetIndex();
-    const KernelTable* found = HWY_DISPATCH_TABLE(target_table)[index]();
-    if (found != nullptr) tables.insert(tables.begin(), found);  // Highway lists the best target first
+    const SimdTable found = HWY_DISPATCH_TABLE(target_table)[index]();
+    if (found.table != nullptr) tables.insert(tables.begin(), found);  // Highway lists the best target first
   }
   return tables;
 }
