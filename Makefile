@@ -122,6 +122,19 @@ no-openvino: | setup  ## the library built without OpenVINO, and what it says of
 	@cmake --preset no-openvino >build/no-openvino.log && cmake --build --preset no-openvino -j $(JOBS) >>build/no-openvino.log
 	@ctest --preset no-openvino
 
+arm: | setup-cpp  ## Linux on Arm: a cross build and its C++ tests under qemu (installs both with apt)
+	@scripts/setup.sh cpp arm || echo "arm: going on with what is here"
+	@scripts/run/test_arm.sh $(JOBS)
+
+# A cold build fits into the time.
+smoke-arm: | setup-cpp  ## of arm, the bf16 and f32 products, attention, and the platform room (at most 2 minutes)
+	@scripts/setup.sh cpp arm || echo "smoke-arm: going on with what is here"
+	@scripts/run/test_arm.sh $(JOBS) test_platform test_kernels_smoke
+
+windows-platform:  ## the platform room's Windows sources by mingw-w64, and their tests under wine (installs both with apt)
+	@scripts/setup.sh cpp windows || echo "windows-platform: going on with what is here"
+	@scripts/run/test_windows_platform.sh
+
 # Of each target; docs/robustness.md has the longer runs.
 FUZZ_SECONDS ?= 20
 
