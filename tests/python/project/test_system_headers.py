@@ -25,7 +25,6 @@ def found(name: str, header: str) -> list[str]:
         ("cpp/src/backends/plugin.cpp", "<dlfcn.h>"),
         ("cpp/src/base/memory_limit.cpp", "<Windows.h>"),
         ("cpp/src/platform/file.hpp", "<fcntl.h>"),
-        ("cpp/src/platform/sub/file_posix.cpp", "<fcntl.h>"),
         ("kernels/encoder/block_product.cpp", "<sys/syscall.h>"),
         ("python/bindings/bind_engine.cpp", "<pthread.h>"),
         ("cpp/include/medsam/engine.hpp", "<sys/types.h>"),
