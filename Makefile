@@ -167,6 +167,15 @@ SOAK ?=
 soak: setup build bundle  ## a mixed load for MINUTES: is memory flat, does anything fail, do answers stay the same
 	@PYTHONPATH=. $(PYTHON) -m benchmarks.soak --bundle $(BUNDLE) --minutes $(MINUTES) $(SOAK)
 
+# The answers are compared with a Session's; the smoke takes the tiny model, so that a minute has many of them.
+SOAK_BUNDLE ?= $(BUNDLE)
+
+soak-serve: | setup build bundle  ## four clients draw at random on a server for MINUTES: memory, answers, heartbeats
+	@PYTHONPATH=. $(PYTHON) -m benchmarks.soak.serve --bundle $(SOAK_BUNDLE) --minutes $(MINUTES)
+
+smoke-serve:  ## a minute of soak-serve
+	@$(MAKE) soak-serve MINUTES=0.75 SOAK_BUNDLE=tests/data/tiny_bundle
+
 smoke-soak:  ## a minute of soak
 	@$(MAKE) soak MINUTES=1
 

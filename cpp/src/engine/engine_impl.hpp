@@ -15,6 +15,7 @@
 #include "embedding/embedding_cache.hpp"
 #include "embedding/embedding_data.hpp"
 #include "embedding/embedding_store.hpp"
+#include "engine/prompts_in_flight.hpp"
 #include "image/views.hpp"
 #include "medsam/engine.hpp"
 #include "model/compiled_models.hpp"
@@ -56,6 +57,7 @@ struct Engine::Impl {
   EmbeddingStore store;
   mutable std::atomic<std::uint64_t> store_hits{0};
   EngineInfo info;
+  mutable PromptsInFlight prompts_in_flight;  // locks itself
   /// Unsupported in a child process after fork.
   void check_process() const;
 

@@ -64,42 +64,44 @@ std::int64_t PlaneEmbeddings::held(int axis) const {
                        [&](std::uint64_t key) { return key % 3 == static_cast<std::uint64_t>(axis); });
 }
 
+PromptsInFlight& PlaneEmbeddings::prompts_in_flight() const { return engine_->impl().prompts_in_flight; }
+
 EncodeAhead::EncodeAhead(PlaneEmbeddings& embeddings, const Grid& grid, bool enabled)
-    : embeddings_(embeddings), grid_(grid), focus_{0, grid.depth() / 2} {
+    : embeddings_(embeddings), grid_(grid), prompts_(embeddings.prompts_in_flight()), focus_{0, grid.depth() / 2} {
   if (enabled) thread_ = std::thread([this] { run(); });
 }
 
 EncodeAhead::~EncodeAhead() {
   {
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(prompts_.mutex);
     stop_ = true;
   }
-  changed_.notify_all();
+  prompts_.changed.notify_all();
   if (thread_.joinable()) thread_.join();
 }
 
 void EncodeAhead::focus(const Plane& plane) {
   {
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(prompts_.mutex);
     focus_ = plane;
     next_ = 0;
   }
-  changed_.notify_all();
+  prompts_.changed.notify_all();
 }
 
 void EncodeAhead::count_busy(int step) {
   {
-    const std::lock_guard lock(mutex_);
-    busy_ += step;
+    const std::lock_guard lock(prompts_.mutex);
+    prompts_.count += step;
   }
-  changed_.notify_all();
+  prompts_.changed.notify_all();
 }
 
 EncodingProgress EncodeAhead::progress() const {
   int axis = 0;
   EncodingProgress progress;
   {
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(prompts_.mutex);
     axis = focus_.axis;
     progress.idle = !thread_.joinable() || (!working_ && !plane_at(next_));
   }
@@ -120,9 +122,9 @@ std::optional<Plane> EncodeAhead::plane_at(std::int64_t n) const {
 }
 
 void EncodeAhead::run() {
-  std::unique_lock lock(mutex_);
+  std::unique_lock lock(prompts_.mutex);
   while (true) {
-    changed_.wait(lock, [&] { return stop_ || (busy_ == 0 && plane_at(next_)); });
+    prompts_.changed.wait(lock, [&] { return stop_ || (prompts_.count == 0 && plane_at(next_)); });
     if (stop_) return;
     const Plane plane = *plane_at(next_);
     const Plane focus = focus_;

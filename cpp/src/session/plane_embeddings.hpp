@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/once_cache.hpp"
+#include "engine/prompts_in_flight.hpp"
 #include "medsam/session.hpp"
 #include "session/plane_image.hpp"
 
@@ -33,6 +34,8 @@ class PlaneEmbeddings {
   [[nodiscard]] std::int64_t capacity() const;
   /// How many planes of an axis are held.
   [[nodiscard]] std::int64_t held(int axis) const;
+  /// Of the engine, and so of other sessions, too.
+  [[nodiscard]] PromptsInFlight& prompts_in_flight() const;
 
  private:
   struct Hash {
@@ -51,8 +54,8 @@ class PlaneEmbeddings {
   std::optional<std::pair<std::uint64_t, ImageEmbedding>> last_;
 };
 
-/// Encodes planes of one axis, the nearest to a focus first, while nobody is busy. An encode that fails ends it until
-/// the focus moves: whoever asks for that plane then gets the error.
+/// Encodes planes of one axis, the nearest to a focus first, while no session of the engine answers a prompt. An encode
+/// that fails ends it until the focus moves: whoever asks for that plane then gets the error.
 class EncodeAhead {
  public:
   EncodeAhead(PlaneEmbeddings& embeddings, const Grid& grid, bool enabled);
@@ -60,7 +63,7 @@ class EncodeAhead {
   EncodeAhead(const EncodeAhead&) = delete;
   EncodeAhead& operator=(const EncodeAhead&) = delete;
 
-  /// While one lives, no further plane is begun.
+  /// While one lives, no further plane is begun, in any session of the engine.
   class Busy {
    public:
     explicit Busy(EncodeAhead& ahead) : ahead_(ahead) { ahead_.count_busy(1); }
@@ -83,11 +86,9 @@ class EncodeAhead {
 
   PlaneEmbeddings& embeddings_;
   const Grid grid_;
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
+  PromptsInFlight& prompts_;  // its mutex guards what follows
   Plane focus_;
   std::int64_t next_ = 0;  // place round the focus
-  int busy_ = 0;
   bool working_ = false, stop_ = false;
   std::thread thread_;  // last: runs on what is above
 };

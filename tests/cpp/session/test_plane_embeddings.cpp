@@ -122,6 +122,54 @@ TEST_F(PlaneEmbeddingsTest, BeginsNoPlaneWhileSomebodyIsBusy) {
   EXPECT_EQ(ahead.progress().encoded, kWidth);
 }
 
+TEST_F(PlaneEmbeddingsTest, BeginsNoPlaneWhileAnotherSessionOfTheEngineIsBusy) {
+  const auto planes = embeddings(kPlenty), others = embeddings(kPlenty);
+  EncodeAhead other(*others, pixels_->grid(), false);
+  auto busy = std::make_unique<EncodeAhead::Busy>(other);
+  const int before = runs();
+  EncodeAhead ahead(*planes, pixels_->grid(), true);
+  for (int i = 0; i < 1000; ++i) std::this_thread::yield();
+  EXPECT_EQ(runs(), before);
+  EXPECT_FALSE(ahead.progress().idle);
+  busy.reset();
+  ASSERT_TRUE(idle(ahead));
+  EXPECT_EQ(ahead.progress().encoded, kDepth);
+}
+
+TEST_F(PlaneEmbeddingsTest, AnotherEnginesSessionsAreNoneOfItsConcern) {
+  const auto planes = embeddings(kPlenty);
+  const auto other_engine = std::make_shared<const Engine>(bundle_, options_);
+  PlaneEmbeddings others(other_engine, *pixels_, "", kPlenty);
+  EncodeAhead other(others, pixels_->grid(), false);
+  const EncodeAhead::Busy busy(other);
+  EncodeAhead ahead(*planes, pixels_->grid(), true);
+  ASSERT_TRUE(idle(ahead));
+  EXPECT_EQ(ahead.progress().encoded, kDepth);
+}
+
+TEST_F(PlaneEmbeddingsTest, SessionsOfAnEngineEncodeAndAnswerAtOnce) {
+  auto alone = session();
+  static_cast<void>(alone->add_box("a", Box{4, 4, 20, 16}, {0, 3}));
+  const std::vector<std::uint8_t> expected = mask_of(*alone, "a");
+  session_options_.encode_ahead = true;
+  std::vector<std::unique_ptr<Session>> sessions;
+  for (int i = 0; i < 3; ++i) sessions.push_back(session());
+  std::vector<std::vector<std::uint8_t>> masks(sessions.size());
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i < sessions.size(); ++i) {
+    threads.emplace_back([&, i] {
+      for (int n = 0; n < 10; ++n) {
+        static_cast<void>(sessions[i]->add_box("a", Box{4, 4, 20, 16}, {0, 3}));
+        masks[i] = mask_of(*sessions[i], "a");
+        static_cast<void>(sessions[i]->undo());
+        static_cast<void>(sessions[i]->encoding());
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  for (const auto& mask : masks) EXPECT_EQ(mask, expected);
+}
+
 TEST_F(PlaneEmbeddingsTest, AFailureEndsItUntilTheFocusMoves) {
   const auto planes = embeddings(kPlenty);
   testing::fake_backend().fail_after = 2;
