@@ -20,11 +20,11 @@ ROOMS = (
     ("medsam_engine.io.dicom", "medsam_engine.io.itk", "medsam_engine.io.nifti", "medsam_engine.io.picture"),
     (
         "medsam_engine.io.__init__ medsam_engine.io.files medsam_engine.io.box_files medsam_engine.io.formats "
-        "medsam_engine.io.source_files",
+        "medsam_engine.io.labeled_boxes medsam_engine.io.source_files",
     ),
     ("medsam_engine",),
     ("medsam_engine.measure", "medsam_engine.show medsam_engine.overlay"),
-    ("medsam_engine.serve",),
+    ("medsam_engine.serve", "medsam_engine.cohort"),
     ("medsam_engine_tools.bundle",),
     ("medsam_engine_tools.export", "medsam_engine_tools.gpu"),
     ("medsam_engine_tools.approximate",),

@@ -21,19 +21,19 @@ from medsam_engine.cli.input_options import (
     read_scan,
 )
 from medsam_engine.cli.prompt_options import parse_boxes
-from medsam_engine.cli.segment.picture import image_picture, marks_of
-from medsam_engine.cli.segment.prompts import BoxOptions, resolve_boxes
 from medsam_engine.cli.steps import Steps
 from medsam_engine.cli.terminal import log_to
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.files import read_labels
 from medsam_engine.io.input_file import Unchanged
+from medsam_engine.io.labeled_boxes import BoxOptions, resolve_boxes
 from medsam_engine.io.medical_image import MedicalImage, check_same_grid
 from medsam_engine.io.picture.png_file import check_writable as check_png
 from medsam_engine.io.picture.png_file import write_rgb
 from medsam_engine.io.source_files import source_files
 from medsam_engine.show.prepared_image import prepared_image
 from medsam_engine.show.preview import Marks, contact_sheet, spread_slices
+from medsam_engine.show.result_picture import image_picture, marks_of
 from medsam_engine.show.slice_axes import slice_axes
 from medsam_engine.windows import check_window
 

@@ -26,10 +26,10 @@ from medsam_engine.cli.model_options import (
     chosen_precision,
     precision_note,
 )
-from medsam_engine.cli.run.cases.answer_paths import RECORD_SUFFIX
-from medsam_engine.cli.run.cases.table_command import TableOptions, run_table
 from medsam_engine.cli.run.json_cases import ended_content
 from medsam_engine.cli.run.screen import RunScreen
+from medsam_engine.cli.run.table_command import TableOptions, run_table
+from medsam_engine.cohort.answer_paths import RECORD_SUFFIX
 from medsam_engine.errors import InvalidArgument
 
 SOME_FAILED = 1

@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from medsam_engine.cli.run.cases.answer_record import Measured
-from medsam_engine.cli.run.cases.result_tables import CaseEnd
 from medsam_engine.cli.run.screen import EndedCase
+from medsam_engine.cohort.answer_record import Measured
+from medsam_engine.cohort.case_end import CaseEnd
 
 
 def ended_content(ended: Sequence[EndedCase]) -> dict[str, Any]:

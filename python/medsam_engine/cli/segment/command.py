@@ -36,19 +36,21 @@ from medsam_engine.cli.model_options import (
 from medsam_engine.cli.prompt_options import Planes, check_planes, parse_boxes, parse_points
 from medsam_engine.cli.segment.names import NameOptions, with_names
 from medsam_engine.cli.segment.objects import Prompts, find_objects
-from medsam_engine.cli.segment.picture import note_black_png, result_picture
-from medsam_engine.cli.segment.prompts import BoxOptions, LabeledBoxes, resolve_boxes
-from medsam_engine.cli.segment.report import objects_content, report_objects, reported_objects
+from medsam_engine.cli.segment.picture import note_black_png
+from medsam_engine.cli.segment.report import objects_content, report_objects
 from medsam_engine.cli.steps import Steps
 from medsam_engine.cli.terminal import log_to
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.boxes import check_points
 from medsam_engine.io.formats import output_format
 from medsam_engine.io.input_file import Unchanged
+from medsam_engine.io.labeled_boxes import BoxOptions, LabeledBoxes, resolve_boxes
 from medsam_engine.io.picture.png_file import check_writable as check_png
 from medsam_engine.io.picture.png_file import write_rgb
 from medsam_engine.io.source_files import source_files
+from medsam_engine.show.found_objects import reported_objects
 from medsam_engine.show.prepared_image import engine_modality, prepared_image, window_name
+from medsam_engine.show.result_picture import result_picture
 from medsam_engine.windows import Windowed, check_window
 
 

@@ -4,9 +4,9 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from medsam_engine.cli.segment.prompts import LabeledBoxes
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.box_files import read_names
+from medsam_engine.io.labeled_boxes import LabeledBoxes
 
 
 @dataclass(frozen=True)

@@ -9,19 +9,12 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
-from medsam_engine import Engine, Segmentation
-from medsam_engine.cli.segment.prompts import LabeledBoxes
+from medsam_engine import Engine
 from medsam_engine.cli.steps import Steps
+from medsam_engine.io.labeled_boxes import LabeledBoxes
 from medsam_engine.io.medical_image import MedicalImage
 from medsam_engine.session_points import answers_natively, clicked_mask, session_of_image
-
-
-@dataclass(frozen=True)
-class FoundObjects:
-    """What the model found: label map (H, W) or (D, H, W), and its own estimate of each object's IoU (N,)."""
-
-    labels: NDArray[np.generic]
-    iou: NDArray[np.float64]
+from medsam_engine.show.found_objects import FoundObjects, relabeled
 
 
 @dataclass(frozen=True)
@@ -129,8 +122,3 @@ def _label_volume(
             spacing=source.spacing if source.spaced else None,
         )
     return relabeled(found, asked.boxes)
-
-
-def relabeled(found: Segmentation, prompts: LabeledBoxes) -> FoundObjects:
-    """The engine's objects, 1 to N, under the labels of their boxes."""
-    return FoundObjects(prompts.relabeled(found.labels), np.array([o.iou for o in found.objects], np.float64))

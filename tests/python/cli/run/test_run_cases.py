@@ -182,7 +182,7 @@ def test_a_file_above_the_limit_fails_and_a_large_one_waits_its_turn(
     table = table_of(scans)
     assert run(["run", str(table), str(tmp_path / "out"), "--max-bytes", "5000", "-q"]) == 1
     assert only_error().startswith("scans/us.png: ")  # 9216 bytes
-    monkeypatch.setattr("medsam_engine.cli.run.cases.case_run._AHEAD_BYTES", 3000)
+    monkeypatch.setattr("medsam_engine.cohort.case_run._AHEAD_BYTES", 3000)
     assert run(["run", str(table), str(tmp_path / "again"), "-q"]) == 0
 
 

@@ -10,11 +10,12 @@ from rich.console import Console
 
 pytest.importorskip("PIL", reason="Pillow is not in a thin installation")
 
-from medsam_engine.cli.segment.picture import marks_of, note_black_png, result_picture
-from medsam_engine.cli.segment.prompts import BoxOptions, resolve_boxes
+from medsam_engine.cli.segment.picture import note_black_png
 from medsam_engine.cli.steps import Steps
 from medsam_engine.io import MedicalImage
 from medsam_engine.io.label_colors import colors_of
+from medsam_engine.io.labeled_boxes import BoxOptions, resolve_boxes
+from medsam_engine.show.result_picture import marks_of, result_picture
 from medsam_engine.windows import windowed
 
 NOTHING: tuple[list[list[float]], list[int]] = ([], [])

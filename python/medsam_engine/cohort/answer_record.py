@@ -14,7 +14,7 @@ from typing import Any
 
 from medsam_engine import __version__
 from medsam_engine.base import whole_file
-from medsam_engine.cli.run.cases.answer_paths import record_path
+from medsam_engine.cohort.answer_paths import record_path
 from medsam_engine.errors import Error, InvalidArgument
 from medsam_engine.io.input_file import open_input, read_input
 

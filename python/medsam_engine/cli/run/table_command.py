@@ -7,12 +7,13 @@ from pathlib import Path
 
 from medsam_engine import Engine, EngineInfo, __version__
 from medsam_engine.base.output_check import ReadFiles, check_output_folder, check_outputs
-from medsam_engine.cli.run.cases.answer_paths import CaseFiles, case_files, check_format
-from medsam_engine.cli.run.cases.case_run import CaseRun
-from medsam_engine.cli.run.cases.case_table import read_case_table
-from medsam_engine.cli.run.cases.result_tables import ResultTables
-from medsam_engine.cli.run.cases.segment_case import RunOptions
+from medsam_engine.cli.run.result_tables import ResultTables
 from medsam_engine.cli.run.screen import RunScreen
+from medsam_engine.cohort.answer_paths import CaseFiles, case_files, check_format
+from medsam_engine.cohort.case_end import CaseEnd
+from medsam_engine.cohort.case_run import CaseRun
+from medsam_engine.cohort.case_table import read_case_table
+from medsam_engine.cohort.segment_case import RunOptions
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.source_files import source_files
 from medsam_engine.windows import check_window
@@ -70,12 +71,27 @@ def run_table(options: TableOptions, bundle: Path, make_engine: Callable[[], Eng
     tables = ResultTables(options.csv, options.objects)
     try:
         with screen.bar:
-            failed = CaseRun(cases, engine, run_options, screen, tables).run()
+            failed = CaseRun(cases, engine, run_options, _Watch(screen, tables)).run()
     finally:
+        tables.close()
         screen.summary()
     for fault in tables.faults:
         screen.complain(fault)
     return failed + len(tables.faults)
+
+
+class _Watch:
+    """The screen, and a row in the tables as each case ends."""
+
+    def __init__(self, screen: RunScreen, tables: ResultTables) -> None:
+        self._tables = tables
+        self.note, self.progress = screen.note, screen.progress
+        self._finished = screen.finished
+
+    def finished(self, end: CaseEnd) -> None:
+        """A case has ended."""
+        self._finished(end)
+        self._tables.add(end)
 
 
 def _decides_on_masks(about: EngineInfo) -> dict[str, str]:

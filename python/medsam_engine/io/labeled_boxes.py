@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""The boxes of `medsam-engine segment`, from any of the options that give them, as voxel indices of the image."""
+"""The boxes of an image's objects, from any of the options that give them, as voxel indices, with labels and names."""
 
 from dataclasses import dataclass
 from pathlib import Path

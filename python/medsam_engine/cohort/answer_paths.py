@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from medsam_engine.cli.run.cases.case_table import Case
+from medsam_engine.cohort.case_table import Case
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.formats import KNOWN_SUFFIXES, Format, suffix_of
 

@@ -1,45 +1,18 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""How each case of a table ended, and the two tables of it that a run writes, a row as each case ends."""
+"""The two tables that a run over a table of cases writes, a row as each case ends."""
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
 from medsam_engine.base.printable import csv_cell
-from medsam_engine.cli.run.cases.answer_record import Measured
+from medsam_engine.cohort.case_end import CaseEnd
 
 # As a folder of NPZ cases has them (cpp/src/npz).
 _CASE_COLUMNS = ("case", "status", "objects", "slices", "read_s", "segment_s", "write_s", "total_s", "empty_objects",
                  "message")  # fmt: skip
 _OBJECT_COLUMNS = ("file", "answer", "label", "name", "voxels", "ml", "iou_estimate")
-
-
-@dataclass
-class CaseEnd:
-    """A case that has ended; the fields are the columns of --csv, which are those of a folder of NPZ cases.
-
-    Attributes:
-        name: the file as the table of cases has it.
-        answer: where its answer is or would be.
-        status: done, skipped or failed.
-        message: of a failed case: why, in one line.
-        measured: the objects of the answer; empty for a failed case.
-    """
-
-    name: str
-    answer: Path
-    status: str = "failed"
-    objects: int = 0
-    slices: int = 0
-    read_s: float = 0.0
-    segment_s: float = 0.0
-    write_s: float = 0.0
-    total_s: float = 0.0
-    empty_objects: int = 0
-    message: str = ""
-    measured: list[Measured] = field(default_factory=list)
 
 
 class _Table:

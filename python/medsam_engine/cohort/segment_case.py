@@ -13,21 +13,20 @@ import numpy as np
 
 from medsam_engine import Engine, io
 from medsam_engine.base.output_check import ReadFiles, check_outputs
-from medsam_engine.cli.run.cases import answer_record
-from medsam_engine.cli.run.cases.answer_paths import record_path
-from medsam_engine.cli.run.cases.answer_record import Measured, file_digest
-from medsam_engine.cli.run.cases.case_table import Case
-from medsam_engine.cli.segment.objects import FoundObjects, relabeled
-from medsam_engine.cli.segment.picture import result_picture
-from medsam_engine.cli.segment.prompts import BoxOptions, LabeledBoxes, resolve_boxes
-from medsam_engine.cli.segment.report import reported_objects
+from medsam_engine.cohort import answer_record
+from medsam_engine.cohort.answer_paths import record_path
+from medsam_engine.cohort.answer_record import Measured, file_digest
+from medsam_engine.cohort.case_table import Case
 from medsam_engine.errors import Error, InvalidArgument
 from medsam_engine.io.formats import input_format
 from medsam_engine.io.input_file import Unchanged
+from medsam_engine.io.labeled_boxes import BoxOptions, LabeledBoxes, resolve_boxes
 from medsam_engine.io.named_boxes import default_name
 from medsam_engine.io.picture.png_file import write_rgb
 from medsam_engine.io.source_files import source_files
+from medsam_engine.show.found_objects import FoundObjects, relabeled, reported_objects
 from medsam_engine.show.prepared_image import engine_modality, prepared_image
+from medsam_engine.show.result_picture import result_picture
 from medsam_engine.windows import Windowed
 
 

@@ -5,27 +5,37 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol
 
 from medsam_engine import Engine
-from medsam_engine.cli.outcome import outcome
-from medsam_engine.cli.run.cases.answer_paths import CaseFiles
-from medsam_engine.cli.run.cases.result_tables import CaseEnd, ResultTables
-from medsam_engine.cli.run.cases.segment_case import ReadCase, RunOptions, read_case, segment_case, write_case
-from medsam_engine.cli.run.screen import RunScreen
+from medsam_engine.base.error_text import error_text
+from medsam_engine.cohort.answer_paths import CaseFiles
+from medsam_engine.cohort.case_end import CaseEnd
+from medsam_engine.cohort.segment_case import ReadCase, RunOptions, read_case, segment_case, write_case
 from medsam_engine.io.byte_limit import ByteLimit
 
 # A larger file is read when it is its turn (as cpp/src/npz has it): memory holds one case, and at most this beside it.
 _AHEAD_BYTES = 256 << 20
 
 
+class RunWatch(Protocol):
+    """Whom a run tells what it does."""
+
+    def note(self, text: str) -> None:
+        """Something to know of a case."""
+
+    def progress(self, index: int, count: int, name: str, step: int, steps: int) -> None:
+        """How many steps of a case are done, of how many (0 of 0 when it begins)."""
+
+    def finished(self, end: CaseEnd) -> None:
+        """A case has ended."""
+
+
 class CaseRun:
     """One run over a table's cases. Make it, call `run` once."""
 
-    def __init__(
-        self, cases: Sequence[CaseFiles], engine: Engine, options: RunOptions, screen: RunScreen, tables: ResultTables
-    ) -> None:
-        self._cases, self._engine, self._options = cases, engine, options
-        self._screen, self._tables = screen, tables
+    def __init__(self, cases: Sequence[CaseFiles], engine: Engine, options: RunOptions, watch: RunWatch) -> None:
+        self._cases, self._engine, self._options, self._watch = cases, engine, options, watch
         self._most = ByteLimit.of(options.max_bytes).max_bytes
         self._reader = ThreadPoolExecutor(max_workers=1)
         # The libraries behind DICOM files set Python's warnings, which all threads share: they read or write, one at a
@@ -40,18 +50,16 @@ class CaseRun:
             for index in range(len(self._cases)):
                 end, ahead = self._one(index, ahead)
                 failed += end.status == "failed"
-                self._screen.finished(end)
-                self._tables.add(end)
+                self._watch.finished(end)
         finally:
             self._reader.shutdown(wait=False, cancel_futures=True)
-            self._tables.close()
         return failed
 
     def _one(self, index: int, ahead: "Future[ReadCase] | None") -> "tuple[CaseEnd, Future[ReadCase] | None]":
         started = time.perf_counter()
         files = self._cases[index]
         end = CaseEnd(files.case.file, files.answer, objects=len(files.case.objects))
-        self._screen.progress(index, len(self._cases), files.case.file, 0, 0)
+        self._watch.progress(index, len(self._cases), files.case.file, 0, 0)
         following = None
         try:
             read = self._read(index, ahead)
@@ -59,7 +67,7 @@ class CaseRun:
             following = self._begin_reading(index + 1, min(self._most, _AHEAD_BYTES))
             self._finish(index, read, end)
         except Exception as error:  # of one case: it is told, and the rest go on
-            end.status, end.message = "failed", " ".join(outcome(error)[0].split())
+            end.status, end.message = "failed", error_text(error)
         if following is None:  # the next one need not suffer for this one
             following = self._begin_reading(index + 1, min(self._most, _AHEAD_BYTES))
         end.total_s = time.perf_counter() - started
@@ -95,11 +103,11 @@ class CaseRun:
             end.status, end.measured = "skipped", read.finished
             return
         for note in read.notes:
-            self._screen.note(f"{files.case.file}: {note}")
+            self._watch.note(f"{files.case.file}: {note}")
         started = time.perf_counter()
         count = len(self._cases)
         found = segment_case(
-            self._engine, read, lambda done, total: self._screen.progress(index, count, files.case.file, done, total)
+            self._engine, read, lambda done, total: self._watch.progress(index, count, files.case.file, done, total)
         )
         end.segment_s = time.perf_counter() - started
         end.slices = len(found.labels) if found.labels.ndim == 3 else 1
