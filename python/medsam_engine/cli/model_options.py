@@ -9,7 +9,6 @@ import typer
 from medsam_engine import CertificateInfo, EngineInfo
 
 PANEL = "Model"
-_CLINICAL = "clinical"
 
 Bundle = Annotated[
     Path | None,
@@ -47,11 +46,6 @@ ORIGINS = {
     "machine": "measured on this machine",
     "bundle": "claimed by the bundle",
 }
-
-
-def chosen_precision(given: str | None, profile: str) -> str:
-    """The precision to ask for. A published profile is for parity with its script, which runs in f32."""
-    return given or ("auto" if profile == _CLINICAL else "f32")
 
 
 def certificate_in_force(info: EngineInfo) -> CertificateInfo | None:

@@ -31,10 +31,10 @@ from medsam_engine.cli.model_options import (
     Profile,
     Threads,
     TrustCertificates,
-    chosen_precision,
     precision_note,
 )
 from medsam_engine.cli.steps import Steps
+from medsam_engine.cohort.run_options import chosen_precision
 from medsam_engine.errors import Unsupported
 from medsam_engine.paths import xdg_folder
 from medsam_engine.windows import check_window

@@ -1,2 +1,56 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""Cases by the many: tables of them, where their answers go, the record beside each answer, and the run over them."""
+"""Cases by the many: `segment` does a table of them, and `CaseWorker` is what a scheduler's workers call.
+
+A case (`CaseSpec`) and the options of a run (`RunOptions`) are plain values. `CaseWorker(options)` loads its engine
+once, and `worker(case)` reads the image, segments it, writes the answer and, last, a record beside it: what the answer
+was made of and by. A case whose answer and record are there and belong to this very case, model and options is skipped,
+so that any run can be stopped and done again, here or elsewhere.
+
+- case_spec, case_rows, case_table, case_lists, case_folder, case_sources: which cases, and from where
+- run_options: what holds for all of them
+- answer_paths, answer_record: where answers go, and the record of how each was made
+- segment_case, worker: one case
+- case_result: how it ended
+- case_run, entry: all of them
+"""
+
+from typing import TYPE_CHECKING
+
+from medsam_engine.base.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from medsam_engine.cohort.case_result import CaseResult, Measured
+    from medsam_engine.cohort.case_rows import CaseList
+    from medsam_engine.cohort.case_sources import read_cases
+    from medsam_engine.cohort.case_spec import CaseSpec, ObjectPrompt
+    from medsam_engine.cohort.entry import segment
+    from medsam_engine.cohort.run_options import RunOptions
+    from medsam_engine.cohort.worker import CaseWorker
+
+__all__ = [
+    "CaseList",
+    "CaseResult",
+    "CaseSpec",
+    "CaseWorker",
+    "Measured",
+    "ObjectPrompt",
+    "RunOptions",
+    "read_cases",
+    "segment",
+]
+
+if not TYPE_CHECKING:
+    __getattr__ = lazy_names(
+        __name__,
+        {
+            "CaseList": "medsam_engine.cohort.case_rows",
+            "CaseResult": "medsam_engine.cohort.case_result",
+            "CaseSpec": "medsam_engine.cohort.case_spec",
+            "CaseWorker": "medsam_engine.cohort.worker",
+            "Measured": "medsam_engine.cohort.case_result",
+            "ObjectPrompt": "medsam_engine.cohort.case_spec",
+            "RunOptions": "medsam_engine.cohort.run_options",
+            "read_cases": "medsam_engine.cohort.case_sources",
+            "segment": "medsam_engine.cohort.entry",
+        },
+    )

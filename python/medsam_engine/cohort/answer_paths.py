@@ -2,18 +2,23 @@
 """Where the answer of each case goes: a name that follows from the case alone, and one per case."""
 
 import os
+import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from medsam_engine.cohort.case_table import Case
+from medsam_engine.base.addresses import is_url, last_name
+from medsam_engine.cohort.case_spec import CaseSpec
 from medsam_engine.errors import InvalidArgument
-from medsam_engine.io.formats import KNOWN_SUFFIXES, Format, suffix_of
+from medsam_engine.io.formats import KNOWN_SUFFIXES, OUTPUTS, Format, suffix_of
 
 FORMATS = ("nii.gz", "nii", "nrrd", "mha", "png", "dcm", "npz")
 _NATURAL = {Format.IMAGE: "png", Format.NPZ: "npz"}
 RECORD_SUFFIX = ".json"
+_FIELDS = re.compile(r"{(case|stem|name|label)}")
+_PER_OBJECT = ("{name}", "{label}")
+_NOT_IN_NAMES = re.compile(r"[^\w. +-]")  # of a structure, which becomes the name of a file
 
 
 def check_format(output_format: str | None) -> None:
@@ -22,23 +27,64 @@ def check_format(output_format: str | None) -> None:
         raise InvalidArgument(f"--format: got {output_format}, expected {', '.join(FORMATS)}; see --help")
 
 
+def check_template(template: str | None, output_format: str | None) -> None:
+    """InvalidArgument: a template with unknown fields, without the case, or that leads out of the folder of answers."""
+    if template is None:
+        return
+    if output_format is not None:
+        raise InvalidArgument("--template: got it with --format, expected one of them; the template's ending decides")
+    rest = _FIELDS.sub("x", template)
+    if "{" in rest or "}" in rest or not re.search(r"{(case|stem)}", template):
+        raise InvalidArgument(
+            f"--template: got {template}, expected {{case}} or {{stem}}, and no fields but these, {{name}} and "
+            "{label}; for example {case}/{name}.nii.gz"
+        )
+    if PurePath(rest).is_absolute() or ".." in PurePath(rest).parts:
+        raise InvalidArgument(f"--template: got {template}, expected a name inside the folder of the answers")
+    if not template.endswith(OUTPUTS):
+        raise InvalidArgument(f"--template: got {template}, expected a name ending in {', '.join(OUTPUTS)}")
+
+
 @dataclass(frozen=True)
 class CaseFiles:
-    """A case, and where its answer goes and its preview (None: not asked for)."""
+    """A case, and where its answer goes and its preview (None: not asked for).
 
-    case: Case
+    Attributes:
+        answer: the label map; where each object has a file of its own, their pattern, with {name} or {label}.
+        record: of how the answer was made.
+    """
+
+    case: CaseSpec
     answer: Path
+    record: Path
     preview: Path | None
 
     @property
-    def record(self) -> Path:
-        """Of how the answer was made; beside it."""
-        return record_path(self.answer)
+    def per_object(self) -> bool:
+        """Whether each object has a file of its own."""
+        return any(field in str(self.answer) for field in _PER_OBJECT)
+
+    def masks(self, names: Mapping[int, str]) -> dict[int, Path]:
+        """The file of each object by label. InvalidArgument: two would have one."""
+        taken: dict[str, int] = {}
+        files = {}
+        for label, name in names.items():
+            plain = _NOT_IN_NAMES.sub("_", name).strip(". ") or f"label {label}"
+            path = Path(str(self.answer).replace("{name}", plain).replace("{label}", str(label)))
+            earlier = taken.setdefault(_folded(path), label)
+            if earlier != label:
+                raise InvalidArgument(
+                    f"--template: got the file {path.name} for the labels {earlier} and {label}, expected one for "
+                    "each; use {label}, or give the objects different names"
+                )
+            files[label] = path
+        return files
 
 
 def case_files(
-    cases: Sequence[Case], answers: Path, output_format: str | None, previews: Path | None
-) -> list[CaseFiles]:
+    cases: Sequence[CaseSpec], answers: Path, output_format: str | None, previews: Path | None,
+    template: str | None = None,
+) -> list[CaseFiles]:  # fmt: skip
     """The files of each case; of a name relative to the table the folders are kept, of any other only the name.
 
     Args:
@@ -46,25 +92,44 @@ def case_files(
         answers: the folder of the answers.
         output_format: one of FORMATS for all; None = png for pictures, npz for NPZ, nii.gz for all else.
         previews: the folder of the pictures; None = none are made.
+        template: as RunOptions.template, instead of `output_format`.
 
     Raises:
         InvalidArgument: two cases would have one answer.
     """
-    taken: dict[str, Case] = {}
+    taken: dict[str, CaseSpec] = {}
     files = []
     for case in cases:
-        relative = _answer_name(case, output_format)
-        # Names that differ in case or composition only are one file on some file systems.
-        key = unicodedata.normalize("NFC", str(relative)).casefold()
-        earlier = taken.setdefault(key, case)
-        if earlier is not case:
+        found = files_of(case, answers, output_format, previews, template)
+        places = {_folded(found.record), _folded(found.answer)}
+        earlier = next((taken[place] for place in places if place in taken), None)
+        taken.update(dict.fromkeys(places, case))
+        if earlier is not None:
             raise InvalidArgument(
-                f"cases: got {case.file} (line {case.line}), whose answer {relative} is that of {earlier.file} (line "
-                f"{earlier.line}), expected one per file; rename a file or give names relative to the table"
+                f"cases: got {_placed(case)}, whose answer {os.path.relpath(found.answer, answers)} is that of "
+                f"{_placed(earlier)}, expected one per file; rename a file or give names relative to the table"
             )
-        preview = None if previews is None else previews / relative.with_name(relative.name + ".png")
-        files.append(CaseFiles(case, answers / relative, preview))
+        files.append(found)
     return files
+
+
+def files_of(
+    case: CaseSpec, answers: Path, output_format: str | None, previews: Path | None, template: str | None = None
+) -> CaseFiles:
+    """The files of one case, as `case_files`."""
+    folder, stem, kind = _parts(case)
+    if template is None:
+        chosen = output_format or (_NATURAL.get(kind, "nii.gz") if kind is not None else "nii.gz")
+        relative = folder / f"{stem}.{chosen}"
+    else:
+        relative = PurePath(template.replace("{case}", str(folder / stem)).replace("{stem}", stem))
+    if any(field in str(relative) for field in _PER_OBJECT):
+        record = answers / folder / f"{stem}{RECORD_SUFFIX}"
+        shown = folder / stem
+    else:
+        record, shown = record_path(answers / relative), relative
+    preview = None if previews is None else previews / shown.with_name(shown.name + ".png")
+    return CaseFiles(case, answers / relative, record, preview)
 
 
 def record_path(answer: Path) -> Path:
@@ -72,11 +137,23 @@ def record_path(answer: Path) -> Path:
     return answer.with_name(answer.name + RECORD_SUFFIX)
 
 
-def _answer_name(case: Case, output_format: str | None) -> PurePath:
-    ending = suffix_of(case.path)
+def _folded(path: PurePath) -> str:
+    # Names that differ in case or composition only are one file on some file systems.
+    return unicodedata.normalize("NFC", str(path)).casefold()
+
+
+def _placed(case: CaseSpec) -> str:
+    return f"{case.file} (line {case.line})" if case.line else case.file
+
+
+def _parts(case: CaseSpec) -> tuple[PurePath, str, Format | None]:
+    """The folder of an answer in that of all, the image's name without its ending, and the format of the ending."""
+    name = last_name(case.path)
+    ending = suffix_of(Path(name))
     kind = KNOWN_SUFFIXES.get(ending)
-    stem = case.path.name[: -len(ending)] if kind is not None else case.path.name
-    chosen = output_format or (_NATURAL.get(kind, "nii.gz") if kind is not None else "nii.gz")
+    stem = (name[: -len(ending)] if kind is not None else name) or name
+    if is_url(case.file):
+        return PurePath(), stem, kind
     written = PurePath(os.path.normpath(case.file))
-    inside = not written.is_absolute() and ".." not in written.parts and written.name == case.path.name
-    return (written.parent if inside else PurePath()) / f"{stem or case.path.name}.{chosen}"
+    inside = not written.is_absolute() and ".." not in written.parts and written.name == name
+    return (written.parent if inside else PurePath()), stem, kind

@@ -7,14 +7,15 @@ an answer without a record is nobody's to replace, and one whose record is unfin
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from medsam_engine import __version__
 from medsam_engine.base import whole_file
-from medsam_engine.cohort.answer_paths import record_path
+from medsam_engine.cohort.answer_paths import CaseFiles
+from medsam_engine.cohort.case_result import Measured
 from medsam_engine.errors import Error, InvalidArgument
 from medsam_engine.io.input_file import open_input, read_input
 
@@ -23,22 +24,8 @@ _UNFINISHED, _DONE = "unfinished", "done"
 _PART = 1 << 20
 
 
-@dataclass(frozen=True)
-class Measured:
-    """An object of a finished answer.
-
-    Attributes:
-        label, name: its number in the label map, and the structure's name, "" when the table has none.
-        voxels: its voxels, of an image its pixels.
-        ml: their volume; None where the spacing is not known, and of images.
-        iou: the model's own estimate of the IoU of the mask with the object; None where nothing was found.
-    """
-
-    label: int
-    name: str
-    voxels: int
-    ml: float | None
-    iou: float | None
+class Refused(InvalidArgument):
+    """An answer is there that is not to be replaced: it was made of or by something else, or is nobody's."""
 
 
 def file_digest(path: Path) -> str:
@@ -50,69 +37,110 @@ def file_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def begin(answer: Path, made_of: Mapping[str, Any]) -> None:
-    """Says that `answer` is about to be written. InvalidArgument: the record cannot be."""
-    _write(answer, {"status": _UNFINISHED, "made_of": made_of})
+def begin(files: CaseFiles, made_of: Mapping[str, Any]) -> None:
+    """Says that the answer is about to be written. InvalidArgument: the record cannot be."""
+    _write(files.record, {"status": _UNFINISHED, "made_of": made_of})
 
 
 def finish(
-    answer: Path, made_of: Mapping[str, Any], content: str, objects: list[Measured], about: Mapping[str, Any]
+    files: CaseFiles,
+    made_of: Mapping[str, Any],
+    content: str,
+    objects: list[Measured],
+    written: Sequence[Path],
+    about: Mapping[str, Any],
 ) -> None:
-    """Says that `answer` is whole.
+    """Says that the answer is whole.
 
     Args:
-        answer: as it lies on the disk.
+        files: of the case.
         made_of: what `finished_objects` compares: the boxes, the options, the model.
         content: the digest of the input.
         objects: of the answer.
-        about: more to keep for people: times, notes.
+        written: the answer's files as they lie on the disk.
+        about: more to keep: the engine, times, notes.
     """
-    head = {"status": _DONE, "made_of": made_of, "input_sha256": content, "answer_sha256": file_digest(answer)}
-    _write(answer, {**head, **about, "objects": [vars(measured) for measured in objects]})
+    head: dict[str, Any] = {"status": _DONE, "made_of": made_of, "input_sha256": content}
+    if files.per_object:
+        folder = files.record.parent
+        head["answers"] = {os.path.relpath(path, folder): file_digest(path) for path in written}
+    else:
+        head["answer_sha256"] = file_digest(files.answer)
+    _write(files.record, {**head, **about, "objects": [vars(measured) for measured in objects]})
 
 
-def finished_objects(answer: Path, made_of: Mapping[str, Any], content: Callable[[], str]) -> list[Measured] | None:
+def finished_objects(
+    files: CaseFiles, made_of: Mapping[str, Any], content: Callable[[], str], if_different: str = "refuse"
+) -> list[Measured] | None:
     """The objects of an answer that is there and would be made again just so; None where it is to be made.
 
     Args:
-        answer: where it would be.
+        files: of the case: where the answer would be.
         made_of: as `finish`.
         content: gives the digest of the input; called where all else is the same.
+        if_different: "redo": an answer that was made of something else is to be made; "refuse": it is an error. One
+            that was changed later or has no record is an error in either case.
 
     Raises:
-        InvalidArgument: the answer is there, but was made of something else, was changed, or has no record; a file
-            that is no record has the name of one.
+        Refused: the answer is there, but was made of something else, was changed, or has no record; a file that is no
+            record has the name of one.
     """
     remedy = "--overwrite does it again, or choose another folder of answers"
-    record = _read(answer)
-    if not answer.exists() and not answer.is_symlink():
-        place = record_path(answer)
-        if record is None and (place.exists() or place.is_symlink()):
-            raise InvalidArgument(
-                f"answer: got {place}, which is no record of this command, expected its name to be free; --overwrite "
-                "replaces it, or choose another folder of answers"
+    record = _read(files.record)
+    answers = _answers(files, record)
+    if not all(_there(path) for path in answers) or not answers:
+        if record is None and _there(files.record):
+            raise Refused(
+                f"answer: got {files.record}, which is no record of this command, expected its name to be free; "
+                "--overwrite replaces it, or choose another folder of answers"
             )
         return None
     if record is None:
-        raise InvalidArgument(f"answer: got {answer}, expected a record beside it of how it was made; {remedy}")
+        raise Refused(f"answer: got {files.answer}, expected a record beside it of how it was made; {remedy}")
     if record.get("status") == _UNFINISHED:
         return None
+    changed = next((path for path, digest in answers.items() if digest != file_digest(path)), None)
     names = _differing(record.get("made_of"), made_of)
     if not names and record.get("input_sha256") != content():
         names = ["input"]
+    if names and if_different == "redo" and changed is None:
+        return None
     if names:
-        raise InvalidArgument(
-            f"answer: got {answer}, which was made with another {' and '.join(names)}, expected "
+        raise Refused(
+            f"answer: got {next(iter(answers))}, which was made with another {' and '.join(names)}, expected "
             f"one of this very case; {remedy}"
         )
-    if record.get("answer_sha256") != file_digest(answer):
-        raise InvalidArgument(f"answer: got {answer}, which was changed after it was written; {remedy}")
+    if changed is not None:
+        raise Refused(f"answer: got {changed}, which was changed after it was written; {remedy}")
     try:
-        return [_measured(entry) for entry in record["objects"]]
+        return [Measured.of(entry) for entry in record["objects"]]
     except (KeyError, TypeError, ValueError, OverflowError):
-        raise InvalidArgument(
-            f"answer: got {record_path(answer)}, expected a record of this command; {remedy}"
-        ) from None
+        raise Refused(f"answer: got {files.record}, expected a record of this command; {remedy}") from None
+
+
+def check_foreign(files: CaseFiles, masks: Iterable[Path]) -> None:
+    """Refused: one of the files of a case's objects is there, and the case has no record that it is its own."""
+    if _read(files.record) is None:
+        for path in masks:
+            if _there(path):
+                raise Refused(
+                    f"answer: got {path}, expected {files.record} beside it of how it was made; --overwrite does it "
+                    "again, or choose another folder of answers"
+                )
+
+
+def _answers(files: CaseFiles, record: Mapping[str, Any] | None) -> dict[Path, object]:
+    """The files of the answer and what their digests were."""
+    if not files.per_object:
+        return {files.answer: None if record is None else record.get("answer_sha256")}
+    listed = {} if record is None else record.get("answers")
+    if not isinstance(listed, dict):
+        return {}
+    return {files.record.parent / str(name): digest for name, digest in listed.items()}
+
+
+def _there(path: Path) -> bool:
+    return path.exists() or path.is_symlink()
 
 
 def _differing(earlier: object, made_of: Mapping[str, Any]) -> list[str]:
@@ -123,24 +151,15 @@ def _differing(earlier: object, made_of: Mapping[str, Any]) -> list[str]:
     return [name for name in {**now, **earlier} if earlier.get(name) != now.get(name)]
 
 
-def _measured(entry: Mapping[str, Any]) -> Measured:
-    ml, iou = _number(entry["ml"]), _number(entry["iou"])
-    return Measured(int(entry["label"]), str(entry["name"]), int(entry["voxels"]), ml, iou)
-
-
-def _number(value: object) -> float | None:
-    return None if value is None else float(str(value))
-
-
-def _read(answer: Path) -> dict[str, Any] | None:
+def _read(place: Path) -> dict[str, Any] | None:
     try:
-        content = json.loads(read_input(record_path(answer), "record"))
+        content = json.loads(read_input(place, "record"))
     except (Error, ValueError, RecursionError):  # absent, no regular file, not JSON
         return None
     return content if isinstance(content, dict) and content.get("schema") == _SCHEMA else None
 
 
-def _write(answer: Path, content: Mapping[str, Any]) -> None:
+def _write(place: Path, content: Mapping[str, Any]) -> None:
     # ASCII, so that no name in it can steer a terminal.
     text = json.dumps({"schema": _SCHEMA, "version": __version__, **content}, indent=1, allow_nan=False)
-    whole_file.write_atomically(record_path(answer), text.encode("ascii") + b"\n")
+    whole_file.write_atomically(place, text.encode("ascii") + b"\n")

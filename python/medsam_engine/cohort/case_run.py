@@ -1,25 +1,25 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""The cases of a table one after the other; the next file is read while one is segmented."""
+"""The cases of a table one after the other: reading, segmenting and writing overlap."""
 
-import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Protocol
 
-from medsam_engine import Engine
-from medsam_engine.base.error_text import error_text
 from medsam_engine.cohort.answer_paths import CaseFiles
-from medsam_engine.cohort.case_end import CaseEnd
-from medsam_engine.cohort.segment_case import ReadCase, RunOptions, read_case, segment_case, write_case
+from medsam_engine.cohort.case_result import CaseResult
+from medsam_engine.cohort.segment_case import ReadCase
+from medsam_engine.cohort.worker import CaseWorker, fail, slices_of, took_finished
 from medsam_engine.io.byte_limit import ByteLimit
+from medsam_engine.show.found_objects import FoundObjects
 
 # A larger file is read when it is its turn (as cpp/src/npz has it): memory holds one case, and at most this beside it.
 _AHEAD_BYTES = 256 << 20
 
 
 class RunWatch(Protocol):
-    """Whom a run tells what it does."""
+    """Whom a run tells what it does; it is called in the thread of the run."""
 
     def note(self, text: str) -> None:
         """Something to know of a case."""
@@ -27,51 +27,104 @@ class RunWatch(Protocol):
     def progress(self, index: int, count: int, name: str, step: int, steps: int) -> None:
         """How many steps of a case are done, of how many (0 of 0 when it begins)."""
 
-    def finished(self, end: CaseEnd) -> None:
+    def finished(self, end: CaseResult) -> None:
         """A case has ended."""
 
 
-class CaseRun:
-    """One run over a table's cases. Make it, call `run` once."""
+@dataclass
+class _Writing:
+    """A case whose answer is being written."""
 
-    def __init__(self, cases: Sequence[CaseFiles], engine: Engine, options: RunOptions, watch: RunWatch) -> None:
-        self._cases, self._engine, self._options, self._watch = cases, engine, options, watch
-        self._most = ByteLimit.of(options.max_bytes).max_bytes
-        self._reader = ThreadPoolExecutor(max_workers=1)
-        # The libraries behind DICOM files set Python's warnings, which all threads share: they read or write, one at a
-        # time. Nothing is lost: the next case cannot begin before it is read.
-        self._files = threading.Lock()
+    end: CaseResult
+    started: float
+    done: Future[None]
+
+
+class CaseRun:
+    """One run over a table's cases: while one is segmented, the next one is read and the last one written.
+
+    Make it, call `run` once.
+    """
+
+    def __init__(self, cases: Sequence[CaseFiles], worker: CaseWorker, watch: RunWatch) -> None:
+        self._cases, self._worker, self._watch = cases, worker, watch
+        self._most = ByteLimit.of(worker.options.max_bytes).max_bytes
+        # One thread for each: what is at work holds at most one case that was read, one at work and one to be written.
+        self._reader, self._writer = ThreadPoolExecutor(max_workers=1), ThreadPoolExecutor(max_workers=1)
+        self._writing: _Writing | None = None
+        self._failed = 0
 
     def run(self) -> int:
-        """Does all cases; returns how many failed. KeyboardInterrupt: the case at work is dropped."""
-        failed = 0
+        """Does all cases; returns how many failed or were refused.
+
+        KeyboardInterrupt: the case at work is dropped; one that is being written is finished and told first.
+        """
         ahead: Future[ReadCase] | None = None
         try:
             for index in range(len(self._cases)):
-                end, ahead = self._one(index, ahead)
-                failed += end.status == "failed"
-                self._watch.finished(end)
+                ahead = self._one(index, ahead)
         finally:
             self._reader.shutdown(wait=False, cancel_futures=True)
-        return failed
+            self._wait_for_writing()
+            self._writer.shutdown()
+        return self._failed
 
-    def _one(self, index: int, ahead: "Future[ReadCase] | None") -> "tuple[CaseEnd, Future[ReadCase] | None]":
+    def _one(self, index: int, ahead: "Future[ReadCase] | None") -> "Future[ReadCase] | None":
         started = time.perf_counter()
         files = self._cases[index]
-        end = CaseEnd(files.case.file, files.answer, objects=len(files.case.objects))
+        end = CaseResult(files.case.file, str(files.answer), objects=len(files.case.objects))
         self._watch.progress(index, len(self._cases), files.case.file, 0, 0)
-        following = None
+        following: Future[ReadCase] | None = None
+        read: ReadCase | None = None
+        found: FoundObjects | None = None
         try:
             read = self._read(index, ahead)
             end.read_s = read.seconds
             following = self._begin_reading(index + 1, min(self._most, _AHEAD_BYTES))
-            self._finish(index, read, end)
+            if not took_finished(end, read):
+                found = self._segment(index, read, end)
         except Exception as error:  # of one case: it is told, and the rest go on
-            end.status, end.message = "failed", error_text(error)
+            fail(end, error)
         if following is None:  # the next one need not suffer for this one
             following = self._begin_reading(index + 1, min(self._most, _AHEAD_BYTES))
+        self._wait_for_writing()  # cases are told in their order
+        if found is None or read is None:
+            self._tell(end, started)
+        else:
+            done = self._writer.submit(self._worker.write, files, read, found, end)
+            self._writing = _Writing(end, started, done)
+            if read.input_bytes > _AHEAD_BYTES:
+                self._wait_for_writing()  # before the next one is read
+        return following
+
+    def _segment(self, index: int, read: ReadCase, end: CaseResult) -> FoundObjects:
+        count = len(self._cases)
+        for note in read.notes:
+            self._watch.note(f"{end.name}: {note}")
+        started = time.perf_counter()
+
+        def progress(done: int, total: int) -> None:
+            if self._writing is not None and self._writing.done.done():
+                self._wait_for_writing()  # told as soon as it is there
+            self._watch.progress(index, count, end.name, done, total)
+
+        found = self._worker.segment(read, progress)
+        end.segment_s, end.slices = time.perf_counter() - started, slices_of(found)
+        return found
+
+    def _wait_for_writing(self) -> None:
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            try:
+                writing.done.result()
+            except Exception as error:  # of one case
+                fail(writing.end, error)
+            self._tell(writing.end, writing.started)
+
+    def _tell(self, end: CaseResult, started: float) -> None:
         end.total_s = time.perf_counter() - started
-        return end, following
+        self._failed += not end.whole
+        self._watch.finished(end)
 
     def _read(self, index: int, ahead: "Future[ReadCase] | None") -> ReadCase:
         if ahead is not None:
@@ -86,34 +139,4 @@ class CaseRun:
     def _begin_reading(self, index: int, max_bytes: int) -> "Future[ReadCase] | None":
         if index >= len(self._cases):
             return None
-        return self._reader.submit(self._read_now, self._cases[index], max_bytes)
-
-    def _read_now(self, files: CaseFiles, max_bytes: int) -> ReadCase:
-        # Links in the folder of the answers may lead to the file of another case.
-        written = {"the answer": files.answer, "its record": files.record, "its preview": files.preview}
-        for option, path in written.items():
-            if path is not None:
-                self._options.read.check(option, path)
-        with self._files:
-            return read_case(files.case, files.answer, self._options, max_bytes)
-
-    def _finish(self, index: int, read: ReadCase, end: CaseEnd) -> None:
-        files = self._cases[index]
-        if read.finished is not None:
-            end.status, end.measured = "skipped", read.finished
-            return
-        for note in read.notes:
-            self._watch.note(f"{files.case.file}: {note}")
-        started = time.perf_counter()
-        count = len(self._cases)
-        found = segment_case(
-            self._engine, read, lambda done, total: self._watch.progress(index, count, files.case.file, done, total)
-        )
-        end.segment_s = time.perf_counter() - started
-        end.slices = len(found.labels) if found.labels.ndim == 3 else 1
-        started = time.perf_counter()
-        with self._files:
-            end.measured = write_case(files.case, files.answer, files.preview, read, found, end.segment_s)
-        end.write_s = time.perf_counter() - started
-        end.empty_objects = sum(measured.voxels == 0 for measured in end.measured)
-        end.status = "done"
+        return self._reader.submit(self._worker.read, self._cases[index], max_bytes)

@@ -4,54 +4,35 @@
 import hashlib
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from medsam_engine import Engine, io
-from medsam_engine.base.output_check import ReadFiles, check_outputs
+from medsam_engine.base.output_check import check_outputs
 from medsam_engine.cohort import answer_record
-from medsam_engine.cohort.answer_paths import record_path
-from medsam_engine.cohort.answer_record import Measured, file_digest
-from medsam_engine.cohort.case_table import Case
+from medsam_engine.cohort.answer_paths import CaseFiles
+from medsam_engine.cohort.answer_record import file_digest
+from medsam_engine.cohort.case_result import Measured
+from medsam_engine.cohort.case_spec import CaseSpec
+from medsam_engine.cohort.run_options import RunOptions
 from medsam_engine.errors import Error, InvalidArgument
-from medsam_engine.io.formats import input_format
+from medsam_engine.io.byte_limit import ByteLimit
+from medsam_engine.io.formats import Format, input_format
 from medsam_engine.io.input_file import Unchanged
 from medsam_engine.io.labeled_boxes import BoxOptions, LabeledBoxes, resolve_boxes
 from medsam_engine.io.named_boxes import default_name
+from medsam_engine.io.npz_file import load_arrays
 from medsam_engine.io.picture.png_file import write_rgb
 from medsam_engine.io.source_files import source_files
 from medsam_engine.show.found_objects import FoundObjects, relabeled, reported_objects
 from medsam_engine.show.prepared_image import engine_modality, prepared_image
 from medsam_engine.show.result_picture import result_picture
 from medsam_engine.windows import Windowed
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """What holds for every case of a table, unless a row says otherwise.
-
-    Attributes:
-        table: its name, for messages.
-        modality, window: where the table has none; None = as the file says.
-        max_bytes: as io.read.
-        skip_unreadable: as io.read, of folders.
-        overwrite: make answers again that are there.
-        model: what of the model and of how it runs decides on the answer.
-        read: the files and folders of all cases.
-    """
-
-    table: str
-    modality: str | None
-    window: str | None
-    max_bytes: int | None
-    skip_unreadable: bool
-    overwrite: bool
-    model: dict[str, str]
-    read: ReadFiles
 
 
 @dataclass
@@ -89,59 +70,96 @@ class ReadCase:
     seconds: float
     notes: list[str]
 
+    @property
+    def input_bytes(self) -> int:
+        """Of the voxels in memory; 0 where nothing was read."""
+        return 0 if self.source is None else self.source.array.nbytes
 
-def read_case(case: Case, answer: Path, options: RunOptions, max_bytes: int | None) -> ReadCase:
+
+def read_case(files: CaseFiles, options: RunOptions, model: Mapping[str, str], max_bytes: int | None) -> ReadCase:
     """Reads the file, unless its answer is there; may be called in another thread.
 
     Args:
-        case: of the table.
-        answer: where its answer goes.
+        files: the case, and where its answer goes.
         options: of the run.
+        model: what of the model and of how it runs decides on the answer.
         max_bytes: as io.read.
 
     Raises:
+        Refused: another answer is there.
         Error: whatever is wrong with the file, its boxes or the place of the answer, before anything was segmented.
     """
     started = time.perf_counter()
-    input_format(case.path)  # says of a file that is missing, or none, that it is
-    files = sorted(source_files(case.path))
-    unchanged = Unchanged(files)
-    window, modality = case.options.window or options.window, case.options.modality or options.modality
+    case, path = files.case, Path(files.case.path)
+    input_format(path)  # says of a file that is missing, or none, that it is
+    read_files = sorted(source_files(path))
+    beside = [] if case.boxes_from is None else sorted(source_files(Path(case.boxes_from)))
+    unchanged = Unchanged([*read_files, *beside])
+    window, modality = case.window or options.window, case.modality or options.modality
     made_of = {
-        **options.model,
-        "input_bytes": unchanged.total_bytes,
+        **model,
+        "input_bytes": Unchanged(read_files).total_bytes,
         "objects": [[row.label, row.name, row.in_mm, *row.box] for row in case.objects],
         "window": window,
         "modality": modality,
-        "series": case.options.series,
-        "volume": case.options.volume,
-        "skip_unreadable": options.skip_unreadable and case.path.is_dir(),
+        "series": case.series,
+        "volume": case.volume,
+        "skip_unreadable": options.skip_unreadable and path.is_dir(),
     }
+    if case.boxes_from is not None:
+        made_of["boxes_sha256"] = _digest(Path(case.boxes_from), beside)
     if not options.overwrite:
-        finished = answer_record.finished_objects(answer, made_of, lambda: _digest(case.path, files))
+        finished = answer_record.finished_objects(
+            files, made_of, lambda: _digest(path, read_files), options.if_different
+        )
         if finished is not None:
             return ReadCase(made_of, "", finished, None, None, None, unchanged, time.perf_counter() - started, [])
     source = io.read(
-        case.path,
-        volume=case.options.volume,
-        series=case.options.series,
+        path,
+        volume=case.volume,
+        series=case.series,
         max_bytes=max_bytes,
         skip_unreadable=bool(made_of["skip_unreadable"]),
     )
     notes = Notes([f"note: {note}" for note in source.notes])
-    prompts = boxes_of(case, source, options.table)
-    answer.parent.mkdir(parents=True, exist_ok=True)
-    check_outputs({"the answer": answer, "its record": record_path(answer)}, files)
-    io.check_output(answer, source, prompts.highest, names=prompts.written_names)
+    prompts = boxes_of(case, source, max_bytes)
+    notes.lines.extend(f"note: {note}" for note in prompts.notes)
+    _check_places(files, source, prompts, [*read_files, *beside], options.overwrite)
     shown = prepared_image(source, window, modality, notes)
-    content = _digest(case.path, files)  # after reading, which refuses what is too large; `unchanged` tells of changes
+    content = _digest(path, read_files)  # after reading, which refuses what is too large; `unchanged` tells of changes
     return ReadCase(
         made_of, content, None, source, prompts, shown, unchanged, time.perf_counter() - started, notes.lines
     )
 
 
-def boxes_of(case: Case, image: io.MedicalImage, table: str) -> LabeledBoxes:
+def _check_places(
+    files: CaseFiles, source: io.MedicalImage, prompts: LabeledBoxes, read_files: list[Path], overwrite: bool
+) -> None:
+    files.record.parent.mkdir(parents=True, exist_ok=True)
+    if not files.per_object:
+        check_outputs({"the answer": files.answer, "its record": files.record}, read_files)
+        io.check_output(files.answer, source, prompts.highest, names=prompts.written_names)
+        return
+    masks = files.masks(prompts.names_by_label)
+    for path in masks.values():
+        path.parent.mkdir(parents=True, exist_ok=True)
+    if not overwrite:
+        answer_record.check_foreign(files, masks.values())
+    check_outputs({"its record": files.record, **{f"label {k}": path for k, path in masks.items()}}, read_files)
+    for label, path in masks.items():
+        io.check_output(path, source, label, names=_name_of(prompts, label))
+
+
+def _name_of(prompts: LabeledBoxes, label: int) -> dict[int, str] | None:
+    return {label: prompts.names_by_label[label]} if prompts.named else None
+
+
+def boxes_of(case: CaseSpec, image: io.MedicalImage, max_bytes: int | None = None) -> LabeledBoxes:
     """The boxes of a case in the image's indices. InvalidArgument: one is wrong for this image, by its line."""
+    if case.boxes_from is not None:
+        return resolve_boxes(BoxOptions([], [], Path(case.boxes_from), 0, 0), image, max_bytes)
+    if not case.objects:
+        return _boxes_inside(Path(case.path), image, max_bytes)
     boxes = []
     for row in case.objects:
         box = [list(row.box)]
@@ -149,10 +167,24 @@ def boxes_of(case: Case, image: io.MedicalImage, table: str) -> LabeledBoxes:
             wanted = BoxOptions([] if row.in_mm else box, box if row.in_mm else [], None, 0, 0)
             boxes.append(resolve_boxes(wanted, image).boxes)
         except Error as error:
-            raise InvalidArgument(f"{table} line {row.line}: {error}") from error
+            raise InvalidArgument(f"{case.source} line {row.line}: {error}" if row.line else str(error)) from error
     labels = np.array([row.label for row in case.objects], np.int64)
     names = tuple(row.name or default_name(row.label) for row in case.objects)
     return LabeledBoxes(np.vstack(boxes), labels, names, named=any(row.name for row in case.objects))
+
+
+def _boxes_inside(path: Path, image: io.MedicalImage, max_bytes: int | None) -> LabeledBoxes:
+    """The boxes that an NPZ case holds beside its image, as a run over a folder takes them."""
+    if input_format(path) is not Format.NPZ:
+        raise InvalidArgument(
+            f"cases: got no box for {path}, expected some; only NPZ files hold their own"
+        )
+    values = load_arrays(path, "boxes", limit=ByteLimit.of(max_bytes))["boxes"]
+    boxes = values.astype(np.float64).reshape(-1, 6 if image.is_volume else 4) if values.size else values[:0]
+    depth, height, width = (1, *image.grid) if len(image.grid) == 2 else image.grid
+    most = [width, height, depth] if image.is_volume else [width, height]
+    boxes = np.where(boxes == [*most, *most], boxes - 1, boxes)  # such an end means the last pixel (medsam/folder.hpp)
+    return resolve_boxes(BoxOptions(boxes.tolist(), [], None, 0, 0), image)
 
 
 def segment_case(engine: Engine, read: ReadCase, progress: Callable[[int, int], object]) -> FoundObjects:
@@ -171,9 +203,9 @@ def segment_case(engine: Engine, read: ReadCase, progress: Callable[[int, int], 
 
 
 def write_case(
-    case: Case, answer: Path, preview: Path | None, read: ReadCase, found: FoundObjects, segment_s: float
+    files: CaseFiles, read: ReadCase, found: FoundObjects, segment_s: float, ran: Mapping[str, Any]
 ) -> list[Measured]:
-    """Writes the answer of a case, its record and its preview, and counts what was found.
+    """Writes the answer of a case, its preview and, last, its record, and counts what was found.
 
     InvalidArgument: a file cannot be written, or the image was written to meanwhile.
     """
@@ -181,23 +213,34 @@ def write_case(
     assert read.prompts is not None
     assert read.shown is not None
     read.unchanged.check()
-    labels = found.labels
-    objects = _measured(found, case, read.source)
-    answer_record.begin(answer, read.made_of)
-    io.write(answer, labels, read.source, names=read.prompts.written_names)
-    if preview is not None:
-        preview.parent.mkdir(parents=True, exist_ok=True)
-        write_rgb(preview, result_picture(read.shown, labels, read.source, read.prompts, ([], [])))
+    objects = _measured(found, files.case, read.prompts, read.source)
+    answer_record.begin(files, read.made_of)
+    written = _write_labels(files, read.source, read.prompts, found.labels)
+    if files.preview is not None:
+        files.preview.parent.mkdir(parents=True, exist_ok=True)
+        write_rgb(files.preview, result_picture(read.shown, found.labels, read.source, read.prompts, ([], [])))
     seconds = {"read": round(read.seconds, 3), "segment": round(segment_s, 3)}
-    answer_record.finish(
-        answer, read.made_of, read.content, objects, {"file": case.file, "seconds": seconds, "notes": read.notes}
-    )
+    about = {"file": files.case.file, "ran": ran, "seconds": seconds, "notes": read.notes}
+    answer_record.finish(files, read.made_of, read.content, objects, written, about)
     return objects
 
 
-def _measured(found: FoundObjects, case: Case, source: io.MedicalImage) -> list[Measured]:
-    numbers = np.array([row.label for row in case.objects], np.int64)
-    reported = reported_objects(found, numbers, [row.name for row in case.objects], source)
+def _write_labels(
+    files: CaseFiles, source: io.MedicalImage, prompts: LabeledBoxes, labels: NDArray[np.generic]
+) -> list[Path]:
+    if not files.per_object:
+        io.write(files.answer, labels, source, names=prompts.written_names)
+        return [files.answer]
+    masks = files.masks(prompts.names_by_label)
+    for label, path in masks.items():
+        io.write(
+            path, np.where(labels == label, labels, 0).astype(labels.dtype), source, names=_name_of(prompts, label)
+        )
+    return list(masks.values())
+
+
+def _measured(found: FoundObjects, case: CaseSpec, prompts: LabeledBoxes, source: io.MedicalImage) -> list[Measured]:
+    names = [row.name for row in case.objects] or (prompts.names if prompts.named else ())
     return [
         Measured(
             shown.label,
@@ -206,7 +249,7 @@ def _measured(found: FoundObjects, case: Case, source: io.MedicalImage) -> list[
             shown.size / 1000 if shown.in_volume and shown.size is not None else None,
             None if math.isnan(shown.iou) else shown.iou,
         )
-        for shown in reported
+        for shown in reported_objects(found, prompts.labels, names, source)
     ]
 
 

@@ -18,8 +18,9 @@ from medsam_engine.cli.measure import interactive_report as report
 from medsam_engine.cli.measure.interactive_cases import evaluate_interaction
 from medsam_engine.cli.measure.interactive_plot import plot_png
 from medsam_engine.cli.measure.not_scored import end_with_problems
-from medsam_engine.cli.model_options import certificate_in_force, chosen_precision, precision_note
+from medsam_engine.cli.model_options import certificate_in_force, precision_note
 from medsam_engine.cli.terminal import description_column, log_to, say
+from medsam_engine.cohort.run_options import chosen_precision
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.measure.interaction import Protocol
 from medsam_engine.measure.interaction_means import InteractiveEvaluation

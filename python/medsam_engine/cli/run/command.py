@@ -1,18 +1,12 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""`medsam-engine run`: segments the files of a table, or a folder of challenge cases.
+"""`medsam-engine run`: segments the files of a table, a list or a folder, or a folder of challenge cases."""
 
-A folder is processed by the same C++ code as in the program medsam-npz.
-"""
-
-import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from medsam_engine import Engine, FolderReport, FolderRun, ModelError, find_bundle
-from medsam_engine.base.output_check import check_outputs
+from medsam_engine import find_bundle
 from medsam_engine.cli.input_options import MaxBytes
 from medsam_engine.cli.json_output import Json, engine_object, print_json
 from medsam_engine.cli.model_options import (
@@ -23,123 +17,17 @@ from medsam_engine.cli.model_options import (
     Threads,
     TrustCertificates,
     certificate_in_force,
-    chosen_precision,
-    precision_note,
 )
+from medsam_engine.cli.run.folder_command import FolderOptions, run_folder
 from medsam_engine.cli.run.json_cases import ended_content
+from medsam_engine.cli.run.model import Model
 from medsam_engine.cli.run.screen import RunScreen
 from medsam_engine.cli.run.table_command import TableOptions, run_table
-from medsam_engine.cohort.answer_paths import RECORD_SUFFIX
+from medsam_engine.cohort.case_folder import has_prompts_beside
+from medsam_engine.cohort.run_options import RunOptions, chosen_precision
 from medsam_engine.errors import InvalidArgument
 
 SOME_FAILED = 1
-
-
-def _first_case(report: FolderReport) -> list[tuple[str, float]]:
-    first = next((case for case in report.cases if case.status == "done"), None)
-    if first is None:
-        return []
-    return [
-        ("read first case (while the model loads)", first.read_s),
-        ("segment first case", first.segment_s),
-        ("write first case (while the next is segmented)", first.write_s),
-    ]
-
-
-@dataclass(frozen=True)
-class _FolderOptions:
-    """The options for a folder of NPZ cases."""
-
-    cases: Path
-    answers: Path
-    overwrite: bool
-    csv: Path | None
-    modality: str | None
-    max_bytes: int | None
-    times: bool
-
-
-@dataclass
-class _Model:
-    """The options of the model, and its engine once it is loaded."""
-
-    bundle: Path | None
-    profile: str
-    precision: str
-    trust_certificates: bool
-    device: str
-    threads: int
-    cache_dir: Path | None
-    engine: Engine | None = None
-
-    def load(self, screen: RunScreen) -> Engine:
-        """Loads the model and prints a line about its precision. Error if it cannot be loaded."""
-        self.engine = Engine(
-            find_bundle(self.bundle),
-            device=self.device,
-            precision=self.precision,
-            trust_bundle_certificates=self.trust_certificates,
-            threads=self.threads,
-            profile=self.profile,
-            cache_dir=self.cache_dir,
-        )
-        screen.note(precision_note(self.engine.info, self.precision))
-        return self.engine
-
-
-def _run_folder(options: _FolderOptions, model: _Model, screen: RunScreen) -> bool:
-    """Returns whether all cases were done and the table of times was written."""
-    started = time.perf_counter()
-    try:
-        also_read = [find_bundle(model.bundle)]
-    except ModelError:
-        also_read = []  # no model is needed if every answer exists
-    if options.cases.is_dir():
-        check_outputs({"--csv": options.csv}, [*options.cases.glob("*.npz"), *also_read])
-        if not options.overwrite:
-            _refuse_answers_of_a_table(options)
-    run = FolderRun(
-        options.cases,
-        options.answers,
-        overwrite=options.overwrite,
-        csv=options.csv,
-        modality=options.modality,
-        max_bytes=options.max_bytes,
-        also_read=also_read,
-    )
-    listed = time.perf_counter()
-    engine = None
-    if run.pending:
-        engine = model.load(screen)
-        about = engine.info
-        tuned = " (tuned)" if about.tuned else ""
-        screen.note(
-            f"{about.family}, profile {about.profile}, {about.precision}{tuned} on {about.device}, "
-            f"{run.pending} of {run.size} cases to do"
-        )
-    phases = [("list cases", listed - started), ("load bundle, compile models", time.perf_counter() - listed)]
-    try:
-        with screen.bar:
-            report = run.run(engine, progress=screen.progress, finished=screen.finished)
-    finally:
-        screen.summary()
-    if report.csv_fault:
-        screen.complain(report.csv_fault)
-    if options.times:
-        for name, seconds in phases + _first_case(report):
-            screen.complain(f"{name:<48} {seconds * 1000:10.1f} ms")
-    return not (report.failed or report.csv_fault)
-
-
-def _refuse_answers_of_a_table(options: _FolderOptions) -> None:
-    """An answer with a record beside it was made from the boxes of a table: not what is to be skipped as finished."""
-    for case in sorted(options.cases.glob("*.npz")):
-        record = options.answers / (case.name + RECORD_SUFFIX)
-        if record.exists() and (options.answers / case.name).exists():
-            raise InvalidArgument(
-                f"output: got {record}, which a table of cases left beside its answer, expected answers of a folder of "
-                "NPZ cases only; choose another folder, or give --overwrite"
-            )
 
 
 def run_cases(
@@ -147,8 +35,8 @@ def run_cases(
         Path | None,
         typer.Argument(
             metavar="CASES",
-            help="A CSV table with one row per object (file,name,x0,y0,z0,x1,y1,z1; see docs/folders.md), or a folder "
-            "of NPZ cases.",
+            help="A table with one row per object (file,name,x0,y0,z0,x1,y1,z1; see docs/many_cases.md) in CSV, JSON "
+            "Lines or Parquet, a folder of scans with files of boxes beside them, or a folder of NPZ cases.",
             show_default=False,
         ),
     ] = None,
@@ -174,6 +62,22 @@ def run_cases(
             "--format",
             help="Format of the answers of a table: nii.gz, nii, nrrd, mha, png, dcm (DICOM SEG) or npz. By default "
             "png for pictures, npz for NPZ files and nii.gz for all others.",
+        ),
+    ] = None,
+    template: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of the answers instead, such as {case}/{name}.nii.gz: {case} and {stem} are the case's name "
+            "with and without its folders; with {name} or {label}, each object has a file of its own.",
+            show_default=False,
+        ),
+    ] = None,
+    if_different: Annotated[
+        str | None,
+        typer.Option(
+            help="What to do with an answer that was made from another image, box, option or model: refuse (the case "
+            "fails, and the answer stays) or redo. The default is refuse.",
+            show_default=False,
         ),
     ] = None,
     window: Annotated[
@@ -223,36 +127,43 @@ def run_cases(
     source, target = _places(cases, cases_option, input_folder, answers, output_folder)
     screen = RunScreen(quiet)
 
-    model = _Model(
-        bundle, profile, chosen_precision(precision, profile), trust_certificates, device, threads, cache_dir
-    )
+    model = Model(bundle, profile, chosen_precision(precision, profile), trust_certificates, device, threads, cache_dir)
 
     only_table = {
         "--format": output_format,
+        "--template": template,
+        "--if-different": if_different,
         "--window": window,
         "--skip-unreadable": skip_unreadable,
         "--objects": objects,
         "--preview-folder": preview_folder,
     }
-    if input_folder is not None or source.is_dir():
+    if input_folder is not None or (source.is_dir() and not has_prompts_beside(source)):
         _refuse([name for name, value in only_table.items() if value], "a folder of NPZ cases", "a table of cases")
-        folder = _FolderOptions(source, target, overwrite, csv, modality, max_bytes, times)
-        whole = _run_folder(folder, model, screen)
+        folder = FolderOptions(source, target, overwrite, csv, modality, max_bytes, times)
+        whole = run_folder(folder, model, screen)
     else:
         _refuse(["--times"] if times else [], "a table of cases", "a folder of NPZ cases")
-        options = TableOptions(
-            table=source,
-            answers=target,
+        run = RunOptions(
+            answers=str(target),
+            bundle=None if bundle is None else str(bundle),
+            profile=profile,
+            precision=precision,
+            trust_certificates=trust_certificates,
+            device=device,
+            threads=threads,
+            cache_dir=None if cache_dir is None else str(cache_dir),
             output_format=output_format,
-            window=window,
+            template=template,
             modality=modality,
-            skip_unreadable=skip_unreadable,
+            window=window,
             max_bytes=max_bytes,
+            skip_unreadable=skip_unreadable,
             overwrite=overwrite,
-            csv=csv,
-            objects=objects,
-            previews=preview_folder,
+            if_different=if_different or "refuse",
+            previews=None if preview_folder is None else str(preview_folder),
         )
+        options = TableOptions(source, run, csv, objects)
         whole = run_table(options, find_bundle(bundle), lambda: model.load(screen), screen) == 0
     if as_json:
         about = None if model.engine is None else model.engine.info

@@ -6,29 +6,32 @@ from collections.abc import Sequence
 from typing import Any
 
 from medsam_engine.cli.run.screen import EndedCase
-from medsam_engine.cohort.answer_record import Measured
-from medsam_engine.cohort.case_end import CaseEnd
+from medsam_engine.cohort.case_result import CaseResult, Measured
 
 
 def ended_content(ended: Sequence[EndedCase]) -> dict[str, Any]:
     """Each case in the order in which they ended, and how many of them are done, skipped and failed."""
-    counts = Counter(case.status for case in ended)
+    counts = Counter(_status(case) for case in ended)
     return {
         "cases": [_case(case) for case in ended],
         **{status: counts[status] for status in ("done", "skipped", "failed")},
     }
 
 
+def _status(case: EndedCase) -> str:
+    return "failed" if case.status == "refused" else case.status
+
+
 def _case(case: EndedCase) -> dict[str, Any]:
     content: dict[str, Any] = {
         "case": case.name,
-        "status": case.status,
+        "status": _status(case),
         "message": case.message or None,
         "boxes": case.objects,
         "empty": case.empty_objects,
         "seconds": {"read": case.read_s, "segment": case.segment_s, "write": case.write_s},
     }
-    if isinstance(case, CaseEnd):  # of a table
+    if isinstance(case, CaseResult):  # of a table
         content["output"] = case.answer
         content["objects"] = [_object(measured) for measured in case.measured]
     return content

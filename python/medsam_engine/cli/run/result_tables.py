@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TextIO
 
 from medsam_engine.base.printable import csv_cell
-from medsam_engine.cohort.case_end import CaseEnd
+from medsam_engine.cohort.case_result import FAILED, REFUSED, CaseResult
 
 # As a folder of NPZ cases has them (cpp/src/npz).
 _CASE_COLUMNS = ("case", "status", "objects", "slices", "read_s", "segment_s", "write_s", "total_s", "empty_objects",
@@ -61,11 +61,12 @@ class ResultTables:
         """What went wrong with the tables, a line each."""
         return [table.fault for table in (self._cases, self._objects) if table.fault]
 
-    def add(self, end: CaseEnd) -> None:
+    def add(self, end: CaseResult) -> None:
         """Writes the rows of a case."""
         times = [f"{seconds:.6f}" for seconds in (end.read_s, end.segment_s, end.write_s, end.total_s)]
         sizes = [end.objects, end.slices]
-        self._cases.add([[csv_cell(end.name), end.status, *sizes, *times, end.empty_objects, csv_cell(end.message)]])
+        status = FAILED if end.status == REFUSED else end.status  # the words of a folder of NPZ cases
+        self._cases.add([[csv_cell(end.name), status, *sizes, *times, end.empty_objects, csv_cell(end.message)]])
         place = [csv_cell(end.name), csv_cell(end.answer)]
         self._objects.add(
             [[*place, m.label, csv_cell(m.name), m.voxels, _number(m.ml), _number(m.iou)] for m in end.measured]

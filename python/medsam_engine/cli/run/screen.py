@@ -20,7 +20,7 @@ class EndedCase(Protocol):
 
     @property
     def status(self) -> str:
-        """done, skipped or failed."""
+        """done, skipped, failed or refused."""
 
     @property
     def message(self) -> str:
@@ -86,8 +86,9 @@ class RunScreen:
     def finished(self, report: EndedCase) -> None:
         """Counts a case that has ended, and prints a line if it failed or nothing was found."""
         self.ended.append(report)
-        self._counts[report.status] += 1
-        if report.status == "failed":
+        status = "failed" if report.status == "refused" else report.status
+        self._counts[status] += 1
+        if status == "failed":
             self.complain(f"{report.name}: {report.message}")
         elif report.empty_objects:
             self.note(f"{report.name}: nothing found in {report.empty_objects} of {report.objects} boxes")

@@ -5,35 +5,34 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from medsam_engine import Engine, EngineInfo, __version__
+from medsam_engine import Engine
 from medsam_engine.base.output_check import ReadFiles, check_output_folder, check_outputs
 from medsam_engine.cli.run.result_tables import ResultTables
 from medsam_engine.cli.run.screen import RunScreen
-from medsam_engine.cohort.answer_paths import CaseFiles, case_files, check_format
-from medsam_engine.cohort.case_end import CaseEnd
+from medsam_engine.cohort.answer_paths import CaseFiles, case_files
+from medsam_engine.cohort.case_result import CaseResult
 from medsam_engine.cohort.case_run import CaseRun
-from medsam_engine.cohort.case_table import read_case_table
-from medsam_engine.cohort.segment_case import RunOptions
+from medsam_engine.cohort.case_sources import read_cases
+from medsam_engine.cohort.run_options import RunOptions
+from medsam_engine.cohort.worker import CaseWorker
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.source_files import source_files
-from medsam_engine.windows import check_window
 
 
 @dataclass(frozen=True)
 class TableOptions:
-    """What was asked for on the command line; the options as `medsam-engine run --help` has them."""
+    """What was asked for on the command line beside the options of the run; None = not asked for.
 
-    table: Path
-    answers: Path
-    output_format: str | None
-    window: str | None
-    modality: str | None
-    skip_unreadable: bool
-    max_bytes: int | None
-    overwrite: bool
+    Attributes:
+        source: the table, the list or the folder.
+        run: the options that hold for every case.
+        csv, objects: tables to write.
+    """
+
+    source: Path
+    run: RunOptions
     csv: Path | None
     objects: Path | None
-    previews: Path | None
 
 
 def run_table(options: TableOptions, bundle: Path, make_engine: Callable[[], Engine], screen: RunScreen) -> int:
@@ -45,39 +44,36 @@ def run_table(options: TableOptions, bundle: Path, make_engine: Callable[[], Eng
         InvalidArgument: the table or a place is not usable.
         Error: the model cannot be loaded.
     """
-    check_format(options.output_format)
-    check_window(options.window)
-    table = read_case_table(options.table)
-    cases = case_files(table.cases, options.answers, options.output_format, options.previews)
+    run = options.run
+    run.check()
+    listed = read_cases(options.source)
+    previews = None if run.previews is None else Path(run.previews)
+    cases = case_files(listed.cases, Path(run.answers), run.output_format, previews, run.template)
     _check_places(options, cases, bundle)
-    if table.unused_columns:
-        screen.note(f"note: columns that are not used: {', '.join(table.unused_columns)}")
+    for note in listed.notes:
+        screen.note(f"note: {note}")
     engine = make_engine()
     about = engine.info
     tuned = " (tuned)" if about.tuned else ""
     screen.note(
         f"{about.family}, profile {about.profile}, {about.precision}{tuned} on {about.device}, {len(cases)} cases"
     )
-    run_options = RunOptions(
-        options.table.name,
-        options.modality,
-        options.window,
-        options.max_bytes,
-        options.skip_unreadable,
-        options.overwrite,
-        _decides_on_masks(about),
-        ReadFiles(files.case.path for files in cases),
-    )
+    worker = CaseWorker(run, engine, ReadFiles(path for files in cases for path in _inputs(files)))
     tables = ResultTables(options.csv, options.objects)
     try:
         with screen.bar:
-            failed = CaseRun(cases, engine, run_options, _Watch(screen, tables)).run()
+            failed = CaseRun(cases, worker, _Watch(screen, tables)).run()
     finally:
         tables.close()
         screen.summary()
     for fault in tables.faults:
         screen.complain(fault)
     return failed + len(tables.faults)
+
+
+def _inputs(files: CaseFiles) -> list[Path]:
+    beside = files.case.boxes_from
+    return [Path(files.case.path), *([Path(beside)] if beside is not None else [])]
 
 
 class _Watch:
@@ -88,22 +84,10 @@ class _Watch:
         self.note, self.progress = screen.note, screen.progress
         self._finished = screen.finished
 
-    def finished(self, end: CaseEnd) -> None:
+    def finished(self, end: CaseResult) -> None:
         """A case has ended."""
         self._finished(end)
         self._tables.add(end)
-
-
-def _decides_on_masks(about: EngineInfo) -> dict[str, str]:
-    return {
-        "engine": __version__,
-        "model": about.model_hash,
-        "fingerprint": about.fingerprint,
-        "profile": about.profile,
-        "precision": f"{about.encoder_precision}/{about.decoder_precision}",
-        "device": about.device,
-        "backend": about.backend,
-    }
 
 
 def _there(path: Path) -> bool:
@@ -111,10 +95,12 @@ def _there(path: Path) -> bool:
 
 
 def _check_places(options: TableOptions, cases: list[CaseFiles], bundle: Path) -> None:
-    inputs = [files.case.path for files in cases]
-    check_output_folder("--output", options.answers, [*inputs, bundle])
-    check_output_folder("--preview-folder", options.previews, [*inputs, bundle, options.answers])
-    for folder in (options.answers, options.previews):
+    inputs = [path for files in cases for path in _inputs(files)]
+    answers = Path(options.run.answers)
+    previews = None if options.run.previews is None else Path(options.run.previews)
+    check_output_folder("--output", answers, [*inputs, bundle])
+    check_output_folder("--preview-folder", previews, [*inputs, bundle, answers])
+    for folder in (answers, previews):
         if folder is not None:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
@@ -124,6 +110,6 @@ def _check_places(options: TableOptions, cases: list[CaseFiles], bundle: Path) -
                 ) from error
     tables = [path for path in (options.csv, options.objects) if path is not None]
     # A table that is not there yet is no file that is read; to look at every slice of a large archive takes its time.
-    read = [path for files in cases for path in source_files(files.case.path)] if any(map(_there, tables)) else []
+    read = [path for place in inputs for path in source_files(place)] if any(map(_there, tables)) else []
     written = [path for files in cases for path in (files.answer, files.record, files.preview)]
-    check_outputs({"--csv": options.csv, "--objects": options.objects}, [options.table, bundle, *read, *written])
+    check_outputs({"--csv": options.csv, "--objects": options.objects}, [options.source, bundle, *read, *written])

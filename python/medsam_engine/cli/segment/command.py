@@ -30,7 +30,6 @@ from medsam_engine.cli.model_options import (
     Threads,
     TrustCertificates,
     certificate_in_force,
-    chosen_precision,
     precision_note,
 )
 from medsam_engine.cli.prompt_options import Planes, check_planes, parse_boxes, parse_points
@@ -40,6 +39,7 @@ from medsam_engine.cli.segment.picture import note_black_png
 from medsam_engine.cli.segment.report import objects_content, report_objects
 from medsam_engine.cli.steps import Steps
 from medsam_engine.cli.terminal import log_to
+from medsam_engine.cohort.run_options import chosen_precision
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.boxes import check_points
 from medsam_engine.io.formats import output_format

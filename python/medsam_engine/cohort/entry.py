@@ -1,0 +1,73 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""Cases from Python: `segment` does all of them in this process."""
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from medsam_engine import Engine
+from medsam_engine.base.output_check import ReadFiles
+from medsam_engine.cohort.answer_paths import case_files
+from medsam_engine.cohort.case_result import CaseResult
+from medsam_engine.cohort.case_run import CaseRun
+from medsam_engine.cohort.case_sources import read_cases
+from medsam_engine.cohort.case_spec import CaseSpec
+from medsam_engine.cohort.run_options import RunOptions
+from medsam_engine.cohort.worker import CaseWorker
+
+
+class _Results:
+    """Keeps how each case ended, and passes it on."""
+
+    def __init__(self, finished: Callable[[CaseResult], object] | None) -> None:
+        self.results: list[CaseResult] = []
+        self._finished = finished
+
+    def note(self, text: str) -> None:
+        """The records have the notes."""
+
+    def progress(self, index: int, count: int, name: str, step: int, steps: int) -> None:
+        """Nobody has asked."""
+
+    def finished(self, end: CaseResult) -> None:
+        """A case has ended."""
+        self.results.append(end)
+        if self._finished is not None:
+            self._finished(end)
+
+
+def segment(
+    cases: str | os.PathLike[str] | Iterable[CaseSpec],
+    options: RunOptions,
+    *,
+    engine: Engine | None = None,
+    finished: Callable[[CaseResult], object] | None = None,
+) -> list[CaseResult]:
+    """Segments all cases in this process and writes their answers; finished ones are skipped, failing ones are told.
+
+    While a case is segmented, the next one is read and the last one written. A process that a case ends (out of memory,
+    a fault in a library) is not brought back: `medsam-engine run` does that.
+
+    Args:
+        cases: CaseSpec values, or what `read_cases` reads.
+        options: of the run.
+        engine: one that is loaded already, in place of the one that `options` describe.
+        finished: called with each result as the case ends, in this thread.
+
+    Returns:
+        One result per case, in their order. A case that fails does not raise.
+
+    Raises:
+        InvalidArgument: the table or an option is wrong, or two cases would have one answer; nothing has run then.
+        Error: the engine cannot be loaded.
+    """
+    listed = read_cases(cases).cases if isinstance(cases, str | os.PathLike) else list(cases)
+    options.check()
+    previews = None if options.previews is None else Path(options.previews)
+    files = case_files(listed, Path(options.answers), options.output_format, previews, options.template)
+    worker = CaseWorker(options, engine, ReadFiles(Path(case.path) for case in listed))
+    if listed:
+        assert worker.engine is not None  # loaded before the first case, as its faults are no case's
+    watch = _Results(finished)
+    CaseRun(files, worker, watch).run()
+    return watch.results
