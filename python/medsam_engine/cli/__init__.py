@@ -20,5 +20,6 @@ def main() -> None:
         )
         sys.exit(2)
     from medsam_engine.cli.app import run
+    from medsam_engine.cli.own_process import OWN_PROCESS
 
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(run(sys.argv[1:], process=OWN_PROCESS))

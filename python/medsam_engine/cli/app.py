@@ -122,11 +122,13 @@ def _spaces_hint(arguments: Sequence[str]) -> str:
     return ""
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Runs one command line and returns its exit status."""
+def run(arguments: Sequence[str], *, process: object = None) -> int:
+    """Runs one command line and returns its exit status. `process`: OWN_PROCESS where nothing else runs in this one."""
     try:
         with interrupted_by_sigterm() as termination:
-            status = _command()(args=with_json_target(arguments), prog_name="medsam-engine", standalone_mode=False)
+            status = _command()(
+                args=with_json_target(arguments), prog_name="medsam-engine", standalone_mode=False, obj=process
+            )
     except (KeyboardInterrupt, typer.Abort):
         status = INTERRUPTED
     except Exception as error:

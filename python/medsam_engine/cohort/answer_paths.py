@@ -4,7 +4,7 @@
 import os
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -81,33 +81,18 @@ class CaseFiles:
         return files
 
 
-def case_files(
-    cases: Sequence[CaseSpec], answers: Path, output_format: str | None, previews: Path | None,
-    template: str | None = None,
-) -> list[CaseFiles]:  # fmt: skip
-    """The files of each case; of a name relative to the table the folders are kept, of any other only the name.
-
-    Args:
-        cases: of one table.
-        answers: the folder of the answers.
-        output_format: one of FORMATS for all; None = png for pictures, npz for NPZ, nii.gz for all else.
-        previews: the folder of the pictures; None = none are made.
-        template: as RunOptions.template, instead of `output_format`.
-
-    Raises:
-        InvalidArgument: two cases would have one answer.
-    """
+def distinct_files(each: Iterable[CaseFiles]) -> list[CaseFiles]:
+    """The files of all cases of a run. InvalidArgument: two cases would have one answer."""
     taken: dict[str, CaseSpec] = {}
     files = []
-    for case in cases:
-        found = files_of(case, answers, output_format, previews, template)
+    for found in each:
         places = {_folded(found.record), _folded(found.answer)}
         earlier = next((taken[place] for place in places if place in taken), None)
-        taken.update(dict.fromkeys(places, case))
+        taken.update(dict.fromkeys(places, found.case))
         if earlier is not None:
             raise InvalidArgument(
-                f"cases: got {_placed(case)}, whose answer {os.path.relpath(found.answer, answers)} is that of "
-                f"{_placed(earlier)}, expected one per file; rename a file or give names relative to the table"
+                f"cases: got {_placed(found.case)}, whose answer {found.answer.name} is that of {_placed(earlier)}, "
+                "expected one per file; rename a file or give names relative to the table"
             )
         files.append(found)
     return files
@@ -116,7 +101,15 @@ def case_files(
 def files_of(
     case: CaseSpec, answers: Path, output_format: str | None, previews: Path | None, template: str | None = None
 ) -> CaseFiles:
-    """The files of one case, as `case_files`."""
+    """The files of a case; of a name relative to the table the folders are kept, of any other only the name.
+
+    Args:
+        case: of a table.
+        answers: the folder of the answers.
+        output_format: one of FORMATS for all; None = png for pictures, npz for NPZ, nii.gz for all else.
+        previews: the folder of the pictures; None = none are made.
+        template: as RunOptions.template, instead of `output_format`.
+    """
     folder, stem, kind = _parts(case)
     if template is None:
         chosen = output_format or (_NATURAL.get(kind, "nii.gz") if kind is not None else "nii.gz")

@@ -118,6 +118,21 @@ def finished_objects(
         raise Refused(f"answer: got {files.record}, expected a record of this command; {remedy}") from None
 
 
+def answer_files(files: CaseFiles) -> list[Path]:
+    """The files of the answer that the record beside it names; without one, where a single file would be."""
+    return list(_answers(files, _read(files.record)))
+
+
+def recorded(files: CaseFiles, state: str) -> tuple[str, int] | None:
+    """The digest and the bytes of the input, where the record was made of an object at a URL in this very state."""
+    record = _read(files.record) or {}
+    made_of = record.get("made_of")
+    if record.get("input_state") != state or not isinstance(made_of, dict):
+        return None
+    digest, size = record.get("input_sha256"), made_of.get("input_bytes")
+    return (digest, size) if isinstance(digest, str) and isinstance(size, int) else None
+
+
 def check_foreign(files: CaseFiles, masks: Iterable[Path]) -> None:
     """Refused: one of the files of a case's objects is there, and the case has no record that it is its own."""
     if _read(files.record) is None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-DONE, SKIPPED, FAILED, REFUSED = "done", "skipped", "failed", "refused"
+DONE, SKIPPED, FAILED, REFUSED, PENDING = "done", "skipped", "failed", "refused", "pending"
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,8 @@ class CaseResult:
     Attributes:
         name: what the case is called (`CaseSpec.file`).
         answer: where its answer is or would be, a path or a URL.
-        status: "done"; "skipped", the answer was there; "failed"; "refused", another answer is in its place and stays.
+        status: "done"; "skipped", the answer was there; "failed"; "refused", another answer is in its place and stays;
+            "pending", of a plan: it is to be done.
         objects, slices: how many it has; slices are 0 where nothing was segmented.
         read_s, segment_s, write_s, total_s: what it took. Reading and writing overlap with other cases.
         empty_objects: boxes in which nothing was found.

@@ -2,15 +2,16 @@
 """The cases of a table one after the other: reading, segmenting and writing overlap."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
 from medsam_engine.cohort.answer_paths import CaseFiles
-from medsam_engine.cohort.case_result import CaseResult
+from medsam_engine.cohort.answer_record import Refused
+from medsam_engine.cohort.case_result import SKIPPED, CaseResult
 from medsam_engine.cohort.segment_case import ReadCase
-from medsam_engine.cohort.worker import CaseWorker, fail, slices_of, took_finished
+from medsam_engine.cohort.worker import CaseWorker, Quarantined, fail, slices_of, took_finished
 from medsam_engine.io.byte_limit import ByteLimit
 from medsam_engine.show.found_objects import FoundObjects
 
@@ -31,10 +32,18 @@ class RunWatch(Protocol):
         """A case has ended."""
 
 
+class _All:
+    """Holds every name."""
+
+    def __contains__(self, _name: object) -> bool:
+        return True
+
+
 @dataclass
 class _Writing:
     """A case whose answer is being written."""
 
+    files: CaseFiles
     end: CaseResult
     started: float
     done: Future[None]
@@ -46,13 +55,34 @@ class CaseRun:
     Make it, call `run` once.
     """
 
-    def __init__(self, cases: Sequence[CaseFiles], worker: CaseWorker, watch: RunWatch) -> None:
+    def __init__(
+        self,
+        cases: Sequence[CaseFiles],
+        worker: CaseWorker,
+        watch: RunWatch,
+        *,
+        alone: Container[str] = (),
+        limit: int | None = None,
+    ) -> None:
+        """Makes a run.
+
+        Args:
+            cases: all of them.
+            worker: that does them.
+            watch: that is told.
+            alone: names of cases beside which none is read or written.
+            limit: after so many cases that were not skipped, the run ends; None = it does all.
+        """
         self._cases, self._worker, self._watch = cases, worker, watch
+        # With one try, a case must not be blamed for another one that is read beside it.
+        self._alone = alone if worker.options.tries > 1 else _All()
+        self._left = len(cases) if limit is None else limit
         self._most = ByteLimit.of(worker.options.max_bytes).max_bytes
         # One thread for each: what is at work holds at most one case that was read, one at work and one to be written.
         self._reader, self._writer = ThreadPoolExecutor(max_workers=1), ThreadPoolExecutor(max_workers=1)
         self._writing: _Writing | None = None
         self._failed = 0
+        self._at = 0
 
     def run(self) -> int:
         """Does all cases; returns how many failed or were refused.
@@ -62,16 +92,22 @@ class CaseRun:
         ahead: Future[ReadCase] | None = None
         try:
             for index in range(len(self._cases)):
+                if self._left <= 0:
+                    break
                 ahead = self._one(index, ahead)
         finally:
             self._reader.shutdown(wait=False, cancel_futures=True)
             self._wait_for_writing()
             self._writer.shutdown()
+            self._worker.leave()
         return self._failed
 
     def _one(self, index: int, ahead: "Future[ReadCase] | None") -> "Future[ReadCase] | None":
         started = time.perf_counter()
+        self._at = index
         files = self._cases[index]
+        if files.case.file in self._alone:
+            self._wait_for_writing()
         end = CaseResult(files.case.file, str(files.answer), objects=len(files.case.objects))
         self._watch.progress(index, len(self._cases), files.case.file, 0, 0)
         following: Future[ReadCase] | None = None
@@ -88,12 +124,13 @@ class CaseRun:
         if following is None:  # the next one need not suffer for this one
             following = self._begin_reading(index + 1, min(self._most, _AHEAD_BYTES))
         self._wait_for_writing()  # cases are told in their order
+        self._left -= end.status != SKIPPED
         if found is None or read is None:
-            self._tell(end, started)
+            self._tell(files, end, started)
         else:
             done = self._writer.submit(self._worker.write, files, read, found, end)
-            self._writing = _Writing(end, started, done)
-            if read.input_bytes > _AHEAD_BYTES:
+            self._writing = _Writing(files, end, started, done)
+            if read.input_bytes > _AHEAD_BYTES or end.name in self._alone:
                 self._wait_for_writing()  # before the next one is read
         return following
 
@@ -119,10 +156,14 @@ class CaseRun:
                 writing.done.result()
             except Exception as error:  # of one case
                 fail(writing.end, error)
-            self._tell(writing.end, writing.started)
+            self._tell(writing.files, writing.end, writing.started)
 
-    def _tell(self, end: CaseResult, started: float) -> None:
+    def _name(self, index: int) -> str:
+        return self._cases[index].case.file
+
+    def _tell(self, files: CaseFiles, end: CaseResult, started: float) -> None:
         end.total_s = time.perf_counter() - started
+        self._worker.ended(files, end)
         self._failed += not end.whole
         self._watch.finished(end)
 
@@ -130,6 +171,8 @@ class CaseRun:
         if ahead is not None:
             try:
                 return ahead.result()
+            except (Refused, Quarantined):
+                raise
             except Exception:  # too large to be read ahead, or wrong: its turn will tell
                 pass
         again = self._begin_reading(index, self._most)
@@ -139,4 +182,6 @@ class CaseRun:
     def _begin_reading(self, index: int, max_bytes: int) -> "Future[ReadCase] | None":
         if index >= len(self._cases):
             return None
+        if index != self._at and (self._left <= 1 or any(self._name(k) in self._alone for k in (index, self._at))):
+            return None  # in its turn
         return self._reader.submit(self._worker.read, self._cases[index], max_bytes)

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from medsam_engine import Engine
+from medsam_engine.base.addresses import is_url
 from medsam_engine.base.output_check import ReadFiles
-from medsam_engine.cohort.answer_paths import case_files
+from medsam_engine.cohort.answer_paths import distinct_files
 from medsam_engine.cohort.case_result import CaseResult
 from medsam_engine.cohort.case_run import CaseRun
 from medsam_engine.cohort.case_sources import read_cases
@@ -63,9 +64,9 @@ def segment(
     """
     listed = read_cases(cases).cases if isinstance(cases, str | os.PathLike) else list(cases)
     options.check()
-    previews = None if options.previews is None else Path(options.previews)
-    files = case_files(listed, Path(options.answers), options.output_format, previews, options.template)
-    worker = CaseWorker(options, engine, ReadFiles(Path(case.path) for case in listed))
+    local = [Path(case.path) for case in listed if not is_url(case.path)]
+    worker = CaseWorker(options, engine, ReadFiles(local))
+    files = distinct_files(worker.files(case) for case in listed)
     if listed:
         assert worker.engine is not None  # loaded before the first case, as its faults are no case's
     watch = _Results(finished)

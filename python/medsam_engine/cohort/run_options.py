@@ -42,6 +42,8 @@ class RunOptions:
         if_different: what becomes of an answer that was made of or by something else: "refuse" keeps it, and the case
             has the status refused; "redo" makes it again. One that was changed later or has no record is kept.
         previews: a folder for pictures of the results; None = none are made.
+        tries: how often a case may fail or end its process before it is quarantined.
+        retry_failed: try quarantined cases again.
         reproducible: f32 on kernels that all processors of one kind have, so that unlike machines give equal bytes.
     """
 
@@ -62,7 +64,14 @@ class RunOptions:
     overwrite: bool = False
     if_different: str = "refuse"
     previews: str | None = None
+    tries: int = 2
+    retry_failed: bool = False
     reproducible: bool = False
+
+    @property
+    def asked_precision(self) -> str:
+        """The precision to ask the engine for."""
+        return "f32" if self.reproducible else chosen_precision(self.precision, self.profile)
 
     def content(self) -> dict[str, Any]:
         """The options as JSON has them; `RunOptions(**content)` is the same again."""
@@ -78,6 +87,8 @@ class RunOptions:
         check_window(self.window)
         if self.if_different not in ON_DIFFERENCE:
             raise InvalidArgument(f"--if-different: got {self.if_different}, expected {' or '.join(ON_DIFFERENCE)}")
+        if self.tries < 1:
+            raise InvalidArgument(f"--tries: got {self.tries}, expected 1 or more")
         if self.reproducible and self.precision not in (None, "f32"):
             raise InvalidArgument(
                 f"--reproducible: got precision {self.precision} with it, expected f32; leave one out"

@@ -1,10 +1,9 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """One case: read, shown through its window, segmented and written, with the same parts as `medsam-engine segment`."""
 
-import hashlib
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,19 +15,14 @@ from medsam_engine import Engine, io
 from medsam_engine.base.output_check import check_outputs
 from medsam_engine.cohort import answer_record
 from medsam_engine.cohort.answer_paths import CaseFiles
-from medsam_engine.cohort.answer_record import file_digest
+from medsam_engine.cohort.case_boxes import boxes_of
+from medsam_engine.cohort.case_input import CaseInput, case_input, finished_objects, input_digest
 from medsam_engine.cohort.case_result import Measured
 from medsam_engine.cohort.case_spec import CaseSpec
 from medsam_engine.cohort.run_options import RunOptions
-from medsam_engine.errors import Error, InvalidArgument
-from medsam_engine.io.byte_limit import ByteLimit
-from medsam_engine.io.formats import Format, input_format
 from medsam_engine.io.input_file import Unchanged
-from medsam_engine.io.labeled_boxes import BoxOptions, LabeledBoxes, resolve_boxes
-from medsam_engine.io.named_boxes import default_name
-from medsam_engine.io.npz_file import load_arrays
+from medsam_engine.io.labeled_boxes import LabeledBoxes
 from medsam_engine.io.picture.png_file import write_rgb
-from medsam_engine.io.source_files import source_files
 from medsam_engine.show.found_objects import FoundObjects, relabeled, reported_objects
 from medsam_engine.show.prepared_image import engine_modality, prepared_image
 from medsam_engine.show.result_picture import result_picture
@@ -58,6 +52,7 @@ class ReadCase:
         unchanged: whether the files behind `source` are still those that were read.
         seconds: that it took.
         notes: to be said.
+        state: of an image at a URL, for the record; None where it has none.
     """
 
     made_of: dict[str, Any]
@@ -69,6 +64,7 @@ class ReadCase:
     unchanged: Unchanged
     seconds: float
     notes: list[str]
+    state: str | None = None
 
     @property
     def input_bytes(self) -> int:
@@ -76,7 +72,13 @@ class ReadCase:
         return 0 if self.source is None else self.source.array.nbytes
 
 
-def read_case(files: CaseFiles, options: RunOptions, model: Mapping[str, str], max_bytes: int | None) -> ReadCase:
+def read_case(
+    files: CaseFiles,
+    options: RunOptions,
+    model: Mapping[str, str],
+    max_bytes: int | None,
+    begin: Callable[[CaseInput], object],
+) -> ReadCase:
     """Reads the file, unless its answer is there; may be called in another thread.
 
     Args:
@@ -84,6 +86,7 @@ def read_case(files: CaseFiles, options: RunOptions, model: Mapping[str, str], m
         options: of the run.
         model: what of the model and of how it runs decides on the answer.
         max_bytes: as io.read.
+        begin: called before anything of the image is read, where the answer is to be made.
 
     Raises:
         Refused: another answer is there.
@@ -91,29 +94,12 @@ def read_case(files: CaseFiles, options: RunOptions, model: Mapping[str, str], m
     """
     started = time.perf_counter()
     case, path = files.case, Path(files.case.path)
-    input_format(path)  # says of a file that is missing, or none, that it is
-    read_files = sorted(source_files(path))
-    beside = [] if case.boxes_from is None else sorted(source_files(Path(case.boxes_from)))
-    unchanged = Unchanged([*read_files, *beside])
-    window, modality = case.window or options.window, case.modality or options.modality
-    made_of = {
-        **model,
-        "input_bytes": Unchanged(read_files).total_bytes,
-        "objects": [[row.label, row.name, row.in_mm, *row.box] for row in case.objects],
-        "window": window,
-        "modality": modality,
-        "series": case.series,
-        "volume": case.volume,
-        "skip_unreadable": options.skip_unreadable and path.is_dir(),
-    }
-    if case.boxes_from is not None:
-        made_of["boxes_sha256"] = _digest(Path(case.boxes_from), beside)
-    if not options.overwrite:
-        finished = answer_record.finished_objects(
-            files, made_of, lambda: _digest(path, read_files), options.if_different
-        )
-        if finished is not None:
-            return ReadCase(made_of, "", finished, None, None, None, unchanged, time.perf_counter() - started, [])
+    found = case_input(files, options, model)
+    made_of = found.made_of
+    finished = finished_objects(files, found, options)
+    if finished is not None:
+        return ReadCase(made_of, "", finished, None, None, None, found.unchanged, time.perf_counter() - started, [])
+    begin(found)
     source = io.read(
         path,
         volume=case.volume,
@@ -124,11 +110,12 @@ def read_case(files: CaseFiles, options: RunOptions, model: Mapping[str, str], m
     notes = Notes([f"note: {note}" for note in source.notes])
     prompts = boxes_of(case, source, max_bytes)
     notes.lines.extend(f"note: {note}" for note in prompts.notes)
-    _check_places(files, source, prompts, [*read_files, *beside], options.overwrite)
-    shown = prepared_image(source, window, modality, notes)
-    content = _digest(path, read_files)  # after reading, which refuses what is too large; `unchanged` tells of changes
+    _check_places(files, source, prompts, [*found.image, *found.beside], options.overwrite)
+    shown = prepared_image(source, made_of["window"], made_of["modality"], notes)
+    # After reading, which refuses what is too large; `unchanged` tells of changes.
+    content = input_digest(path, found.image)
     return ReadCase(
-        made_of, content, None, source, prompts, shown, unchanged, time.perf_counter() - started, notes.lines
+        made_of, content, None, source, prompts, shown, found.unchanged, time.perf_counter() - started, notes.lines
     )
 
 
@@ -152,39 +139,6 @@ def _check_places(
 
 def _name_of(prompts: LabeledBoxes, label: int) -> dict[int, str] | None:
     return {label: prompts.names_by_label[label]} if prompts.named else None
-
-
-def boxes_of(case: CaseSpec, image: io.MedicalImage, max_bytes: int | None = None) -> LabeledBoxes:
-    """The boxes of a case in the image's indices. InvalidArgument: one is wrong for this image, by its line."""
-    if case.boxes_from is not None:
-        return resolve_boxes(BoxOptions([], [], Path(case.boxes_from), 0, 0), image, max_bytes)
-    if not case.objects:
-        return _boxes_inside(Path(case.path), image, max_bytes)
-    boxes = []
-    for row in case.objects:
-        box = [list(row.box)]
-        try:
-            wanted = BoxOptions([] if row.in_mm else box, box if row.in_mm else [], None, 0, 0)
-            boxes.append(resolve_boxes(wanted, image).boxes)
-        except Error as error:
-            raise InvalidArgument(f"{case.source} line {row.line}: {error}" if row.line else str(error)) from error
-    labels = np.array([row.label for row in case.objects], np.int64)
-    names = tuple(row.name or default_name(row.label) for row in case.objects)
-    return LabeledBoxes(np.vstack(boxes), labels, names, named=any(row.name for row in case.objects))
-
-
-def _boxes_inside(path: Path, image: io.MedicalImage, max_bytes: int | None) -> LabeledBoxes:
-    """The boxes that an NPZ case holds beside its image, as a run over a folder takes them."""
-    if input_format(path) is not Format.NPZ:
-        raise InvalidArgument(
-            f"cases: got no box for {path}, expected some; only NPZ files hold their own"
-        )
-    values = load_arrays(path, "boxes", limit=ByteLimit.of(max_bytes))["boxes"]
-    boxes = values.astype(np.float64).reshape(-1, 6 if image.is_volume else 4) if values.size else values[:0]
-    depth, height, width = (1, *image.grid) if len(image.grid) == 2 else image.grid
-    most = [width, height, depth] if image.is_volume else [width, height]
-    boxes = np.where(boxes == [*most, *most], boxes - 1, boxes)  # such an end means the last pixel (medsam/folder.hpp)
-    return resolve_boxes(BoxOptions(boxes.tolist(), [], None, 0, 0), image)
 
 
 def segment_case(engine: Engine, read: ReadCase, progress: Callable[[int, int], object]) -> FoundObjects:
@@ -221,6 +175,8 @@ def write_case(
         write_rgb(files.preview, result_picture(read.shown, found.labels, read.source, read.prompts, ([], [])))
     seconds = {"read": round(read.seconds, 3), "segment": round(segment_s, 3)}
     about = {"file": files.case.file, "ran": ran, "seconds": seconds, "notes": read.notes}
+    if read.state is not None:
+        about["input_state"] = read.state
     answer_record.finish(files, read.made_of, read.content, objects, written, about)
     return objects
 
@@ -229,7 +185,7 @@ def _write_labels(
     files: CaseFiles, source: io.MedicalImage, prompts: LabeledBoxes, labels: NDArray[np.generic]
 ) -> list[Path]:
     if not files.per_object:
-        io.write(files.answer, labels, source, names=prompts.written_names)
+        io.write(files.answer, labels, source, names=prompts.written_names, derived_uids=True)
         return [files.answer]
     masks = files.masks(prompts.names_by_label)
     for label, path in masks.items():
@@ -251,16 +207,3 @@ def _measured(found: FoundObjects, case: CaseSpec, prompts: LabeledBoxes, source
         )
         for shown in reported_objects(found, prompts.labels, names, source)
     ]
-
-
-def _digest(path: Path, files: Sequence[Path]) -> str:
-    """Returns the SHA-256 of a file, or of the names and digests of all files of a folder or of a header."""
-    if list(files) == [path]:
-        return file_digest(path)
-    lines = []
-    for file in files:
-        try:
-            lines.append(f"{file_digest(file)} {file.name}")
-        except Error:
-            lines.append(f"unreadable {file.name}")  # io.read has allowed that
-    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()

@@ -13,23 +13,35 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from medsam_engine import Engine, EngineInfo, __version__, find_bundle, simd_target
+from medsam_engine.base.addresses import is_url
 from medsam_engine.base.error_text import error_text
 from medsam_engine.base.output_check import ReadFiles, check_output_folder
 from medsam_engine.cohort.answer_paths import CaseFiles, files_of
 from medsam_engine.cohort.answer_record import Refused
-from medsam_engine.cohort.case_result import DONE, FAILED, REFUSED, SKIPPED, CaseResult
+from medsam_engine.cohort.case_input import CaseInput, case_input, finished_objects, finished_remotely
+from medsam_engine.cohort.case_result import DONE, FAILED, PENDING, REFUSED, SKIPPED, CaseResult
 from medsam_engine.cohort.case_spec import CaseSpec
-from medsam_engine.cohort.run_options import RunOptions, chosen_precision
+from medsam_engine.cohort.ledger import Ledger
+from medsam_engine.cohort.reproducible import pin_kernels
+from medsam_engine.cohort.run_options import RunOptions
 from medsam_engine.cohort.segment_case import ReadCase, read_case, segment_case, write_case
+from medsam_engine.cohort.staging import Staging
+from medsam_engine.errors import InvalidArgument
+from medsam_engine.io.input_file import Unchanged
 from medsam_engine.show.found_objects import FoundObjects
 
 # The libraries behind DICOM files set Python's warnings, which all threads share: they read or write, one at a time.
 _FILES = threading.Lock()
+
+
+class Quarantined(InvalidArgument):
+    """A case has failed or ended its process so often that it is not tried again."""
 
 
 def decides_on_masks(about: EngineInfo) -> dict[str, str]:
@@ -53,15 +65,32 @@ class CaseWorker:
     Engine does (use "spawn").
     """
 
-    def __init__(self, options: RunOptions, engine: Engine | None = None, read: ReadFiles | None = None) -> None:
-        """The options of the run; an engine that is loaded already; and the files of all cases, if they are known.
+    def __init__(
+        self,
+        options: RunOptions,
+        engine: Engine | None = None,
+        read: ReadFiles | None = None,
+        *,
+        begun: Callable[[str], object] | None = None,
+        tried: Container[str] = (),
+    ) -> None:
+        """Makes a worker; the engine is loaded later.
+
+        Args:
+            options: of the run.
+            engine: one that is loaded already.
+            read: the files of all cases, if they are known, which no answer may be.
+            begun: called with the name of each case before its image is read, perhaps in another thread.
+            tried: names of cases that this run has tried in an earlier process; `retry_failed` is not for them.
 
         Raises:
             InvalidArgument: options that do not go together.
         """
         options.check()
         self.options = options
-        self._engine, self._read = engine, read
+        self._engine, self._read, self._told, self._tried = engine, read, begun, tried
+        self._staging = Staging(options)
+        self._begun: dict[str, Path] = {}  # the records of cases that are at work, by name
         self._model: dict[str, str] | None = None
         self._loading = threading.Lock()
 
@@ -79,10 +108,12 @@ class CaseWorker:
         with self._loading:
             if self._engine is None:
                 options = self.options
+                if options.reproducible:
+                    pin_kernels()
                 self._engine = Engine(
                     find_bundle(options.bundle),
                     device=options.device,
-                    precision=chosen_precision(options.precision, options.profile),
+                    precision=options.asked_precision,
                     trust_bundle_certificates=options.trust_certificates,
                     threads=options.threads,
                     profile=options.profile,
@@ -91,26 +122,105 @@ class CaseWorker:
             return self._engine
 
     def files(self, case: CaseSpec) -> CaseFiles:
-        """Where the answer of a case goes."""
+        """Where the answer of a case goes; of a folder that is a URL, where it lies until it is sent there."""
         options = self.options
         previews = None if options.previews is None else Path(options.previews)
-        return files_of(case, Path(options.answers), options.output_format, previews, options.template)
+        return files_of(case, self._staging.answers, options.output_format, previews, options.template)
 
     def read(self, files: CaseFiles, max_bytes: int | None = None) -> ReadCase:
-        """Reads the image of a case, unless its answer is there. Raises Error: whatever is wrong with it."""
-        # Links in the folder of the answers may lead to the file of another case.
-        if self._read is not None:
-            for option, path in {
-                "the answer": files.answer,
-                "its record": files.record,
-                "its preview": files.preview,
-            }.items():
-                if path is not None:
-                    self._read.check(option, path)
-        else:
-            check_output_folder("--output", Path(self.options.answers), [Path(files.case.path)])
+        """Reads the image of a case, unless its answer is there.
+
+        Raises:
+            Refused: another answer is there.
+            Quarantined: the case has failed so often that it is not tried again.
+            Error: whatever is wrong with the case.
+        """
+        started = time.perf_counter()
+        self._check_places(files)
+        state = self._staging.look(files)
+        finished = finished_remotely(files, self.options, self._decides_on_masks(), state)
+        if finished is not None:
+            unchanged = Unchanged([])
+            return ReadCase({}, "", finished, None, None, None, unchanged, time.perf_counter() - started, [])
+        local = self._staging.fetch(files)
         with _FILES:
-            return read_case(files, self.options, self._decides_on_masks(), max_bytes or self.options.max_bytes)
+            read = read_case(
+                local,
+                self.options,
+                self._decides_on_masks(),
+                max_bytes or self.options.max_bytes,
+                lambda found: self._begin(files, found),
+            )
+        return replace(read, state=state)
+
+    def plan(self, files: CaseFiles) -> CaseResult:
+        """What would become of a case, without reading its image: status pending where it is to be done."""
+        end = CaseResult(files.case.file, self._staging.place(files.answer), PENDING, len(files.case.objects))
+        try:
+            state = self._staging.look(files)
+            if is_url(files.case.path):
+                finished = finished_remotely(files, self.options, self._decides_on_masks(), state)
+            else:
+                found = case_input(files, self.options, self._decides_on_masks())
+                finished = finished_objects(files, found, self.options)
+                if finished is None:
+                    self._check_standing(files, found.key)
+            if finished is not None:
+                end.status, end.measured = SKIPPED, finished
+        except Exception as error:  # of one case
+            fail(end, error)
+        return end
+
+    def _check_places(self, files: CaseFiles) -> None:
+        # Links in the folder of the answers may lead to the file of another case.
+        if self._read is None:
+            if not self._staging.is_remote(files):
+                check_output_folder("--output", Path(self.options.answers), [Path(files.case.path)])
+            return
+        written = {"the answer": files.answer, "its record": files.record, "its preview": files.preview}
+        for option, path in written.items():
+            if path is not None:
+                self._read.check(option, path)
+
+    def _begin(self, files: CaseFiles, found: CaseInput) -> None:
+        case = files.case.file
+        if case not in self._begun:
+            self._check_standing(files, found.key)
+            if self.options.retry_failed and case not in self._tried:
+                self.ledger.clear(files.record)
+            self.ledger.begin(files.record, case, found.key)
+            self._begun[case] = files.record
+        if self._told is not None:
+            self._told(case)
+
+    def _check_standing(self, files: CaseFiles, key: str) -> None:
+        earlier = self.ledger.standing(files.record)
+        if earlier is None or earlier.key != key or not earlier.quarantined(self.options.tries):
+            return
+        if self.options.retry_failed and files.case.file not in self._tried:
+            return
+        raise Quarantined(
+            f"quarantined after {earlier.failed + earlier.killed} tries: {earlier.error or 'killed while at work'}; "
+            "--retry-failed tries it again"
+        )
+
+    @property
+    def ledger(self) -> Ledger:
+        """What became of the cases that did not end well."""
+        return self._staging.ledger
+
+    def ended(self, files: CaseFiles, end: CaseResult) -> None:
+        """Writes down how a case has ended: called once for each, last."""
+        end.answer = self._staging.place(files.answer)
+        self._staging.release(files)
+        if files.case.file not in self._begun:
+            return
+        del self._begun[files.case.file]
+        if end.status == FAILED:
+            now = self.ledger.fail(files.record, files.case.file, end.message)
+            end.quarantined = now.quarantined(self.options.tries)
+        else:
+            self.ledger.clear(files.record)
 
     def segment(self, read: ReadCase, progress: Callable[[int, int], object] | None = None) -> FoundObjects:
         """The objects of a case that was read; `progress` gets slices done and in all."""
@@ -121,6 +231,7 @@ class CaseWorker:
         started = time.perf_counter()
         with _FILES:
             end.measured = write_case(files, read, found, end.segment_s, self._ran())
+        self._staging.send(files)
         end.write_s = time.perf_counter() - started
         end.empty_objects = sum(measured.voxels == 0 for measured in end.measured)
         end.status = DONE
@@ -137,7 +248,10 @@ class CaseWorker:
         end = CaseResult(case.file, "", objects=len(case.objects))
         try:
             files = self.files(case)
-            end.answer = str(files.answer)
+        except Exception as error:  # of one case
+            fail(end, error)
+            return end
+        try:
             read = self.read(files)
             end.read_s = read.seconds
             if not took_finished(end, read):
@@ -147,8 +261,15 @@ class CaseWorker:
                 self.write(files, read, found, end)
         except Exception as error:  # of one case
             fail(end, error)
+        self.ended(files, end)
         end.total_s = time.perf_counter() - started
         return end
+
+    def leave(self) -> None:
+        """Says of cases that were begun and not ended that they were let go; the run ends."""
+        for record in self._begun.values():
+            self.ledger.leave(record)
+        self._begun.clear()
 
     def _decides_on_masks(self) -> dict[str, str]:
         if self._model is None:
@@ -182,4 +303,5 @@ def slices_of(found: FoundObjects) -> int:
 def fail(end: CaseResult, error: Exception) -> None:
     """Says in `end` why a case failed."""
     end.status = REFUSED if isinstance(error, Refused) else FAILED
+    end.quarantined = isinstance(error, Quarantined)
     end.message = error_text(error)

@@ -226,6 +226,7 @@ def write(
     reference: MedicalImage,
     *,
     names: Mapping[int, str] | None = None,
+    derived_uids: bool = False,
 ) -> str:
     """Writes a label map on the grid of `reference`, atomically; the format is determined by the name.
 
@@ -238,6 +239,8 @@ def write(
         reference: the image that was segmented, from `read`.
         names: names by label, for formats that hold names: DICOM SEG (SegmentLabel, up to 64 characters) and NRRD (the
             fields of 3D Slicer, which a .seg.nrrd has even without names). The default name is "label 3" for label 3.
+        derived_uids: the UIDs of a DICOM SEG follow from its images and labels, and its dates are those of the images,
+            so that the same labels give the same file; otherwise they are random and of now.
 
     Returns:
         A description of what was written, for people.
@@ -267,7 +270,7 @@ def write(
     elif kind is Format.NPZ:
         whole_file.write_atomically(where, npz_bytes(narrow))
     elif kind is Format.DICOM:
-        whole_file.write_atomically(where, seg_bytes(narrow, reference, names=names))
+        whole_file.write_atomically(where, seg_bytes(narrow, reference, names=names, derived=derived_uids))
         return "DICOM SEG"
     else:
         require("PIL", f"writing {where}")

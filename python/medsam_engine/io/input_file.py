@@ -103,6 +103,10 @@ class Unchanged:
         """The sizes of the files together, as they were."""
         return sum(state[2] for state in self._states.values() if state is not None)
 
+    def state(self, path: Path) -> tuple[int, ...] | None:
+        """Device, number, bytes and time of change (ns) of one of the files as they were; None where it had none."""
+        return self._states.get(path)
+
     def check(self) -> None:
         """InvalidArgument: a file was written to or exchanged meanwhile."""
         for path, state in self._states.items():

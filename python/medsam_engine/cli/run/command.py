@@ -18,19 +18,24 @@ from medsam_engine.cli.model_options import (
     TrustCertificates,
     certificate_in_force,
 )
+from medsam_engine.cli.own_process import OWN_PROCESS
 from medsam_engine.cli.run.folder_command import FolderOptions, run_folder
 from medsam_engine.cli.run.json_cases import ended_content
 from medsam_engine.cli.run.model import Model
-from medsam_engine.cli.run.screen import RunScreen
+from medsam_engine.cli.run.screen import JsonScreen, RunScreen
 from medsam_engine.cli.run.table_command import TableOptions, run_table
 from medsam_engine.cohort.case_folder import has_prompts_beside
 from medsam_engine.cohort.run_options import RunOptions, chosen_precision
+from medsam_engine.cohort.selection import Shard
+from medsam_engine.cohort.supervision import CaseLimits
 from medsam_engine.errors import InvalidArgument
 
 SOME_FAILED = 1
+_FAULTS = "Cases that fail"
 
 
 def run_cases(
+    context: typer.Context,
     cases: Annotated[
         Path | None,
         typer.Argument(
@@ -105,6 +110,48 @@ def run_cases(
     threads: Threads = 0,
     max_bytes: MaxBytes = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Segment finished cases again.")] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="I/N", help="Do part I of N; together they are all cases.", show_default=False),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Most cases to do in this run.", show_default=False)] = None,
+    resume: Annotated[  # noqa: ARG001 (every run does)
+        bool,
+        typer.Option("--resume", help="Go on where an earlier run has stopped, as every run does."),
+    ] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try quarantined cases again.", rich_help_panel=_FAULTS)
+    ] = False,
+    tries: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="After so many failures, or ends of its process, a case is quarantined; 2 by default.",
+            show_default=False,
+            rich_help_panel=_FAULTS,
+        ),
+    ] = None,
+    case_timeout: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="Most seconds that a case may take.", show_default=False, rich_help_panel=_FAULTS),
+    ] = None,
+    case_memory: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Most bytes of memory that the process may have while a case is at work.",
+            show_default=False,
+            rich_help_panel=_FAULTS,
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would become of each case.")] = False,
+    reproducible: Annotated[
+        bool,
+        typer.Option("--reproducible", help="f32, on kernels that all processors of this kind have."),
+    ] = False,
+    progress: Annotated[
+        str, typer.Option(help="bar (on a terminal, with lines for what fails) or jsonl (a JSON object per line).")
+    ] = "bar",
     csv: Annotated[Path | None, typer.Option(help="CSV file to write, with the times of each case.")] = None,
     modality: Annotated[
         str | None,
@@ -125,14 +172,24 @@ def run_cases(
     Finished cases are skipped. A case that fails is reported, the others are processed, and the exit status is 1.
     """
     source, target = _places(cases, cases_option, input_folder, answers, output_folder)
-    screen = RunScreen(quiet)
-
-    model = Model(bundle, profile, chosen_precision(precision, profile), trust_certificates, device, threads, cache_dir)
+    if progress not in ("bar", "jsonl"):
+        raise InvalidArgument(f"--progress: got {progress}, expected bar or jsonl")
+    screen = JsonScreen() if progress == "jsonl" else RunScreen(quiet)
+    asked = "f32" if reproducible else chosen_precision(precision, profile)
+    model = Model(bundle, profile, asked, trust_certificates, device, threads, cache_dir)
 
     only_table = {
         "--format": output_format,
         "--template": template,
         "--if-different": if_different,
+        "--shard": shard,
+        "--limit": limit,
+        "--retry-failed": retry_failed,
+        "--tries": tries,
+        "--case-timeout": case_timeout,
+        "--case-memory": case_memory,
+        "--dry-run": dry_run,
+        "--reproducible": reproducible,
         "--window": window,
         "--skip-unreadable": skip_unreadable,
         "--objects": objects,
@@ -162,8 +219,21 @@ def run_cases(
             overwrite=overwrite,
             if_different=if_different or "refuse",
             previews=None if preview_folder is None else str(preview_folder),
+            tries=tries or 2,
+            retry_failed=retry_failed,
+            reproducible=reproducible,
         )
-        options = TableOptions(source, run, csv, objects)
+        options = TableOptions(
+            source=source,
+            run=run,
+            csv=csv,
+            objects=objects,
+            shard=None if shard is None else Shard.of(shard),
+            limit=limit,
+            dry_run=dry_run,
+            limits=CaseLimits(case_timeout, case_memory),
+            supervise=context.obj is OWN_PROCESS,
+        )
         whole = run_table(options, find_bundle(bundle), lambda: model.load(screen), screen) == 0
     if as_json:
         about = None if model.engine is None else model.engine.info

@@ -32,6 +32,7 @@ def _case(case: EndedCase) -> dict[str, Any]:
         "seconds": {"read": case.read_s, "segment": case.segment_s, "write": case.write_s},
     }
     if isinstance(case, CaseResult):  # of a table
+        content["quarantined"] = case.quarantined
         content["output"] = case.answer
         content["objects"] = [_object(measured) for measured in case.measured]
     return content

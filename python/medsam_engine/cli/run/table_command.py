@@ -2,18 +2,22 @@
 """`medsam-engine run` with a table of cases, from its options to its exit status."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from medsam_engine import Engine
+from medsam_engine.base.addresses import is_url
 from medsam_engine.base.output_check import ReadFiles, check_output_folder, check_outputs
 from medsam_engine.cli.run.result_tables import ResultTables
 from medsam_engine.cli.run.screen import RunScreen
-from medsam_engine.cohort.answer_paths import CaseFiles, case_files
-from medsam_engine.cohort.case_result import CaseResult
+from medsam_engine.cohort.answer_paths import CaseFiles, distinct_files
+from medsam_engine.cohort.case_result import FAILED, SKIPPED, CaseResult
 from medsam_engine.cohort.case_run import CaseRun
 from medsam_engine.cohort.case_sources import read_cases
+from medsam_engine.cohort.reproducible import pin_kernels
 from medsam_engine.cohort.run_options import RunOptions
+from medsam_engine.cohort.selection import Shard
+from medsam_engine.cohort.supervision import CaseLimits, RunReports, supervised
 from medsam_engine.cohort.worker import CaseWorker
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.source_files import source_files
@@ -27,12 +31,22 @@ class TableOptions:
         source: the table, the list or the folder.
         run: the options that hold for every case.
         csv, objects: tables to write.
+        shard: the part of the cases to do.
+        limit: the most cases to do.
+        dry_run: only say what would be done.
+        limits: what a case may take.
+        supervise: in a process of its own.
     """
 
     source: Path
     run: RunOptions
     csv: Path | None
     objects: Path | None
+    shard: Shard | None = None
+    limit: int | None = None
+    dry_run: bool = False
+    limits: CaseLimits = field(default_factory=CaseLimits)
+    supervise: bool = False
 
 
 def run_table(options: TableOptions, bundle: Path, make_engine: Callable[[], Engine], screen: RunScreen) -> int:
@@ -43,50 +57,130 @@ def run_table(options: TableOptions, bundle: Path, make_engine: Callable[[], Eng
     Raises:
         InvalidArgument: the table or a place is not usable.
         Error: the model cannot be loaded.
+        SystemExit: in the parent of the process that has run the cases, with the status of that.
     """
     run = options.run
     run.check()
     listed = read_cases(options.source)
-    previews = None if run.previews is None else Path(run.previews)
-    cases = case_files(listed.cases, Path(run.answers), run.output_format, previews, run.template)
-    _check_places(options, cases, bundle)
+    worker = CaseWorker(run)
+    everything = distinct_files(worker.files(case) for case in listed.cases)
+    _check_places(options, everything, bundle)
+    cases = everything if options.shard is None else [f for f in everything if options.shard.holds(f.case)]
     for note in listed.notes:
         screen.note(f"note: {note}")
+    cases = _suspects_last(cases, worker)
+    reports = RunReports()
+    if options.supervise and not options.dry_run:
+        reports = _in_own_process(options, cases, worker)
+    try:
+        return _run(options, cases, make_engine, screen, reports)
+    finally:
+        reports.over()
+
+
+def _in_own_process(options: TableOptions, cases: list[CaseFiles], worker: CaseWorker) -> RunReports:
+    by_name = {files.case.file: files for files in cases}
+
+    def crashed(name: str, reason: str) -> CaseResult | None:
+        files = by_name[name]
+        standing = worker.ledger.fail(files.record, name, reason)
+        if not standing.quarantined(options.run.tries):
+            return None
+        end = CaseResult(name, str(files.answer), FAILED, len(files.case.objects), quarantined=True)
+        end.message = f"quarantined after {standing.failed} tries: {reason}"
+        return end
+
+    outcome = supervised(options.limits, crashed, lambda name: worker.ledger.leave(by_name[name].record))
+    if isinstance(outcome, int):
+        raise SystemExit(outcome)
+    return outcome
+
+
+def _run(
+    options: TableOptions,
+    cases: list[CaseFiles],
+    make_engine: Callable[[], Engine],
+    screen: RunScreen,
+    reports: RunReports,
+) -> int:
+    run = options.run
+    if run.reproducible:
+        pin_kernels()
     engine = make_engine()
     about = engine.info
     tuned = " (tuned)" if about.tuned else ""
     screen.note(
         f"{about.family}, profile {about.profile}, {about.precision}{tuned} on {about.device}, {len(cases)} cases"
     )
-    worker = CaseWorker(run, engine, ReadFiles(path for files in cases for path in _inputs(files)))
+    foreign = [name for name in (about.encoder_backend, about.decoder_backend) if "fused" not in name]
+    if run.reproducible and foreign:
+        screen.note(f"note: {foreign[0]} chooses its own kernels; masks may differ between processors by rounding")
+    read = ReadFiles(path for files in cases for path in _inputs(files))
+    worker = CaseWorker(run, engine, read, begun=reports.begun, tried=reports.tried)
+    if options.dry_run:
+        return screen.plan([worker.plan(files) for files in cases])
     tables = ResultTables(options.csv, options.objects)
+    watch = _Watch(screen, tables, reports)
+    watch.recall()
+    ended = {end.name for end in (*reports.earlier, *reports.news)}
+    left = [files for files in cases if files.case.file not in ended]
+    limit = None if options.limit is None else options.limit - sum(end.status != SKIPPED for end in screen.results)
     try:
         with screen.bar:
-            failed = CaseRun(cases, worker, _Watch(screen, tables)).run()
+            CaseRun(left, worker, watch, alone=reports.alone, limit=limit).run()
     finally:
         tables.close()
         screen.summary()
     for fault in tables.faults:
         screen.complain(fault)
-    return failed + len(tables.faults)
+    return sum(not end.whole for end in screen.results) + len(tables.faults)
+
+
+def _suspects_last(cases: list[CaseFiles], worker: CaseWorker) -> list[CaseFiles]:
+    """Cases at which earlier runs were killed as a whole come last: if one of them is why, the others are done."""
+    if not worker.ledger.begun_before:
+        return cases
+    killed = {}
+    for files in cases:
+        standing = worker.ledger.standing(files.record)
+        killed[files.record] = standing.killed + standing.at_work if standing is not None else 0
+    return sorted(cases, key=lambda files: killed[files.record] >= worker.options.tries)
 
 
 def _inputs(files: CaseFiles) -> list[Path]:
-    beside = files.case.boxes_from
-    return [Path(files.case.path), *([Path(beside)] if beside is not None else [])]
+    """What is read of a case on this machine."""
+    places = (files.case.path, files.case.boxes_from)
+    return [Path(place) for place in places if place is not None and not is_url(place)]
 
 
 class _Watch:
-    """The screen, and a row in the tables as each case ends."""
+    """The screen, a row in the tables as each case ends, and the parent of this process."""
 
-    def __init__(self, screen: RunScreen, tables: ResultTables) -> None:
-        self._tables = tables
-        self.note, self.progress = screen.note, screen.progress
-        self._finished = screen.finished
+    def __init__(self, screen: RunScreen, tables: ResultTables, reports: RunReports) -> None:
+        self._screen, self._tables, self._reports = screen, tables, reports
+        self._earlier = len(reports.earlier) + len(reports.news)
+        self.note = screen.note
+
+    def recall(self) -> None:
+        """Tells how cases ended in earlier processes of this run."""
+        for end in self._reports.earlier:
+            self._screen.finished(end, again=True)
+            self._tables.add(end)
+        for note in self._reports.notes:
+            self._screen.note(note)
+        for end in self._reports.news:
+            self.finished(end)
+
+    def progress(self, index: int, count: int, name: str, step: int, steps: int) -> None:
+        """As RunWatch."""
+        if not steps:
+            self._reports.turn(name)
+        self._screen.progress(index + self._earlier, count + self._earlier, name, step, steps)
 
     def finished(self, end: CaseResult) -> None:
         """A case has ended."""
-        self._finished(end)
+        self._reports.ended(end)
+        self._screen.finished(end)
         self._tables.add(end)
 
 
@@ -96,12 +190,12 @@ def _there(path: Path) -> bool:
 
 def _check_places(options: TableOptions, cases: list[CaseFiles], bundle: Path) -> None:
     inputs = [path for files in cases for path in _inputs(files)]
-    answers = Path(options.run.answers)
+    answers = None if is_url(options.run.answers) else Path(options.run.answers)
     previews = None if options.run.previews is None else Path(options.run.previews)
     check_output_folder("--output", answers, [*inputs, bundle])
     check_output_folder("--preview-folder", previews, [*inputs, bundle, answers])
     for folder in (answers, previews):
-        if folder is not None:
+        if folder is not None and not options.dry_run:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from medsam_engine._core import version
 from medsam_engine.errors import InvalidArgument, Unsupported
 from medsam_engine.io.dicom.quiet import quiet_dicom
+from medsam_engine.io.dicom.seg_identity import derive_identity
 from medsam_engine.io.dicom.seg_source import source_headers
 from medsam_engine.io.extras import require
 from medsam_engine.io.label_colors import label_colors
@@ -24,6 +25,7 @@ def seg_bytes(
     reference: MedicalImage,
     algorithm: str = "medsam-engine",
     names: Mapping[int, str] | None = None,
+    derived: bool = False,
 ) -> bytes:
     """A SEG object of unsigned integer labels (D, H, W) or (H, W); segment k is label k, for 1 to the highest label.
 
@@ -32,6 +34,7 @@ def seg_bytes(
         reference: read from DICOM; its files must still be there, because their identifiers go into the object.
         algorithm: name of what made the labels, as the object records it.
         names: of labels, as SegmentLabel; others are "label 3".
+        derived: UIDs and dates follow from images and labels (`seg_identity`); otherwise they are random and of now.
 
     Raises:
         InvalidArgument: the reference is no DICOM image, there is no label at all, or its files are gone.
@@ -63,7 +66,10 @@ def seg_bytes(
     try:
         with quiet_dicom():  # about attributes that the source images lack, and values that are too long
             content = io.BytesIO()
-            _segmentation(seg, datasets, narrow, highest, algorithm, names or {}).save_as(content)
+            made = _segmentation(seg, datasets, narrow, highest, algorithm, names or {})
+            if derived:
+                derive_identity(made, datasets, narrow, names or {})
+            made.save_as(content)
     except (AttributeError, ValueError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())
         raise Unsupported(

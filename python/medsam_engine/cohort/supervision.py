@@ -1,0 +1,302 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""A run in a process of its own, watched by its parent: a case that ends the process does not end the run.
+
+The parent is the command before any model was loaded, and does nothing but wait for its copy (fork). The run tells it
+which cases it has begun and how they ended. When the process ends otherwise than by saying so, the cases that were at
+work have a try less, and a new process goes on; a case above its limit of time or memory is ended with its process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import select
+import signal
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from medsam_engine.cohort.case_result import CaseResult
+
+_WATCH_S = 0.2  # between two looks at the memory
+_PARENT_DEATH = 1  # PR_SET_PDEATHSIG of prctl(2)
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_STARTS_WITHOUT_A_CASE = 2
+
+
+@dataclass(frozen=True)
+class CaseLimits:
+    """What a case may take; None = anything.
+
+    Attributes:
+        seconds: from its turn to its record.
+        resident_bytes: of the process that does it, the engine included.
+    """
+
+    seconds: float | None = None
+    resident_bytes: int | None = None
+
+
+@dataclass
+class RunReports:
+    """What the process of a run knows of earlier ones and tells its parent. Thread-safe.
+
+    Attributes:
+        earlier: how cases ended in earlier processes of this run, in order.
+        tried: cases that were begun in earlier ones.
+        alone: those of them to be run alone, since one of them has ended a process.
+        news: how cases ended that an earlier process could not tell of, and notes on others.
+    """
+
+    earlier: list[CaseResult] = field(default_factory=list)
+    tried: set[str] = field(default_factory=set)
+    alone: set[str] = field(default_factory=set)
+    news: list[CaseResult] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    pipe: BinaryIO | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def begun(self, name: str) -> None:
+        """The image of a case is about to be read."""
+        self._tell({"begun": name})
+
+    def turn(self, name: str) -> None:
+        """A case has its turn: its time counts from now."""
+        self._tell({"turn": name})
+
+    def ended(self, end: CaseResult) -> None:
+        """A case has ended."""
+        self._tell({"ended": end.content()})
+
+    def over(self) -> None:
+        """The run has come to its end, well or not: the process ends by itself."""
+        self._tell({"over": True})
+
+    def _tell(self, line: Mapping[str, Any]) -> None:
+        if self.pipe is not None:
+            with self._lock:
+                self.pipe.write(json.dumps(line).encode("ascii") + b"\n")
+                self.pipe.flush()
+
+
+@dataclass
+class _Seen:
+    """What the parent has been told by one process."""
+
+    begun: list[str] = field(default_factory=list)
+    turn: dict[str, float] = field(default_factory=dict)
+    over: bool = False
+    exceeded: tuple[str, str] | None = None  # the case that is above a limit, and the reason
+
+
+def supervised(
+    limits: CaseLimits, crashed: Callable[[str, str], CaseResult | None], let_go: Callable[[str], object]
+) -> RunReports | int:
+    """Goes on in a new process, and returns there what it is to report to; in the parent, the exit status of the run.
+
+    Call it before an engine is loaded and before threads are started, from the main thread.
+
+    Args:
+        limits: of each case.
+        crashed: called in the parent with a case that has ended its process and the reason; returns its result when
+            it is not to be tried again.
+        let_go: called in the parent with each case that was at work beside one above its limit.
+    """
+    known = RunReports()
+    idle = 0
+    while True:
+        seen = _Seen()
+        reading, writing = os.pipe()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        parent = os.getpid()
+        forward = _Forward()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of threads, which NumPy's library has and handles
+            child = os.fork()
+        if child == 0:
+            os.close(reading)
+            _die_with(parent)
+            forward.in_child()
+            known.pipe = os.fdopen(writing, "wb")
+            return known
+        os.close(writing)
+        known.news.clear()
+        known.notes.clear()
+        forward.to(child)
+        try:
+            status = _watch(child, reading, limits, seen, known)
+        finally:
+            forward.restore()
+        if seen.over or forward.asked:
+            return os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
+        idle = 0 if seen.begun else idle + 1
+        if idle == _STARTS_WITHOUT_A_CASE:
+            return _status_of(status)
+        _blame(seen, _reason(status), known, crashed, let_go)
+
+
+def _blame(
+    seen: _Seen,
+    reason: str,
+    known: RunReports,
+    crashed: Callable[[str, str], CaseResult | None],
+    let_go: Callable[[str], object],
+) -> None:
+    known.tried.update(seen.begun)
+    for name in seen.begun:
+        if seen.exceeded is not None and name != seen.exceeded[0]:
+            let_go(name)
+            continue
+        why = seen.exceeded[1] if seen.exceeded is not None else reason
+        end = crashed(name, why)
+        known.alone.add(name)
+        if end is not None:
+            known.news.append(end)
+        else:
+            known.notes.append(f"{name}: {why}; it is tried again")
+
+
+def _watch(child: int, reading: int, limits: CaseLimits, seen: _Seen, known: RunReports) -> int:
+    """Takes what a process tells until it has ended; returns how."""
+    rest = b""
+    while True:
+        ready, _, _ = select.select([reading], [], [], _patience(limits, seen))
+        if ready:
+            part = os.read(reading, 1 << 16)
+            if not part:
+                os.close(reading)
+                return os.waitpid(child, 0)[1]
+            *lines, rest = (rest + part).split(b"\n")
+            for line in lines:
+                _take(json.loads(line), seen, known)
+        if seen.exceeded is None:
+            seen.exceeded = _exceeded(child, limits, seen)
+            if seen.exceeded is not None:
+                os.kill(child, signal.SIGKILL)
+
+
+def _take(line: Mapping[str, Any], seen: _Seen, known: RunReports) -> None:
+    if "begun" in line and line["begun"] not in seen.begun:
+        seen.begun.append(line["begun"])
+    elif "turn" in line:
+        seen.turn[line["turn"]] = time.monotonic()
+    elif "ended" in line:
+        end = CaseResult.from_content(line["ended"])
+        known.earlier.append(end)
+        seen.turn.pop(end.name, None)
+        if end.name in seen.begun:
+            seen.begun.remove(end.name)
+    elif "over" in line:
+        seen.over = True
+
+
+def _patience(limits: CaseLimits, seen: _Seen) -> float | None:
+    if limits.resident_bytes is not None:
+        return _WATCH_S
+    if limits.seconds is None or not seen.turn:
+        return None
+    return max(0.01, min(seen.turn.values()) + limits.seconds - time.monotonic())
+
+
+def _exceeded(child: int, limits: CaseLimits, seen: _Seen) -> tuple[str, str] | None:
+    if limits.seconds is not None:
+        for name, since in seen.turn.items():
+            if time.monotonic() - since > limits.seconds:
+                return name, f"took more than {limits.seconds:g} s (--case-timeout)"
+    if limits.resident_bytes is not None and seen.turn:
+        used = _resident(child)
+        if used > limits.resident_bytes:
+            name = max(seen.turn, key=lambda case: seen.turn[case])
+            return name, f"took {used} bytes of memory, expected at most {limits.resident_bytes} (--case-memory)"
+    return None
+
+
+def _resident(process: int) -> int:
+    """Bytes of memory that a process has now; 0 where the system does not say."""
+    try:
+        return int(Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1]) * _PAGE
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def _reason(status: int) -> str:
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        try:
+            name = signal.Signals(number).name
+        except ValueError:
+            name = "no name"
+        killed = "; it may have run out of memory" if number == signal.SIGKILL else ""
+        return f"the process ended by signal {number} ({name}){killed}"
+    return f"the process ended with status {os.WEXITSTATUS(status)}"
+
+
+def _status_of(status: int) -> int:
+    return os.WEXITSTATUS(status) or 1 if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
+
+
+def _die_with(parent: int) -> None:
+    """The run ends with its parent, even if that is killed: nobody would watch it."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PARENT_DEATH, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+class _Forward:
+    """SIGINT and SIGTERM of the parent, each passed on once: a terminal sends SIGINT to both, which counts as one."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._child: int | None = None
+        self._pending: list[int] = []
+        self._count = 0
+        # A signal for the child waits until it can take it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1, signal.SIGTERM})
+        self._before = {number: signal.signal(number, self.take) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def take(self, number: int, _frame: object) -> None:
+        self.asked, self._count = True, self._count + 1
+        passed = signal.SIGUSR1 if number == signal.SIGINT else signal.SIGTERM
+        if self._child is None:
+            self._pending.append(passed)
+        elif self._count <= 1:
+            os.kill(self._child, passed)
+        elif self._count > 2:  # somebody insists
+            os.kill(self._child, signal.SIGKILL)
+
+    def to(self, child: int) -> None:
+        self._child = child
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1, signal.SIGTERM})
+        for number in self._pending[:1]:
+            os.kill(child, number)
+
+    def in_child(self) -> None:
+        """SIGINT comes from the parent as SIGUSR1; what comes later than the first is too much for what cleans up."""
+        self.restore()
+        on_term = self._before[signal.SIGTERM]
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+        def once(number: int, frame: Any) -> None:
+            for other in (signal.SIGUSR1, signal.SIGTERM):
+                signal.signal(other, signal.SIG_IGN)
+            if number == signal.SIGTERM and callable(on_term):
+                on_term(number, frame)
+            raise KeyboardInterrupt
+
+        signal.signal(signal.SIGUSR1, once)
+        signal.signal(signal.SIGTERM, once)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1, signal.SIGTERM, signal.SIGINT})
+
+    def restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,84 @@
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+"""Cases and answers at URLs: the same answers as here, finished ones not fetched again, nothing left behind."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+fsspec = pytest.importorskip("fsspec", reason="the extra [cloud] is not installed")
+pytest.importorskip("PIL", reason="Pillow is not in a thin installation")
+pytest.importorskip("pydicom", reason="pydicom is not in a thin installation")
+pytest.importorskip("SimpleITK", reason="SimpleITK is not in a thin installation")
+
+from case_scans import table_of
+
+from medsam_engine.cohort import CaseSpec, CaseWorker, RunOptions, read_cases, segment
+
+pytestmark = pytest.mark.usefixtures("tiny_bundle")
+
+
+@pytest.fixture
+def memory(scans: Path) -> Iterator[Any]:
+    """The scans at memory://archive/scans."""
+    files = fsspec.filesystem("memory")
+    files.put(str(scans), "/archive/scans", recursive=True)
+    yield files
+    files.store.clear()
+    files.pseudo_dirs[:] = [""]
+
+
+def at_urls(scans: Path) -> list[CaseSpec]:
+    return [
+        CaseSpec(case.file, f"memory://archive/{case.file}", case.objects) for case in read_cases(table_of(scans)).cases
+    ]
+
+
+def test_answers_at_a_url_are_those_that_a_folder_has(scans: Path, tmp_path: Path, memory: Any) -> None:
+    segment(str(table_of(scans)), RunOptions(str(tmp_path / "here")))
+    results = segment(at_urls(scans), RunOptions("memory://answers/run"))
+    assert [end.status for end in results] == ["done"] * 3
+    assert results[0].answer == "memory://answers/run/scans/mr.nii.gz"
+    for path in (tmp_path / "here" / "scans").iterdir():
+        content = memory.cat_file(f"/answers/run/scans/{path.name}")
+        assert content == path.read_bytes() or path.suffix == ".json"
+    assert len(memory.find("/answers")) == 6, "three answers, three records and no ledger"
+
+
+def test_a_finished_case_is_not_fetched_again(scans: Path, memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    cases, options = at_urls(scans)[:2], RunOptions("memory://answers/run")
+    segment(cases, options)
+    fetched: list[str] = []
+    original = type(memory).get
+
+    def get(self: Any, place: str, *rest: object, **more: object) -> None:
+        fetched.append(place)
+        original(self, place, *rest, **more)
+
+    monkeypatch.setattr(type(memory), "get", get)
+    assert [end.status for end in segment(cases, options)] == ["skipped"] * 2
+    assert fetched == []
+    memory.pipe_file("/archive/scans/us.png", memory.cat_file("/archive/scans/us.png") + b"x")
+    assert [end.status for end in segment(cases, options)] == ["skipped", "refused"]
+    assert fetched == ["/archive/scans/us.png"]
+    memory.rm("/answers/run/scans/mr.nii.gz")
+    assert [end.status for end in segment(cases, options)] == ["done", "refused"]
+
+
+def test_a_url_that_holds_nothing_is_a_failed_case_and_counted(memory: Any) -> None:
+    del memory
+    case = CaseSpec.of("memory://archive/absent.png", [[1, 2, 3, 4]])
+    worker = CaseWorker(RunOptions("memory://answers"))
+    end = worker(case)
+    assert (end.status, "absent.png" in end.message) == ("failed", True)
+    end = worker(CaseSpec.of("nosuchscheme://archive/a.png", [[1, 2, 3, 4]]))
+    assert (end.status, "nosuchscheme" in end.message) == ("failed", True)
+
+
+def test_a_file_per_object_at_a_url(scans: Path, memory: Any) -> None:
+    options = RunOptions("memory://answers", template="{case}/{name}.nii.gz")
+    (case,) = [case for case in at_urls(scans) if case.file.endswith("mr.nii.gz")]
+    assert [end.status for end in segment([case], options)] == ["done"]
+    assert sorted(memory.find("/answers")) == ["/answers/scans/mr.json", "/answers/scans/mr/liver.nii.gz"]
+    assert [end.status for end in segment([case], options)] == ["skipped"]
