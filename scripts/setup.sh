@@ -48,6 +48,7 @@ for group in "$@"; do
     test | cpp)
       required+=(libgtest-dev libbenchmark-dev)
       optional+=(ccache libopencv-core-dev libopencv-imgproc-dev)  # faster rebuilds; the kernel tests' oracle
+      if [ "$group" = test ]; then optional+=(orthanc orthanc-dicomweb); fi  # a PACS, which the tests start themselves
       ;;
     lint | cuda) ;;
     examples) required+=(libinsighttoolkit5-dev qt6-base-dev zlib1g-dev fonts-dejavu-core) ;;
@@ -80,8 +81,20 @@ install_packages() {  # install_packages PACKAGE... ; false when apt may not be 
     sudo=(sudo -n)
   fi
   say "installing with apt: $*"
-  step "apt-get update" "${sudo[@]}" apt-get update &&
-    step "system packages" "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
+  (
+    # A package's service is neither started now nor at the next boot.
+    policy=/usr/sbin/policy-rc.d
+    if [[ " $* " == *" orthanc "* ]] && [ ! -e "$policy" ]; then
+      trap '"${sudo[@]}" rm -f "$policy"' EXIT
+      printf '#!/bin/sh\nexit 101\n' | "${sudo[@]}" tee "$policy" >/dev/null && "${sudo[@]}" chmod 755 "$policy" || exit 1
+    fi
+    step "apt-get update" "${sudo[@]}" apt-get update || exit 1
+    step "system packages" "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
+      apt-get install -y --no-install-recommends "$@" || exit 1
+    if [[ " $* " == *" orthanc "* ]] && command -v systemctl >/dev/null; then
+      "${sudo[@]}" systemctl --quiet disable orthanc || say "the service orthanc starts at the next boot"
+    fi
+  )
 }
 
 if command -v dpkg-query >/dev/null; then

@@ -25,6 +25,7 @@ ROOMS = (
     ("medsam_engine",),
     ("medsam_engine.measure", "medsam_engine.show medsam_engine.overlay"),
     ("medsam_engine.serve", "medsam_engine.cohort"),
+    ("medsam_engine.dicomweb",),
     ("medsam_engine_tools.bundle",),
     ("medsam_engine_tools.export", "medsam_engine_tools.gpu"),
     ("medsam_engine_tools.approximate",),

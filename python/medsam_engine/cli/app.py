@@ -37,6 +37,8 @@ medsam-engine run cases.csv answers --objects sizes.csv --preview-folder picture
 medsam-engine run npz_folder answers
 
 medsam-engine run npz_folder answers --profile litemedsam --csv times.csv
+
+medsam-engine run --dicomweb https://pacs.example.org/dicom-web --study 1.2.3 --boxes-from RTSTRUCT --store answers
 """
 _EXPORT_EXAMPLE = "Example: medsam-engine export litemedsam --checkpoint lite_medsam.pth --out my_bundle"
 _CERTIFY_EXAMPLE = "Example: medsam-engine certify my_bundle --images cases --encoder bf16_mixed --decoder bf16"

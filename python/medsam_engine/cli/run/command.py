@@ -19,6 +19,8 @@ from medsam_engine.cli.model_options import (
     certificate_in_force,
 )
 from medsam_engine.cli.own_process import OWN_PROCESS
+from medsam_engine.cli.run import dicomweb_options
+from medsam_engine.cli.run.dicomweb_command import DicomWebOptions, run_dicomweb
 from medsam_engine.cli.run.folder_command import FolderOptions, run_folder
 from medsam_engine.cli.run.json_cases import ended_content
 from medsam_engine.cli.run.model import Model
@@ -166,12 +168,39 @@ def run_cases(
     times: Annotated[bool, typer.Option("--times", help="Print how long each phase of the start took.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
     as_json: Json = False,
+    dicomweb: dicomweb_options.Url = None,
+    study: dicomweb_options.Study = None,
+    series: dicomweb_options.SeriesUids = None,
+    box: dicomweb_options.BoxTexts = None,
+    box_mm: dicomweb_options.BoxTextsMm = None,
+    name: dicomweb_options.BoxNames = None,
+    boxes_from: dicomweb_options.BoxesFrom = None,
+    store: dicomweb_options.Store = False,
+    dicomweb_auth: dicomweb_options.Auth = None,
+    dicomweb_ca: dicomweb_options.Authorities = None,
+    dicomweb_cert: dicomweb_options.Certificate = None,
 ) -> None:
     """Segment the files of a table, or every NPZ case of a folder: medsam-engine run cases.csv answers.
 
     Finished cases are skipped. A case that fails is reported, the others are processed, and the exit status is 1.
     """
-    source, target = _places(cases, cases_option, input_folder, answers, output_folder)
+    only_server = {
+        "--study": study,
+        "--series": series,
+        "--box": box,
+        "--box-mm": box_mm,
+        "--name": name,
+        "--boxes-from": boxes_from,
+        "--store": store,
+        "--dicomweb-auth": dicomweb_auth,
+        "--dicomweb-ca": dicomweb_ca,
+        "--dicomweb-cert": dicomweb_cert,
+    }
+    if dicomweb is None:
+        _refuse([option for option, value in only_server.items() if value], "no --dicomweb", "both")
+    if dicomweb is not None and study is not None and answers is None and output_folder is None:
+        cases, answers = None, cases  # run --dicomweb URL --study UID ANSWERS
+    source, target = _places(cases, cases_option, input_folder, answers, output_folder, study)
     if progress not in ("bar", "jsonl"):
         raise InvalidArgument(f"--progress: got {progress}, expected bar or jsonl")
     screen = JsonScreen() if progress == "jsonl" else RunScreen(quiet)
@@ -195,7 +224,10 @@ def run_cases(
         "--objects": objects,
         "--preview-folder": preview_folder,
     }
-    if input_folder is not None or (source.is_dir() and not has_prompts_beside(source)):
+    if dicomweb is None and (
+        source is None or input_folder is not None or (source.is_dir() and not has_prompts_beside(source))
+    ):
+        assert source is not None  # a server's study alone does without
         _refuse([name for name, value in only_table.items() if value], "a folder of NPZ cases", "a table of cases")
         folder = FolderOptions(source, target, overwrite, csv, modality, max_bytes, times)
         whole = run_folder(folder, model, screen)
@@ -224,7 +256,7 @@ def run_cases(
             reproducible=reproducible,
         )
         options = TableOptions(
-            source=source,
+            source=source or Path(),
             run=run,
             csv=csv,
             objects=objects,
@@ -234,23 +266,48 @@ def run_cases(
             limits=CaseLimits(case_timeout, case_memory),
             supervise=context.obj is OWN_PROCESS,
         )
-        whole = run_table(options, find_bundle(bundle), lambda: model.load(screen), screen) == 0
+        if dicomweb is None:
+            failed = run_table(options, find_bundle(bundle), lambda: model.load(screen), screen)
+        else:
+            _refuse(["--input"] if input_folder else [], "--dicomweb", "a table of cases or --study")
+            server = DicomWebOptions(
+                url=dicomweb,
+                table=source,
+                study=study,
+                series=series or [],
+                modality=modality,
+                box=box or [],
+                box_mm=box_mm or [],
+                names=name or [],
+                boxes_from=boxes_from,
+                store=store,
+                auth=dicomweb_auth,
+                authorities=dicomweb_ca,
+                certificate=dicomweb_cert,
+            )
+            failed = run_dicomweb(server, options, find_bundle(bundle), lambda: model.load(screen), screen)
+        whole = failed == 0
     if as_json:
         about = None if model.engine is None else model.engine.info
         ran = {} if about is None else engine_object(about, certificate_in_force(about))
-        print_json("run", {"input": source, "answers": target, **ran, **ended_content(screen.ended)})
+        print_json("run", {"input": source or study, "answers": target, **ran, **ended_content(screen.ended)})
     if not whole:
         raise typer.Exit(SOME_FAILED)
 
 
 def _places(
-    cases: Path | None, cases_option: Path | None, folder: Path | None, answers: Path | None, output: Path | None
-) -> tuple[Path, Path]:
+    cases: Path | None,
+    cases_option: Path | None,
+    folder: Path | None,
+    answers: Path | None,
+    output: Path | None,
+    study: str | None,
+) -> tuple[Path | None, Path]:
     """The cases and the folder for the answers, from the arguments or from the options that replace them."""
     if answers is None and cases is not None and (cases_option or folder) and output is None:
         cases, answers = None, cases  # run --cases cases.csv ANSWERS
     given = [path for path in (cases, cases_option, folder) if path is not None]
-    if len(given) != 1:
+    if len(given) != 1 and not (study is not None and not given):
         raise InvalidArgument(
             f"cases: got {len(given)} inputs, expected one: CASES (--cases), a table or a folder, or -i FOLDER"
         )
@@ -259,7 +316,7 @@ def _places(
         raise InvalidArgument(
             f"output: got {len(targets)} folders of answers, expected one: ANSWERS or -o FOLDER; see --help"
         )
-    return given[0], targets[0]
+    return given[0] if given else None, targets[0]
 
 
 def _refuse(options: list[str], given: str, wanted: str) -> None:

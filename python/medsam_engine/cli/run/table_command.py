@@ -14,6 +14,7 @@ from medsam_engine.cohort.answer_paths import CaseFiles, distinct_files
 from medsam_engine.cohort.case_result import FAILED, SKIPPED, CaseResult
 from medsam_engine.cohort.case_run import CaseRun
 from medsam_engine.cohort.case_sources import read_cases
+from medsam_engine.cohort.case_spec import CaseSpec
 from medsam_engine.cohort.reproducible import pin_kernels
 from medsam_engine.cohort.run_options import RunOptions
 from medsam_engine.cohort.selection import Shard
@@ -49,10 +50,34 @@ class TableOptions:
     supervise: bool = False
 
 
-def run_table(options: TableOptions, bundle: Path, make_engine: Callable[[], Engine], screen: RunScreen) -> int:
+@dataclass(frozen=True)
+class ListedCases:
+    """Cases that are not read from a table.
+
+    Attributes:
+        cases: at least one.
+        notes: to be told.
+        make_worker: as CaseWorker; called with the same arguments.
+        read: files that no output may be.
+    """
+
+    cases: list[CaseSpec]
+    notes: list[str]
+    make_worker: Callable[..., CaseWorker]
+    read: list[Path]
+
+
+def run_table(
+    options: TableOptions,
+    bundle: Path,
+    make_engine: Callable[[], Engine],
+    screen: RunScreen,
+    listed: ListedCases | None = None,
+) -> int:
     """Runs a table's cases and says how they end; returns how many failed, a table that was not written among them.
 
-    Nothing is written before the whole table has been read and every place looked at.
+    Nothing is written before the whole table has been read and every place looked at. With `listed`, these cases are
+    run, and the table is not read.
 
     Raises:
         InvalidArgument: the table or a place is not usable.
@@ -61,10 +86,12 @@ def run_table(options: TableOptions, bundle: Path, make_engine: Callable[[], Eng
     """
     run = options.run
     run.check()
-    listed = read_cases(options.source)
+    if listed is None:
+        table = read_cases(options.source)
+        listed = ListedCases(table.cases, table.notes, CaseWorker, [options.source])
     worker = CaseWorker(run)
     everything = distinct_files(worker.files(case) for case in listed.cases)
-    _check_places(options, everything, bundle)
+    _check_places(options, everything, [*listed.read, bundle])
     cases = everything if options.shard is None else [f for f in everything if options.shard.holds(f.case)]
     for note in listed.notes:
         screen.note(f"note: {note}")
@@ -73,7 +100,7 @@ def run_table(options: TableOptions, bundle: Path, make_engine: Callable[[], Eng
     if options.supervise and not options.dry_run:
         reports = _in_own_process(options, cases, worker)
     try:
-        return _run(options, cases, make_engine, screen, reports)
+        return _run(options, cases, listed.make_worker, make_engine, screen, reports)
     finally:
         reports.over()
 
@@ -99,6 +126,7 @@ def _in_own_process(options: TableOptions, cases: list[CaseFiles], worker: CaseW
 def _run(
     options: TableOptions,
     cases: list[CaseFiles],
+    make_worker: Callable[..., CaseWorker],
     make_engine: Callable[[], Engine],
     screen: RunScreen,
     reports: RunReports,
@@ -116,7 +144,7 @@ def _run(
     if run.reproducible and foreign:
         screen.note(f"note: {foreign[0]} chooses its own kernels; masks may differ between processors by rounding")
     read = ReadFiles(path for files in cases for path in _inputs(files))
-    worker = CaseWorker(run, engine, read, begun=reports.begun, tried=reports.tried)
+    worker = make_worker(run, engine, read, begun=reports.begun, tried=reports.tried)
     if options.dry_run:
         return screen.plan([worker.plan(files) for files in cases])
     tables = ResultTables(options.csv, options.objects)
@@ -188,12 +216,12 @@ def _there(path: Path) -> bool:
     return path.exists() or path.is_symlink()
 
 
-def _check_places(options: TableOptions, cases: list[CaseFiles], bundle: Path) -> None:
+def _check_places(options: TableOptions, cases: list[CaseFiles], beside: list[Path]) -> None:
     inputs = [path for files in cases for path in _inputs(files)]
     answers = None if is_url(options.run.answers) else Path(options.run.answers)
     previews = None if options.run.previews is None else Path(options.run.previews)
-    check_output_folder("--output", answers, [*inputs, bundle])
-    check_output_folder("--preview-folder", previews, [*inputs, bundle, answers])
+    check_output_folder("--output", answers, [*inputs, *beside])
+    check_output_folder("--preview-folder", previews, [*inputs, *beside, answers])
     for folder in (answers, previews):
         if folder is not None and not options.dry_run:
             try:
@@ -206,4 +234,4 @@ def _check_places(options: TableOptions, cases: list[CaseFiles], bundle: Path) -
     # A table that is not there yet is no file that is read; to look at every slice of a large archive takes its time.
     read = [path for place in inputs for path in source_files(place)] if any(map(_there, tables)) else []
     written = [path for files in cases for path in (files.answer, files.record, files.preview)]
-    check_outputs({"--csv": options.csv, "--objects": options.objects}, [options.source, bundle, *read, *written])
+    check_outputs({"--csv": options.csv, "--objects": options.objects}, [*beside, *read, *written])

@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""Keeps what pydicom and highdicom log and warn of from the terminal, without touching the host's own logging."""
+"""Keeps what the DICOM libraries log and warn of from the terminal, without touching the host's own logging."""
 
 import logging
 import threading
@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_LIBRARIES = ("pydicom", "highdicom")
+_LIBRARIES = ("pydicom", "highdicom", "dicomweb_client", "retrying")
 
 
 class _InThisThread(logging.Filter):
@@ -61,12 +61,12 @@ def _loggers() -> list[logging.Logger]:
 
 @contextmanager
 def quiet_dicom() -> Iterator[None]:
-    """Around calls of pydicom and highdicom: what this thread makes them log is dropped, and warnings are ignored.
+    """Around calls of the DICOM libraries: what this thread makes them log is dropped, and warnings are ignored.
 
-    Both report odd but readable values in this way, and pydicom each decoder that it tries in turn. What matters of
-    that is checked where it is used. Levels, handlers and propagation of the host's loggers stay as they are, and
-    records that other threads cause pass. Python's warnings are one state for all threads: while a thread is inside,
-    none are shown in any thread.
+    pydicom and highdicom report odd but readable values in this way, and pydicom each decoder that it tries in turn;
+    dicomweb-client repeats what a server says, which may name a patient. What matters of that is checked where it is
+    used. Levels, handlers and propagation of the host's loggers stay as they are, and records that other threads cause
+    pass. Python's warnings are one state for all threads: while a thread is inside, none are shown in any thread.
 
     Thread safety: any number of threads may be inside at once, and one may enter again.
     """

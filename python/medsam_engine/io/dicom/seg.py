@@ -19,6 +19,8 @@ from medsam_engine.io.label_colors import label_colors
 from medsam_engine.io.medical_image import DicomSource, MedicalImage
 from medsam_engine.io.named_boxes import default_name
 
+SERIES_DESCRIPTION = "medsam-engine segmentation"
+
 
 def seg_bytes(
     labels: NDArray[np.generic],
@@ -121,7 +123,7 @@ def _segmentation(
         manufacturer_model_name="medsam-engine",
         software_versions=release,
         device_serial_number="0",
-        series_description="medsam-engine segmentation",
+        series_description=SERIES_DESCRIPTION,
         omit_empty_frames=True,
         specific_character_set="ISO_IR 192",  # UTF-8: what source_headers has turned all text into, and the names
     )
