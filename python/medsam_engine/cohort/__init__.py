@@ -12,6 +12,7 @@ so that any run can be stopped and done again, here or elsewhere.
 - segment_case, worker: one case
 - case_result: how it ended
 - case_run, entry: all of them
+- ray_options, ray_actor, ray_run, ray_entry, ray_batches: the same on a Ray cluster
 """
 
 from typing import TYPE_CHECKING
@@ -24,33 +25,44 @@ if TYPE_CHECKING:
     from medsam_engine.cohort.case_sources import read_cases
     from medsam_engine.cohort.case_spec import CaseSpec, ObjectPrompt
     from medsam_engine.cohort.entry import segment
+    from medsam_engine.cohort.ray_batches import CaseBatches, ray_rows
+    from medsam_engine.cohort.ray_entry import segment_on_ray
+    from medsam_engine.cohort.ray_options import RayOptions
     from medsam_engine.cohort.run_options import RunOptions
     from medsam_engine.cohort.worker import CaseWorker
 
 __all__ = [
+    "CaseBatches",
     "CaseList",
     "CaseResult",
     "CaseSpec",
     "CaseWorker",
     "Measured",
     "ObjectPrompt",
+    "RayOptions",
     "RunOptions",
+    "ray_rows",
     "read_cases",
     "segment",
+    "segment_on_ray",
 ]
 
 if not TYPE_CHECKING:
     __getattr__ = lazy_names(
         __name__,
         {
+            "CaseBatches": "medsam_engine.cohort.ray_batches",
             "CaseList": "medsam_engine.cohort.case_rows",
             "CaseResult": "medsam_engine.cohort.case_result",
             "CaseSpec": "medsam_engine.cohort.case_spec",
             "CaseWorker": "medsam_engine.cohort.worker",
             "Measured": "medsam_engine.cohort.case_result",
             "ObjectPrompt": "medsam_engine.cohort.case_spec",
+            "RayOptions": "medsam_engine.cohort.ray_options",
             "RunOptions": "medsam_engine.cohort.run_options",
+            "ray_rows": "medsam_engine.cohort.ray_batches",
             "read_cases": "medsam_engine.cohort.case_sources",
             "segment": "medsam_engine.cohort.entry",
+            "segment_on_ray": "medsam_engine.cohort.ray_entry",
         },
     )

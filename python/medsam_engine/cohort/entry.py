@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""Cases from Python: `segment` does all of them in this process."""
+"""Cases from Python: `segment` does all of them in this process, or has Ray do them."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -13,8 +13,11 @@ from medsam_engine.cohort.case_result import CaseResult
 from medsam_engine.cohort.case_run import CaseRun
 from medsam_engine.cohort.case_sources import read_cases
 from medsam_engine.cohort.case_spec import CaseSpec
+from medsam_engine.cohort.ray_entry import segment_on_ray
+from medsam_engine.cohort.ray_options import RayOptions
 from medsam_engine.cohort.run_options import RunOptions
 from medsam_engine.cohort.worker import CaseWorker
+from medsam_engine.errors import InvalidArgument
 
 
 class _Results:
@@ -42,6 +45,7 @@ def segment(
     options: RunOptions,
     *,
     engine: Engine | None = None,
+    ray: RayOptions | None = None,
     finished: Callable[[CaseResult], object] | None = None,
 ) -> list[CaseResult]:
     """Segments all cases in this process and writes their answers; finished ones are skipped, failing ones are told.
@@ -53,6 +57,7 @@ def segment(
         cases: CaseSpec values, or what `read_cases` reads.
         options: of the run.
         engine: one that is loaded already, in place of the one that `options` describe.
+        ray: a Ray cluster that is to do the cases instead, as `segment_on_ray`.
         finished: called with each result as the case ends, in this thread.
 
     Returns:
@@ -62,6 +67,10 @@ def segment(
         InvalidArgument: the table or an option is wrong, or two cases would have one answer; nothing has run then.
         Error: the engine cannot be loaded.
     """
+    if ray is not None:
+        if engine is not None:
+            raise InvalidArgument("segment: got an engine with ray, expected one of them; the actors load their own")
+        return segment_on_ray(cases, options, ray, finished=finished)
     listed = read_cases(cases).cases if isinstance(cases, str | os.PathLike) else list(cases)
     options.check()
     local = [Path(case.path) for case in listed if not is_url(case.path)]

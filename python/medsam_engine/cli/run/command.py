@@ -24,6 +24,7 @@ from medsam_engine.cli.run.dicomweb_command import DicomWebOptions, run_dicomweb
 from medsam_engine.cli.run.folder_command import FolderOptions, run_folder
 from medsam_engine.cli.run.json_cases import ended_content
 from medsam_engine.cli.run.model import Model
+from medsam_engine.cli.run.ray_command import Actors, Ray, ray_options
 from medsam_engine.cli.run.screen import JsonScreen, RunScreen
 from medsam_engine.cli.run.table_command import TableOptions, run_table
 from medsam_engine.cohort.case_folder import has_prompts_beside
@@ -165,6 +166,8 @@ def run_cases(
         Path | None,
         typer.Option(help='Folder for compiled models, or "none"; by default the user\'s cache folder.'),
     ] = None,
+    ray: Ray = None,
+    actors: Actors = "auto",
     times: Annotated[bool, typer.Option("--times", help="Print how long each phase of the start took.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
     as_json: Json = False,
@@ -201,6 +204,7 @@ def run_cases(
     if dicomweb is not None and study is not None and answers is None and output_folder is None:
         cases, answers = None, cases  # run --dicomweb URL --study UID ANSWERS
     source, target = _places(cases, cases_option, input_folder, answers, output_folder, study)
+    cluster = ray_options(ray, actors)
     if progress not in ("bar", "jsonl"):
         raise InvalidArgument(f"--progress: got {progress}, expected bar or jsonl")
     screen = JsonScreen() if progress == "jsonl" else RunScreen(quiet)
@@ -223,6 +227,7 @@ def run_cases(
         "--skip-unreadable": skip_unreadable,
         "--objects": objects,
         "--preview-folder": preview_folder,
+        "--ray": ray,
     }
     if dicomweb is None and (
         source is None or input_folder is not None or (source.is_dir() and not has_prompts_beside(source))
@@ -255,6 +260,9 @@ def run_cases(
             retry_failed=retry_failed,
             reproducible=reproducible,
         )
+        if cluster is not None:
+            local = {"--limit": limit, "--case-timeout": case_timeout, "--case-memory": case_memory}
+            _refuse([name for name, value in local.items() if value is not None], "--ray", "a run on this machine")
         options = TableOptions(
             source=source or Path(),
             run=run,
@@ -265,11 +273,13 @@ def run_cases(
             dry_run=dry_run,
             limits=CaseLimits(case_timeout, case_memory),
             supervise=context.obj is OWN_PROCESS,
+            ray=cluster,
         )
         if dicomweb is None:
             failed = run_table(options, find_bundle(bundle), lambda: model.load(screen), screen)
         else:
             _refuse(["--input"] if input_folder else [], "--dicomweb", "a table of cases or --study")
+            _refuse(["--ray"] if ray else [], "--dicomweb", "a table of files")
             server = DicomWebOptions(
                 url=dicomweb,
                 table=source,

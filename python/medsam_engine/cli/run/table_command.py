@@ -8,6 +8,7 @@ from pathlib import Path
 from medsam_engine import Engine
 from medsam_engine.base.addresses import is_url
 from medsam_engine.base.output_check import ReadFiles, check_output_folder, check_outputs
+from medsam_engine.cli.run.ray_command import run_on_ray
 from medsam_engine.cli.run.result_tables import ResultTables
 from medsam_engine.cli.run.screen import RunScreen
 from medsam_engine.cohort.answer_paths import CaseFiles, distinct_files
@@ -15,6 +16,9 @@ from medsam_engine.cohort.case_result import FAILED, SKIPPED, CaseResult
 from medsam_engine.cohort.case_run import CaseRun
 from medsam_engine.cohort.case_sources import read_cases
 from medsam_engine.cohort.case_spec import CaseSpec
+from medsam_engine.cohort.ray_actor import RayCluster
+from medsam_engine.cohort.ray_options import RayOptions
+from medsam_engine.cohort.ray_run import RayWork
 from medsam_engine.cohort.reproducible import pin_kernels
 from medsam_engine.cohort.run_options import RunOptions
 from medsam_engine.cohort.selection import Shard
@@ -37,6 +41,7 @@ class TableOptions:
         dry_run: only say what would be done.
         limits: what a case may take.
         supervise: in a process of its own.
+        ray: the cluster that is to do the cases; None = this process does them.
     """
 
     source: Path
@@ -48,6 +53,7 @@ class TableOptions:
     dry_run: bool = False
     limits: CaseLimits = field(default_factory=CaseLimits)
     supervise: bool = False
+    ray: RayOptions | None = None
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,8 @@ def run_table(
     for note in listed.notes:
         screen.note(f"note: {note}")
     cases = _suspects_last(cases, worker)
+    if options.ray is not None and not options.dry_run:
+        return _run_on_ray(options, options.ray, cases, worker, screen)
     reports = RunReports()
     if options.supervise and not options.dry_run:
         reports = _in_own_process(options, cases, worker)
@@ -159,6 +167,23 @@ def _run(
     finally:
         tables.close()
         screen.summary()
+    for fault in tables.faults:
+        screen.complain(fault)
+    return sum(not end.whole for end in screen.results) + len(tables.faults)
+
+
+def _run_on_ray(
+    options: TableOptions, ray: RayOptions, cases: list[CaseFiles], worker: CaseWorker, screen: RunScreen
+) -> int:
+    reads = ReadFiles(path for files in cases for path in _inputs(files))
+    with RayCluster(ray) as cluster:
+        tables = ResultTables(options.csv, options.objects)
+        try:
+            with screen.bar:
+                run_on_ray(cluster, RayWork(cases, worker, ray, reads), screen, tables)
+        finally:
+            tables.close()
+            screen.summary()
     for fault in tables.faults:
         screen.complain(fault)
     return sum(not end.whole for end in screen.results) + len(tables.faults)
