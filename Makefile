@@ -191,6 +191,13 @@ cuda: | setup  ## the CUDA kernels for every GPU architecture, where there is nv
 	@scripts/setup.sh cuda || echo "cuda: going on without TensorRT for RTX"
 	@scripts/run/test_cuda.sh $(JOBS)
 
+cluster: | setup build  ## the cases of a table on Ray, Dask and, where it is installed, SLURM: the answers are those of a local run
+	@$(PYTHON) -m pip install --quiet -r <($(PYTHON) scripts/release/requirements.py cluster)
+	@$(PYTHON) -m pytest -c pyproject.toml -q -m "slow or not slow" tests/cluster
+
+smoke-cluster: | setup build  ## of `cluster`, what needs no packages but those of the tests (at most 2 minutes)
+	@$(PYTHON) -m pytest -c pyproject.toml -q tests/cluster/test_adapters.py
+
 wheel: | setup bundle  ## the wheel, built as a user's pip builds it, in an empty environment without torch
 	@scripts/release/test_wheel.sh $(BUNDLE)
 
