@@ -27,7 +27,21 @@ from packaging.utils import canonicalize_name
 
 LOCK = Path(__file__).resolve().parents[2] / "requirements.lock"
 # What a user runs with, then the extras, then what only builds and tests.
-SETS = ("dependencies", "eval", "serve", "dicomweb", "export", "build", "wheel", "test", "e2e", "lint", "docs")
+SETS = (
+    "dependencies",
+    "eval",
+    "serve",
+    "parquet",
+    "cloud",
+    "dicomweb",
+    "export",
+    "build",
+    "wheel",
+    "test",
+    "e2e",
+    "lint",
+    "docs",
+)
 HEADER = """\
 # Exact versions that were tested (CPython 3.11, Linux x86_64), written by scripts/release/lock.py: do not edit.
 # In a clone: pip install -c requirements.lock .

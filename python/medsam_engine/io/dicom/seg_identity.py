@@ -17,9 +17,7 @@ _TIMES = ("ContentTime", "SeriesTime", "InstanceCreationTime")
 _OF_IMAGE = ("Content", "Acquisition", "Series", "Study")
 
 
-def derive_identity(
-    made: Any, images: Sequence[Any], frames: NDArray[np.generic], names: Mapping[int, str]
-) -> None:
+def derive_identity(made: Any, images: Sequence[Any], frames: NDArray[np.generic], names: Mapping[int, str]) -> None:
     """Replaces the random UIDs and the present time of a new SEG.
 
     UIDs are "2.25." and 128 bits of a SHA-256 (PS3.5 B.2) over the images' UIDs, the labels, their names and the
