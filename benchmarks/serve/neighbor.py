@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmarks.serve.__main__ import server
 from benchmarks.serve.load import connected, open_image, phantom
+from benchmarks.serve.server import server
 
 from medsam_engine import io
 from medsam_engine.io.medical_image import MedicalImage
