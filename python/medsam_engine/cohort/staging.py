@@ -173,8 +173,9 @@ def _fetched_case(case: CaseSpec, folder: Path) -> CaseSpec:
 
 
 def _file_system(url: str) -> tuple[Any, str]:
-    fsspec = require("fsspec", f"opening {url}")
-    return fsspec.core.url_to_fs(url)  # type: ignore[no-any-return]  # a file system of any kind
+    fsspec: Any = require("fsspec", f"opening {url}")
+    file_system, path = fsspec.core.url_to_fs(url)
+    return file_system, path
 
 
 @contextmanager
