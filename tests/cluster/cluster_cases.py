@@ -48,7 +48,7 @@ def local_answers(table: Path, folder: Path) -> Cohort:
 
 
 def answers_of(folder: Path) -> dict[str, bytes]:
-    """The label maps by their names; a process that was killed may leave its temporary file (docs/folders.md)."""
+    """The label maps by their names; a process that was killed may leave its temporary file (docs/many_cases.md)."""
     files = [path for path in (folder / "scans").iterdir() if path.suffix not in (".json", ".medsam-tmp")]
     return {path.name: path.read_bytes() for path in files}
 

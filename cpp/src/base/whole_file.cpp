@@ -50,7 +50,7 @@ platform::File create_for_output(const std::string& target, std::string& path) {
     // Between the two calls a sweep may have found the file without a lock, and removed it.
     const platform::FileStatus status = platform::status_of(file, error);
     if (!taken && !error && status.names > 0) return file;
-    platform::remove_file(path);
+    static_cast<void>(platform::remove_file(path));
   }
   throw std::system_error(std::make_error_code(std::errc::device_or_resource_busy));
 }
@@ -62,7 +62,7 @@ WholeFile::WholeFile(std::string target, FileUse use) : target_(std::move(target
 }
 
 WholeFile::~WholeFile() {
-  if (!committed_) platform::remove_file(path_);
+  if (!committed_) static_cast<void>(platform::remove_file(path_));
   file_.close();  // last: it gives up the lock
 }
 

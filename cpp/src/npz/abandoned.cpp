@@ -49,7 +49,9 @@ class Sweep {
     std::error_code error;
     const platform::File file = platform::open_file(name, platform::Opening::change_no_link, error);
     // The lock is kept until the file is gone: a writer that comes just now finds it taken and makes another.
-    if (file && abandoned(file, platform::name_of(path.filename()))) platform::remove_file(name);
+    if (file && abandoned(file, platform::name_of(path.filename()))) {
+      static_cast<void>(platform::remove_file(name));
+    }
   }
 
  private:

@@ -211,6 +211,7 @@ std::vector<VolumeStats> follow_in_three_planes(const VolumeView& volume, const 
   Profile across = profile;  // a box has no slice too many along the other axes
   across.volume.z_range = ZRange::closed;
   std::vector<VoxelRange> ranges;
+  ranges.reserve(boxes.size());
   for (const Box3D& box : boxes) ranges.push_back(range_of(box, sizes, profile.volume.z_range));
   VolumeLabels labels(out, boxes, profile.mask.overlap);
   SliceMask mask(volume.height, volume.width, LabelType::u8);
