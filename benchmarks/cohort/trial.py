@@ -22,6 +22,9 @@ from pathlib import Path
 
 from benchmarks.cohort.made_cases import make_cases
 
+from medsam_engine.cohort.ledger import LEDGER_FOLDER
+
+_START_S = 1.5  # about, of the command and the model
 COMMAND = (sys.executable, "-m", "medsam_engine", "run")
 
 
@@ -42,8 +45,13 @@ def killed_run(table: Path, out: Path, options: Sequence[str], kills: int, longe
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        counts.append(len(list(out.rglob("*.json"))) if out.exists() else 0)
+        counts.append(len(records(out)))
     return counts
+
+
+def records(out: Path) -> list[Path]:
+    """The records of answers."""
+    return [path for path in out.rglob("*.json") if LEDGER_FOLDER not in path.parts]
 
 
 def differences(one: Path, other: Path) -> list[str]:
@@ -71,10 +79,12 @@ def trial(table: Path, folder: Path, options: Sequence[str], kills: int, longest
     started = time.perf_counter()
     run(table, folder / "whole", options)
     whole_s = time.perf_counter() - started
-    records = killed_run(table, folder / "killed", options, kills, min(longest_s, whole_s), seed)
+    # So that the kills together take about as long as the run, beside the start of each.
+    longest_s = min(longest_s, _START_S + 2 * whole_s / max(1, kills))
+    counts = killed_run(table, folder / "killed", options, kills, longest_s, seed)
     run(table, folder / "killed", options)
-    answers = len(list((folder / "whole").rglob("*.json")))
-    print(f"undisturbed {whole_s:.1f} s, {answers} records; after each kill {records}", flush=True)
+    answers = len(records(folder / "whole"))
+    print(f"undisturbed {whole_s:.1f} s, {answers} records; after each kill {counts}", flush=True)
     return differences(folder / "whole", folder / "killed")
 
 

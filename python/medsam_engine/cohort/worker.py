@@ -214,6 +214,8 @@ class CaseWorker:
         end.answer = self._staging.place(files.answer)
         self._staging.release(files)
         if files.case.file not in self._begun:
+            if end.status == SKIPPED and self.ledger.begun_before:
+                self.ledger.clear(files.record)  # a run that was killed after the record was there
             return
         del self._begun[files.case.file]
         if end.status == FAILED:

@@ -141,3 +141,14 @@ def test_a_volume_is_written_while_the_next_is_segmented_and_none_is_lost(scans:
     results = segment(cases, RunOptions(str(tmp_path / "out")), finished=lambda end: told.append(end.name))
     assert told == [case.file for case in cases] == [end.name for end in results]
     assert sorted(answers(tmp_path / "out")) == [f"v{k}.nii.gz" for k in range(6)]
+
+
+def test_what_a_killed_run_left_of_a_finished_case_is_cleared(scans: Path, tmp_path: Path) -> None:
+    """Killed between the record and the ledger, which is written last."""
+    options, case = RunOptions(str(tmp_path / "out")), CaseSpec.of(str(scans / "us.png"), [[5, 6, 30, 40]])
+    worker = CaseWorker(options)
+    assert worker(case).status == "done"
+    record = worker.files(case).record
+    worker.ledger.begin(record, case.file, "key")
+    assert worker(case).status == "skipped"
+    assert worker.ledger.standing(record) is None
