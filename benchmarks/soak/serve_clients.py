@@ -104,6 +104,7 @@ class PageClient:
         headers = {"Authorization": f"Bearer {KEY}"}
         self._http = httpx.Client(base_url=f"http://127.0.0.1:{port}/api", headers=headers, timeout=120)
         self._study = ""
+        self._first = 0  # steps that can be undone before anything is drawn: the reset
 
     def begin(self, values: NDArray[np.uint8]) -> None:
         """Uploads an image, and removes what was drawn on it the last time."""
@@ -114,7 +115,7 @@ class PageClient:
         upload = self._ask("POST", "/uploads", json={"name": "scan.nii.gz", "files": 1})["upload"]
         self._ask("PUT", f"/uploads/{upload}/files/0?name=scan.nii.gz", content=content)
         self._study = self._ask("POST", f"/uploads/{upload}/open")["study"]
-        self._ask("POST", f"/studies/{self._study}/reset")
+        self._first = self._ask("POST", f"/studies/{self._study}/reset")["undo"]
 
     def _ask(self, method: str, path: str, **body: Any) -> Any:
         reply = self._http.request(method, path, **body)
@@ -127,7 +128,8 @@ class PageClient:
         """Draws; the mask as the server then has it."""
         study = f"/studies/{self._study}"
         if step.kind == "undo":
-            self._ask("POST", f"{study}/undo")
+            if self._ask("GET", study)["undo"] > self._first:
+                self._ask("POST", f"{study}/undo")
         else:
             self._ask("POST", f"{study}/prompts", json=prompt_of(step))
             if step.carry:
