@@ -176,7 +176,7 @@ std::error_code flush(const File& file) {
 
 // A network file system may say only at a close that the disk is full. A second descriptor shares the lock.
 std::error_code check_close(const File& file) {
-  const int second = ::dup(number(file));
+  const int second = ::fcntl(number(file), F_DUPFD_CLOEXEC, 0);  // a program that is started just now gets none
   return second < 0 || ::close(second) != 0 ? last_error() : std::error_code();
 }
 

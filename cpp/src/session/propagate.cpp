@@ -152,10 +152,12 @@ class Carried {
  public:
   /// `planes`: how many the object has. `given`: whether take() will be called with a plane, if the time lasts. `kept`:
   /// what the object cannot have.
-  Carried(const session::Grid& grid, const PropagateOptions& options, const Object& object, const Keys& keys,
-          std::int64_t planes, const std::function<bool(std::int64_t)>& given, std::vector<session::Mask> kept)
+  Carried(const session::Grid& grid, const PropagateOptions& options, const Limits& limits, const Object& object,
+          const Keys& keys, std::int64_t planes, const std::function<bool(std::int64_t)>& given,
+          std::vector<session::Mask> kept)
       : grid_(grid),
         options_(options),
+        limits_(limits),
         object_(object),
         keys_(keys),
         written_(writable(grid, options, keys)),
@@ -174,9 +176,11 @@ class Carried {
     PlaneMask& mask = masks_[index];
     if (writes(index) || keys_.before.count(index) != 0) mask = uncorrected;
     waiting_.push_back(index);
+    ++given_;
     return !awaited_.empty() || carry();
   }
-  [[nodiscard]] std::int64_t count() const { return static_cast<std::int64_t>(masks_.size()); }
+  /// How many planes were given.
+  [[nodiscard]] std::int64_t count() const { return given_; }
 
   /// Writes the planes that were given, of which the caller has been told. `asked`: how many there were to be; if all
   /// were given, those without a mask are known to have nothing of the object.
@@ -189,7 +193,7 @@ class Carried {
       const Plane plane{options_.axis, index};
       if (found != masks_.end()) {
         out.set_plane(plane, found->second);
-      } else if (count() == asked && out.any(plane)) {
+      } else if (static_cast<std::int64_t>(masks_.size()) == asked && out.any(plane)) {
         out.set_plane(plane, nothing);
       }
     }
@@ -220,6 +224,7 @@ class Carried {
     for (const std::int64_t index : std::exchange(waiting_, {})) {
       if (!more_) masks_.erase(index);
       if (!more_ || !writes(index)) continue;
+      limits_.check_cancelled();
       PlaneMask& mask = masks_[index];
       if (!keys_.before.empty()) mask = residuals_.applied(index, mask);
       if (options_.reached) more_ = told(index, mask);
@@ -238,6 +243,7 @@ class Carried {
 
   const session::Grid& grid_;
   const PropagateOptions& options_;
+  const Limits& limits_;
   const Object& object_;
   const Keys& keys_;
   PlaneSpan written_;
@@ -246,8 +252,9 @@ class Carried {
   std::map<std::int64_t, PlaneMask> masks_;  // of the planes that were reached; empty where nothing needs it
   std::set<std::int64_t> awaited_;           // planes with corrections that are still to be given
   std::vector<std::int64_t> waiting_;        // given, and not told of
-  bool carries_ = false;                     // what the corrections change is known
-  bool more_ = true;                         // the caller wants more
+  std::int64_t given_ = 0;
+  bool carries_ = false;  // what the corrections change is known
+  bool more_ = true;      // the caller wants more
 };
 
 }  // namespace
@@ -273,13 +280,13 @@ VoxelBox Session::Impl::propagate(const std::string& name, const PropagateOption
     }
     const auto count = static_cast<std::int64_t>(planes.size());
     Carried carried(
-        grid, given, object, keys, count,
+        grid, given, limits, object, keys, count,
         [&](std::int64_t i) {
           return keys.whole->any({given.axis, i});
         },
         kept_from(name));
     for (const std::int64_t i : planes) {
-      if (!carried.take(i, keys.whole->pixels({given.axis, i}))) break;
+      if (!carried.take(i, keys.whole->pixels({given.axis, i})) || !limits.in_time()) break;
     }
     carried.write(object.mask, count);
     return commit(std::move(object));
@@ -289,7 +296,7 @@ VoxelBox Session::Impl::propagate(const std::string& name, const PropagateOption
   const std::int64_t radius = SmoothedPlanes::radius(sections.smooth_slices);
   const PlaneSpan span{std::max(whole.first, written.first - radius), std::min(whole.last, written.last + radius)};
   Carried carried(
-      grid, given, object, keys, whole.last - whole.first + 1,
+      grid, given, limits, object, keys, whole.last - whole.first + 1,
       [&](std::int64_t i) { return i >= span.first && i <= span.last; }, kept_from(name));
   const std::int64_t asked = std::max<std::int64_t>(0, span.last - span.first + 1);
   if (asked > 0) {

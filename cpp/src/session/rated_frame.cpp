@@ -216,7 +216,8 @@ Judged RatedFrame::judge(const Hypotheses& answers, std::int64_t n, const FrameS
 void favor_agreement(const std::vector<Judged*>& answers) {
   std::vector<std::vector<std::uint64_t>> parts;
   std::vector<double> agreement;
-  for (const Judged* answer : answers) {
+  for (Judged* answer : answers) {
+    if (!(answer->score > 0)) answer->score = 0;  // one that is not a number would spoil all that it overlaps
     parts.push_back(bits_of(answer->part));
     agreement.push_back(answer->score);  // with itself
   }

@@ -159,6 +159,49 @@ TEST_F(SessionTest, EachReachedPlaneIsToldAsTheCallLeavesIt) {
   }
 }
 
+TEST_F(SessionTest, PlanesAreToldOnceWhatACorrectionElsewhereChangesIsKnown) {
+  const auto made = session();
+  made->add_box("a", Box{8, 4, 31, 19}, {0, 3});
+  made->propagate("a");
+  made->add_click("a", {9, 5}, false, {0, 5});  // on a plane that is reached after its neighbors
+  PropagateOptions options;
+  options.first = 1;
+  options.last = 6;
+  made->propagate("a", options);
+  const auto undivided = mask_of(*made, "a");
+  made->undo();
+  Reached reached;
+  options.reached = [&](std::int64_t index, const LabelView& mask) {
+    reached.add(index, mask);
+    return true;
+  };
+  made->propagate("a", options);
+  const auto mask = mask_of(*made, "a");
+  EXPECT_EQ(mask, undivided);
+  EXPECT_EQ(reached.order.size(), 4U) << "1, 2, 4, 6: each once, without the key planes 3 and 5";
+  for (const auto& [index, plane] : reached.planes) {
+    EXPECT_TRUE(std::equal(plane.begin(), plane.end(), mask.begin() + index * kSlice)) << index;
+  }
+}
+
+TEST_F(SessionTest, AMaskThatIsCarriedCanBeCancelledBetweenPlanes) {
+  const auto made = session();
+  made->add_mask("a", [this] {
+    static std::vector<std::uint8_t> block(static_cast<std::size_t>(kDepth * kSlice));
+    std::fill(block.begin() + kSlice, block.begin() + 6 * kSlice, std::uint8_t{1});
+    return out(block);
+  }());
+  made->add_click("a", {9, 5}, false, {0, 3});
+  const Shown before = shown(*made);
+  PropagateOptions options;
+  int told = 0;
+  options.reached = [&](std::int64_t, const LabelView&) { return ++told > 0; };
+  options.cancelled = [&] { return told > 0; };
+  EXPECT_THROW(made->propagate("a", options), Cancelled);
+  EXPECT_EQ(told, 1);
+  EXPECT_EQ(shown(*made), before);
+}
+
 TEST_F(SessionTest, WhatWasReachedStaysWhenTheCallerHasEnough) {
   const auto made = session();
   made->add_box("a", Box{8, 4, 31, 19}, {0, 4});
