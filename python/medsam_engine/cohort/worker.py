@@ -155,7 +155,7 @@ class CaseWorker:
 
     def plan(self, files: CaseFiles) -> CaseResult:
         """What would become of a case, without reading its image: status pending where it is to be done."""
-        end = CaseResult(files.case.file, self._staging.place(files.answer), PENDING, len(files.case.objects))
+        end = CaseResult(files.case.file, self.place(files), PENDING, len(files.case.objects))
         try:
             state = self._staging.look(files)
             if is_url(files.case.path):
@@ -204,6 +204,10 @@ class CaseWorker:
             "--retry-failed tries it again"
         )
 
+    def place(self, files: CaseFiles) -> str:
+        """Where the answer of a case ends up, a path or a URL."""
+        return self._staging.place(files.answer)
+
     @property
     def ledger(self) -> Ledger:
         """What became of the cases that did not end well."""
@@ -211,7 +215,7 @@ class CaseWorker:
 
     def ended(self, files: CaseFiles, end: CaseResult) -> None:
         """Writes down how a case has ended: called once for each, last."""
-        end.answer = self._staging.place(files.answer)
+        end.answer = self.place(files)
         self._staging.release(files)
         if files.case.file not in self._begun:
             if end.status == SKIPPED and self.ledger.begun_before:

@@ -12,7 +12,7 @@ pytest.importorskip("PIL", reason="Pillow is not in a thin installation")
 pytest.importorskip("pydicom", reason="pydicom is not in a thin installation")
 pytest.importorskip("SimpleITK", reason="SimpleITK is not in a thin installation")
 
-from case_scans import table_of
+from case_scans import ROWS, table_of
 
 from medsam_engine.cohort import CaseSpec, CaseWorker, RunOptions, read_cases, segment
 
@@ -82,3 +82,21 @@ def test_a_file_per_object_at_a_url(scans: Path, memory: Any) -> None:
     assert [end.status for end in segment([case], options)] == ["done"]
     assert sorted(memory.find("/answers")) == ["/answers/scans/mr.json", "/answers/scans/mr/liver.nii.gz"]
     assert [end.status for end in segment([case], options)] == ["skipped"]
+
+
+def test_the_command_takes_urls(scans: Path, tmp_path: Path, memory: Any) -> None:
+    """In one process, which is where this file system is."""
+    pytest.importorskip("typer", reason="typer is not in a thin installation")
+    from medsam_engine.cli.app import run
+
+    segment(str(table_of(scans)), RunOptions(str(tmp_path / "here")))
+    table = table_of(scans, "memory://archive/scans/us.png,lesion,5,6,,30,40,", *ROWS[:1])
+    assert run(["run", str(table), "memory://answers/run", "-q"]) == 0
+    content = memory.cat_file("/answers/run/scans/mr.nii.gz")
+    assert content == (tmp_path / "here" / "scans" / "mr.nii.gz").read_bytes()
+    assert sorted(memory.find("/answers")) == [
+        f"/answers/run/{name}" for name in ("scans/mr.nii.gz", "scans/mr.nii.gz.json", "us.png", "us.png.json")
+    ]
+    before = {name: memory.cat_file(name) for name in memory.find("/answers")}
+    assert run(["run", str(table), "-o", "memory://answers/run", "-q"]) == 0
+    assert {name: memory.cat_file(name) for name in memory.find("/answers")} == before

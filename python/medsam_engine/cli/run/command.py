@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from medsam_engine import find_bundle
+from medsam_engine.base.addresses import is_url
 from medsam_engine.cli.input_options import MaxBytes
 from medsam_engine.cli.json_output import Json, engine_object, print_json
 from medsam_engine.cli.model_options import (
@@ -40,7 +41,7 @@ _FAULTS = "Cases that fail"
 def run_cases(
     context: typer.Context,
     cases: Annotated[
-        Path | None,
+        str | None,
         typer.Argument(
             metavar="CASES",
             help="A table with one row per object (file,name,x0,y0,z0,x1,y1,z1; see docs/many_cases.md) in CSV, JSON "
@@ -49,9 +50,11 @@ def run_cases(
         ),
     ] = None,
     answers: Annotated[
-        Path | None,
+        str | None,
         typer.Argument(
-            metavar="ANSWERS", help="Folder for the answers; created if it does not exist.", show_default=False
+            metavar="ANSWERS",
+            help="Folder for the answers, or its URL; created if it does not exist.",
+            show_default=False,
         ),
     ] = None,
     cases_option: Annotated[Path | None, typer.Option("--cases", help="The same as CASES.")] = None,
@@ -63,7 +66,9 @@ def run_cases(
             help="Folder of NPZ cases; 2DBox_* are images with boxes (N, 4), 3DBox_* volumes with boxes (N, 6).",
         ),
     ] = None,
-    output_folder: Annotated[Path | None, typer.Option("--output", "-o", help="The same as ANSWERS.")] = None,
+    output_folder: Annotated[
+        str | None, typer.Option("--output", "-o", metavar="PATH", help="The same as ANSWERS.")
+    ] = None,
     output_format: Annotated[
         str | None,
         typer.Option(
@@ -234,12 +239,12 @@ def run_cases(
     ):
         assert source is not None  # a server's study alone does without
         _refuse([name for name, value in only_table.items() if value], "a folder of NPZ cases", "a table of cases")
-        folder = FolderOptions(source, target, overwrite, csv, modality, max_bytes, times)
+        folder = FolderOptions(source, Path(target), overwrite, csv, modality, max_bytes, times)
         whole = run_folder(folder, model, screen)
     else:
         _refuse(["--times"] if times else [], "a table of cases", "a folder of NPZ cases")
         run = RunOptions(
-            answers=str(target),
+            answers=target,
             bundle=None if bundle is None else str(bundle),
             profile=profile,
             precision=precision,
@@ -306,13 +311,13 @@ def run_cases(
 
 
 def _places(
-    cases: Path | None,
+    cases: str | None,
     cases_option: Path | None,
     folder: Path | None,
-    answers: Path | None,
-    output: Path | None,
+    answers: str | None,
+    output: str | None,
     study: str | None,
-) -> tuple[Path | None, Path]:
+) -> tuple[Path | None, str]:
     """The cases and the folder for the answers, from the arguments or from the options that replace them."""
     if answers is None and cases is not None and (cases_option or folder) and output is None:
         cases, answers = None, cases  # run --cases cases.csv ANSWERS
@@ -326,7 +331,9 @@ def _places(
         raise InvalidArgument(
             f"output: got {len(targets)} folders of answers, expected one: ANSWERS or -o FOLDER; see --help"
         )
-    return given[0] if given else None, targets[0]
+    (target,) = targets
+    # A path as others write it; pathlib would make one of the two slashes of a URL.
+    return Path(given[0]) if given else None, target if is_url(target) else str(Path(target))
 
 
 def _refuse(options: list[str], given: str, wanted: str) -> None:
