@@ -344,7 +344,8 @@ typedef struct medsam_volume_options {
   int32_t planes;  ///< MEDSAM_PLANES_*; medsam::VolumeOptions (medsam/volume.hpp) says what `three` needs.
   int32_t reserved;  ///< 0.
   double spacing_x;  ///< mm between columns, 1e-7 to 1e6, for MEDSAM_PLANES_THREE; all three 0 (default) = not known.
-  double spacing_y, spacing_z;  ///< mm between rows and between slices, likewise.
+  double spacing_y;  ///< mm between rows, likewise.
+  double spacing_z;  ///< mm between slices, likewise.
 } medsam_volume_options;
 
 // NOLINTEND(modernize-*,readability-identifier-naming)
