@@ -34,7 +34,10 @@ class EngineStandIn:
     def segment_objects(self, image: Any, boxes: Any, **options: Any) -> Segmentation:
         return self._objects(self.segment(image, boxes, **options), boxes)  # type: ignore[attr-defined]  # of the derived class
 
-    def segment_volume_objects(self, volume: Any, boxes: Any, **options: Any) -> Segmentation:
+    def segment_volume_objects(
+        self, volume: Any, boxes: Any, *, planes: str = "slices", spacing: object = None, **options: Any
+    ) -> Segmentation:
+        assert planes == "slices", f"no stand-in knows {planes} planes; spacing {spacing}"
         return self._objects(self.segment_volume(volume, boxes, **options), boxes)  # type: ignore[attr-defined]  # of the derived class
 
     @staticmethod
