@@ -330,8 +330,7 @@ enum {
   MEDSAM_PLANES_THREE = 1    ///< The planes along each of the three axes, fused. For voxels that are nearly cubes.
 };
 
-/// Options of medsam_segment_volume. A step is one slice, once per direction where a profile propagates, for all
-/// objects that pass through it.
+/// Options of medsam_segment_volume. A step is one slice, once per direction where a profile propagates.
 typedef struct medsam_volume_options {
   size_t size;                          ///< Set by medsam_volume_options_init.
   const char* profile;                  ///< A profile for this call; "" (default) = that of the engine.

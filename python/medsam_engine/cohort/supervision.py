@@ -203,12 +203,12 @@ def _patience(limits: CaseLimits, seen: _Seen) -> float | None:
         return _WATCH_S
     if limits.seconds is None or not seen.turn:
         return None
-    return max(0.01, min(seen.turn.values()) + limits.seconds - time.monotonic())
+    return max(0.01, min(list(seen.turn.values())) + limits.seconds - time.monotonic())
 
 
 def _exceeded(child: int, limits: CaseLimits, seen: _Seen) -> tuple[str, str] | None:
     if limits.seconds is not None:
-        for name, since in seen.turn.items():
+        for name, since in list(seen.turn.items()):
             if time.monotonic() - since > limits.seconds:
                 return name, f"took more than {limits.seconds:g} s (--case-timeout)"
     if limits.resident_bytes is not None and seen.turn:
@@ -298,5 +298,5 @@ class _Forward:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1, signal.SIGTERM, signal.SIGINT})
 
     def restore(self) -> None:
-        for number, handler in self._before.items():
+        for number, handler in list(self._before.items()):
             signal.signal(number, handler)
