@@ -161,8 +161,9 @@ def _label(row: Mapping[str, str], line: int, case: _Begun) -> int:
         label = int(text)
     else:
         raise InvalidArgument(f"got '{text}' for label, expected a whole number from 1 to {_HIGHEST_LABEL}")
-    earlier = case.lines.setdefault(label, line)
-    if earlier != line:
+    earlier = case.lines.get(label)
+    case.lines[label] = line
+    if earlier is not None:  # also in one line, which may have several objects in a list of cases
         raise InvalidArgument(
             f"got label {label} for {case.file}, which line {earlier} has, expected another for each object; "
             "number all rows of a file, or none"

@@ -150,14 +150,14 @@ def state_of(url: str) -> str | None:
     with _told(url):
         fs, path = _file_system(url)
         found = fs.find(path, detail=True) if fs.isdir(path) else {path: fs.info(path)}
-    parts = []
+    parts: list[list[Any]] = [[url]]
     for name, info in sorted(found.items()):
         mark = next((info[key] for key in ("ETag", "etag", "md5Hash", "mtime", "LastModified", "created")
                      if info.get(key)), None)  # fmt: skip
         if mark is None:
             return None
         parts.append([last_name(name), info.get("size"), str(mark)])
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest() if parts else None
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest() if found else None
 
 
 def _fetched_case(case: CaseSpec, folder: Path) -> CaseSpec:
