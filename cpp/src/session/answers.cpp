@@ -40,6 +40,24 @@ struct NativePrompt {
   }
 };
 
+/// Whether each answer can be handed to the next prompt: the weights know every prompt on the way, with what it
+/// carries.
+bool carries_each(const Answering& with, const std::vector<SessionPrompt>& prompts,
+                  const std::optional<PlaneMask>& initial) {
+  // Every click asks all prompts of its plane again, so that replay gives the same masks: what it takes grows with
+  // them.
+  constexpr std::size_t kMostCarried = 32;
+  if (prompts.size() > kMostCarried || (prompts.size() == 1 && !initial)) return false;
+  NativePrompt asked;
+  bool carried = initial.has_value();
+  for (const SessionPrompt& prompt : prompts) {
+    if (!asked.add(prompt)) return false;
+    if (!with.model.knows(carried ? asked.kinds() | PromptKinds::mask : asked.kinds())) return false;
+    carried = true;
+  }
+  return true;
+}
+
 }  // namespace
 
 Answer answer_box(const Answering& with, const Box& box) {
@@ -53,12 +71,12 @@ std::optional<PlaneMask> answer_natively(const Answering& with, const std::vecto
   for (const SessionPrompt& prompt : prompts) {
     if (!all.add(prompt)) return std::nullopt;
   }
-  const bool carries = with.model.knows(all.kinds() | PromptKinds::mask);
+  const bool carries = carries_each(with, prompts, initial);
   if (initial ? !carries : !with.model.knows(all.kinds())) return std::nullopt;
   std::optional<PlaneMask> mask;
   if (all.kinds() == PromptKinds::box && !initial) {
     mask = with.model.box_mask(with.plane, *all.box, with.pixels);
-  } else if (!carries || (prompts.size() == 1 && !initial)) {
+  } else if (!carries) {
     mask = all.answer(with, {}).mask(0);
   } else {
     NativePrompt asked;
@@ -66,8 +84,6 @@ std::optional<PlaneMask> answer_natively(const Answering& with, const std::vecto
     if (initial) carried = with.model.carried(with.plane, *initial);
     for (const SessionPrompt& prompt : prompts) {
       static_cast<void>(asked.add(prompt));
-      const PromptKinds kinds = carried.empty() ? asked.kinds() : asked.kinds() | PromptKinds::mask;
-      if (!with.model.knows(kinds)) return std::nullopt;
       const Hypotheses answer = asked.answer(with, carried);
       carried = answer.carried(0);
       mask = answer.mask(0);

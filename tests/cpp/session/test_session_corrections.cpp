@@ -131,6 +131,23 @@ TEST_F(SessionTest, WeightsThatKnowMasksGetTheLogitsOfTheAnswerBefore) {
       << "or this shows nothing";
 }
 
+TEST_F(SessionTest, WhatAClickAsksIsBoundedHoweverManyThereAre) {
+  session_options_.spacing_z = session_options_.spacing_x;
+  const auto made = session();
+  made->add_box("a", Box{8, 4, 31, 19}, {0, 2});
+  const auto asked = [&](int clicks) {
+    int before = 0;
+    for (int i = 0; i < clicks; ++i) {
+      before = testing::fake_backend().runs;
+      made->add_click("a", {20, 12}, true, {0, 2});
+    }
+    return testing::fake_backend().runs - before;
+  };
+  const int third = asked(3), last = asked(60);
+  EXPECT_GT(third, 3) << "each answer is handed on, or this shows nothing";
+  EXPECT_LT(last, 40);
+}
+
 TEST_F(SessionTest, AMaskThatWasGivenIsTheFirstAnswer) {
   session_options_.spacing_z = session_options_.spacing_x;
   const auto made = session();
