@@ -96,7 +96,7 @@ struct PropagateOptions {
   /// elsewhere (LabelType::u8), borrowed until the callback returns. Not called for key planes. Where there are
   /// corrections, the first call comes when every plane with one was reached: what they change is known then. Return
   /// false to begin no further plane; what this was called with stays, as with `seconds`. May throw; the session is
-  /// unchanged then.
+  /// unchanged then. No session of the engine encodes ahead until the whole call has ended: be brief.
   std::function<bool(std::int64_t index, const LabelView& mask)> reached;
   /// Called before each plane, on the calling thread; return true to end the call with Cancelled, the session
   /// unchanged.

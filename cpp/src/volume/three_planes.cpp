@@ -216,30 +216,37 @@ std::vector<VolumeStats> follow_in_three_planes(const VolumeView& volume, const 
   VolumeLabels labels(out, boxes, profile.mask.overlap);
   SliceMask mask(volume.height, volume.width, LabelType::u8);
 
-  struct Sweep {
+  struct Sweep {  // stays where it is: `objects` refer to `boxes`
     SliceSizes slices;
     EncodedSize size;
     std::vector<Box3D> boxes;
     std::unique_ptr<FollowedObjects> objects;
   };
+  const auto begin = [&](Sweep& sweep, int axis, const Part& part, FusedBoxes& fused) {
+    const int x = column_axis(axis), y = row_axis(axis);
+    sweep.size =
+        encoded_size(sizes[static_cast<std::size_t>(y)], sizes[static_cast<std::size_t>(x)], spacing[y], spacing[x]);
+    sweep.slices = {sizes[static_cast<std::size_t>(axis)], sweep.size.rows.to, sweep.size.columns.to};
+    for (std::size_t i = part.first; i < part.end; ++i)
+      sweep.boxes.push_back(along(axis, boxes[i], ranges[i], sweep.size));
+    sweep.objects = sectioned_objects({sweep.slices, sweep.boxes, axis == 0 ? profile : across, model}, fused);
+  };
   const std::vector<Part> parts = parts_of(ranges);
   VolumeProgress progress;
+  FusedBoxes none(sizes, {});
+  for (const Part& part : parts) {
+    for (int axis = 0; axis < 3; ++axis) {
+      Sweep counted;
+      begin(counted, axis, part, none);
+      progress.total += static_cast<std::int64_t>(counted.objects->visits().size());
+    }
+  }
   for (const Part& part : parts) {
     std::vector<VoxelRange> of(ranges.begin() + static_cast<std::ptrdiff_t>(part.first),
                                ranges.begin() + static_cast<std::ptrdiff_t>(part.end));
     FusedBoxes fused(sizes, of);
     std::array<Sweep, 3> sweeps;
-    for (int axis = 0; axis < 3; ++axis) {
-      const int x = column_axis(axis), y = row_axis(axis);
-      Sweep& sweep = sweeps[static_cast<std::size_t>(axis)];
-      sweep.size =
-          encoded_size(sizes[static_cast<std::size_t>(y)], sizes[static_cast<std::size_t>(x)], spacing[y], spacing[x]);
-      sweep.slices = {sizes[static_cast<std::size_t>(axis)], sweep.size.rows.to, sweep.size.columns.to};
-      for (std::size_t i = part.first; i < part.end; ++i)
-        sweep.boxes.push_back(along(axis, boxes[i], ranges[i], sweep.size));
-      sweep.objects = sectioned_objects({sweep.slices, sweep.boxes, axis == 0 ? profile : across, model}, fused);
-      progress.total += static_cast<std::int64_t>(sweep.objects->visits().size());
-    }
+    for (int axis = 0; axis < 3; ++axis) begin(sweeps[static_cast<std::size_t>(axis)], axis, part, fused);
     for (int axis = 0; axis < 3; ++axis) {
       const Sweep& sweep = sweeps[static_cast<std::size_t>(axis)];
       fused.begin(axis);

@@ -139,6 +139,27 @@ TEST_F(ThreePlanesTest, ProgressIsOfAllSweepsAndACallIsCancelledInAnyOfThem) {
   EXPECT_EQ(done, 30);
 }
 
+TEST_F(ThreePlanesTest, ObjectsInSeveralPartsAreThoseOfOne) {
+  // Sums of the first 2184 boxes of the whole volume have 256 MiB, so that the small one comes in another part.
+  const Engine engine(bundle_, options_);
+  const Box3D whole{0, 0, 0, kWidth - 1, kHeight - 1, kDepth - 1}, small{8, 6, 4, 31, 25, 19};
+  engine.segment_volume(volume(), {whole, small}, out(), three_);
+  std::vector<std::uint16_t> expected = labels_;
+  std::vector<Box3D> boxes(2185, whole);
+  boxes.push_back(small);
+  std::int64_t done = 0;
+  three_.progress = [&](const VolumeProgress& p) {
+    EXPECT_EQ(p.done, ++done);
+    EXPECT_EQ(p.total, 2 * (kDepth + kHeight + kWidth)) << "of all parts, from the first on";
+  };
+  engine.segment_volume(volume(), boxes, out(), three_);
+  EXPECT_EQ(done, 2 * (kDepth + kHeight + kWidth));
+  for (std::size_t i = 0; i < labels_.size(); ++i) {
+    ASSERT_EQ(labels_[i] == boxes.size(), expected[i] == 2) << i;
+    ASSERT_EQ(labels_[i] == 0, expected[i] == 0) << i;
+  }
+}
+
 TEST_F(ThreePlanesTest, WhatIsNotNearlyACubeIsRefused) {
   const Engine engine(bundle_, options_);
   const auto refused = [&](const std::function<void(VolumeOptions&, VolumeView&)>& change, const std::string& text) {
