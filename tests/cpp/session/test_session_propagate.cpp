@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <set>
 #include <vector>
@@ -118,70 +119,83 @@ struct Reached {
   std::map<std::int64_t, std::vector<std::uint8_t>> planes;
   std::vector<std::int64_t> order;
 
-  void add(std::int64_t index, const LabelView& mask) {
+  bool operator()(std::int64_t index, const LabelView& mask) {
     order.push_back(index);
     std::vector<std::uint8_t>& plane = planes[index];
     for (std::int64_t y = 0; y < mask.height; ++y) {
       const auto* row = static_cast<const std::uint8_t*>(mask.data) + y * mask.row_stride;
       plane.insert(plane.end(), row, row + mask.width);
     }
+    return true;
   }
 };
 
-TEST_F(SessionTest, EachReachedPlaneIsToldAsTheCallLeavesIt) {
+/// In every plane the object has 20 columns. Boxes of the first 12 are corrected by clicks on the others.
+class ReachedPlanesTest : public SessionTest {
+ protected:
+  void SetUp() override {
+    SessionTest::SetUp();
+    know_boxes_only();
+    for (std::size_t i = 0; i < voxels_.size(); ++i) {
+      const auto x = static_cast<std::int64_t>(i) % kWidth, y = static_cast<std::int64_t>(i) / kWidth % kHeight;
+      voxels_[i] = y >= 6 && y < 18 && x >= 8 && x < 28 ? 200 : 50;
+    }
+  }
+  /// Propagates with and without `reached`: the masks are equal, and each plane that was told of is that of the mask.
+  std::vector<std::int64_t> told(Session& session, PropagateOptions options) {
+    session.propagate("a", options);
+    const auto undivided = mask_of(session, "a");
+    session.undo();
+    Reached reached;
+    options.reached = std::ref(reached);
+    session.propagate("a", options);
+    const auto mask = mask_of(session, "a");
+    EXPECT_EQ(mask, undivided);
+    for (const auto& [index, plane] : reached.planes) {
+      EXPECT_EQ(plane, std::vector<std::uint8_t>(mask.begin() + index * kSlice, mask.begin() + (index + 1) * kSlice))
+          << index;
+    }
+    return reached.order;
+  }
+  static bool has(const Session& session, std::int64_t z, std::int64_t x) {
+    return mask_of(session, "a")[static_cast<std::size_t>(z * kSlice + 12 * kWidth + x)] != 0;
+  }
+
+  const Box half_{8, 6, 19, 17};
+  const PlanePoint other_half_{24, 12};
+};
+
+TEST_F(ReachedPlanesTest, EachIsToldAsTheCallLeavesIt) {
   const auto made = session();
-  made->add_mask("kept", [this] {
-    static std::vector<std::uint8_t> block(static_cast<std::size_t>(kDepth * kSlice));
-    std::fill(block.begin() + 2 * kSlice, block.begin() + 6 * kSlice, std::uint8_t{1});
-    return out(block);
-  }());
-  made->add_box("a", Box{8, 4, 31, 19}, {0, 4});
-  made->add_click("a", {9, 5}, false, {0, 4});  // a correction, which is carried to the planes near it
+  std::vector<std::uint8_t> block(voxels_.size());
+  for (std::int64_t z = 2; z < 6; ++z) {
+    for (std::int64_t y = 0; y < kHeight; ++y) {
+      for (std::int64_t x = 0; x < 12; ++x) block[static_cast<std::size_t>(z * kSlice + y * kWidth + x)] = 1;
+    }
+  }
+  made->add_mask("kept", out(block));
+  made->add_box("a", half_, {0, 4});
+  made->add_click("a", other_half_, true, {0, 4});  // a correction, which is carried to the planes near it
   made->lock("kept");
   PropagateOptions options;
   options.first = 1;
   options.last = 6;
-  made->propagate("a", options);
-  const auto undivided = mask_of(*made, "a");
-  made->undo();
-  Reached reached;
-  options.reached = [&](std::int64_t index, const LabelView& mask) {
-    reached.add(index, mask);
-    return true;
-  };
-  made->propagate("a", options);
-  const auto mask = mask_of(*made, "a");
-  EXPECT_EQ(mask, undivided);
-  EXPECT_EQ(reached.order, (std::vector<std::int64_t>{3, 5, 2, 6, 1})) << "outward, each once, without the key plane";
-  for (const auto& [index, plane] : reached.planes) {
-    ASSERT_EQ(static_cast<std::int64_t>(plane.size()), kSlice);
-    EXPECT_TRUE(std::equal(plane.begin(), plane.end(), mask.begin() + index * kSlice)) << index;
-  }
+  EXPECT_EQ(told(*made, options), (std::vector<std::int64_t>{3, 5, 2, 6, 1})) << "outward, without the key plane";
+  EXPECT_TRUE(has(*made, 3, 24)) << "the correction was carried, or this shows nothing";
+  EXPECT_FALSE(has(*made, 3, 9)) << "locked";
+  EXPECT_TRUE(has(*made, 6, 9));
 }
 
-TEST_F(SessionTest, PlanesAreToldOnceWhatACorrectionElsewhereChangesIsKnown) {
+TEST_F(ReachedPlanesTest, AreToldOnceWhatACorrectionElsewhereChangesIsKnown) {
   const auto made = session();
-  made->add_box("a", Box{8, 4, 31, 19}, {0, 3});
+  made->add_box("a", half_, {0, 3});
   made->propagate("a");
-  made->add_click("a", {9, 5}, false, {0, 5});  // on a plane that is reached after its neighbors
+  made->add_click("a", other_half_, true, {0, 5});  // on a plane that is reached after its neighbors
   PropagateOptions options;
   options.first = 1;
   options.last = 6;
-  made->propagate("a", options);
-  const auto undivided = mask_of(*made, "a");
-  made->undo();
-  Reached reached;
-  options.reached = [&](std::int64_t index, const LabelView& mask) {
-    reached.add(index, mask);
-    return true;
-  };
-  made->propagate("a", options);
-  const auto mask = mask_of(*made, "a");
-  EXPECT_EQ(mask, undivided);
-  EXPECT_EQ(reached.order.size(), 4U) << "1, 2, 4, 6: each once, without the key planes 3 and 5";
-  for (const auto& [index, plane] : reached.planes) {
-    EXPECT_TRUE(std::equal(plane.begin(), plane.end(), mask.begin() + index * kSlice)) << index;
-  }
+  EXPECT_EQ(told(*made, options), (std::vector<std::int64_t>{2, 4, 1, 6})) << "without the key planes 3 and 5";
+  EXPECT_TRUE(has(*made, 4, 24)) << "the correction was carried, or this shows nothing";
 }
 
 TEST_F(SessionTest, AMaskThatIsCarriedCanBeCancelledBetweenPlanes) {
@@ -213,8 +227,7 @@ TEST_F(SessionTest, WhatWasReachedStaysWhenTheCallerHasEnough) {
   made->undo();
   Reached reached;
   options.reached = [&](std::int64_t index, const LabelView& mask) {
-    reached.add(index, mask);
-    return reached.order.size() < 3;
+    return reached(index, mask) && reached.order.size() < 3;
   };
   made->propagate("a", options);
   const auto mask = mask_of(*made, "a");
@@ -224,25 +237,15 @@ TEST_F(SessionTest, WhatWasReachedStaysWhenTheCallerHasEnough) {
   EXPECT_NE(mask, undivided);
 }
 
-TEST_F(SessionTest, PlanesOfAnAnswerForTheWholeAreTold) {
+TEST_F(ReachedPlanesTest, OfAnAnswerForTheWhole) {
   const auto made = session();
-  made->add_box("a", Box3D{8, 4, 1, 31, 19, 6});
-  made->add_click("a", {9, 5}, false, {0, 3});
-  PropagateOptions options;
-  Reached reached;
-  options.reached = [&](std::int64_t index, const LabelView& mask) {
-    reached.add(index, mask);
-    return true;
-  };
-  made->propagate("a", options);
-  const auto mask = mask_of(*made, "a");
-  EXPECT_GE(reached.order.size(), 3U);
-  EXPECT_EQ(reached.planes.count(3), 0U);
-  for (const auto& [index, plane] : reached.planes) {
-    EXPECT_TRUE(std::equal(plane.begin(), plane.end(), mask.begin() + index * kSlice)) << index;
-  }
+  made->add_box("a", Box3D{8, 6, 1, 19, 17, 6});
+  made->add_click("a", other_half_, true, {0, 3});
+  EXPECT_EQ(told(*made, {}), (std::vector<std::int64_t>{1, 2, 4, 5, 6})) << "without the key plane";
+  EXPECT_TRUE(has(*made, 4, 24)) << "the correction was carried, or this shows nothing";
   made->undo();
   const Shown before = shown(*made);
+  PropagateOptions options;
   options.reached = [](std::int64_t, const LabelView&) -> bool { throw Cancelled("the caller's own"); };
   EXPECT_THROW(made->propagate("a", options), Cancelled);
   EXPECT_EQ(shown(*made), before);
