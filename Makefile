@@ -31,10 +31,10 @@ BUNDLE_STAMP := $(STAMPS)/bundle-$(EXPORT_DIGEST)
 FETCHED_STAMP := $(STAMPS)/fetched-$(EXPORT_DIGEST)
 
 # Every name of a target that is no file's.
-.PHONY: $(shell sed -nE 's/^([a-z][a-z -]*):.*/\1/p' $(MAKEFILE_LIST))
+.PHONY: $(shell sed -nE 's/^([a-z][a-z0-9 -]*):.*/\1/p' $(MAKEFILE_LIST))
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 prepare:
 	@scripts/setup.sh

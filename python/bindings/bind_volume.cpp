@@ -56,7 +56,10 @@ py::list stats_list(const std::vector<VolumeStats>& stats) {
 py::tuple segment_volume(const BoundEngine& self, const py::object& volume, const Float64Array& box_array,
                          const std::string& profile, const std::string& modality, const py::object& progress,
                          const py::object& cancelled, const std::string& planes, const std::vector<double>& spacing) {
-  if (spacing.size() != 3) throw InvalidArgument("spacing: got another number of values, expected 3: x, y, z in mm");
+  if (spacing.size() != 3) {
+    throw InvalidArgument("spacing: got " + std::to_string(spacing.size()) +
+                          " values, expected 3: x, y, z in mm; give one for each axis");
+  }
   const std::vector<Box3D> boxes = boxes_from(box_array);
   const BorrowedVolume borrowed = borrow_volume(volume);
   const py::dtype dtype = boxes.size() > 65535 ? py::dtype::of<std::uint32_t>() : py::dtype::of<std::uint16_t>();

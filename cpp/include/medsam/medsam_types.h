@@ -324,13 +324,13 @@ typedef struct medsam_segment_options {
   float* iou;                           ///< Receives the model's estimate of each mask's IoU; NULL (default) = none.
 } medsam_segment_options;
 
-/// The planes in which the objects of a volume are segmented.
-enum {
+enum {                       ///< The planes in which the objects of a volume are segmented.
   MEDSAM_PLANES_SLICES = 0,  ///< The slices of the volume.
-  MEDSAM_PLANES_THREE = 1    ///< The planes along each of the three axes, fused. For voxels that are nearly cubes.
+  /// Those along all axes, fused; 16 voxels or more along each, sides within a factor of 1.5, and e.g. "clinical".
+  MEDSAM_PLANES_THREE = 1
 };
 
-/// Options of medsam_segment_volume. A step is one slice, once per direction where a profile propagates.
+/// Options of medsam_segment_volume. A step is one slice of all objects that pass through it, once per direction.
 typedef struct medsam_volume_options {
   size_t size;                          ///< Set by medsam_volume_options_init.
   const char* profile;                  ///< A profile for this call; "" (default) = that of the engine.
@@ -340,7 +340,7 @@ typedef struct medsam_volume_options {
   medsam_cancelled_callback cancelled;  ///< Called before each step; NULL (default) = none.
   void* cancelled_context;              ///< Passed to `cancelled`.
   float* iou;      ///< Receives each object's estimate, the mean over its voxels, NaN for none; NULL (default) = none.
-  int32_t planes;  ///< MEDSAM_PLANES_*; medsam::VolumeOptions (medsam/volume.hpp) says what `three` needs.
+  int32_t planes;  ///< MEDSAM_PLANES_*.
   int32_t reserved;  ///< 0.
   double spacing_x;  ///< mm between columns, 1e-7 to 1e6, for MEDSAM_PLANES_THREE; all three 0 (default) = not known.
   double spacing_y;  ///< mm between rows, likewise.

@@ -50,7 +50,8 @@ platform::File create_for_output(const std::string& target, std::string& path) {
     // Between the two calls a sweep may have found the file without a lock, and removed it.
     const platform::FileStatus status = platform::status_of(file, error);
     if (!taken && !error && status.names > 0) return file;
-    [[maybe_unused]] const std::error_code kept = platform::remove_file(path);  // a name more: the next sweep takes it
+    [[maybe_unused]] const std::error_code ignored =
+        platform::remove_file(path);  // if it stays, the next sweep does it
   }
   throw std::system_error(std::make_error_code(std::errc::device_or_resource_busy));
 }
@@ -63,7 +64,7 @@ WholeFile::WholeFile(std::string target, FileUse use) : target_(std::move(target
 
 WholeFile::~WholeFile() {
   if (!committed_) {
-    [[maybe_unused]] const std::error_code kept = platform::remove_file(path_);  // likewise
+    [[maybe_unused]] const std::error_code ignored = platform::remove_file(path_);  // likewise
   }
   file_.close();  // last: it gives up the lock
 }

@@ -50,7 +50,7 @@ class Sweep {
     const platform::File file = platform::open_file(name, platform::Opening::change_no_link, error);
     // The lock is kept until the file is gone: a writer that comes just now finds it taken and makes another.
     if (file && abandoned(file, platform::name_of(path.filename()))) {
-      [[maybe_unused]] const std::error_code kept = platform::remove_file(name);  // a later sweep tries again
+      [[maybe_unused]] const std::error_code ignored = platform::remove_file(name);  // a later sweep tries again
     }
   }
 

@@ -16,13 +16,19 @@ namespace medsam::platform {
 /// An open file, closed at the end of its life.
 class File {
  public:
-  using Handle = std::intptr_t;  // a descriptor, or a HANDLE of Windows; -1 is none of both
+  using Handle = std::intptr_t;  // a descriptor, or a HANDLE of Windows; -1 is no file on either
   static constexpr Handle kNone = -1;
 
   File() = default;
   explicit File(Handle handle) : handle_(handle) {}
   File(File&& other) noexcept : handle_(std::exchange(other.handle_, kNone)) {}
-  File& operator=(File&& other) noexcept;
+  File& operator=(File&& other) noexcept {
+    if (this != &other) {
+      close();
+      handle_ = std::exchange(other.handle_, kNone);
+    }
+    return *this;
+  }
   ~File() { close(); }
   File(const File&) = delete;
   File& operator=(const File&) = delete;
@@ -76,7 +82,8 @@ std::string foreign_owner(const File& file);
 
 /// Reads up to `count` bytes at `offset`, as far as the file goes. Fewer than `count`, with no error, at its end.
 std::size_t read_at(const File& file, void* out, std::size_t count, std::uint64_t offset, std::error_code& error);
-/// Writes all of it, at the end of what was written before.
+/// Writes all of it, at the end of what was written before. std::errc::file_too_large beyond the limit of a file's
+/// size, whether or not the host ignores SIGXFSZ.
 std::error_code write_all(const File& file, const void* data, std::size_t size);
 /// To the disk. std::errc::invalid_argument where the file system has no such thing.
 std::error_code flush(const File& file);

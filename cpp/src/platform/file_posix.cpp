@@ -2,12 +2,18 @@
 #include "platform/file.hpp"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#ifdef __APPLE__
+#include <sys/param.h>
+#endif
+
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <filesystem>
 
@@ -36,15 +42,43 @@ const timespec& changed(const struct stat& status) { return status.st_ctim; }
 std::string by_descriptor(const File& file) { return "/proc/self/fd/" + std::to_string(number(file)); }
 #endif
 
-}  // namespace
-
-File& File::operator=(File&& other) noexcept {
-  if (this != &other) {
-    close();
-    handle_ = std::exchange(other.handle_, kNone);
+/// While one lives, a write beyond the limit of a file's size (RLIMIT_FSIZE) is EFBIG for the thread that makes it, and
+/// nothing else: SIGXFSZ ends a host that does not ignore it.
+class SizeSignalHeld {
+ public:
+  SizeSignalHeld() {
+    ::sigemptyset(&signal_);
+    ::sigaddset(&signal_, SIGXFSZ);
+    was_pending_ = pending();
+    ::pthread_sigmask(SIG_BLOCK, &signal_, &before_);
   }
-  return *this;
-}
+  ~SizeSignalHeld() {
+    if (!was_pending_ && pending()) take();
+    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  SizeSignalHeld(const SizeSignalHeld&) = delete;
+  SizeSignalHeld& operator=(const SizeSignalHeld&) = delete;
+
+ private:
+  static bool pending() {
+    ::sigset_t signals;
+    return ::sigpending(&signals) == 0 && ::sigismember(&signals, SIGXFSZ) == 1;
+  }
+  void take() const {
+#ifdef __APPLE__
+    int taken = 0;
+    ::sigwait(&signal_, &taken);
+#else
+    const timespec at_once{};
+    ::sigtimedwait(&signal_, nullptr, &at_once);
+#endif
+  }
+
+  ::sigset_t signal_{}, before_{};
+  bool was_pending_ = false;
+};
+
+}  // namespace
 
 void File::close() {
   if (handle_ != kNone) ::close(static_cast<int>(std::exchange(handle_, kNone)));
@@ -89,7 +123,11 @@ File reopen_to_read(const File& named, std::error_code& error) {
   struct stat wanted {
   }, got{};
   File file = opened(path.c_str(), O_RDONLY | O_NONBLOCK, 0, error);
-  if (!file || ::fstat(number(named), &wanted) != 0 || ::fstat(number(file), &got) != 0) return {};
+  if (!file) return {};
+  if (::fstat(number(named), &wanted) != 0 || ::fstat(number(file), &got) != 0) {
+    error = last_error();
+    return {};
+  }
   if (wanted.st_dev == got.st_dev && wanted.st_ino == got.st_ino) return file;
   error = std::make_error_code(std::errc::no_such_file_or_directory);  // the name stands for another by now
   return {};
@@ -112,7 +150,7 @@ std::string real_path(const File& named, std::error_code& error) {
 std::optional<FileId> id_of(const std::string& path) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) return std::nullopt;
-  return FileId{status.st_dev, 0, status.st_ino};
+  return FileId{static_cast<std::uint64_t>(status.st_dev), 0, static_cast<std::uint64_t>(status.st_ino)};
 }
 
 FileStatus status_of(const File& file, std::error_code& error) {
@@ -156,6 +194,7 @@ std::size_t read_at(const File& file, void* out, std::size_t count, std::uint64_
 
 std::error_code write_all(const File& file, const void* data, std::size_t size) {
   constexpr std::size_t kMost = std::size_t{1} << 30;  // one call writes less than 2 GiB on Linux
+  const SizeSignalHeld held;
   for (const auto* at = static_cast<const char*>(data); size > 0;) {
     const ::ssize_t written = ::write(number(file), at, std::min(size, kMost));
     if (written < 0 && errno == EINTR) continue;

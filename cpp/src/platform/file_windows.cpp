@@ -92,21 +92,13 @@ bool rename_as_posix(const std::wstring& source, const std::wstring& target) {
 
 }  // namespace
 
-File& File::operator=(File&& other) noexcept {
-  if (this != &other) {
-    close();
-    handle_ = std::exchange(other.handle_, kNone);
-  }
-  return *this;
-}
-
 void File::close() {
   if (handle_ != kNone) ::CloseHandle(reinterpret_cast<HANDLE>(std::exchange(handle_, kNone)));
 }
 
 File open_file(const std::string& path, Opening how, std::error_code& error) {
-  // DELETE, so that a file that is being written can be renamed by its name meanwhile.
-  constexpr DWORD kWrite = GENERIC_WRITE | FILE_READ_ATTRIBUTES | DELETE | READ_CONTROL;
+  // DELETE, so that a file that is being written can be renamed by its name meanwhile; WRITE_DAC for take_mode_of.
+  constexpr DWORD kWrite = GENERIC_WRITE | FILE_READ_ATTRIBUTES | DELETE | READ_CONTROL | WRITE_DAC;
   switch (how) {
     case Opening::read:
       return opened(path, GENERIC_READ, OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, error);

@@ -14,7 +14,7 @@ std::error_code make_own_folder(const std::string& path);
 /// group may write where it is the user's own (its number is the user's, as most Linux systems set one up).
 std::string fault_of_folder(const std::string& path);
 
-/// Whether files can be made in a folder and its files be listed.
+/// Whether files can be made in a folder, and its files can be listed.
 bool is_usable_folder(const std::string& path);
 
 /// A new folder in the temporary folder ($TMPDIR; the user's own on Windows) for this user alone; "" and why, where

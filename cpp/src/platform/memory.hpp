@@ -36,7 +36,8 @@ class MappedFile {
   std::size_t size_;
 };
 
-/// Bytes that are written once, and after seal() cannot be written by anybody, this process included.
+/// Bytes that are written once. After seal() a write is an error on Linux, whoever makes it (memfd_create's seals); on
+/// other systems the pages are read-only until somebody in this process makes them writable again.
 class SealedMemory {
  public:
   SealedMemory() = default;
@@ -53,8 +54,8 @@ class SealedMemory {
   /// Null until seal().
   [[nodiscard]] const char* data() const { return sealed_ ? data_ : nullptr; }
   [[nodiscard]] std::size_t size() const { return size_; }
-  /// Under which this process can open the bytes as a file, until this ends; "" where the system has no such file, as
-  /// Windows and macOS.
+  /// A path at which this process can open the bytes as a file, valid for as long as this object; "" where the system
+  /// has no such file, as on Windows and macOS.
   [[nodiscard]] std::string path() const;
   void clear() noexcept;
 

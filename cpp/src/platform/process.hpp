@@ -35,17 +35,18 @@ std::string program_name(const std::string& name);
 struct Program {
   std::string path;                // UTF-8, as the words
   std::vector<std::string> words;  // without the program's own name
-  std::string variable;            // "NAME=1": set for it beside this process' environment
+  std::string variable;            // "NAME=1": set for it, in place of what this process' environment has
 };
 /// What became of it.
 struct Outcome {
   std::string output;  // the last of what it wrote to its standard output, a MiB at most
-  std::string crash;   // how it was ended, "signal 8" or "exception 0xC0000094"; "" when it ended by itself, or where
-                       // the host was first to ask
+  std::string crash;   // how it was ended, "signal 8" or "exception 0xC0000094"; "" when it ended by itself, or when
+                       // the host collected its status first
 };
-/// Runs a program to its end, with neither input nor standard error. No shell is in between, nothing of this process is
-/// inherited but the environment, and neither a host that ignores SIGCHLD nor one that waits for any child is in the
-/// way. Safe to call from many threads. An error when it cannot be started.
+/// Runs a program to its end, which is waited for without limit, with neither input nor standard error. No shell is in
+/// between, and neither a host that ignores SIGCHLD nor one that waits for any child is in the way. It inherits the
+/// environment and, except on Windows, the working folder, the limits, the signal mask and files of the host's own that
+/// are not marked to be closed. Safe to call from many threads. An error when it cannot be started.
 std::error_code run_apart(const Program& program, Outcome& outcome);
 
 }  // namespace medsam::platform

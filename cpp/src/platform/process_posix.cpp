@@ -17,6 +17,7 @@
 #include <array>
 #include <cerrno>
 #include <fstream>
+#include <string_view>
 
 #include "platform/file.hpp"
 
@@ -59,7 +60,10 @@ int start(const Program& program, ::pid_t& pid, File& reading) {
   arguments.push_back(nullptr);
   std::string variable = program.variable;
   std::vector<char*> environment;
-  for (char** at = environment_block(); *at != nullptr; ++at) environment.push_back(*at);
+  const std::string name = variable.substr(0, variable.find('=') + 1);
+  for (char** at = environment_block(); *at != nullptr; ++at) {
+    if (!std::string_view(*at).starts_with(name)) environment.push_back(*at);  // the first of two would count
+  }
   environment.push_back(variable.data());
   environment.push_back(nullptr);
   const int error = ::posix_spawn(&pid, program.path.c_str(), &actions, nullptr, arguments.data(), environment.data());

@@ -34,11 +34,12 @@ std::wstring quoted(const std::wstring& word) {
 }
 
 std::wstring environment_with(const std::string& variable) {
+  const std::wstring name = wide(variable.substr(0, variable.find('=') + 1));
   std::wstring block;
   if (wchar_t* own = ::GetEnvironmentStringsW(); own != nullptr) {
     for (const wchar_t* at = own; *at != L'\0';) {
       const std::wstring one = at;
-      block += one + L'\0';
+      if (!one.starts_with(name)) block += one + L'\0';  // the first of two would count
       at += one.size() + 1;
     }
     ::FreeEnvironmentStringsW(own);

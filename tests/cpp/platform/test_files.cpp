@@ -4,6 +4,10 @@
 
 #ifdef _WIN32
 #include <windows.h>
+#else
+#include <sys/resource.h>
+
+#include <csignal>
 #endif
 
 #include <string>
@@ -232,6 +236,27 @@ TEST(Paths, ComeBackAsTheyWere) {
   EXPECT_EQ(environment("MEDSAM_ENGINE_NO_SUCH_VARIABLE"), "");
   EXPECT_NE(environment("PATH"), "");
 }
+
+#ifndef _WIN32
+TEST(Files, AWriteBeyondTheLimitOfAFilesSizeIsAnErrorAndNoSignal) {
+  const NewFolder folder;
+  std::error_code error;
+  const File file = open_file(folder.path("a"), Opening::create_own, error);
+  const std::string content(200, 'x');
+  ::rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const ::rlimit small{100, before.rlim_max};
+  const auto handler = std::signal(SIGXFSZ, SIG_DFL);  // which ends the process
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+  const std::error_code written = write_all(file, content.data(), content.size());
+  const std::error_code again = write_all(file, content.data(), content.size());
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  std::signal(SIGXFSZ, handler);
+  EXPECT_EQ(written, std::errc::file_too_large);
+  EXPECT_EQ(again, std::errc::file_too_large);
+  EXPECT_EQ(status_of(file, error).size, 100U);
+}
+#endif
 
 }  // namespace
 }  // namespace medsam::platform

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <mutex>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -64,14 +65,19 @@ TEST(Cores, AThreadStaysWhereItIsKept) {
   std::mutex mutex;
   mutex.lock();
   int ran_on = -1;
+  Cores told;
   std::thread thread([&] {
     const std::lock_guard lock(mutex);  // until it has been told where to run
     ran_on = current_core();
+    told = allowed_cores();
   });
   keep_on(thread, one);
   mutex.unlock();
   thread.join();
   EXPECT_EQ(ran_on, static_cast<int>(last));
+#ifndef _WIN32  // which says what the process may run on, not the thread
+  EXPECT_EQ(told, one);
+#endif
 }
 
 }  // namespace

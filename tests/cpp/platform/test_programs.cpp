@@ -11,7 +11,9 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
+#include <set>
 #include <string>
 
 #include "platform/library.hpp"
@@ -21,7 +23,8 @@
 namespace medsam::platform {
 namespace {
 
-constexpr const char *kSay = "--say", *kCrash = "--crash";
+constexpr const char *kSay = "--say", *kCrash = "--crash", *kMuch = "--much";
+constexpr int kMuchLines = 400'000;  // of 8 bytes: 3 MiB, more than is kept
 
 // What this program does when it is started with one of the words above.
 int act(int count, char** words) {
@@ -32,10 +35,23 @@ int act(int count, char** words) {
     static_cast<void>(std::raise(SIGKILL));
 #endif
   }
+  if (std::string(words[1]) == kMuch) {
+    for (int i = 0; i < kMuchLines; ++i) std::printf("%07d\n", i);
+    return 0;
+  }
   for (int i = 2; i < count; ++i) std::printf("[%s]\n", words[i]);
   std::printf("variable %s\n", environment("MEDSAM_ENGINE_TEST_APART").c_str());
   std::fputs("nobody reads this\n", stderr);
-  return std::getchar() == EOF ? 3 : 4;
+  std::printf("input %s\n", std::getchar() == EOF ? "empty" : "there");
+  return 3;
+}
+
+void set_environment(const char* name, const char* value) {
+#ifdef _WIN32
+  ::_putenv_s(name, value);
+#else
+  ::setenv(name, value, 1);
+#endif
 }
 
 // CR: what a C library on Windows puts before LF.
@@ -51,16 +67,28 @@ std::string own_program() {
 
 TEST(Programs, RunApartAndSaySomething) {
   EXPECT_TRUE(is_program(own_program()));
+  set_environment("MEDSAM_ENGINE_TEST_APART", "no");
   Outcome outcome;
   const Program program = {own_program(),
                            {kSay, "plain", "", "two words", "quo\"ted\" \\\"", "back\\slash\\", "$HOME %PATH% *"},
                            "MEDSAM_ENGINE_TEST_APART=yes"};
   const std::error_code error = run_apart(program, outcome);
   ASSERT_FALSE(error) << error.message();
-  EXPECT_EQ(without_cr(outcome.output),
-            "[plain]\n[]\n[two words]\n[quo\"ted\" \\\"]\n[back\\slash\\]\n[$HOME %PATH% *]\nvariable yes\n");
+  EXPECT_EQ(
+      without_cr(outcome.output),
+      "[plain]\n[]\n[two words]\n[quo\"ted\" \\\"]\n[back\\slash\\]\n[$HOME %PATH% *]\nvariable yes\ninput empty\n");
   EXPECT_EQ(outcome.crash, "");
-  EXPECT_EQ(environment("MEDSAM_ENGINE_TEST_APART"), "") << "its environment, not this one's";
+  EXPECT_EQ(environment("MEDSAM_ENGINE_TEST_APART"), "no") << "its environment, not this one's";
+}
+
+TEST(Programs, TheLastOfMuchOutputIsKept) {
+  Outcome outcome;
+  ASSERT_FALSE(run_apart({own_program(), {kMuch}, "MEDSAM_ENGINE_TEST_APART=yes"}, outcome));
+  const std::string text = without_cr(outcome.output);
+  EXPECT_LE(outcome.output.size(), std::size_t{1} << 20);
+  ASSERT_GT(text.size(), std::size_t{1} << 18);
+  const std::string expected = "0399998\n0399999\n";
+  EXPECT_EQ(text.substr(text.size() - expected.size()), expected);
 }
 
 TEST(Programs, ACrashIsTold) {
@@ -90,11 +118,18 @@ TEST(Libraries, OneThatIsNotThere) {
 }
 
 TEST(Process, RandomBytesDiffer) {
-  std::array<unsigned char, 1000> one{}, two{};
+  constexpr std::size_t kPart = 200;
+  std::array<unsigned char, 5 * kPart> one{}, two{};
   ASSERT_TRUE(random_bytes(one.data(), one.size()));
   ASSERT_TRUE(random_bytes(two.data(), two.size()));
-  EXPECT_NE(one, two);
-  EXPECT_NE(std::count(one.begin(), one.end(), one[0]), 1000);
+  std::set<std::string> parts;
+  for (const auto* bytes : {&one, &two}) {
+    for (std::size_t i = 0; i < bytes->size(); i += kPart) {
+      parts.emplace(bytes->begin() + static_cast<std::ptrdiff_t>(i),
+                    bytes->begin() + static_cast<std::ptrdiff_t>(i + kPart));
+    }
+  }
+  EXPECT_EQ(parts.size(), 10U);
 }
 
 TEST(Process, AMachineHasAnIdentity) {

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include <cstdint>
 
 namespace medsam::session {
@@ -45,6 +47,15 @@ TEST(RatedFrame, AMuchBetterAnswerWinsAlone) {
   favor_agreement({&best, &a, &b});
   EXPECT_GT(best.score, a.score);
   EXPECT_DOUBLE_EQ(a.score, b.score);
+}
+
+TEST(RatedFrame, OneWhoseScoreIsNoNumberLosesAlone) {
+  Judged object = answer({2, 2, 11, 11}, 0.5), part = answer({2, 2, 6, 6}, 0.4);
+  Judged strange = answer({2, 2, 11, 11}, std::numeric_limits<double>::quiet_NaN());
+  favor_agreement({&strange, &object, &part});
+  EXPECT_EQ(strange.score, 0);
+  EXPECT_GT(object.score, part.score);
+  EXPECT_GT(part.score, 0);
 }
 
 }  // namespace
