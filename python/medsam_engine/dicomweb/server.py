@@ -150,7 +150,7 @@ class DicomWebServer:
     ) -> list[Path]:
         """Every instance of a series as a file UID.dcm, in the transfer syntax in which the server has it.
 
-        The files are those that the server lists before, all of them and no other.
+        The files are those that the server lists before and, once they are here, again: all of them and no other.
 
         Args:
             series: as found.
@@ -159,7 +159,8 @@ class DicomWebServer:
             instances: what `instances_of` said; None = it is asked.
 
         Raises:
-            InvalidArgument: an instance is missing, is there twice, or is of another series; too many bytes.
+            InvalidArgument: an instance is missing, is there twice, or is of another series; the server lists others
+                afterwards; too many bytes.
             Unsupported: as `transport.asking`.
             OSError: a file cannot be written.
         """
@@ -190,6 +191,14 @@ class DicomWebServer:
             raise Unsupported(
                 f"--dicomweb: got {len(got)} of {len(expected)} instances of {what} from {self.url}, expected all; "
                 "try again"
+            )
+        # A series that is cut at its end has no gap that a reader could see.
+        after = set(self.instances_of(series))
+        if after != expected:
+            raise InvalidArgument(
+                f"--dicomweb: got {len(expected)} instances of {what} listed by {self.url} before it was fetched and "
+                f"{len(after)} afterwards, {len(after - expected)} of them new, expected the same; the series may "
+                "still be arriving there: try again later"
             )
         return [got[uid] for uid in sorted(got)]
 

@@ -30,7 +30,7 @@ class Source:
     """What decides on an answer, as far as it is known before anything is fetched.
 
     Attributes:
-        url: of the server; another one may have the same series.
+        url: of the server; another one may have other images under the same UIDs, such as a defaced copy.
         study, series: of the images.
         instances: the SOPInstanceUIDs by series: of the images and, where they give the boxes, of the objects.
         case: the prompts, as CaseSpec.content().
@@ -82,7 +82,7 @@ def finished_objects(files: CaseFiles, source: Source) -> list[Measured] | None:
         content = json.loads(read_input(place_of(files), "record"))
         now = json.loads(json.dumps(source.content()))
         same = {"schema": _SCHEMA, "record_sha256": file_digest(files.record), **now}
-        if {**content, "server": source.url} != same:
+        if content != same:
             return None
         record = json.loads(read_input(files.record, "record"))
         return answer_record.finished_objects(files, record["made_of"], lambda: str(record["input_sha256"]))

@@ -2,6 +2,7 @@
 """Series from a stand-in of a server and SEG to it: whole or refused in one line, which tells nothing of a patient."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,33 @@ def test_an_instance_that_arrives_meanwhile_is_refused(held: StandIn, tmp_path: 
 
     held.fault = arriving
     with pytest.raises(InvalidArgument, match="that it did not list"):
+        fetched(tmp_path / "in")
+
+
+def more_once_it_is_fetched(held: StandIn, more: Path) -> Callable[[str, Answer], Answer]:
+    """A server at which an instance arrives just after it has sent the series."""
+
+    def arriving(asked: str, answer: Answer) -> Answer:
+        if asked.endswith(SERIES):
+            held.add(more)
+        return answer
+
+    return arriving
+
+
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [
+        (True, r"got 6 instances .* expected 5; the series may still be arriving"),
+        (False, r"got 5 instances .* and 6 afterwards, 1 of them new, .* the series may still be arriving"),
+    ],
+)
+def test_a_series_that_has_grown_while_it_was_fetched_is_refused(
+    held: StandIn, tmp_path: Path, counts: bool, words: str
+) -> None:
+    (more,) = ct(tmp_path / "more", count=1)
+    held.counts, held.fault = counts, more_once_it_is_fetched(held, more)
+    with pytest.raises(InvalidArgument, match=words):
         fetched(tmp_path / "in")
 
 

@@ -278,6 +278,38 @@ def test_options_without_a_server(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "--study: got it with no --dicomweb, expected both" in capsys.readouterr().err
 
 
+def test_a_note_about_a_server_that_counts_no_instances(held: StandIn, run: Run) -> None:
+    held.counts = False
+    status, said = run("--study", STUDY, "--series", CT, *BOX)
+    assert status == 0
+    words = f"note: {URL} does not say how many instances 1 of 1 series have"
+    assert said.count(words) == 1
+    held.counts = True
+    assert words not in run("--study", STUDY, "--series", CT, *BOX)[1]
+
+
+def test_another_server_with_the_same_uids_is_fetched_and_compared(held: StandIn, run: Run, tmp_path: Path) -> None:
+    options = ("--study", STUDY, "--series", CT, *BOX)
+    assert run(*options)[0] == 0
+    copy = "http://copy.test/dicom-web"
+    held.asked.clear()
+    status, said = run(*options, "--dicomweb", copy)
+    assert (status, "1 skipped" in said, fetches(held)) == (0, True, [CT])  # the very same images
+    held.asked.clear()
+    status, said = run(*options, "--dicomweb", copy)
+    assert (status, fetches(held)) == (0, [])  # it is known now
+    lossy = [one for one in held.held.values() if one.dataset.SeriesInstanceUID == CT]
+    held.held = {uid: one for uid, one in held.held.items() if one not in lossy}
+    for one in lossy:
+        one.dataset.PixelData = bytes(len(one.dataset.PixelData))
+        one.dataset.save_as(tmp_path / "lossy.dcm")
+        held.add(tmp_path / "lossy.dcm")
+    status, said = run(*options, "--dicomweb", "http://research.test/dicom-web", "--store")
+    assert status == 1
+    assert "made with another input" in said
+    assert held.of_kind("SEG") == []
+
+
 @pytest.mark.usefixtures("held")
 def test_a_note_about_a_server_that_is_not_encrypted(run: Run, tmp_path: Path) -> None:
     (tmp_path / "auth").write_text("Bearer hush", encoding="utf-8")

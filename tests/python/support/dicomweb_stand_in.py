@@ -43,6 +43,7 @@ class StandIn(BaseAdapter):  # type: ignore[misc]  # requests ships no types
         sent: the requests.
         fault: gets a request as `asked` has it, and the answer; returns the one that is sent, or raises.
         page: instances per answer; offsets are ignored where `ignores_offset`.
+        counts: the entries of series say how many instances there are.
         refuses: the failure reason of every instance that is stored; None = all are taken.
         silent: the answer of STOW-RS says nothing.
     """
@@ -53,6 +54,7 @@ class StandIn(BaseAdapter):  # type: ignore[misc]  # requests ships no types
     fault: Callable[[str, Answer], Answer] | None = None
     page: int = 10_000
     ignores_offset: bool = False
+    counts: bool = True
     refuses: int | None = None
     silent: bool = False
 
@@ -131,7 +133,8 @@ class StandIn(BaseAdapter):  # type: ignore[misc]  # requests ships no types
         found = []
         for members in by_uid.values():
             entry = {name: members[0].get(name) for name in names}
-            found.append({**_json(entry), "00201209": {"vr": "IS", "Value": [len(members)]}})
+            count = {"00201209": {"vr": "IS", "Value": [len(members)]}} if self.counts else {}
+            found.append({**_json(entry), **count})
         return found
 
     def _instances(self, fitting: list[Instance]) -> list[dict[str, Any]]:

@@ -92,6 +92,12 @@ def run_dicomweb(
     access = read_access(options.auth, options.authorities, options.certificate)
     notes: list[str] = []
     cases = _cases(options, access, notes)
+    uncounted = sum(one.series.instances is None for one in cases)
+    if uncounted:
+        notes.append(
+            f"{options.url} does not say how many instances {uncounted} of {len(cases)} series have: one that is still "
+            "arriving is only noticed if it grows while it is fetched"
+        )
     if sent_in_clear(options.url):
         with_it = " and the access to it" if access.secret else ""
         notes.append(f"{options.url} is not encrypted: images{with_it} can be read on the way; use https")
