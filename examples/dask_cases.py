@@ -11,10 +11,10 @@ import os
 import sys
 from pathlib import Path
 
-from distributed import Client, LocalCluster, WorkerPlugin, as_completed, get_worker
+from distributed import Client, Future, KilledWorker, LocalCluster, WorkerPlugin, as_completed, get_worker
 from distributed.worker import Worker
 
-from medsam_engine.cohort import CaseResult, CaseSpec, CaseWorker, RunOptions, read_cases
+from medsam_engine.cohort import CaseResult, CaseSpec, CaseWorker, RunOptions, check_distinct_answers, read_cases
 
 
 class CasePlugin(WorkerPlugin):  # type: ignore[misc]  # distributed ships no types
@@ -40,11 +40,26 @@ def do_case(case: CaseSpec) -> CaseResult:
 
 
 def run(client: Client, cases: list[CaseSpec], options: RunOptions) -> list[CaseResult]:
-    """One result per case, as the cases end; a worker that is lost three times with a case fails the case's future."""
+    """One result per case, as the cases end.
+
+    Dask gives a case whose worker has ended to another one, and gives it up after four (allowed-failures). Such a case
+    has failed here, and all others go on. A case that waited on such workers may be given up too: a second run does it.
+    """
+    check_distinct_answers(cases, options)
     client.register_plugin(CasePlugin(options))
     names = [f"medsam-{index}-{case.file}" for index, case in enumerate(cases)]
     futures = client.map(do_case, cases, key=names, pure=False)
-    return [result for _, result in as_completed(futures, with_results=True)]
+    by_key = {future.key: case for future, case in zip(futures, cases, strict=True)}
+    return [_result(future, by_key[future.key]) for future in as_completed(futures)]
+
+
+def _result(future: Future, case: CaseSpec) -> CaseResult:
+    error = future.exception()
+    if isinstance(error, KilledWorker):
+        message = f"the workers that it was on have ended, {error.allowed_failures + 1} of them; see their logs"
+        return CaseResult(case.file, "", "failed", len(case.objects), message=message)
+    ended: CaseResult = future.result()  # raises what concerns all cases: an engine that cannot be loaded
+    return ended
 
 
 def main() -> int:

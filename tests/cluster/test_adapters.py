@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -12,7 +13,8 @@ from typing import Any
 import pytest
 from cluster_cases import Cohort, answers_of, records_of
 
-from medsam_engine.cohort import RunOptions, read_cases
+from medsam_engine.cohort import CaseResult, CaseSpec, RunOptions, read_cases
+from medsam_engine.errors import InvalidArgument
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,6 +34,80 @@ def test_dask_gives_the_local_answers(cohort: Cohort, tmp_path: Path, monkeypatc
     assert answers_of(tmp_path / "out") == cohort.answers
     assert records_of(tmp_path / "out") == cohort.records
     assert len({id(worker) for worker in workers.values()}) == 2, "a worker keeps its engine"
+
+
+def poisoned(case: CaseSpec) -> CaseResult:
+    """As dask_cases.do_case; ends the worker's process with one of the cases, as a fault in a library would."""
+    if case.file.endswith("us1.png"):
+        os._exit(139)
+    return CaseResult(case.file, "", "done")
+
+
+def test_a_case_that_ends_its_dask_workers_leaves_the_others_their_results(
+    cohort: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distributed = pytest.importorskip("distributed", reason="distributed is not installed; run `make cluster`")
+    dask = pytest.importorskip("dask", reason="it comes with distributed")
+    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    import dask_cases
+
+    monkeypatch.setattr(dask_cases, "do_case", poisoned)
+    cases = read_cases(cohort.table).cases[:8]
+    local = {"processes": True, "n_workers": 1, "threads_per_worker": 1, "dashboard_address": None}
+    # At once: with a second try, a case that waits beside the poisoned one would end before or with it, by chance.
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0, "distributed.scheduler.worker-saturation": 1}),
+        distributed.LocalCluster(**local) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        results = dask_cases.run(client, cases, RunOptions(str(tmp_path / "out"), threads=1))
+    assert {result.name for result in results} == {case.file for case in cases}
+    assert [result.name for result in results if not result.whole] == ["scans/us1.png"]
+    (failed,) = (result for result in results if not result.whole)
+    assert (failed.status, failed.message) == (
+        "failed",
+        "the workers that it was on have ended, 1 of them; see their logs",
+    )
+
+
+def test_dask_refuses_two_cases_of_one_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("distributed", reason="distributed is not installed; run `make cluster`")
+    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    import dask_cases
+
+    cases = [CaseSpec.of(f"/{folder}/scan.nii.gz", [[1, 2, 0, 3, 4, 1]]) for folder in ("p1", "p2")]
+    no_client: Any = None
+    with pytest.raises(
+        InvalidArgument, match=r"cases: got /p2/scan\.nii\.gz, whose answer scan\.nii\.gz is that of /p1"
+    ):
+        dask_cases.run(no_client, cases, RunOptions(str(tmp_path / "out")))
+
+
+@pytest.mark.parametrize(
+    ("array", "shard"),
+    [
+        ((0, 0, 7, 8), "1/8"),
+        ((7, 5, 7, 3), "3/3"),
+        ((4, 4, 4, 1), "1/1"),
+        ((2, 0, 6, 4), None),  # --array=0-7:2
+        ((5, 3, 5, 2), None),  # --array=3,5
+    ],
+)
+def test_the_shard_of_a_task_of_slurm(array: tuple[int, int, int, int], shard: str | None, tmp_path: Path) -> None:
+    program = tmp_path / "medsam-engine"
+    program.write_text('#!/bin/sh\necho "$@"\n')
+    program.chmod(0o755)
+    names = ("ID", "MIN", "MAX", "COUNT")
+    task = {f"SLURM_ARRAY_TASK_{name}": str(value) for name, value in zip(names, array, strict=True)}
+    script = ROOT / "examples" / "slurm" / "cases.sbatch"
+    inside = {"PATH": os.environ["PATH"], "MEDSAM_ENGINE": str(program), **task}
+    ended = subprocess.run(["sh", script, "cases.csv", "out"], env=inside, capture_output=True, text=True, check=False)
+    if shard is None:
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert "got an array with gaps" in ended.stderr
+        assert len(ended.stderr.splitlines()) == 1
+    else:
+        assert (ended.returncode, ended.stdout) == (0, f"run cases.csv out --shard {shard} --threads 1\n")
 
 
 def manifest() -> dict[str, Any]:

@@ -111,9 +111,10 @@ def test_a_case_that_ends_its_process_and_a_second_run(
 @pytest.mark.usefixtures("three_nodes")
 def test_cases_as_batches_of_ray_data(cohort: Cohort, tmp_path: Path) -> None:
     data = pytest.importorskip("ray.data", reason="ray[data] is not installed")
-    rows = ray_rows(read_cases(cohort.table).cases[:8])
+    options = RunOptions(str(tmp_path / "out"))
+    rows = ray_rows(read_cases(cohort.table).cases[:8], options)
     ends = data.from_items(rows, override_num_blocks=4).map_batches(
-        CaseBatches, fn_constructor_args=[RunOptions(str(tmp_path / "out"))], batch_size=2, num_cpus=1, concurrency=2
+        CaseBatches, fn_constructor_args=[options], batch_size=2, num_cpus=1, concurrency=2
     )
     assert sorted((row["name"], row["status"]) for row in ends.iter_rows()) == sorted(
         (row["name"], "done") for row in rows

@@ -12,6 +12,7 @@ so that any run can be stopped and done again, here or elsewhere.
 - segment_case, worker: one case
 - case_result: how it ended
 - case_run, entry: all of them
+- distinct_answers: whether each has an answer of its own, for schedulers
 - ray_options, ray_actor, ray_run, ray_entry, ray_batches: the same on a Ray cluster
 """
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from medsam_engine.cohort.case_rows import CaseList
     from medsam_engine.cohort.case_sources import read_cases
     from medsam_engine.cohort.case_spec import CaseSpec, ObjectPrompt
+    from medsam_engine.cohort.distinct_answers import check_distinct_answers
     from medsam_engine.cohort.entry import segment
     from medsam_engine.cohort.ray_batches import CaseBatches, ray_rows
     from medsam_engine.cohort.ray_entry import segment_on_ray
@@ -41,6 +43,7 @@ __all__ = [
     "ObjectPrompt",
     "RayOptions",
     "RunOptions",
+    "check_distinct_answers",
     "ray_rows",
     "read_cases",
     "segment",
@@ -60,6 +63,7 @@ if not TYPE_CHECKING:
             "ObjectPrompt": "medsam_engine.cohort.case_spec",
             "RayOptions": "medsam_engine.cohort.ray_options",
             "RunOptions": "medsam_engine.cohort.run_options",
+            "check_distinct_answers": "medsam_engine.cohort.distinct_answers",
             "ray_rows": "medsam_engine.cohort.ray_batches",
             "read_cases": "medsam_engine.cohort.case_sources",
             "segment": "medsam_engine.cohort.entry",

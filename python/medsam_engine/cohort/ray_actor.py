@@ -15,6 +15,7 @@ from medsam_engine.base.packages import missing, pip_install
 from medsam_engine.cohort.case_result import CaseResult
 from medsam_engine.cohort.case_spec import CaseSpec
 from medsam_engine.cohort.ray_options import ActorShape, RayOptions
+from medsam_engine.cohort.reproducible import kernels_note
 from medsam_engine.cohort.run_options import RunOptions
 from medsam_engine.cohort.worker import CaseWorker, decides_on_masks
 from medsam_engine.errors import Unsupported
@@ -26,10 +27,17 @@ _REACH_S = 10.0
 
 @dataclass(frozen=True)
 class Loaded:
-    """An actor whose engine is there: on which node, and what of it decides on masks."""
+    """An actor whose engine is there.
+
+    Attributes:
+        node: on which it runs.
+        model: what of the engine decides on masks.
+        notes: to be told of it.
+    """
 
     node: str
     model: dict[str, str]
+    notes: tuple[str, ...] = ()
 
 
 class CaseActor:
@@ -43,7 +51,10 @@ class CaseActor:
     def load(self) -> Loaded:
         """Loads the engine. Error: it cannot be loaded on this node."""
         ray = import_module("ray")
-        return Loaded(ray.get_runtime_context().get_node_id(), decides_on_masks(self._worker.engine.info))
+        about = self._worker.engine.info
+        unpinned = kernels_note(about) if self._worker.options.reproducible else ""
+        notes = (unpinned,) if unpinned else ()
+        return Loaded(ray.get_runtime_context().get_node_id(), decides_on_masks(about), notes)
 
     def run(self, case: CaseSpec, tried: bool) -> CaseResult:
         """Does one case, which this run has perhaps tried before, in an actor that was lost."""

@@ -1,7 +1,7 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """Cases as a stage of a Ray Data pipeline: a class for `Dataset.map_batches`, and the rows that it takes.
 
-    rows = ray_rows(read_cases("cases.csv").cases)
+    rows = ray_rows(read_cases("cases.csv").cases, options)
     cases = ray.data.from_items(rows).repartition(len(rows))
     ends = cases.map_batches(CaseBatches, fn_constructor_args=[options], batch_size=1, num_cpus=1, concurrency=(1, 8))
 
@@ -18,14 +18,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsam_engine.cohort.case_spec import CaseSpec
+from medsam_engine.cohort.distinct_answers import check_distinct_answers
 from medsam_engine.cohort.ray_options import case_on_any_node, on_any_node
 from medsam_engine.cohort.run_options import RunOptions
 from medsam_engine.cohort.worker import CaseWorker
 
 
-def ray_rows(cases: Iterable[CaseSpec]) -> list[dict[str, str]]:
-    """A row per case for `ray.data.from_items`: its name, and all of it as JSON with absolute paths."""
-    return [{"name": case.file, "case": json.dumps(case_on_any_node(case).content())} for case in cases]
+def ray_rows(cases: Iterable[CaseSpec], options: RunOptions) -> list[dict[str, str]]:
+    """A row per case for `ray.data.from_items`: its name, and all of it as JSON with absolute paths.
+
+    Args:
+        cases: all cases of the run.
+        options: those that CaseBatches gets.
+
+    Raises:
+        InvalidArgument: two cases would have one answer, or options do not go together.
+    """
+    listed = list(cases)
+    check_distinct_answers(listed, options)
+    return [{"name": case.file, "case": json.dumps(case_on_any_node(case).content())} for case in listed]
 
 
 class CaseBatches:

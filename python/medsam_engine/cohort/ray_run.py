@@ -2,8 +2,8 @@
 """The cases of a cohort on actors of Ray: each has one engine, which it loads once, and gets a case after the other.
 
 Ray places the actors, tells of those that are lost and carries cases and results, which are small: images are read and
-answers written by the actors. A case whose actor is lost, with its node or alone, goes to another one. Which case is
-done is said by the records beside the answers, never by Ray, so that a case that was done twice is no harm.
+answers written by the actors. A case whose actor is lost, with its node or alone, goes to another one. The
+records beside the answers say which case is done, never Ray, so that it does no harm if a case is done twice.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from medsam_engine.errors import BackendError, Error, InvalidArgument
 _PER_ACTOR = 2
 # How often a cluster in which nothing happens is asked for its nodes.
 _LOOK_S = 5.0
-# So often a case may be lost with nodes that vanish. How often it may end its process is said by RunOptions.tries.
+# So often a case may be lost with nodes that vanish. RunOptions.tries says how often it may end its process.
 _MOST_LOSSES = 10
 # So many actors in a row may end before their engine is there.
 _MOST_UNBORN = 3
@@ -53,18 +53,37 @@ class RayRun:
     """One run. Make it, call `run` once, within the cluster.
 
     Attributes:
+        work: what there is to do.
         actors_started, loads: actors that were asked for, and engines that they have loaded.
     """
 
-    def __init__(self, cluster: RayCluster, work: RayWork, finished: Callable[[CaseResult], object]) -> None:
-        self._cluster, self._work, self._files, self._finished = cluster, work, work.files, finished
+    def __init__(
+        self,
+        cluster: RayCluster,
+        work: RayWork,
+        finished: Callable[[CaseResult], object],
+        note: Callable[[str], object] = lambda _text: None,
+    ) -> None:
+        """The work and where it is done.
+
+        Args:
+            cluster: which is connected.
+            work: what there is to do.
+            finished: called with each result as the case ends.
+            note: called with each note on the engines, once.
+        """
+        self.work = work
+        self._cluster, self._files, self._finished, self._note = cluster, work.files, finished, note
         options = work.worker.options
         self._options, self._shape = on_any_node(options), ActorShape.of(options)
         self._todo = deque(range(len(work.files)))
         self._results: dict[int, CaseResult] = {}
         self._actors: list[Actor] = []
-        self._losses: Counter[int] = Counter()
-        self._tried: set[int] = set()  # in this run, so that `retry_failed` does not forget it
+        self._losses: Counter[int] = Counter()  # by a node or an actor
+        # Ends of an actor on a node that lives, in this run. The ledger counts more, those of earlier runs, but begins
+        # anew when a case's files look changed, as an image at a URL does in each process that fetches it.
+        self._crashes: Counter[int] = Counter()
+        self._notes: set[str] = set()
         self._model: dict[str, str] | None = None
         self._unborn = 0
         self.loads = 0
@@ -86,15 +105,15 @@ class RayRun:
             for actor in self._actors:
                 self._cluster.drop(actor)
                 for index in list(actor.at_work.values())[:1]:
-                    self._work.worker.ledger.leave(self._files[index].record)
+                    self.work.worker.ledger.leave(self._files[index].record)
         return [self._results[index] for index in range(len(self._files))]
 
     def _start_actors(self) -> None:
         left = len(self._files) - len(self._results)
-        if len(self._actors) >= min(left, self._work.ray.actors or left):
+        if len(self._actors) >= min(left, self.work.ray.actors or left):
             return
         # One at least: a cluster that grows with what is asked for may have no node yet.
-        wanted = self._work.ray.actors or max(1, self._cluster.room(self._shape))
+        wanted = self.work.ray.actors or max(1, self._cluster.room(self._shape))
         while len(self._actors) < min(left, wanted):
             self._actors.append(self._cluster.start(self._options, self._shape))
             self.actors_started += 1
@@ -113,13 +132,13 @@ class RayRun:
             places = {"the answer": files.answer, "its record": files.record, "its preview": files.preview}
             for option, path in places.items():
                 if path is not None:
-                    self._work.reads.check(option, path)
+                    self.work.reads.check(option, path)
         except InvalidArgument as error:
             end = self._result_of(index)
             fail(end, error)
             self._end(index, end)
             return
-        self._cluster.give(actor, case_on_any_node(files.case), index, index in self._tried)
+        self._cluster.give(actor, case_on_any_node(files.case), index, index in self._crashes)
 
     def _references(self) -> list[Any]:
         loading = [actor.loading for actor in self._actors if actor.loading is not None]
@@ -147,6 +166,10 @@ class RayRun:
             self._model, actor.loaded = value.model, value
             self._unborn = 0
             self.loads += 1
+            for text in value.notes:
+                if text not in self._notes:
+                    self._notes.add(text)
+                    self._note(text)
         elif self._cluster.is_loss(value) and self._unborn + 1 < _MOST_UNBORN:
             self._unborn += 1
             self._lose(actor)
@@ -164,15 +187,16 @@ class RayRun:
 
     def _is_given_up(self, actor: Actor, index: int) -> bool:
         """Writes down that a case was lost with its actor; whether it is not to be tried again."""
-        files, ledger = self._files[index], self._work.worker.ledger
+        files, ledger = self._files[index], self.work.worker.ledger
         self._losses[index] += 1
         if actor.loaded is None or self._cluster.alive(actor.loaded.node):
             reason = "its process has ended"
-            self._tried.add(index)
+            self._crashes[index] += 1
             standing = ledger.fail(files.record, files.case.file, reason)
-            if not standing.quarantined(self._options.tries):
+            if not standing.quarantined(self._options.tries) and self._crashes[index] < self._options.tries:
                 return False
-            quarantined, message = True, f"quarantined after {standing.failed} tries: {reason}"
+            failed = max(standing.failed, self._crashes[index])
+            quarantined, message = True, f"quarantined after {failed} tries: {reason}"
         else:
             ledger.leave(files.record)
             if self._losses[index] < _MOST_LOSSES:

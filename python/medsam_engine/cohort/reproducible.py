@@ -4,7 +4,7 @@
 import os
 import platform
 
-from medsam_engine import simd_target
+from medsam_engine import EngineInfo, simd_target
 from medsam_engine.errors import Unsupported
 
 _VARIABLE = "MEDSAM_ENGINE_SIMD"  # kernels/base/target.hpp
@@ -33,3 +33,9 @@ def pin_kernels() -> str:
             f"{_VARIABLE}={target} before it starts"
         )
     return used
+
+
+def kernels_note(about: EngineInfo) -> str:
+    """A note where an engine does not compute on the pinned kernels alone; "" where it does."""
+    foreign = [name for name in (about.encoder_backend, about.decoder_backend) if "fused" not in name]
+    return f"{foreign[0]} chooses its own kernels; masks may differ between processors by rounding" if foreign else ""

@@ -5,13 +5,14 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from medsam_engine import InvalidArgument, ModelError
 from medsam_engine.base.output_check import ReadFiles
-from medsam_engine.cohort import CaseResult, CaseSpec, CaseWorker, RayOptions, RunOptions
+from medsam_engine.cohort import CaseResult, CaseSpec, CaseWorker, RayOptions, RunOptions, ray_actor, ray_rows
 from medsam_engine.cohort.ray_actor import Actor, Loaded
 from medsam_engine.cohort.ray_options import ActorShape, case_on_any_node, on_any_node
 from medsam_engine.cohort.ray_run import RayRun, RayWork
@@ -88,7 +89,11 @@ class PlayedCluster:
 
 
 def run_of(
-    cluster: PlayedCluster, tmp_path: Path, count: int = 12, actors: int | None = None
+    cluster: PlayedCluster,
+    tmp_path: Path,
+    count: int = 12,
+    actors: int | None = None,
+    note: Callable[[str], object] = lambda _text: None,
 ) -> tuple[RayRun, list[CaseResult]]:
     cases = [CaseSpec.of(f"c{k}.png", [[1, 2, 3, 4]]) for k in range(count)]
     options = RunOptions(str(tmp_path), bundle=str(TINY))
@@ -96,7 +101,7 @@ def run_of(
     worker = CaseWorker(options)
     work = RayWork([worker.files(case) for case in cases], worker, RayOptions(actors=actors), ReadFiles([]))
     played: Any = cluster
-    return RayRun(played, work, ended.append), ended
+    return RayRun(played, work, ended.append, note), ended
 
 
 def test_results_are_in_order_and_each_actor_loads_once(tmp_path: Path) -> None:
@@ -152,6 +157,61 @@ def test_a_case_that_ends_its_process_is_given_up_and_the_rest_is_done(tmp_path:
     assert begun.count("c3.png") == 2
     assert all(begun.count(f"c{k}.png") == 1 for k in range(12) if k != 3), "those behind it had not begun"
     assert len(ended) == 12
+
+
+def test_a_case_that_is_another_one_to_the_ledger_at_each_try_is_given_up_too(tmp_path: Path) -> None:
+    begun: list[str] = []
+    cluster = PlayedCluster(["a", "b"])
+    run, _ = run_of(cluster, tmp_path, 4)
+
+    def case(name: str, _node: str) -> None:
+        if name == "c1.png":
+            begun.append(name)
+            assert len(begun) < 9, "it is tried again and again"
+            worker = run.work.worker
+            # As of an image at a URL: each process fetches it anew, and its ledger's key is another one.
+            worker.ledger.begin(worker.files(CaseSpec.of(name)).record, name, f"key {len(begun)}")
+            raise Lost
+
+    cluster.cases = case
+    results = run.run()
+    assert [end.status for end in results] == ["done", "failed", "done", "done"]
+    assert len(begun) == 2
+    assert (results[1].quarantined, results[1].message) == (True, "quarantined after 2 tries: its process has ended")
+
+
+def test_notes_on_the_engines_are_told_once(tmp_path: Path) -> None:
+    notes: list[str] = []
+    cluster = PlayedCluster(["a", "b", "c"], load=lambda node: Loaded(node, MODEL, ("other kernels",)))
+    run, _ = run_of(cluster, tmp_path, note=notes.append)
+    run.run()
+    assert run.loads == 3
+    assert notes == ["other kernels"]
+
+
+def test_an_actor_tells_of_kernels_that_are_not_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
+    about = SimpleNamespace(encoder_backend="fused 2", decoder_backend="OpenVINO")
+    context = SimpleNamespace(get_node_id=lambda: "a")
+    ray = SimpleNamespace(get_runtime_context=lambda: context)
+    monkeypatch.setattr(ray_actor, "import_module", lambda _name: ray)
+    monkeypatch.setattr(ray_actor, "decides_on_masks", lambda _about: MODEL)
+    monkeypatch.setattr(
+        ray_actor,
+        "CaseWorker",
+        lambda options, **_more: SimpleNamespace(options=options, engine=SimpleNamespace(info=about)),
+    )
+    assert ray_actor.CaseActor(RunOptions("out")).load().notes == ()
+    note = "OpenVINO chooses its own kernels; masks may differ between processors by rounding"
+    assert ray_actor.CaseActor(RunOptions("out", reproducible=True)).load().notes == (note,)
+    about.decoder_backend = "fused"
+    assert ray_actor.CaseActor(RunOptions("out", reproducible=True)).load().notes == ()
+
+
+def test_two_cases_of_one_answer_are_no_rows(tmp_path: Path) -> None:
+    cases = [CaseSpec.of(f"/{folder}/scan.nii.gz", [[1, 2, 0, 3, 4, 1]]) for folder in ("p1", "p2")]
+    with pytest.raises(InvalidArgument, match="expected one per file"):
+        ray_rows(cases, RunOptions(str(tmp_path)))
+    assert [row["name"] for row in ray_rows(cases[:1], RunOptions(str(tmp_path)))] == ["/p1/scan.nii.gz"]
 
 
 def test_a_case_whose_nodes_vanish_is_not_blamed_at_once(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def run_on_ray(cluster: RayCluster, work: RayWork, screen: RunScreen, tables: Re
         screen.finished(end)
         tables.add(end)
 
-    run = RayRun(cluster, work, finished)
+    run = RayRun(cluster, work, finished, lambda text: screen.note(f"note: {text}"))
     try:
         run.run()
     finally:

@@ -20,7 +20,7 @@ from medsam_engine.cohort.case_spec import CaseSpec
 from medsam_engine.cohort.ray_actor import RayCluster
 from medsam_engine.cohort.ray_options import RayOptions
 from medsam_engine.cohort.ray_run import RayWork
-from medsam_engine.cohort.reproducible import pin_kernels
+from medsam_engine.cohort.reproducible import kernels_note, pin_kernels
 from medsam_engine.cohort.run_options import RunOptions
 from medsam_engine.cohort.selection import Shard
 from medsam_engine.cohort.supervision import CaseLimits, RunReports, supervised
@@ -148,9 +148,9 @@ def _run(
     screen.note(
         f"{about.family}, profile {about.profile}, {about.precision}{tuned} on {about.device}, {len(cases)} cases"
     )
-    foreign = [name for name in (about.encoder_backend, about.decoder_backend) if "fused" not in name]
-    if run.reproducible and foreign:
-        screen.note(f"note: {foreign[0]} chooses its own kernels; masks may differ between processors by rounding")
+    unpinned = kernels_note(about) if run.reproducible else ""
+    if unpinned:
+        screen.note(f"note: {unpinned}")
     read = ReadFiles(path for files in cases for path in _inputs(files))
     worker = make_worker(run, engine, read, begun=reports.begun, tried=reports.tried)
     cases = [worker.files(files.case) for files in cases]  # an answer for a URL lies with its worker until it is sent
