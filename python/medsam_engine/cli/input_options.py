@@ -38,18 +38,21 @@ SkipUnreadable = Annotated[
         rich_help_panel=IMAGE_PANEL,
     ),
 ]
-Window = Annotated[
-    str | None,
-    typer.Option(
-        help="abdomen, lung, brain, mediastinum, bone, WIDTH,LEVEL, percentile, full or none. The default depends on "
-        "the modality: abdomen for CT, percentile for MR and PET, full for others, none for color and 8-bit.",
-        rich_help_panel=IMAGE_PANEL,
-    ),
+_WINDOWS = (
+    "abdomen, lung, brain, mediastinum, bone, WIDTH,LEVEL, percentile, full or none. The default depends on the "
+    "modality: abdomen for CT, percentile for MR and PET, full for others, none for color and 8-bit."
+)
+_MODALITIES = "CT, MR, PET, US, XRay, ..., for the window and for models that need it; by default, the file's own."
+Window = Annotated[str | None, typer.Option(help=_WINDOWS, rich_help_panel=IMAGE_PANEL)]
+Modality = Annotated[str | None, typer.Option(help=_MODALITIES, rich_help_panel=IMAGE_PANEL)]
+# For commands over many cases, which may have their own.
+WindowOfCases = Annotated[
+    str | None, typer.Option(help=f"For cases without one: {_WINDOWS}", rich_help_panel=IMAGE_PANEL)
 ]
-Modality = Annotated[
+ModalityOfCases = Annotated[
     str | None,
     typer.Option(
-        help="CT, MR, PET, US, XRay, ..., for the window and for models that need it; by default, the file's own.",
+        help=f"For cases without one: {_MODALITIES} With --dicomweb, only series of this modality are done.",
         rich_help_panel=IMAGE_PANEL,
     ),
 ]

@@ -1,12 +1,14 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""The options that choose a model and how it runs, shared by all commands that have them."""
+"""The options that choose a model and how it runs, shared by all commands that have them, and its loading."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from medsam_engine import CertificateInfo, EngineInfo
+from medsam_engine import CertificateInfo, Engine, EngineInfo, find_bundle
+from medsam_engine.cohort.run_options import chosen_precision
 
 PANEL = "Model"
 
@@ -40,6 +42,46 @@ Device = Annotated[
     str, typer.Option(help="CPU, GPU, NPU or AUTO (OpenVINO), or cuda:N (TensorRT).", rich_help_panel=PANEL)
 ]
 Threads = Annotated[int, typer.Option(help="Inference threads; 0 = all cores.", rich_help_panel=PANEL)]
+CacheFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache-dir",
+        help='Folder for compiled models, or "none"; by default the user\'s cache folder.',
+        rich_help_panel=PANEL,
+    ),
+]
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """What was given of these options, and their defaults; `cache_dir` is as for Engine."""
+
+    bundle: Path | None = None
+    profile: str = "clinical"
+    precision: str | None = None
+    trust_certificates: bool = False
+    device: str = "CPU"
+    threads: int = 0
+    cache_dir: Path | None = None
+
+    @property
+    def asked_precision(self) -> str:
+        """The precision to ask the engine for."""
+        return chosen_precision(self.precision, self.profile)
+
+    def engine(self, modality: str | None = None) -> Engine:
+        """Loads the model. `modality` is as for Engine. Raises as find_bundle and Engine."""
+        return Engine(
+            find_bundle(self.bundle),
+            device=self.device,
+            precision=self.asked_precision,
+            trust_bundle_certificates=self.trust_certificates,
+            threads=self.threads,
+            profile=self.profile,
+            modality=modality,
+            cache_dir=self.cache_dir,
+        )
+
 
 ORIGINS = {
     "project": "measured by this project",

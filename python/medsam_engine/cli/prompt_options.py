@@ -1,7 +1,7 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""--box and --point as text, and --planes."""
+"""The options of prompts that several commands have, and boxes and points as text."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,6 +17,35 @@ Planes = Annotated[
         rich_help_panel="Prompts",
     ),
 ]
+
+
+def box_option(panel: str) -> Any:
+    """--box, in this group of a command's options."""
+    return typer.Option(
+        metavar="X0,Y0[,Z0],X1,Y1[,Z1]",
+        help="Box of one object: two opposite corners in pixels (in voxels for a volume), counted from 0, both "
+        "inclusive. No spaces between the numbers. Repeat for more objects.",
+        rich_help_panel=panel,
+    )
+
+
+def box_mm_option(panel: str) -> Any:
+    """--box-mm, in this group of a command's options."""
+    return typer.Option(
+        metavar="X0,Y0,Z0,X1,Y1,Z1",
+        help="Box of one object: opposite corners in mm, LPS as in DICOM and SimpleITK (for RAS as in NIfTI, negate x "
+        "and y). Give four numbers, measured from the first pixel, for an image that has no position.",
+        rich_help_panel=panel,
+    )
+
+
+def name_option(panel: str) -> Any:
+    """--name, in this group of a command's options."""
+    return typer.Option(
+        help="Name of an object, written to DICOM SEG, NRRD and JSON. Repeat for each object, in the order of the "
+        "boxes or labels.",
+        rich_help_panel=panel,
+    )
 
 
 def check_planes(planes: str, source: MedicalImage) -> None:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from medsam_engine import Engine, find_bundle
 from medsam_engine.base.packages import missing, pip_install
 from medsam_engine.cli.input_options import (
     MaxBytes,
@@ -27,6 +26,7 @@ from medsam_engine.cli.input_options import (
 from medsam_engine.cli.model_options import (
     Bundle,
     Device,
+    ModelOptions,
     Precision,
     Profile,
     Threads,
@@ -34,7 +34,6 @@ from medsam_engine.cli.model_options import (
     precision_note,
 )
 from medsam_engine.cli.steps import Steps
-from medsam_engine.cohort.run_options import chosen_precision
 from medsam_engine.errors import Unsupported
 from medsam_engine.paths import xdg_folder
 from medsam_engine.windows import check_window
@@ -142,17 +141,10 @@ def serve(
     console = Console(stderr=True)
     log_to_stderr(log_json)
     steps = Steps(console)
-    asked = chosen_precision(precision, profile)
+    model = ModelOptions(bundle, profile, precision, trust_certificates, device, threads)
     with steps.step("load model"):
-        engine = Engine(
-            find_bundle(bundle),
-            device,
-            asked,
-            threads,
-            profile=profile,
-            trust_bundle_certificates=trust_certificates,
-        )
-    steps.note(precision_note(engine.info, asked))
+        engine = model.engine()
+    steps.note(precision_note(engine.info, model.asked_precision))
     limits = Limits(leases=sessions, answer_seconds=seconds)
     if max_bytes is not None:
         limits = replace(limits, image_bytes=max_bytes, body_bytes=max_bytes + _BESIDE_VOXELS)

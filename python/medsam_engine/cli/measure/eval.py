@@ -25,7 +25,7 @@ from medsam_engine.cli.json_output import Json, print_json
 from medsam_engine.cli.measure import interactive as interaction
 from medsam_engine.cli.measure.eval_plot import plot_png
 from medsam_engine.cli.measure.not_scored import end_with_problems
-from medsam_engine.cli.model_options import Bundle, Device, Precision, Profile, Threads, TrustCertificates
+from medsam_engine.cli.model_options import Bundle, Device, ModelOptions, Precision, Profile, Threads, TrustCertificates
 from medsam_engine.cli.terminal import description_column, plain
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.extras import require
@@ -156,7 +156,7 @@ def evaluate(
         require("matplotlib", "--plot")
     require("surface_distance", "medsam-engine eval")
     options = interaction.InteractiveOptions(images, start, interactions, propagate, limit, least)
-    model = interaction.ModelOptions(bundle, profile, precision, trust_certificates, device, threads)
+    model = ModelOptions(bundle, profile, precision, trust_certificates, device, threads)
     if interactive:
         if segs is not None or times is not None:
             got = "--segs" if segs is not None else "--times"
@@ -165,7 +165,7 @@ def evaluate(
         interaction.evaluate(gts, options, protocol, model, (csv_file, plot), max_bytes, as_json)
         return
     options.refuse()
-    model.refuse()
+    interaction.refuse_model(model)
     if segs is None:
         raise InvalidArgument("--segs: got none, expected a folder of predictions; or give --interactive")
     if times is not None and plot is None:

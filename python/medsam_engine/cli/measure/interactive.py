@@ -18,9 +18,8 @@ from medsam_engine.cli.measure import interactive_report as report
 from medsam_engine.cli.measure.interactive_cases import evaluate_interaction
 from medsam_engine.cli.measure.interactive_plot import plot_png
 from medsam_engine.cli.measure.not_scored import end_with_problems
-from medsam_engine.cli.model_options import certificate_in_force, precision_note
+from medsam_engine.cli.model_options import ModelOptions, certificate_in_force, precision_note
 from medsam_engine.cli.terminal import description_column, log_to, say
-from medsam_engine.cohort.run_options import chosen_precision
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.measure.interaction import Protocol
 from medsam_engine.measure.interaction_means import InteractiveEvaluation
@@ -105,34 +104,12 @@ class InteractiveOptions:
         return Protocol(cast(Start, start), number, self.propagate, self.limit, self.least or 1, spacing_order)
 
 
-@dataclass(frozen=True)
-class ModelOptions:
-    """The options of the model, which count only with --interactive, and their defaults."""
-
-    bundle: Path | None = None
-    profile: str = "clinical"
-    precision: str | None = None
-    trust_certificates: bool = False
-    device: str = "CPU"
-    threads: int = 0
-
-    def refuse(self) -> None:
-        """Says that one was given without --interactive. InvalidArgument."""
-        for name, value in asdict(self).items():
-            if value != getattr(ModelOptions, name):
-                option = name.replace("_", "-")
-                raise InvalidArgument(f"--{option}: got it without --interactive, expected both; see --help")
-
-    def engine(self, folder: Path) -> Engine:
-        """Loads it. Raises as Engine."""
-        return Engine(
-            folder,
-            device=self.device,
-            precision=chosen_precision(self.precision, self.profile),
-            trust_bundle_certificates=self.trust_certificates,
-            threads=self.threads,
-            profile=self.profile,
-        )
+def refuse_model(model: ModelOptions) -> None:
+    """Says that an option of the model was given without --interactive. InvalidArgument."""
+    for name, value in asdict(model).items():
+        if value != getattr(ModelOptions, name):
+            option = name.replace("_", "-")
+            raise InvalidArgument(f"--{option}: got it without --interactive, expected both; see --help")
 
 
 def evaluate(
@@ -151,8 +128,8 @@ def evaluate(
     check_outputs({"--csv": csv_file, "--plot": plot}, [images, gts, folder])
     notes = Console(stderr=True)
     log_to(notes)
-    engine = model.engine(folder)
-    say(notes, precision_note(engine.info, chosen_precision(model.precision, model.profile)))
+    engine = model.engine()
+    say(notes, precision_note(engine.info, model.asked_precision))
     evaluation = _run(engine, images, gts, protocol, max_bytes, notes)
     if csv_file is not None:
         write_atomically(csv_file, report.csv_text(evaluation).encode())

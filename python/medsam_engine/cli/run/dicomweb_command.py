@@ -71,7 +71,7 @@ def run_dicomweb(
 ) -> int:
     """Segments series of a server and says how they end; returns how many failed.
 
-    Nothing is written before the server has told which series there are. Of `table`, the source is not used.
+    Nothing is written before the server has told which series there are.
 
     Raises:
         InvalidArgument: an option or the table is wrong, or the server has no such series.
@@ -108,7 +108,7 @@ def run_dicomweb(
         partial(SeriesWorker, served),
         [path for path in (options.table, options.auth) if path is not None],
     )
-    return run_table(replace(table, run=run), bundle, make_engine, screen, listed)
+    return run_table(replace(table, run=run), listed, bundle, make_engine, screen)
 
 
 def _cases(options: DicomWebOptions, access: Access, notes: list[str]) -> list[SeriesCase]:

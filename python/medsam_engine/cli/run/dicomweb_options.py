@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from medsam_engine.cli.prompt_options import box_mm_option, box_option, name_option
+
 _PANEL = "DICOMweb (docs/dicomweb.md)"
 
 Url = Annotated[
@@ -19,39 +21,28 @@ Url = Annotated[
         show_default=False,
     ),
 ]
-Study = Annotated[str | None, typer.Option("--study", metavar="UID", help="StudyInstanceUID.", rich_help_panel=_PANEL)]
+Study = Annotated[
+    str | None, typer.Option("--study", metavar="UID", help="StudyInstanceUID of the study.", rich_help_panel=_PANEL)
+]
 SeriesUids = Annotated[
     list[str] | None,
     typer.Option(
         "--series",
         metavar="UID",
-        help="SeriesInstanceUID of a series of the study; repeat it for more. Without it, all series with images, or "
-        "those of --modality.",
+        help="SeriesInstanceUID of a series of the study; repeat it for more. Without it, all series with images are "
+        "done, or those of --modality.",
         rich_help_panel=_PANEL,
     ),
 ]
-BoxTexts = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--box",
-        help="x0,y0,z0,x1,y1,z1 in voxels, ends inclusive, as for `segment`; repeat it for more objects.",
-        rich_help_panel=_PANEL,
-    ),
-]
-BoxTextsMm = Annotated[
-    list[str] | None,
-    typer.Option("--box-mm", help="The same in mm (LPS, the patient coordinates of DICOM).", rich_help_panel=_PANEL),
-]
-BoxNames = Annotated[
-    list[str] | None,
-    typer.Option("--name", help="Name of each object, in the order of the boxes.", rich_help_panel=_PANEL),
-]
+BoxTexts = Annotated[list[str] | None, box_option(_PANEL)]
+BoxTextsMm = Annotated[list[str] | None, box_mm_option(_PANEL)]
+BoxNames = Annotated[list[str] | None, name_option(_PANEL)]
 BoxesFrom = Annotated[
     str | None,
     typer.Option(
         "--boxes-from",
-        help="SEG, RTSTRUCT or the UID of such a series of the study: the boxes of its objects; or a file, as for "
-        "`segment`.",
+        help="Take the boxes of the objects in the study's SEG or RTSTRUCT: SEG, RTSTRUCT, or the UID of such a series. "
+        "Or a file with boxes, as for `segment`.",
         rich_help_panel=_PANEL,
         show_default=False,
     ),
@@ -69,8 +60,8 @@ Auth = Annotated[
     typer.Option(
         "--dicomweb-auth",
         metavar="FILE",
-        help="File of one line, `Bearer TOKEN` or `USER:PASSWORD`; by default, the variable "
-        "MEDSAM_ENGINE_DICOMWEB_AUTH has it.",
+        help="File of one line, `Bearer TOKEN` or `USER:PASSWORD`. By default, the line is taken from the environment "
+        "variable MEDSAM_ENGINE_DICOMWEB_AUTH.",
         rich_help_panel=_PANEL,
         show_default=False,
     ),
@@ -89,7 +80,7 @@ Certificate = Annotated[
     typer.Option(
         "--dicomweb-cert",
         metavar="FILE",
-        help="PEM file with a certificate and its key that the server asks for.",
+        help="PEM file with a client certificate and its key, for a server that asks for one.",
         rich_help_panel=_PANEL,
     ),
 ]

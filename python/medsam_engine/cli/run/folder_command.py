@@ -9,6 +9,7 @@ from medsam_engine import FolderReport, FolderRun, ModelError, find_bundle
 from medsam_engine.base.output_check import check_outputs
 from medsam_engine.cli.run.model import Model
 from medsam_engine.cli.run.screen import RunScreen
+from medsam_engine.cli.run.table_command import TableOptions
 from medsam_engine.cohort.answer_paths import RECORD_SUFFIX
 from medsam_engine.errors import InvalidArgument
 
@@ -25,12 +26,18 @@ class FolderOptions:
     max_bytes: int | None
     times: bool
 
+    @staticmethod
+    def of(cases: Path, table: TableOptions, times: bool) -> "FolderOptions":
+        """Those of the options of a run that a folder of NPZ cases has, too."""
+        run = table.run
+        return FolderOptions(cases, Path(run.answers), run.overwrite, table.csv, run.modality, run.max_bytes, times)
+
 
 def run_folder(options: FolderOptions, model: Model, screen: RunScreen) -> bool:
     """Returns whether all cases were done and the table of times was written."""
     started = time.perf_counter()
     try:
-        also_read = [find_bundle(model.bundle)]
+        also_read = [find_bundle(model.options.bundle)]
     except ModelError:
         also_read = []  # no model is needed if every answer exists
     if options.cases.is_dir():

@@ -2,36 +2,36 @@
 """The model that `medsam-engine run` was asked for."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from medsam_engine import Engine, find_bundle
-from medsam_engine.cli.model_options import precision_note
+from medsam_engine import Engine
+from medsam_engine.cli.model_options import ModelOptions, precision_note
 from medsam_engine.cli.run.screen import RunScreen
+from medsam_engine.cohort.run_options import RunOptions
 
 
 @dataclass
 class Model:
     """The options of the model, and its engine once it is loaded."""
 
-    bundle: Path | None
-    profile: str
-    precision: str
-    trust_certificates: bool
-    device: str
-    threads: int
-    cache_dir: Path | None
+    options: ModelOptions
     engine: Engine | None = None
 
     def load(self, screen: RunScreen) -> Engine:
         """Loads the model and prints a line about its precision. Error if it cannot be loaded."""
-        self.engine = Engine(
-            find_bundle(self.bundle),
-            device=self.device,
-            precision=self.precision,
-            trust_bundle_certificates=self.trust_certificates,
-            threads=self.threads,
-            profile=self.profile,
-            cache_dir=self.cache_dir,
-        )
-        screen.note(precision_note(self.engine.info, self.precision))
+        self.engine = self.options.engine()
+        screen.note(precision_note(self.engine.info, self.options.asked_precision))
         return self.engine
+
+
+def run_options_of(model: ModelOptions, answers: str) -> RunOptions:
+    """The options of a run with this model and folder of answers, and the defaults of all others."""
+    return RunOptions(
+        answers=answers,
+        bundle=None if model.bundle is None else str(model.bundle),
+        profile=model.profile,
+        precision=model.precision,
+        trust_certificates=model.trust_certificates,
+        device=model.device,
+        threads=model.threads,
+        cache_dir=None if model.cache_dir is None else str(model.cache_dir),
+    )

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedCo
 from medsam_engine.base.printable import printable
 from medsam_engine.cli.terminal import description_column, log_to, say
 from medsam_engine.cohort.case_result import CaseResult
+from medsam_engine.errors import InvalidArgument
 
 
 class EndedCase(Protocol):
@@ -156,3 +157,10 @@ class JsonScreen(RunScreen):
     def _write(self, line: dict[str, Any]) -> None:
         self._console.file.write(json.dumps(line) + "\n")
         self._console.file.flush()
+
+
+def chosen_screen(progress: str, quiet: bool) -> RunScreen:
+    """The screen that --progress asks for. InvalidArgument: a word that is none."""
+    if progress not in ("bar", "jsonl"):
+        raise InvalidArgument(f"--progress: got {progress}, expected bar or jsonl")
+    return JsonScreen() if progress == "jsonl" else RunScreen(quiet)

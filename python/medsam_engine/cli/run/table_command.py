@@ -34,7 +34,6 @@ class TableOptions:
     """What was asked for on the command line beside the options of the run; None = not asked for.
 
     Attributes:
-        source: the table, the list or the folder.
         run: the options that hold for every case.
         csv, objects: tables to write.
         shard: the part of the cases to do.
@@ -45,7 +44,6 @@ class TableOptions:
         ray: the cluster that is to do the cases; None = this process does them.
     """
 
-    source: Path
     run: RunOptions
     csv: Path | None
     objects: Path | None
@@ -59,7 +57,7 @@ class TableOptions:
 
 @dataclass(frozen=True)
 class ListedCases:
-    """Cases that are not read from a table.
+    """Cases of a table, or of a server.
 
     Attributes:
         cases: at least one.
@@ -74,27 +72,29 @@ class ListedCases:
     read: list[Path]
 
 
+def listed_cases(source: Path) -> ListedCases:
+    """The cases of a table, a list or a folder. Raises as read_cases."""
+    table = read_cases(source)
+    return ListedCases(table.cases, table.notes, CaseWorker, [source])
+
+
 def run_table(
     options: TableOptions,
+    listed: ListedCases,
     bundle: Path,
     make_engine: Callable[[], Engine],
     screen: RunScreen,
-    listed: ListedCases | None = None,
 ) -> int:
-    """Runs a table's cases and says how they end; returns how many failed, a table that was not written among them.
+    """Runs cases and says how they end; returns how many failed, a table that was not written among them.
 
-    Nothing is written before the whole table has been read and every place looked at. With `listed`, these cases are
-    run, and the table is not read. The parent of a run that has a process of its own ends here, with its status.
+    Nothing is written before every place has been looked at. The parent of a run that has a process of its own ends
+    here, with its status.
 
     Raises:
-        InvalidArgument: the table or a place is not usable.
+        InvalidArgument: an option or a place is not usable.
         Error: the model cannot be loaded.
     """
     run = options.run
-    run.check()
-    if listed is None:
-        table = read_cases(options.source)
-        listed = ListedCases(table.cases, table.notes, CaseWorker, [options.source])
     worker = CaseWorker(run)
     everything = distinct_files(worker.files(case) for case in listed.cases)
     _check_places(options, everything, [*listed.read, bundle])

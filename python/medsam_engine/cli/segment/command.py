@@ -9,7 +9,7 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from medsam_engine import Engine, find_bundle, io
+from medsam_engine import find_bundle, io
 from medsam_engine.base.output_check import check_outputs
 from medsam_engine.cli.input_options import (
     MaxBytes,
@@ -25,6 +25,7 @@ from medsam_engine.cli.json_output import Json, engine_object, print_json
 from medsam_engine.cli.model_options import (
     Bundle,
     Device,
+    ModelOptions,
     Precision,
     Profile,
     Threads,
@@ -32,14 +33,21 @@ from medsam_engine.cli.model_options import (
     certificate_in_force,
     precision_note,
 )
-from medsam_engine.cli.prompt_options import Planes, check_planes, parse_boxes, parse_points
+from medsam_engine.cli.prompt_options import (
+    Planes,
+    box_mm_option,
+    box_option,
+    check_planes,
+    name_option,
+    parse_boxes,
+    parse_points,
+)
 from medsam_engine.cli.segment.names import NameOptions, with_names
 from medsam_engine.cli.segment.objects import Prompts, find_objects
 from medsam_engine.cli.segment.picture import note_black_png
 from medsam_engine.cli.segment.report import objects_content, report_objects
 from medsam_engine.cli.steps import Steps
 from medsam_engine.cli.terminal import log_to
-from medsam_engine.cohort.run_options import chosen_precision
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.boxes import check_points
 from medsam_engine.io.formats import output_format
@@ -89,24 +97,8 @@ def segment(
             rich_help_panel=_OUTPUT,
         ),
     ],
-    box: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="X0,Y0[,Z0],X1,Y1[,Z1]",
-            help="Box of one object: two opposite corners in pixels (in voxels for a volume), counted from 0, both "
-            "inclusive. No spaces between the numbers. Repeat for more objects.",
-            rich_help_panel=_PROMPTS,
-        ),
-    ] = None,
-    box_mm: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="X0,Y0,Z0,X1,Y1,Z1",
-            help="Box of one object: opposite corners in mm, LPS as in DICOM and SimpleITK (for RAS as in NIfTI, "
-            "negate x and y). Give four numbers, measured from the first pixel, for an image that has no position.",
-            rich_help_panel=_PROMPTS,
-        ),
-    ] = None,
+    box: Annotated[list[str] | None, box_option(_PROMPTS)] = None,
+    box_mm: Annotated[list[str] | None, box_mm_option(_PROMPTS)] = None,
     boxes_from: Annotated[
         Path | None,
         typer.Option(
@@ -115,14 +107,7 @@ def segment(
             rich_help_panel=_PROMPTS,
         ),
     ] = None,
-    name: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Name of an object, written to DICOM SEG, NRRD and JSON. Repeat for each object, in the order of the "
-            "boxes or labels.",
-            rich_help_panel=_PROMPTS,
-        ),
-    ] = None,
+    name: Annotated[list[str] | None, name_option(_PROMPTS)] = None,
     names_from: Annotated[
         Path | None,
         typer.Option(
@@ -210,18 +195,10 @@ def segment(
         io.check_output(output, source, prompts.highest, names=prompts.written_names)
     shown = prepared_image(source, window, modality, steps)
     pixels = shown.slices(_looked_at(prompts, source, planes))
-    asked_precision = chosen_precision(precision, profile)
+    asked = ModelOptions(bundle, profile, precision, trust_certificates, device, threads)
     with steps.step("load model"):
-        engine = Engine(
-            model,
-            device=device,
-            precision=asked_precision,
-            trust_bundle_certificates=trust_certificates,
-            threads=threads,
-            profile=profile,
-            modality=engine_modality(modality, source),
-        )
-    steps.note(precision_note(engine.info, asked_precision))
+        engine = asked.engine(engine_modality(modality, source))
+    steps.note(precision_note(engine.info, asked.asked_precision))
     found = find_objects(engine, pixels, source, Prompts(prompts, points, allow_untrained, planes), console, steps)
     labels = found.labels
     picture = None if preview is None else result_picture(shown, labels, source, prompts, points)

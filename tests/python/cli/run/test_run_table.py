@@ -77,6 +77,11 @@ def test_a_bad_table_is_one_line_and_nothing_runs(
         (["TABLE", "OUT", "--preview-folder", "OUT"], "--preview-folder"),
         (["TABLE", "OUT", "--bundle", "nowhere"], "nowhere"),
         (["-i", "SCANS", "-o", "OUT", "--format", "png"], "--format"),
+        (["-i", "SCANS", "-o", "OUT", "--tries", "2"], "--tries: got it with a folder of NPZ cases"),
+        (["-i", "SCANS", "-o", "OUT", "--if-different", "refuse"], "--if-different: got it with a folder of NPZ cases"),
+        (["TABLE", "OUT", "--study", ""], "--study: got it with no --dicomweb"),
+        (["--study", "", "-o", "OUT"], "--study: got it with no --dicomweb"),
+        (["TABLE", "OUT", "--ray", "local", "--limit", "1"], "--limit: got it with --ray"),
     ],
 )
 def test_wrong_usage_is_one_line_and_status_2(

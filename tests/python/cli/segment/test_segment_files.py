@@ -68,7 +68,7 @@ class Filler(EngineStandIn):  # type: ignore[misc]  # imported from the tests' o
 
 @pytest.fixture
 def filler(monkeypatch: pytest.MonkeyPatch) -> type[Filler]:
-    monkeypatch.setattr("medsam_engine.cli.segment.command.Engine", Filler)
+    monkeypatch.setattr("medsam_engine.cli.model_options.Engine", Filler)
     monkeypatch.setenv("MEDSAM_ENGINE_BUNDLE", "none is read")
     return Filler
 

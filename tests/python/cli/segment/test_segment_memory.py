@@ -30,7 +30,7 @@ TWO_SLICES, ALL_SLICES = "10,20,60,40,50,61", "10,20,0,40,50,127"
 CHILD = """
 import sys
 import numpy as np
-import medsam_engine.cli.segment.command as command
+import medsam_engine.cli.model_options as model_options
 from engine_stand_in import EngineStandIn
 from medsam_engine.cli.app import run
 
@@ -47,7 +47,7 @@ def peak():  # not ru_maxrss, which begins with the peak of the process that sta
     with open("/proc/self/status") as status:
         return 1024 * next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
 
-command.Engine = Filler
+model_options.Engine = Filler
 small, large, out, box, *options = sys.argv[1:]
 assert run(["segment", small, "--box", "0,0,0,1,1,0", "-o", out, "--bundle", "none", *options]) == 0
 before = peak()

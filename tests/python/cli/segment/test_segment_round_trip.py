@@ -40,7 +40,7 @@ class Filler(EngineStandIn):  # type: ignore[misc]  # imported from the tests' o
 
 @pytest.fixture(autouse=True)
 def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("medsam_engine.cli.segment.command.Engine", Filler)
+    monkeypatch.setattr("medsam_engine.cli.model_options.Engine", Filler)
     monkeypatch.setenv("MEDSAM_ENGINE_BUNDLE", "none is read")
 
 
@@ -189,10 +189,10 @@ with warnings.catch_warnings():
     write_series(folder / "series", np.zeros((3, 20, 30), np.int16), straight(3, 2.0),
                  AccessionNumber="3912173256621705-1", StudyID="x" * 18, PatientAge="60")
 print("made", file=sys.stderr)
-import medsam_engine.cli.segment.command
+import medsam_engine.cli.model_options
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from test_segment_round_trip import Filler
-medsam_engine.cli.segment.command.Engine = Filler
+medsam_engine.cli.model_options.Engine = Filler
 from medsam_engine.cli.app import run
 arguments = ["segment", str(folder / "series"), "--bundle", "none", "--modality", "CT"]
 first = run([*arguments, "--box", "3,4,1,10,9,2", "-o", str(folder / "a.dcm")])

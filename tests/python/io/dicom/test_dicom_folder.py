@@ -315,7 +315,7 @@ def filled(monkeypatch: pytest.MonkeyPatch) -> None:
         def segment_volume(self, volume: NDArray[np.generic], *_: object, **__: object) -> NDArray[np.uint16]:
             return np.ones(volume.shape, np.uint16)
 
-    monkeypatch.setattr("medsam_engine.cli.segment.command.Engine", Filler)
+    monkeypatch.setattr("medsam_engine.cli.model_options.Engine", Filler)
     monkeypatch.setenv("MEDSAM_ENGINE_BUNDLE", "none is read")
 
 
