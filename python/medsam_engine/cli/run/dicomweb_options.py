@@ -41,8 +41,8 @@ BoxesFrom = Annotated[
     str | None,
     typer.Option(
         "--boxes-from",
-        help="Take the boxes of the objects in the study's SEG or RTSTRUCT: SEG, RTSTRUCT, or the UID of such a series. "
-        "Or a file with boxes, as for `segment`.",
+        help="Take the boxes of the objects in the study's SEG or RTSTRUCT: SEG, RTSTRUCT, or the UID of such a "
+        "series. Or a file with boxes, as for `segment`.",
         rich_help_panel=_PANEL,
         show_default=False,
     ),
