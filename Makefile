@@ -181,10 +181,7 @@ smoke-soak:  ## a minute of soak
 
 e2e: | setup build bundle  ## the page in a headless Chromium (installs chromium-driver with apt)
 	@scripts/setup.sh e2e || echo "e2e: without a browser the tests are skipped"
-# Each file has a browser and a server of its own: in one browser, the 31st page waits for a step that never comes
-# (test_brush_and_eraser; alone it passes). Why is not known yet.
-	@for file in tests/e2e/test_*.py; do \
-	  PYTHONPATH=tests/e2e $(PYTHON) -m pytest -c pyproject.toml -q $$file || exit 1; done
+	@PYTHONPATH=tests/e2e $(PYTHON) -m pytest -c pyproject.toml -q tests/e2e
 
 animation: | setup build bundle  ## README's animation of the page, made by its test: docs/images/viewer.webp
 	@scripts/setup.sh e2e

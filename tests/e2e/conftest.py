@@ -10,10 +10,12 @@ import json
 import re
 import subprocess
 import sys
+import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pytest
 
@@ -94,6 +96,7 @@ def _upload(address: str, scan: Path) -> str:
 @contextmanager
 def _servers(bundle: Path, folder: Path) -> Iterator[Serve]:
     running: list[subprocess.Popen[str]] = []
+    readers: list[threading.Thread] = []
 
     def start(*scans: Path) -> str:
         command = [sys.executable, "-m", "medsam_engine", "serve", *map(str, scans), "--port", "0", "--no-browser"]
@@ -104,6 +107,8 @@ def _servers(bundle: Path, folder: Path) -> Iterator[Serve]:
         for line in process.stderr:
             found = re.search(r"http://127\.0\.0\.1:\d+", line)
             if found:
+                readers.append(threading.Thread(target=_read_to_the_end, args=(process.stderr,), daemon=True))
+                readers[-1].start()
                 return found.group()
         pytest.fail("the server has ended before it was ready")
 
@@ -115,7 +120,15 @@ def _servers(bundle: Path, folder: Path) -> Iterator[Serve]:
     yield start
     for process in running:
         process.terminate()
-        process.communicate(timeout=60)
+        process.wait(timeout=60)
+    for reader in readers:
+        reader.join()
+
+
+def _read_to_the_end(log: TextIO) -> None:
+    """A server whose log nobody reads waits for room in the pipe, after some thirty tests."""
+    with log:
+        deque(log, maxlen=0)
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,9 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -52,10 +54,13 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             line = process.stderr.readline()
             assert line, said
             said += line
+        # A server whose log nobody reads waits for room in the pipe.
+        reader = threading.Thread(target=deque, args=(process.stderr, 0), daemon=True)
+        reader.start()
         yield found[1]
         process.terminate()
-        process.stderr.read()
         assert process.wait(DEADLINE) == 0
+        reader.join()
 
 
 @pytest.fixture(scope="module", autouse=True)
