@@ -135,11 +135,11 @@ Answer answer_stroke(const Answering& with, const std::vector<PlanePoint>& point
   Answer answer{best.answers.mask(best.n), frame.geometry().plane_box(best.box)};
   const PlanePixel& middle = drawn[drawn.size() / 2];
   if (answer.mask.at(middle.x, middle.y) == 0) {  // no box found the pixel: the best answer is corrected there
-    const PixelRegion whole{0, 0, answer.mask.columns, answer.mask.rows};
-    Probability now = probability_of(answer.mask, best.answers.logits(best.n, whole));
+    const PixelRegion part = part_round(answer.mask, {middle});
+    Probability now = probability_of(part, best.answers.logits(best.n, part));
     agree(answer.mask, now);
     correct(with.pixels, with.plane, {{middle.x, middle.y, true, reach_of(now, middle.x, middle.y)}}, now);
-    answer.mask = mask_of(now);
+    write(now, answer.mask);
   }
   answer.mask = connected_part(answer.mask, middle.x, middle.y);
   return answer;

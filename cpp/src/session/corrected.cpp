@@ -15,7 +15,27 @@ namespace {
 
 constexpr double kStrokeStep = 0.5;  // of the reach: from one click of a scribble to the next
 
-PixelRegion whole(const PlaneMask& plane) { return {0, 0, plane.columns, plane.rows}; }
+/// The part of a plane that the strokes of these prompts read and change.
+PixelRegion part_of(const Answering& with, const PlaneMask& plane, const std::vector<SessionPrompt>& prompts,
+                    std::size_t first) {
+  std::vector<PlanePixel> drawn;
+  for (std::size_t i = first; i < prompts.size(); ++i) {
+    const std::vector<PlanePixel> line = pixels_of_line(with.pixels.grid(), with.plane, prompts[i].points);
+    drawn.insert(drawn.end(), line.begin(), line.end());
+  }
+  return part_round(plane, drawn);
+}
+
+/// Distances in place of logits, where no answer of the model lies behind the mask.
+std::vector<float> distances(const PlaneMask& mask, const PixelRegion& part) {
+  const std::vector<float> whole = signed_distance(mask);
+  std::vector<float> values;
+  for (std::int64_t y = part.y0; y < part.y1; ++y) {
+    const float* row = whole.data() + y * mask.columns;
+    values.insert(values.end(), row + part.x0, row + part.x1);
+  }
+  return values;
+}
 
 /// The pixels of a stroke that act as clicks: the first, and then each that lies farther from the one before than half
 /// of that one's reach.
@@ -55,13 +75,10 @@ Answer corrected(const Answering& with, const PlaneMask& before, const std::vect
   // From the last prompt that the model was asked with, the corrections follow one another.
   std::size_t first = prompts.size() - 1;
   while (first > 0 && !prompts[first - 1].asked_box()) --first;
-  Probability now;
-  if (first > 0) {
-    const Box box = *prompts[first - 1].asked_box();
-    now = probability_of(before, with.model.boxes(with.plane, {box}).logits(0, whole(before)));
-  } else {
-    now = probability_of(before, signed_distance(before));
-  }
+  const PixelRegion part = part_of(with, before, prompts, first);
+  Probability now =
+      probability_of(part, first > 0 ? with.model.boxes(with.plane, {*prompts[first - 1].asked_box()}).logits(0, part)
+                                     : distances(before, part));
   std::vector<Correction> clicks;
   for (std::size_t i = first; i + 1 < prompts.size(); ++i) apply_stroke(with, prompts[i], clicks, now);
   // The mask may have been changed otherwise meanwhile: in a plane across, or by an object that is locked.
@@ -71,7 +88,9 @@ Answer corrected(const Answering& with, const PlaneMask& before, const std::vect
                               [&](const Correction& c) { return (now.at(c.x, c.y) > 0.5f) != c.positive; }),
                clicks.end());
   apply_stroke(with, prompts.back(), clicks, now);
-  return {mask_of(now), std::nullopt};
+  PlaneMask mask = before;
+  write(now, mask);
+  return {std::move(mask), std::nullopt};
 }
 
 }  // namespace medsam::session

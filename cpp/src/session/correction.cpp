@@ -47,8 +47,8 @@ struct Region {
 Region region_of(const Probability& now, const Correction& click) {
   const auto reach = static_cast<std::int64_t>(std::ceil(kChange * click.radius)) + 1;
   Region region;
-  region.part = {std::max<std::int64_t>(0, click.x - reach), std::max<std::int64_t>(0, click.y - reach),
-                 std::min(now.columns, click.x + reach + 1), std::min(now.rows, click.y + reach + 1)};
+  region.part = {std::max(now.part.x0, click.x - reach), std::max(now.part.y0, click.y - reach),
+                 std::min(now.part.x1, click.x + reach + 1), std::min(now.part.y1, click.y + reach + 1)};
   const double scale = std::min(
       1.0, static_cast<double>(kMostSide) / static_cast<double>(std::max(region.part.rows(), region.part.columns())));
   const auto reduced = [&](std::int64_t side) {
@@ -68,8 +68,8 @@ Region region_of(const Probability& now, const Correction& click) {
 std::vector<float> part_of(const Probability& now, const PixelRegion& part) {
   std::vector<float> values;
   for (std::int64_t y = part.y0; y < part.y1; ++y) {
-    const float* row = now.values.data() + y * now.columns;
-    values.insert(values.end(), row + part.x0, row + part.x1);
+    const float* first = &now.at(part.x0, y);
+    values.insert(values.end(), first, first + part.columns());
   }
   return values;
 }
@@ -137,10 +137,11 @@ void draw_to_likeness(const Region& region, const Correction& click, WalkerProbl
 void fix(const Region& region, const Correction& click, double core, WalkerProblem& problem) {
   const double within = std::max(core * click.radius, kHalfDiagonal / region.scale());
   for (std::int64_t y = 0; y < problem.rows; ++y) {
+    const double dy = region.y_of(y) - static_cast<double>(click.y);
+    if (std::abs(dy) > within) continue;
     for (std::int64_t x = 0; x < problem.columns; ++x) {
-      const double d =
-          std::hypot(region.x_of(x) - static_cast<double>(click.x), region.y_of(y) - static_cast<double>(click.y));
-      if (d > within) continue;
+      const double dx = region.x_of(x) - static_cast<double>(click.x);
+      if (std::abs(dx) > within || std::hypot(dx, dy) > within) continue;
       const auto i = static_cast<std::size_t>(y * problem.columns + x);
       problem.fixed[i] = 1;
       problem.target[i] = click.positive ? 1 : 0;
@@ -150,31 +151,45 @@ void fix(const Region& region, const Correction& click, double core, WalkerProbl
 
 }  // namespace
 
-Probability probability_of(const PlaneMask& plane, const std::vector<float>& logits) {
-  Probability now{plane.rows, plane.columns, {}};
+PixelRegion part_round(const PlaneMask& plane, const std::vector<PlanePixel>& pixels) {
+  const auto reach = static_cast<std::int64_t>(std::ceil(kChange * kMostReach)) + 1;
+  PixelRegion part{plane.columns, plane.rows, 0, 0};
+  for (const PlanePixel& pixel : pixels) {
+    part.x0 = std::min(part.x0, std::max<std::int64_t>(0, pixel.x - reach));
+    part.y0 = std::min(part.y0, std::max<std::int64_t>(0, pixel.y - reach));
+    part.x1 = std::max(part.x1, std::min(plane.columns, pixel.x + reach + 1));
+    part.y1 = std::max(part.y1, std::min(plane.rows, pixel.y + reach + 1));
+  }
+  return part;
+}
+
+Probability probability_of(const PixelRegion& part, const std::vector<float>& logits) {
+  Probability now{part, {}};
   now.values.reserve(logits.size());
   for (const float v : logits) now.values.push_back(1 / (1 + std::exp(-v / kSharpness)));
   return now;
 }
 
 void agree(const PlaneMask& mask, Probability& now) {
-  for (std::size_t i = 0; i < now.values.size(); ++i) {
-    float& v = now.values[i];
-    if (mask.values[i] != 0 && !(v > 0.5f)) v = 0.5f + kBeside;
-    if (mask.values[i] == 0 && v > 0.5f) v = 0.5f - kBeside;
+  for (std::int64_t y = now.part.y0; y < now.part.y1; ++y) {
+    for (std::int64_t x = now.part.x0; x < now.part.x1; ++x) {
+      float& v = now.at(x, y);
+      if (mask.at(x, y) != 0 && !(v > 0.5f)) v = 0.5f + kBeside;
+      if (mask.at(x, y) == 0 && v > 0.5f) v = 0.5f - kBeside;
+    }
   }
 }
 
-PlaneMask mask_of(const Probability& now) {
-  PlaneMask mask(now.rows, now.columns);
-  for (std::size_t i = 0; i < now.values.size(); ++i) mask.values[i] = now.values[i] > 0.5f ? 1 : 0;
-  return mask;
+void write(const Probability& now, PlaneMask& mask) {
+  for (std::int64_t y = now.part.y0; y < now.part.y1; ++y) {
+    for (std::int64_t x = now.part.x0; x < now.part.x1; ++x) mask.row(y)[x] = now.at(x, y) > 0.5f ? 1 : 0;
+  }
 }
 
 double reach_of(const Probability& now, std::int64_t x, std::int64_t y) {
   const auto most = static_cast<std::int64_t>(kMostReach);
-  const PixelRegion part{std::max<std::int64_t>(0, x - most), std::max<std::int64_t>(0, y - most),
-                         std::min(now.columns, x + most + 1), std::min(now.rows, y + most + 1)};
+  const PixelRegion part{std::max(now.part.x0, x - most), std::max(now.part.y0, y - most),
+                         std::min(now.part.x1, x + most + 1), std::min(now.part.y1, y + most + 1)};
   const bool kind = now.at(x, y) > 0.5f;
   double nearest = std::numeric_limits<double>::infinity();
   for (std::int64_t v = part.y0; v < part.y1; ++v) {
@@ -220,12 +235,10 @@ void correct(const Pixels& pixels, const Plane& plane, const std::vector<Correct
   for (std::int64_t y = region.part.y0; y < region.part.y1; ++y) {
     for (std::int64_t x = region.part.x0; x < region.part.x1; ++x, ++i) {
       if (std::hypot(x - click.x, y - click.y) > change) continue;
-      now.values[static_cast<std::size_t>(y * now.columns + x)] = std::clamp(whole[i], 0.0f, 1.0f);
+      now.at(x, y) = std::clamp(whole[i], 0.0f, 1.0f);
     }
   }
-  for (const Correction& c : clicks) {
-    now.values[static_cast<std::size_t>(c.y * now.columns + c.x)] = c.positive ? 1.0f : 0.0f;
-  }
+  for (const Correction& c : clicks) now.at(c.x, c.y) = c.positive ? 1.0f : 0.0f;
 }
 
 }  // namespace medsam::session

@@ -13,6 +13,7 @@ VoxelBox changed_pixels(const Plane& plane, std::int64_t rows, std::int64_t colu
                         const std::uint8_t* b) {
   std::int64_t x0 = columns, y0 = rows, x1 = -1, y1 = -1;
   for (std::int64_t y = 0; y < rows; ++y) {
+    if (std::equal(a + y * columns, a + (y + 1) * columns, b + y * columns)) continue;
     for (std::int64_t x = 0; x < columns; ++x) {
       const std::int64_t i = y * columns + x;
       if ((a[i] != 0) == (b[i] != 0)) continue;
