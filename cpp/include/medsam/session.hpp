@@ -195,7 +195,8 @@ class MEDSAM_ENGINE_EXPORT Session {
   /// What add_click would find for a positive click of a new object, for a preview under the cursor: writes 1 where the
   /// object would be and 0 elsewhere to `out`, which has the plane's size. Changes nothing, and waits for nothing:
   /// false, and nothing written, while another call runs or where the plane has not been encoded yet. Raises
-  /// InvalidArgument and BackendError.
+  /// InvalidArgument and BackendError. The last answer is kept (a mask of one plane), so that a click at the very point
+  /// takes no time.
   bool preview_click(const PlanePoint& point, const Plane& plane, const LabelView& out) const;
   /// Likewise, what add_box would find in a plane; of a small box of a 2D image, by the whole image alone where the
   /// profile zooms (docs/profiles.md).

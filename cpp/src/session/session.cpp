@@ -274,7 +274,8 @@ bool Session::preview_click(const PlanePoint& point, const Plane& plane, const L
   return preview("preview_click", *impl_, out, plane, [&] {
     check_points(impl_->pixels.grid(), plane, {point}, 1, "click");
     return [&](const session::Answering& with) {
-      return session::answer_first(with, plane_prompt(PromptKind::click, plane, {point}));
+      impl_->previewed = {plane, point, session::answer_first(with, plane_prompt(PromptKind::click, plane, {point}))};
+      return impl_->previewed->answer;
     };
   });
 }

@@ -142,6 +142,12 @@ std::optional<Mask> Session::Impl::uncorrected(const Object& object, const Plane
   return alone;
 }
 
+Answer Session::Impl::first_answer(const Answering& with, const SessionPrompt& first) {
+  const bool known = previewed && first.kind == PromptKind::click && first.in(previewed->plane) &&
+                     first.points.front().x == previewed->point.x && first.points.front().y == previewed->point.y;
+  return known ? previewed->answer : session::answer_first(with, first);
+}
+
 VoxelBox Session::Impl::stroke(const std::string& name, SessionPrompt given) {
   const Object object = editable(name);
   const session::PlaneMask before = object.mask.pixels(given.plane);
@@ -152,8 +158,7 @@ VoxelBox Session::Impl::stroke(const std::string& name, SessionPrompt given) {
                             object_text(name) + " has nothing; begin with a positive one or a box");
     }
     const SessionPrompt first = given;
-    return prompt(name, std::move(given), true,
-                  [&](const Answering& with) { return session::answer_first(with, first); });
+    return prompt(name, std::move(given), true, [&](const Answering& with) { return first_answer(with, first); });
   }
   std::vector<SessionPrompt> prompts;
   for (const PromptPtr& earlier : object.prompts) {

@@ -32,6 +32,9 @@ struct Session::Impl {
   /// mask there make way.
   VoxelBox prompt(const std::string& name, session::SessionPrompt given, bool replaces,
                   const std::function<session::Answer(const session::Answering&)>& answer);
+  /// The answer to a positive click or scribble where an object has nothing: the last preview's, if it was of this
+  /// click.
+  session::Answer first_answer(const session::Answering& with, const session::SessionPrompt& first);
   /// A click or a scribble.
   VoxelBox stroke(const std::string& name, session::SessionPrompt given);
   VoxelBox box_3d(const std::string& name, const Box3D& box, const VolumeOptions& volume_options);
@@ -61,6 +64,13 @@ struct Session::Impl {
   session::PlaneModel model;
   SectionRules sections;
   session::History history;
+  /// What a click follows that is made where the pointer rested. An answer depends on nothing else.
+  struct Previewed {
+    Plane plane;
+    PlanePoint point;
+    session::Answer answer;
+  };
+  std::optional<Previewed> previewed;
   platform::ProcessId process = platform::process_id();
   mutable session::EncodeAhead ahead;  // last: its thread uses what is above
 };

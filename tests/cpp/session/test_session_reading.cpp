@@ -101,6 +101,28 @@ TEST_F(SessionReadingTest, APreviewIsWhatTheCallFinds) {
   }
 }
 
+TEST_F(SessionReadingTest, AClickAfterAPreviewIsTheClickWithoutOne) {
+  const PlanePoint beside{kPoint.x + 1, kPoint.y}, below{kPoint.x, kPoint.y + 1};
+  const auto answer = [&](bool previewed, const PlanePoint& point, const Plane& plane) {
+    const auto made = session();
+    for (const Plane& encoded : {Plane{0, 3}, Plane{0, 4}, Plane{1, 3}})
+      made->add_box("other", Box{2, 2, 6, 6}, encoded);
+    const bool shown = previewed && made->preview_click(kPoint, {0, 3}, plane_out(0));
+    EXPECT_EQ(shown, previewed);
+    made->add_click("new", point, true, plane);
+    return mask_of(*made, "new");
+  };
+  for (const auto& [point, plane] : {std::pair(kPoint, Plane{0, 3}), std::pair(beside, Plane{0, 3}),
+                                     std::pair(below, Plane{0, 3}), std::pair(kPoint, Plane{0, 4})}) {
+    EXPECT_EQ(answer(true, point, plane), answer(false, point, plane));
+  }
+  const PlanePoint across{20, 3};
+  EXPECT_EQ(answer(true, across, {1, 3}), answer(false, across, {1, 3}));
+  EXPECT_NE(answer(false, kPoint, {0, 3}), answer(false, beside, {0, 3}));  // or the rest shows nothing
+  EXPECT_NE(answer(false, kPoint, {0, 3}), answer(false, below, {0, 3}));
+  EXPECT_NE(answer(false, kPoint, {0, 3}), answer(false, kPoint, {0, 4}));
+}
+
 TEST_F(SessionReadingTest, ThereIsNoPreviewOfAPlaneThatIsNotEncoded) {
   const auto made = session();
   made->add_box("a", kBox, {0, 3});

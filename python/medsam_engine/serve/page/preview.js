@@ -1,15 +1,19 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// What a click would find, under the pointer: asked for while the engine is idle, one place at a time, the last one first.
+// What a click would find, under a pointer that rests: asked for while the engine is idle, one place at a time.
 import { bytesOf } from "./masks.js";
 
+const REST = 60; // ms: a click at the end of a movement does not wait for a preview that has just begun
+
 export class Preview {
-  constructor(page) { Object.assign(this, { page, asking: false, wanted: null, under: null, shown: null }); }
+  constructor(page) { Object.assign(this, { page, asking: false, wanted: null, under: null, shown: null, rest: 0 }); }
 
   // The pointer is at `point` of the plane; null: it has left, or something else is being done.
   at(plane, point) {
-    this.under = this.wanted = point && this.useful(plane) ? { plane, point, index: plane.index } : null;
-    if (!this.wanted) this.clear();
-    else this.ask();
+    clearTimeout(this.rest);
+    this.wanted = null;
+    this.under = point && this.useful(plane) ? { plane, point, index: plane.index } : null;
+    if (!this.under) return void this.clear();
+    this.rest = setTimeout(() => { this.wanted = this.under; this.ask(); }, REST);
   }
 
   // A click corrects an object that has something in the plane; only one that has not is found.

@@ -20,6 +20,7 @@ export function listen(plane, page) {
   }, { passive: false });
 
   canvas.addEventListener("pointerdown", (event) => {
+    page.preview.at(plane, null);
     canvas.focus({ preventScroll: true });
     canvas.setPointerCapture(event.pointerId);
     const right = event.button === 2;
