@@ -69,6 +69,11 @@ def finish(
     _write(files.record, {**head, **about, "objects": [vars(measured) for measured in objects]})
 
 
+def as_unfinished(files: CaseFiles) -> bytes:
+    """The record of an answer as one that is being written: for a place to which the answer is sent."""
+    return _text({**(_read(files.record) or {}), "status": _UNFINISHED})
+
+
 def finished_objects(
     files: CaseFiles, made_of: Mapping[str, Any], content: Callable[[], str], if_different: str = "refuse"
 ) -> list[Measured] | None:
@@ -175,6 +180,10 @@ def _read(place: Path) -> dict[str, Any] | None:
 
 
 def _write(place: Path, content: Mapping[str, Any]) -> None:
+    whole_file.write_atomically(place, _text(content))
+
+
+def _text(content: Mapping[str, Any]) -> bytes:
     # ASCII, so that no name in it can steer a terminal.
     text = json.dumps({"schema": _SCHEMA, "version": __version__, **content}, indent=1, allow_nan=False)
-    whole_file.write_atomically(place, text.encode("ascii") + b"\n")
+    return text.encode("ascii") + b"\n"

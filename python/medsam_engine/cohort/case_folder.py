@@ -6,14 +6,16 @@ is csv (the columns of the table of cases without `file`), or that of a file tha
 map (.nii.gz, .nrrd, .mha, .png, .npz), a DICOM SEG or RTSTRUCT (.dcm), or 3D Slicer's ROI (.json, .mrk.json).
 """
 
+import os
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 from medsam_engine.cohort.case_rows import CaseList
 from medsam_engine.cohort.case_spec import CaseSpec
 from medsam_engine.cohort.case_table import read_prompts_table
 from medsam_engine.errors import InvalidArgument
-from medsam_engine.io.formats import KNOWN_SUFFIXES, suffix_of
+from medsam_engine.io.formats import KNOWN_SUFFIXES, Format, suffix_of
 
 _MARK = ".boxes."
 
@@ -42,10 +44,23 @@ def read_case_folder(folder: Path) -> CaseList:
     if twice:
         raise InvalidArgument(f"cases: got two files of prompts for {twice[0]} in {folder}, expected one; remove one")
     used = {case.file for case in cases} | {str(path.relative_to(folder)) for path in prompts}
-    without = [path.name for path in sorted(folder.iterdir())
-               if suffix_of(path) in KNOWN_SUFFIXES and str(path.relative_to(folder)) not in used]  # fmt: skip
+    # A series may lie in folders below that of its name.
+    without = [str(path) for path in _images(folder) if used.isdisjoint(map(str, (path, *path.parents)))]
     shown = ", ".join(without[:5]) + (f" and {len(without) - 5} more" if len(without) > 5 else "")
     return CaseList(cases, [f"images without prompts beside them, left out: {shown}"] if without else [])
+
+
+def _images(folder: Path) -> Iterator[Path]:
+    """What may be an image at any depth, relative to the folder, sorted: files, and folders of DICOM files."""
+    for place, folders, names in os.walk(folder):
+        folders.sort()
+        below = Path(place).relative_to(folder)
+        shown = sorted(name for name in names if name[0] != "." and suffix_of(Path(name)) in KNOWN_SUFFIXES)
+        slices = [name for name in shown if KNOWN_SUFFIXES[suffix_of(Path(name))] is Format.DICOM]
+        if slices and below.parts:
+            yield below
+            shown = [name for name in shown if name not in slices]
+        yield from (below / name for name in shown)
 
 
 def _case(folder: Path, prompts: Path) -> CaseSpec:

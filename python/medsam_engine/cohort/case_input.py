@@ -36,11 +36,13 @@ class CaseInput:
     made_of: dict[str, Any]
     unchanged: Unchanged
 
-    @property
-    def key(self) -> str:
-        """Another one for another case, model, option or state of the files."""
-        states = [self.unchanged.state(path) for path in (*self.image, *self.beside)]
-        text = json.dumps([self.made_of, [state and state[2:] for state in states]])
+    def key(self, *, fetched: bool = False) -> str:
+        """Another one for another case, model, option or state of the files.
+
+        `fetched`: of files that were fetched, whose times say nothing, another one for other sizes.
+        """
+        states = [self.unchanged.state(path) or () for path in (*self.image, *self.beside)]
+        text = json.dumps([self.made_of, [state[2:3] if fetched else state[2:] for state in states]])
         return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 

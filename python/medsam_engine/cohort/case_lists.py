@@ -3,7 +3,8 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,9 @@ def read_jsonl(path: Path, folder: str) -> CaseList:
             continue
         where = f"{path.name} line {line}"
         try:
-            content = json.loads(text)
+            content = json.loads(text, object_pairs_hook=partial(_once, where=where))
+        except InvalidArgument:
+            raise
         except (ValueError, RecursionError) as error:
             raise InvalidArgument(f"{where}: got no JSON, {error}; correct the line") from error
         for entry in _entries(content, where):
@@ -63,7 +66,8 @@ def read_parquet(path: Path, folder: str) -> CaseList:
     except (OSError, ValueError, NotImplementedError) as error:  # pyarrow's errors are ValueErrors
         raise InvalidArgument(f"cases: got {path}, expected a Parquet file; {error_text(error)}") from error
     for line, row in enumerate(content, start=1):
-        rows.add(line, _texts({name.lower(): value for name, value in row.items()}, f"{path.name} line {line}"))
+        where = f"{path.name} line {line}"
+        rows.add(line, _texts(_once(((name.lower(), value) for name, value in row.items()), where), where))
     return _list_of(rows, unused, path)
 
 
@@ -85,18 +89,29 @@ def _entries(content: object, where: str) -> Iterator[dict[str, str]]:
         yield _texts({**shared, **entry}, where)
 
 
+def _once(pairs: Iterable[tuple[str, Any]], where: str) -> dict[str, Any]:
+    """The pairs as a dict. InvalidArgument: a name with two values, of which only one would count."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise InvalidArgument(f"{where}: got two values for {name!r:.100}, expected one; remove the other")
+        found[name] = value
+    return found
+
+
 def _texts(row: Mapping[str, Any], where: str) -> dict[str, str]:
     """The cells of a row as the CSV table would have them."""
-    cells: dict[str, str] = {}
+    cells: list[tuple[str, str]] = []
     for name, value in row.items():
         if name not in _LISTS or value is None:
-            cells[name] = _text(value, name, where)
+            if name not in _LISTS:
+                cells.append((name, _text(value, name, where)))
             continue
         if not isinstance(value, list) or len(value) not in (4, 6):
             raise InvalidArgument(f"{where}: got {name} {value!r:.100}, expected a list of 4 or 6 numbers")
         columns = _LISTS[name] if len(value) == 6 else [column for column in _LISTS[name] if column[0] != "z"]
-        cells.update({column: _text(number, column, where) for column, number in zip(columns, value, strict=True)})
-    return cells
+        cells += [(column, _text(number, column, where)) for column, number in zip(columns, value, strict=True)]
+    return _once(((name, text) for name, text in cells if text), where)
 
 
 def _text(value: object, name: str, where: str) -> str:

@@ -3,7 +3,7 @@
 
 import time
 from collections.abc import Container, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -96,7 +96,7 @@ class CaseRun:
                     break
                 ahead = self._one(index, ahead)
         finally:
-            self._reader.shutdown(wait=False, cancel_futures=True)
+            self._reader.shutdown(cancel_futures=True)  # what is being read is noted as begun, and is let go below
             self._wait_for_writing()
             self._writer.shutdown()
             self._worker.leave()
@@ -170,14 +170,21 @@ class CaseRun:
     def _read(self, index: int, ahead: "Future[ReadCase] | None") -> ReadCase:
         if ahead is not None:
             try:
-                return ahead.result()
+                return self._awaited(ahead)
             except (Refused, Quarantined):
                 raise
             except Exception:  # too large to be read ahead, or wrong: its turn will tell
                 pass
         again = self._begin_reading(index, self._most)
         assert again is not None
-        return again.result()
+        return self._awaited(again)
+
+    def _awaited(self, reading: "Future[ReadCase]") -> ReadCase:
+        if self._writing is not None:
+            wait([reading, self._writing.done], return_when=FIRST_COMPLETED)
+            if self._writing.done.done():
+                self._wait_for_writing()  # its time is over, however long the next one is read
+        return reading.result()
 
     def _begin_reading(self, index: int, max_bytes: int) -> "Future[ReadCase] | None":
         if index >= len(self._cases):

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from medsam_engine.base.addresses import check_address
 from medsam_engine.errors import InvalidArgument
 
 
@@ -63,6 +64,11 @@ class CaseSpec:
     volume: int | None = None
     source: str = ""
     line: int = 0
+
+    def __post_init__(self) -> None:
+        """InvalidArgument: a URL with a secret in it."""
+        for place in (self.path, self.boxes_from or ""):
+            check_address("case", place)
 
     @staticmethod
     def of(
@@ -123,6 +129,8 @@ class CaseSpec:
                 for entry in content.get("objects", ())
             )
             return CaseSpec(**{**content, "objects": objects})
+        except InvalidArgument:
+            raise
         except (KeyError, TypeError, ValueError) as error:
             raise InvalidArgument(f"case: got {content!r:.200}, expected the content of a CaseSpec; {error}") from error
 

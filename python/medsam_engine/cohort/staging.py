@@ -84,9 +84,14 @@ class Staging:
         return self._temporary() / "cases" / name
 
     def send(self, files: CaseFiles) -> None:
-        """Sends an answer that is whole, its record last, and removes it here. Error: it cannot be sent."""
+        """Sends an answer that is whole, and removes it here. Error: it cannot be sent.
+
+        As in a folder: its record as an unfinished one first, then its files, then the record. A run that is killed
+        meanwhile leaves what the next one does again, and never a finished record beside another answer.
+        """
         if not self._remote:
             return
+        _put_bytes(answer_record.as_unfinished(files), self._url(files.record))
         written = [*answer_record.answer_files(files), files.record]
         for path in written:
             _put(path, self._url(path))
@@ -146,17 +151,21 @@ class RemoteLedger(Ledger):
 
 
 def state_of(url: str) -> str | None:
-    """Tells a changed object from the same one, by its size and tag or time; None where the file system has neither."""
+    """Tells a changed object from the same one, by its tag; None where the file system has none.
+
+    A time and a size are not enough: copies of other images may have both. The tags of web servers are made of them.
+    """
     with _told(url):
         fs, path = _file_system(url)
+        if url.partition("://")[0].lower() in ("http", "https"):
+            return None
         found = fs.find(path, detail=True) if fs.isdir(path) else {path: fs.info(path)}
     parts: list[list[Any]] = [[url]]
     for name, info in sorted(found.items()):
-        mark = next((info[key] for key in ("ETag", "etag", "md5Hash", "mtime", "LastModified", "created")
-                     if info.get(key)), None)  # fmt: skip
-        if mark is None:
+        tag = next((info[key] for key in ("ETag", "etag", "md5Hash") if info.get(key)), None)
+        if tag is None:
             return None
-        parts.append([last_name(name), info.get("size"), str(mark)])
+        parts.append([last_name(name), info.get("size"), str(tag)])
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest() if found else None
 
 
@@ -210,3 +219,10 @@ def _put(path: Path, url: str) -> None:
         fs, place = _file_system(url)
         fs.makedirs(place.rpartition("/")[0], exist_ok=True)
         fs.put_file(str(path), place)
+
+
+def _put_bytes(content: bytes, url: str) -> None:
+    with _told(url):
+        fs, place = _file_system(url)
+        fs.makedirs(place.rpartition("/")[0], exist_ok=True)
+        fs.pipe_file(place, content)

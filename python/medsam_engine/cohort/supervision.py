@@ -13,11 +13,14 @@ import ctypes
 import json
 import os
 import select
+import shutil
 import signal
 import sys
+import tempfile
 import threading
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,12 +54,14 @@ class RunReports:
     Attributes:
         earlier: how cases ended in earlier processes of this run, in order.
         tried: cases that were begun in earlier ones.
+        blamed: how often each has ended a process, or may have.
         alone: those of them to be run alone, since one of them has ended a process.
         news: how cases ended that an earlier process could not tell of, and notes on others.
     """
 
     earlier: list[CaseResult] = field(default_factory=list)
     tried: set[str] = field(default_factory=set)
+    blamed: Counter[str] = field(default_factory=Counter)
     alone: set[str] = field(default_factory=set)
     news: list[CaseResult] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -95,24 +100,31 @@ class _Seen:
     over: bool = False
     exceeded: tuple[str, str] | None = None  # the case that is above a limit, and the reason
 
+    @property
+    def at_work(self) -> list[str]:
+        """The cases that were begun, and those that had their turn before: an image may be fetched or hashed first."""
+        return list(dict.fromkeys([*self.begun, *self.turn]))
+
 
 def supervised(
-    limits: CaseLimits, crashed: Callable[[str, str], CaseResult | None], let_go: Callable[[str], object]
+    limits: CaseLimits, crashed: Callable[[str, str, int], CaseResult | None], let_go: Callable[[str], object]
 ) -> RunReports | int:
     """Goes on in a new process, and returns there what it is to report to; in the parent, the exit status of the run.
 
-    Call it before an engine is loaded and before threads are started, from the main thread.
+    Call it before an engine is loaded and before threads are started, from the main thread. In the new process,
+    temporary files lie in a folder that the parent removes, however that process ends: they may be images of patients.
 
     Args:
         limits: of each case.
-        crashed: called in the parent with a case that has ended its process and the reason; returns its result when
-            it is not to be tried again.
+        crashed: called in the parent with a case that has ended its process, the reason, and how often that was in
+            this run; returns its result when it is not to be tried again.
         let_go: called in the parent with each case that was at work beside one above its limit.
     """
     known = RunReports()
     idle = 0
     while True:
         seen = _Seen()
+        temporary = tempfile.mkdtemp(prefix="medsam-run.")
         reading, writing = os.pipe()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -125,6 +137,7 @@ def supervised(
             os.close(reading)
             _die_with(parent)
             forward.in_child()
+            tempfile.tempdir = temporary
             known.pipe = os.fdopen(writing, "wb")
             return known
         os.close(writing)
@@ -135,9 +148,10 @@ def supervised(
             status = _watch(child, reading, limits, seen, known)
         finally:
             forward.restore()
+            shutil.rmtree(temporary, ignore_errors=True)
         if seen.over or forward.asked:
             return os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
-        idle = 0 if seen.begun else idle + 1
+        idle = 0 if seen.at_work else idle + 1
         if idle == _STARTS_WITHOUT_A_CASE:
             return _status_of(status)
         _blame(seen, _reason(status), known, crashed, let_go)
@@ -147,16 +161,17 @@ def _blame(
     seen: _Seen,
     reason: str,
     known: RunReports,
-    crashed: Callable[[str, str], CaseResult | None],
+    crashed: Callable[[str, str, int], CaseResult | None],
     let_go: Callable[[str], object],
 ) -> None:
-    known.tried.update(seen.begun)
-    for name in seen.begun:
+    known.tried.update(seen.at_work)
+    for name in seen.at_work:
         if seen.exceeded is not None and name != seen.exceeded[0]:
             let_go(name)
             continue
         why = seen.exceeded[1] if seen.exceeded is not None else reason
-        end = crashed(name, why)
+        known.blamed[name] += 1
+        end = crashed(name, why, known.blamed[name])
         known.alone.add(name)
         if end is not None:
             known.news.append(end)
@@ -203,12 +218,12 @@ def _patience(limits: CaseLimits, seen: _Seen) -> float | None:
         return _WATCH_S
     if limits.seconds is None or not seen.turn:
         return None
-    return max(0.01, min(list(seen.turn.values())) + limits.seconds - time.monotonic())
+    return max(0.01, min(seen.turn.values()) + limits.seconds - time.monotonic())
 
 
 def _exceeded(child: int, limits: CaseLimits, seen: _Seen) -> tuple[str, str] | None:
     if limits.seconds is not None:
-        for name, since in list(seen.turn.items()):
+        for name, since in seen.turn.items():
             if time.monotonic() - since > limits.seconds:
                 return name, f"took more than {limits.seconds:g} s (--case-timeout)"
     if limits.resident_bytes is not None and seen.turn:
@@ -298,5 +313,5 @@ class _Forward:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1, signal.SIGTERM, signal.SIGINT})
 
     def restore(self) -> None:
-        for number, handler in list(self._before.items()):
+        for number, handler in self._before.items():
             signal.signal(number, handler)

@@ -164,7 +164,7 @@ class CaseWorker:
                 found = case_input(files, self.options, self._decides_on_masks())
                 finished = finished_objects(files, found, self.options)
                 if finished is None:
-                    self._check_standing(files, found.key)
+                    self._check_standing(files, self._key(files, found))
             if finished is not None:
                 end.status, end.measured = SKIPPED, finished
         except Exception as error:  # of one case
@@ -185,13 +185,17 @@ class CaseWorker:
     def _begin(self, files: CaseFiles, found: CaseInput) -> None:
         case = files.case.file
         if case not in self._begun:
-            self._check_standing(files, found.key)
+            self._check_standing(files, self._key(files, found))
             if self.options.retry_failed and case not in self._tried:
                 self.ledger.clear(files.record)
-            self.ledger.begin(files.record, case, found.key)
+            self.ledger.begin(files.record, case, self._key(files, found))
             self._begun[case] = files.record
         if self._told is not None:
             self._told(case)
+
+    def _key(self, files: CaseFiles, found: CaseInput, /) -> str:
+        fetched = any(is_url(place) for place in (files.case.path, files.case.boxes_from or ""))
+        return found.key(fetched=fetched)
 
     def _check_standing(self, files: CaseFiles, key: str) -> None:
         earlier = self.ledger.standing(files.record)

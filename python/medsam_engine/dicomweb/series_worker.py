@@ -12,6 +12,7 @@ from typing import Any
 
 from medsam_engine import Engine
 from medsam_engine.cohort.answer_paths import CaseFiles
+from medsam_engine.cohort.case_input import CaseInput
 from medsam_engine.cohort.case_result import PENDING, SKIPPED, CaseResult, Measured
 from medsam_engine.cohort.case_spec import CaseSpec
 from medsam_engine.cohort.run_options import RunOptions
@@ -121,6 +122,9 @@ class SeriesWorker(CaseWorker):
         except Exception as error:  # of one case
             fail(end, error)
         return end
+
+    def _key(self, _files: CaseFiles, found: CaseInput, /) -> str:
+        return found.key(fetched=True)
 
     def _finished(self, files: CaseFiles, wanted: SeriesCase, source: source_record.Source) -> list[Measured] | None:
         # A file of boxes on this machine may have been edited: then the answer's own record decides.

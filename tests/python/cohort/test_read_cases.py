@@ -92,6 +92,13 @@ def test_every_format_gives_the_same_cases(tmp_path: Path, write: Callable[[Path
         ('{"file": "a.png", "objects": []}', "no list of objects"),
         ('{"box": [1, 2, 3, 4]}', "line 1: got no file"),
         ('{"file": {}, "box": [1, 2, 3, 4]}', "got dict for file"),
+        ('{"file": "a.png", "file": "b.png", "box": [1, 2, 3, 4]}', "line 1: got two values for 'file'"),
+        ('{"file": "a.png", "objects": [{"box": [1, 2, 3, 4], "label": 1, "label": 2}]}', "two values for 'label'"),
+        ('{"file": "a.png", "box": [1, 2, 3, 4], "x0": 5}', "two values for 'x0'"),
+        ('{"file": "a.png", "x0": 5, "objects": [{"box": [1, 2, 3, 4]}]}', "two values for 'x0'"),
+        ('{"file": "https://a:secret@host/a.png", "box": [1, 2, 3, 4]}', "line 1: file: got a URL with a user"),
+        ('{"file": "s3://b/a.png?X-Signature=secret", "box": [1, 2, 3, 4]}', "a URL with a query in it (s3://b/a.png"),
+        ('{"file": "a.png", "boxes_from": "s3://b/a.json#secret"}', "a URL with a fragment in it (s3://b/a.json"),
         ('{"file": "a.png", "boxes_from": "m.png", "box": [1, 2, 3, 4]}', "boxes_from and more"),
     ],
 )
@@ -100,6 +107,16 @@ def test_a_bad_line_is_named(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(InvalidArgument) as caught:
         read_cases(tmp_path / "cases.jsonl")
     assert words in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_columns_of_parquet_that_differ_in_case_are_two_values(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow", reason="the extra [parquet] is not installed")
+    parquet = pytest.importorskip("pyarrow.parquet", reason="the extra [parquet] is not installed")
+    row = {"file": ["a.png"], "x0": [1], "y0": [1], "x1": [2], "y1": [2], "label": [1], "Label": [2]}
+    parquet.write_table(pyarrow.table(row), tmp_path / "cases.parquet")
+    with pytest.raises(InvalidArgument, match="line 1: got two values for 'label'"):
+        read_cases(tmp_path / "cases.parquet")
 
 
 def test_a_parquet_file_that_is_none(tmp_path: Path) -> None:
@@ -127,6 +144,10 @@ def test_a_folder_of_scans_with_prompts_beside_them(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     (tmp_path / "us.boxes.csv").write_text("name,x0,y0,x1,y1\nlesion,1,2,3,4\n")
     (tmp_path / "p1" / "series.boxes.mrk.json").touch()
+    for folder in ("series/below", "other"):
+        (tmp_path / "p1" / folder).mkdir()
+        (tmp_path / "p1" / folder / "1.dcm").touch()
+    (tmp_path / "p1" / "alone.png").touch()
     listed = read_cases(tmp_path)
     assert [(case.file, case.boxes_from) for case in listed.cases] == [
         ("ct.nii.gz", str(tmp_path / "ct.boxes.nii.gz")),
@@ -134,7 +155,7 @@ def test_a_folder_of_scans_with_prompts_beside_them(tmp_path: Path) -> None:
         ("us.png", None),
     ]
     assert listed.cases[2].objects == (ObjectPrompt(1, (1, 2, 3, 4), "lesion", line=2),)
-    assert listed.notes == ["images without prompts beside them, left out: alone.nii.gz"]
+    assert listed.notes == ["images without prompts beside them, left out: alone.nii.gz, p1/alone.png, p1/other"]
     (tmp_path / "us.tif").touch()
     with pytest.raises(InvalidArgument, match=r"us\.png and us\.tif"):
         read_cases(tmp_path)

@@ -43,7 +43,7 @@ def poison(scans: Path, name: str) -> str:
 
 
 @pytest.mark.parametrize(("name", "reason"), [("killed.png", "SIGKILL"), ("fault.png", "SIGSEGV"),
-                                              ("exits.png", "status 0")])  # fmt: skip
+                                              ("exits.png", "status 0"), ("touched.png", "SIGKILL")])  # fmt: skip
 @pytest.mark.parametrize("tries", [1, 2])
 def test_a_case_that_ends_its_process_is_put_aside_and_the_rest_is_done(
     scans: Path, tmp_path: Path, name: str, reason: str, tries: int
@@ -65,6 +65,8 @@ def test_a_case_that_ends_its_process_is_put_aside_and_the_rest_is_done(
         "ct.nii.gz", "mr.nii.gz", "us.png"
     ]  # fmt: skip
 
+    if name == "touched.png":
+        return  # it looks changed, and is tried again by another run
     again = run(table, out, "--tries", tries)
     assert again.returncode == 1
     assert "0 cases done, 3 skipped, 1 failed" in again.stderr
@@ -102,6 +104,56 @@ def test_limits_of_time_and_memory(scans: Path, tmp_path: Path) -> None:
     (summary,) = events(result, "summary")
     assert summary["quarantined"] == ["scans/stuck.png", "scans/large.png"]
     assert (summary["done"], summary["failed"]) == (3, 2)
+
+
+def test_an_image_at_a_url_that_ends_its_process_is_put_aside_and_leaves_nothing(
+    scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("fsspec", reason="the extra [cloud] is not installed")
+    poison(scans, "killed.png")
+    rows = [f"file://{scans}/{name},lesion,5,6,,30,40," for name in ("killed.png", "us.png")]
+    table, out = table_of(scans, *rows), tmp_path / "out"
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    result = run(table, out)
+    assert result.returncode == 1, result.stderr
+    assert result.stderr.count("quarantined after 2 tries: ") == 1
+    assert "1 case done, 0 skipped, 1 failed" in result.stderr
+    again = run(table, out)
+    assert "--retry-failed tries it again" in again.stderr, "the copy that was fetched has another time"
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_case_that_is_never_fetched_is_above_its_time(scans: Path, tmp_path: Path) -> None:
+    pytest.importorskip("fsspec", reason="the extra [cloud] is not installed")
+    poison(scans, "unfetched.png")
+    table = table_of(scans, ROWS[1], f"file://{scans}/unfetched.png,lesion,5,6,,30,40,", ROWS[0])
+    result = run(table, tmp_path / "out", "--case-timeout", "5", "--tries", 2)
+    assert result.returncode == 1, result.stderr
+    assert "quarantined after 2 tries: took more than 5 s (--case-timeout)" in result.stderr
+    assert "2 cases done, 0 skipped, 1 failed" in result.stderr
+
+
+def test_a_case_that_may_have_ended_an_earlier_run_is_done_alone(
+    scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from medsam_engine.cli.app import run as run_here
+    from medsam_engine.cli.run import table_command
+
+    alone: list[Any] = []
+
+    class Seen(table_command.CaseRun):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            alone.append(options["alone"])
+            super().__init__(*arguments, **options)
+
+    monkeypatch.setattr(table_command, "CaseRun", Seen)
+    monkeypatch.setattr(table_command, "supervised", lambda *_options: table_command.RunReports())
+    out = tmp_path / "out"
+    Ledger(out).fail(out / "scans" / "us.png.json", "scans/us.png", "its process has ended")
+    assert run_here(["run", str(table_of(scans)), str(out), "-q"]) == 0
+    assert alone == [{"scans/us.png"}]
 
 
 def test_a_run_that_is_killed_with_its_parent_counts_what_was_at_work(scans: Path, tmp_path: Path) -> None:

@@ -1,7 +1,10 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """Cases and answers at URLs: the same answers as here, finished ones not fetched again, nothing left behind."""
 
+import hashlib
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ pytest.importorskip("SimpleITK", reason="SimpleITK is not in a thin installation
 from case_scans import ROWS, table_of
 
 from medsam_engine.cohort import CaseSpec, CaseWorker, RunOptions, read_cases, segment
+from medsam_engine.errors import InvalidArgument
 
 pytestmark = pytest.mark.usefixtures("tiny_bundle")
 
@@ -27,6 +31,35 @@ def memory(scans: Path) -> Iterator[Any]:
     yield files
     files.store.clear()
     files.pseudo_dirs[:] = [""]
+
+
+@pytest.fixture
+def tagged(memory: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """With a tag of the content for each object, as stores have it."""
+    original = type(memory).info
+
+    def info(self: Any, path: str, **more: Any) -> dict[str, Any]:
+        found: dict[str, Any] = original(self, path, **more)
+        if found["type"] == "file":
+            found["ETag"] = hashlib.md5(self.cat_file(path)).hexdigest()
+        return found
+
+    monkeypatch.setattr(type(memory), "info", info)
+    return memory
+
+
+@pytest.fixture
+def fetched(memory: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The places that were fetched."""
+    places: list[str] = []
+    original = type(memory).get
+
+    def get(self: Any, place: str, *rest: object, **more: object) -> None:
+        places.append(place)
+        original(self, place, *rest, **more)
+
+    monkeypatch.setattr(type(memory), "get", get)
+    return places
 
 
 def at_urls(scans: Path) -> list[CaseSpec]:
@@ -46,24 +79,69 @@ def test_answers_at_a_url_are_those_that_a_folder_has(scans: Path, tmp_path: Pat
     assert len(memory.find("/answers")) == 6, "three answers, three records and no ledger"
 
 
-def test_a_finished_case_is_not_fetched_again(scans: Path, memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_finished_case_is_not_fetched_again(scans: Path, tagged: Any, fetched: list[str]) -> None:
     cases, options = at_urls(scans)[:2], RunOptions("memory://answers/run")
     segment(cases, options)
-    fetched: list[str] = []
-    original = type(memory).get
-
-    def get(self: Any, place: str, *rest: object, **more: object) -> None:
-        fetched.append(place)
-        original(self, place, *rest, **more)
-
-    monkeypatch.setattr(type(memory), "get", get)
+    fetched.clear()
     assert [end.status for end in segment(cases, options)] == ["skipped"] * 2
     assert fetched == []
-    memory.pipe_file("/archive/scans/us.png", memory.cat_file("/archive/scans/us.png") + b"x")
+    tagged.pipe_file("/archive/scans/us.png", tagged.cat_file("/archive/scans/us.png") + b"x")
     assert [end.status for end in segment(cases, options)] == ["skipped", "refused"]
     assert fetched == ["/archive/scans/us.png"]
-    memory.rm("/answers/run/scans/mr.nii.gz")
+    tagged.rm("/answers/run/scans/mr.nii.gz")
     assert [end.status for end in segment(cases, options)] == ["done", "refused"]
+
+
+def test_a_time_and_a_size_do_not_make_an_image_the_same(scans: Path, memory: Any, fetched: list[str]) -> None:
+    case, options = at_urls(scans)[0], RunOptions("memory://answers/run")
+    segment([case], options)
+    (place,) = set(fetched)
+    assert [end.status for end in segment([case], options)] == ["skipped"]
+    assert fetched == [place] * 2
+    before = memory.store[place]
+    content = bytearray(before.getvalue())
+    content[-9] ^= 1  # in gzip's checksum: of another image, as far as anyone can tell
+    memory.pipe_file(place, bytes(content))
+    memory.store[place].created = before.created
+    memory.store[place].modified = before.modified
+    assert [end.status for end in segment([case], options)] == ["refused"]
+
+
+@pytest.mark.parametrize("last", ["/scans/mr.nii.gz", "/scans/mr.nii.gz.json"])
+def test_a_run_that_was_killed_while_it_sent_goes_on(
+    scans: Path, memory: Any, monkeypatch: pytest.MonkeyPatch, last: str
+) -> None:
+    """Also over an answer of other options, which the record must not be taken for."""
+    case = at_urls(scans)[0]
+    first, options = RunOptions("memory://answers"), RunOptions("memory://answers", window="200,0", overwrite=True)
+    assert [end.status for end in segment([case], first)] == ["done"]
+    original = type(memory).put_file
+
+    def put_file(self: Any, path: str, place: str) -> None:
+        if place == f"/answers{last}":
+            raise OSError("the wall time is over")
+        original(self, path, place)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(memory), "put_file", put_file)
+        assert [end.status for end in segment([case], options)] == ["failed"]
+    record = "/answers/scans/mr.nii.gz.json"
+    assert json.loads(memory.cat_file(record))["status"] == "unfinished"
+    assert [end.status for end in segment([case], replace(options, overwrite=False))] == ["done"]
+    assert json.loads(memory.cat_file(record))["status"] == "done"
+
+
+@pytest.mark.parametrize(
+    "place", ["s3://key:secret@bucket/answers", "s3://bucket/answers?secret", "s3://bucket/a#secret"]
+)
+def test_a_url_with_a_secret_is_refused(place: str) -> None:
+    for refused in (lambda: CaseWorker(RunOptions(place)), lambda: CaseSpec.of(place, [[1, 2, 3, 4]])):
+        with pytest.raises(InvalidArgument, match="got a URL with") as caught:
+            refused()
+        assert "secret" not in str(caught.value)
+    with pytest.raises(InvalidArgument) as caught:
+        CaseSpec.from_content({"file": place, "path": place})
+    assert "secret" not in str(caught.value)
 
 
 def test_a_url_that_holds_nothing_is_a_failed_case_and_counted(memory: Any) -> None:

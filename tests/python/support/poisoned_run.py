@@ -3,8 +3,10 @@
 
 - killed*: SIGKILL, as when memory runs out
 - fault*: SIGSEGV
+- touched*: SIGKILL, after the file was made to look changed
 - exits*: the process ends by itself, with status 0
 - stuck*: it does not come back
+- unfetched*: fetching it from a URL does not come back
 - large*: it takes 1 GiB of memory and stays
 
 With the variable PAUSED, segmenting a volume waits for a signal.
@@ -14,18 +16,22 @@ import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 from medsam_engine import Engine, io
 from medsam_engine.cli import main
+from medsam_engine.cohort import staging
 
-_read = io.read
+_read, _get = io.read, staging._get
 
 
 def _poisoned(path: Path, **options: Any) -> io.MedicalImage:
     name = Path(path).name
-    if name.startswith("killed"):
+    if name.startswith("touched"):
+        os.utime(path, ns=(0, time.time_ns()))
+    if name.startswith(("killed", "touched")):
         os.kill(os.getpid(), signal.SIGKILL)
     if name.startswith("fault"):
         os.kill(os.getpid(), signal.SIGSEGV)
@@ -40,6 +46,12 @@ def _poisoned(path: Path, **options: Any) -> io.MedicalImage:
     return _read(path, **options)
 
 
+def _unfetched(url: str, path: Path) -> None:
+    if path.name.startswith("unfetched"):
+        threading.Event().wait()
+    _get(url, path)
+
+
 def _paused(*_arguments: object, **_options: object) -> None:
     while True:
         signal.pause()
@@ -47,6 +59,7 @@ def _paused(*_arguments: object, **_options: object) -> None:
 
 if os.environ.get("PAUSED"):
     Engine.segment_volume_objects = _paused  # type: ignore[assignment]  # it never returns
+staging._get = _unfetched
 io.read = _poisoned  # type: ignore[assignment]  # the same arguments
 sys.argv = ["medsam-engine", *sys.argv[1:]]
 main()

@@ -2,7 +2,7 @@
 """`medsam-engine run` with a table of cases, from its options to its exit status."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from medsam_engine.cohort.case_result import FAILED, SKIPPED, CaseResult
 from medsam_engine.cohort.case_run import CaseRun
 from medsam_engine.cohort.case_sources import read_cases
 from medsam_engine.cohort.case_spec import CaseSpec
+from medsam_engine.cohort.ledger import Standing
 from medsam_engine.cohort.ray_actor import RayCluster
 from medsam_engine.cohort.ray_options import RayOptions
 from medsam_engine.cohort.ray_run import RayWork
@@ -101,14 +102,15 @@ def run_table(
     cases = everything if options.shard is None else [f for f in everything if options.shard.holds(f.case)]
     for note in listed.notes:
         screen.note(f"note: {note}")
-    cases = _suspects_last(cases, worker)
+    standings = _standings(cases, worker)
+    cases = _suspects_last(cases, standings, run.tries)
     if options.ray is not None and not options.dry_run:
         return _run_on_ray(options, options.ray, cases, worker, screen)
     reports = RunReports()
     if options.supervise and not options.dry_run:
         reports = _in_own_process(options, cases, worker)
     try:
-        return _run(options, cases, listed.make_worker, make_engine, screen, reports)
+        return _run(options, cases, listed.make_worker, make_engine, screen, reports, _failed_before(standings))
     finally:
         reports.over()
 
@@ -116,13 +118,14 @@ def run_table(
 def _in_own_process(options: TableOptions, cases: list[CaseFiles], worker: CaseWorker) -> RunReports:
     by_name = {files.case.file: files for files in cases}
 
-    def crashed(name: str, reason: str) -> CaseResult | None:
+    def crashed(name: str, reason: str, times: int) -> CaseResult | None:
         files = by_name[name]
         standing = worker.ledger.fail(files.record, name, reason)
-        if not standing.quarantined(options.run.tries):
+        # The ledger begins anew when the case looks changed, as one does whose image is written to all the time.
+        if not standing.quarantined(options.run.tries) and times < options.run.tries:
             return None
         end = CaseResult(name, worker.place(files), FAILED, len(files.case.objects), quarantined=True)
-        end.message = f"quarantined after {standing.failed} tries: {reason}"
+        end.message = f"quarantined after {max(standing.failed, times)} tries: {reason}"
         return end
 
     outcome = supervised(options.limits, crashed, lambda name: worker.ledger.leave(by_name[name].record))
@@ -138,6 +141,7 @@ def _run(
     make_engine: Callable[[], Engine],
     screen: RunScreen,
     reports: RunReports,
+    failed: set[str],
 ) -> int:
     run = options.run
     if run.reproducible:
@@ -164,7 +168,7 @@ def _run(
     limit = None if options.limit is None else options.limit - sum(end.status != SKIPPED for end in screen.results)
     try:
         with screen.bar:
-            CaseRun(left, worker, watch, alone=reports.alone, limit=limit).run()
+            CaseRun(left, worker, watch, alone=reports.alone | failed, limit=limit).run()
     finally:
         tables.close()
         screen.summary()
@@ -190,15 +194,27 @@ def _run_on_ray(
     return sum(not end.whole for end in screen.results) + len(tables.faults)
 
 
-def _suspects_last(cases: list[CaseFiles], worker: CaseWorker) -> list[CaseFiles]:
-    """Cases at which earlier runs were killed as a whole come last: if one of them is why, the others are done."""
+def _standings(cases: list[CaseFiles], worker: CaseWorker) -> dict[str, Standing]:
+    """What became of cases in earlier runs that did not end well, by name."""
     if not worker.ledger.begun_before:
-        return cases
-    killed = {}
-    for files in cases:
-        standing = worker.ledger.standing(files.record)
-        killed[files.record] = standing.killed + standing.at_work if standing is not None else 0
-    return sorted(cases, key=lambda files: killed[files.record] >= worker.options.tries)
+        return {}
+    standings = ((files.case.file, worker.ledger.standing(files.record)) for files in cases)
+    return {name: standing for name, standing in standings if standing is not None}
+
+
+def _suspects_last(cases: list[CaseFiles], standings: Mapping[str, Standing], tries: int) -> list[CaseFiles]:
+    """Cases at which earlier runs were killed as a whole come last: if one of them is why, the others are done."""
+
+    def is_suspect(files: CaseFiles) -> bool:
+        standing = standings.get(files.case.file)
+        return standing is not None and standing.killed + standing.at_work >= tries
+
+    return sorted(cases, key=is_suspect)
+
+
+def _failed_before(standings: Mapping[str, Standing]) -> set[str]:
+    """Cases to be run alone: each may have ended its process, or have been beside one that did."""
+    return {name for name, standing in standings.items() if standing.failed}
 
 
 def _inputs(files: CaseFiles) -> list[Path]:
