@@ -17,7 +17,8 @@ FORMATS = ("nii.gz", "nii", "nrrd", "mha", "png", "dcm", "npz")
 _NATURAL = {Format.IMAGE: "png", Format.NPZ: "npz"}
 RECORD_SUFFIX = ".json"
 _FIELDS = re.compile(r"{(case|stem|name|label)}")
-_PER_OBJECT = ("{name}", "{label}")
+_CASE_FIELDS = re.compile(r"{(case|stem)}")
+_OBJECT_FIELDS = re.compile(r"({name}|{label})")
 _NOT_IN_NAMES = re.compile(r"[^\w. +-]")  # of a structure, which becomes the name of a file
 
 
@@ -34,7 +35,7 @@ def check_template(template: str | None, output_format: str | None) -> None:
     if output_format is not None:
         raise InvalidArgument("--template: got it with --format, expected one of them; the template's ending decides")
     rest = _FIELDS.sub("x", template)
-    if "{" in rest or "}" in rest or not re.search(r"{(case|stem)}", template):
+    if "{" in rest or "}" in rest or not _CASE_FIELDS.search(template):
         raise InvalidArgument(
             f"--template: got {template}, expected {{case}} or {{stem}}, and no fields but these, {{name}} and "
             "{label}; for example {case}/{name}.nii.gz"
@@ -50,27 +51,31 @@ class CaseFiles:
     """A case, and where its answer goes and its preview (None: not asked for).
 
     Attributes:
-        answer: the label map; where each object has a file of its own, their pattern, with {name} or {label}.
+        answer: the label map; where each object has a file of its own, how their names are made, to be shown.
         record: of how the answer was made.
+        folder: of the answers of all cases.
+        pattern: the name in `folder` of an object's file: text, {name} or {label}, text, and so on; the text is no
+            field, whatever the case is called. Empty where the case has one file.
     """
 
     case: CaseSpec
     answer: Path
     record: Path
     preview: Path | None
+    folder: Path
+    pattern: tuple[str, ...] = ()
 
     @property
     def per_object(self) -> bool:
         """Whether each object has a file of its own."""
-        return any(field in str(self.answer) for field in _PER_OBJECT)
+        return bool(self.pattern)
 
     def masks(self, names: Mapping[int, str]) -> dict[int, Path]:
         """The file of each object by label. InvalidArgument: two would have one."""
         taken: dict[str, int] = {}
         files = {}
         for label, name in names.items():
-            plain = _NOT_IN_NAMES.sub("_", name).strip(". ") or f"label {label}"
-            path = Path(str(self.answer).replace("{name}", plain).replace("{label}", str(label)))
+            path = self._mask(label, name)
             earlier = taken.setdefault(_folded(path), label)
             if earlier != label:
                 raise InvalidArgument(
@@ -79,6 +84,11 @@ class CaseFiles:
                 )
             files[label] = path
         return files
+
+    def _mask(self, label: int, name: str) -> Path:
+        plain = _NOT_IN_NAMES.sub("_", name).strip(". ") or f"label {label}"
+        values = {"{name}": plain, "{label}": str(label)}
+        return self.folder / "".join(values[part] if k % 2 else part for k, part in enumerate(self.pattern))
 
 
 def distinct_files(each: Iterable[CaseFiles]) -> list[CaseFiles]:
@@ -113,16 +123,20 @@ def files_of(
     folder, stem, kind = _parts(case)
     if template is None:
         chosen = output_format or (_NATURAL.get(kind, "nii.gz") if kind is not None else "nii.gz")
-        relative = folder / f"{stem}.{chosen}"
+        pattern = [str(folder / f"{stem}.{chosen}")]
     else:
-        relative = PurePath(template.replace("{case}", str(folder / stem)).replace("{stem}", stem))
-    if any(field in str(relative) for field in _PER_OBJECT):
+        values = {"case": str(folder / stem), "stem": stem}
+        parts = _OBJECT_FIELDS.split(template)
+        pattern = [_CASE_FIELDS.sub(lambda field: values[field[1]], part) for part in parts]
+    relative = PurePath("".join(pattern))
+    per_object = len(pattern) > 1
+    if per_object:
         record = answers / folder / f"{stem}{RECORD_SUFFIX}"
         shown = folder / stem
     else:
         record, shown = record_path(answers / relative), relative
     preview = None if previews is None else previews / shown.with_name(shown.name + ".png")
-    return CaseFiles(case, answers / relative, record, preview)
+    return CaseFiles(case, answers / relative, record, preview, answers, tuple(pattern) if per_object else ())
 
 
 def record_path(answer: Path) -> Path:
