@@ -8,7 +8,7 @@ an answer without a record is nobody's to replace, and one whose record is unfin
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,26 @@ def file_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
+def write_hashed(path: Path, content: bytes | Iterable[bytes]) -> str:
+    """Writes a file of an answer, whole or in parts, and returns its digest, as `file_digest` does.
+
+    The digest is that of what this call has written, even if another process has replaced the file meanwhile.
+    InvalidArgument: it cannot be written.
+    """
+    if isinstance(content, bytes):
+        whole_file.write_atomically(path, content)
+        return hashlib.sha256(content).hexdigest()
+    digest = hashlib.sha256()
+
+    def hashed() -> Iterator[bytes]:
+        for part in content:
+            digest.update(part)
+            yield part
+
+    whole_file.write_atomically(path, hashed())
+    return digest.hexdigest()
+
+
 def begin(files: CaseFiles, made_of: Mapping[str, Any]) -> None:
     """Says that the answer is about to be written. InvalidArgument: the record cannot be."""
     _write(files.record, {"status": _UNFINISHED, "made_of": made_of})
@@ -47,7 +67,7 @@ def finish(
     made_of: Mapping[str, Any],
     content: str,
     objects: list[Measured],
-    written: Sequence[Path],
+    written: Mapping[Path, str],
     about: Mapping[str, Any],
 ) -> None:
     """Says that the answer is whole.
@@ -57,15 +77,25 @@ def finish(
         made_of: what `finished_objects` compares: the boxes, the options, the model.
         content: the digest of the input.
         objects: of the answer.
-        written: the answer's files as they lie on the disk.
+        written: the answer's files and their digests, from `write_hashed`.
         about: more to keep: the engine, times, notes.
+
+    Raises:
+        Refused: the record is not that of `begin` any more: another run writes an answer of something else there.
+        InvalidArgument: the record cannot be written.
     """
+    begun = _read(files.record)
+    if begun is None or _differing(begun.get("made_of"), made_of):
+        raise Refused(
+            f"answer: got {files.record} replaced while the answer was written, expected one run at a time that does "
+            "a case in a folder; do this one again"
+        )
     head: dict[str, Any] = {"status": _DONE, "made_of": made_of, "input_sha256": content}
     if files.per_object:
         folder = files.record.parent
-        head["answers"] = {os.path.relpath(path, folder): file_digest(path) for path in written}
+        head["answers"] = {os.path.relpath(path, folder): digest for path, digest in written.items()}
     else:
-        head["answer_sha256"] = file_digest(files.answer)
+        head["answer_sha256"] = written[files.answer]
     _write(files.record, {**head, **about, "objects": [vars(measured) for measured in objects]})
 
 

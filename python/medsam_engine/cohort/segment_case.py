@@ -20,6 +20,7 @@ from medsam_engine.cohort.case_input import CaseInput, case_input, finished_obje
 from medsam_engine.cohort.case_result import Measured
 from medsam_engine.cohort.case_spec import CaseSpec
 from medsam_engine.cohort.run_options import RunOptions
+from medsam_engine.io.files import label_file
 from medsam_engine.io.input_file import Unchanged
 from medsam_engine.io.labeled_boxes import LabeledBoxes
 from medsam_engine.io.picture.png_file import write_rgb
@@ -127,7 +128,7 @@ def _check_places(
         check_outputs({"the answer": files.answer, "its record": files.record}, read_files)
         io.check_output(files.answer, source, prompts.highest, names=prompts.written_names)
         return
-    masks = files.masks(prompts.names_by_label)
+    masks = _masks(files, prompts)
     for path in masks.values():
         path.parent.mkdir(parents=True, exist_ok=True)
     if not overwrite:
@@ -157,19 +158,34 @@ def segment_case(engine: Engine, read: ReadCase, progress: Callable[[int, int], 
 
 
 def write_case(
-    files: CaseFiles, read: ReadCase, found: FoundObjects, segment_s: float, ran: Mapping[str, Any]
+    files: CaseFiles,
+    read: ReadCase,
+    found: FoundObjects,
+    options: RunOptions,
+    segment_s: float,
+    ran: Mapping[str, Any],
 ) -> list[Measured]:
     """Writes the answer of a case, its preview and, last, its record, and counts what was found.
 
-    InvalidArgument: a file cannot be written, or the image was written to meanwhile.
+    Nothing is written where another process has made this very answer since the case was read.
+
+    Raises:
+        Refused: since then, another answer has come to its place.
+        InvalidArgument: a file cannot be written, or the image was written to meanwhile.
     """
     assert read.source is not None
     assert read.prompts is not None
     assert read.shown is not None
     read.unchanged.check()
+    masks = _masks(files, read.prompts)
+    if not options.overwrite:  # as at reading, which may be long ago
+        made = answer_record.finished_objects(files, read.made_of, lambda: read.content, options.if_different)
+        if made is not None:
+            return made
+        answer_record.check_foreign(files, masks.values())
     objects = _measured(found, files.case, read.prompts, read.source)
     answer_record.begin(files, read.made_of)
-    written = _write_labels(files, read.source, read.prompts, found.labels)
+    written = _write_labels(files, masks, read.source, read.prompts, found.labels)
     if files.preview is not None:
         files.preview.parent.mkdir(parents=True, exist_ok=True)
         write_rgb(files.preview, result_picture(read.shown, found.labels, read.source, read.prompts, ([], [])))
@@ -181,18 +197,28 @@ def write_case(
     return objects
 
 
+def _masks(files: CaseFiles, prompts: LabeledBoxes) -> dict[int, Path]:
+    """The file of each object by label; none where the case has one file."""
+    return files.masks(prompts.names_by_label) if files.per_object else {}
+
+
 def _write_labels(
-    files: CaseFiles, source: io.MedicalImage, prompts: LabeledBoxes, labels: NDArray[np.generic]
-) -> list[Path]:
+    files: CaseFiles,
+    masks: Mapping[int, Path],
+    source: io.MedicalImage,
+    prompts: LabeledBoxes,
+    labels: NDArray[np.generic],
+) -> dict[Path, str]:
+    """Writes the files of an answer; returns the digest of each."""
     if not files.per_object:
-        io.write(files.answer, labels, source, names=prompts.written_names, derived_uids=True)
-        return [files.answer]
-    masks = files.masks(prompts.names_by_label)
+        content, _ = label_file(files.answer, labels, source, names=prompts.written_names, derived_uids=True)
+        return {files.answer: answer_record.write_hashed(files.answer, content)}
+    written = {}
     for label, path in masks.items():
-        io.write(
-            path, np.where(labels == label, labels, 0).astype(labels.dtype), source, names=_name_of(prompts, label)
-        )
-    return list(masks.values())
+        mask = np.where(labels == label, labels, 0).astype(labels.dtype)
+        content, _ = label_file(path, mask, source, names=_name_of(prompts, label), derived_uids=True)
+        written[path] = answer_record.write_hashed(path, content)
+    return written
 
 
 def _measured(found: FoundObjects, case: CaseSpec, prompts: LabeledBoxes, source: io.MedicalImage) -> list[Measured]:

@@ -240,7 +240,7 @@ class CaseWorker:
         """Writes the answer and its record, and says so in `end`. Raises Error: it cannot be written."""
         started = time.perf_counter()
         with _FILES:
-            end.measured = write_case(files, read, found, end.segment_s, self._ran())
+            end.measured = write_case(files, read, found, self.options, end.segment_s, self._ran())
         self._staging.send(files)
         end.write_s = time.perf_counter() - started
         end.empty_objects = sum(measured.voxels == 0 for measured in end.measured)

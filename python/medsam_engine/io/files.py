@@ -3,7 +3,7 @@
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from medsam_engine.io.dicom.series import read_dicom_series
 from medsam_engine.io.edge import reading
 from medsam_engine.io.extras import require
 from medsam_engine.io.formats import Format, input_format, output_format, suffix_of
-from medsam_engine.io.itk.file import read_itk, write_itk
+from medsam_engine.io.itk.file import itk_bytes, read_itk
 from medsam_engine.io.label_names import check_names
 from medsam_engine.io.medical_image import DicomSource, MedicalImage
 from medsam_engine.io.nifti.file import nifti_parts, read_nifti
@@ -250,6 +250,20 @@ def write(
             file cannot be written.
         Unsupported: an optional library is not installed.
     """
+    content, about = label_file(path, labels, reference, names=names, derived_uids=derived_uids)
+    whole_file.write_atomically(Path(path), content)
+    return about
+
+
+def label_file(
+    path: str | os.PathLike[str],
+    labels: NDArray[np.generic],
+    reference: MedicalImage,
+    *,
+    names: Mapping[int, str] | None = None,
+    derived_uids: bool = False,
+) -> tuple[bytes | Iterable[bytes], str]:
+    """What `write` writes, whole or in parts, and what it returns; arguments and errors are those of `write`."""
     where = Path(path)
     _check_place(where, reference)
     if labels.dtype.kind != "u" or labels.shape != reference.grid:
@@ -261,22 +275,19 @@ def write(
     check_names(names or {}, kind is Format.DICOM)
     dtype = np.dtype(label_dtype(labels))
     bits = 8 * dtype.itemsize
+    ending = suffix_of(where)
     if kind is Format.NIFTI:
-        whole_file.write_atomically(where, nifti_parts(labels, dtype, reference, suffix_of(where) == ".nii.gz"))
-        return f"{bits}-bit {suffix_of(where)[1:]}"
+        return nifti_parts(labels, dtype, reference, ending == ".nii.gz"), f"{bits}-bit {ending[1:]}"
     narrow = np.ascontiguousarray(labels, dtype=dtype)
     if kind is Format.ITK:
-        write_itk(where, narrow, reference, names)
-    elif kind is Format.NPZ:
-        whole_file.write_atomically(where, npz_bytes(narrow))
-    elif kind is Format.DICOM:
-        whole_file.write_atomically(where, seg_bytes(narrow, reference, names=names, derived=derived_uids))
-        return "DICOM SEG"
-    else:
-        require("PIL", f"writing {where}")
-        from medsam_engine.io.picture.png_file import write_label_map
+        # Neither NRRD nor MetaImage, as ITK writes them, can leave the spacing out; NIfTI says that it has no unit.
+        placeholder = "" if reference.spaced else ", spacing unknown and written as 1"
+        return itk_bytes(where, narrow, reference, names), f"{bits}-bit {ending[1:]}{placeholder}"
+    if kind is Format.NPZ:
+        return npz_bytes(narrow), f"{bits}-bit {ending[1:]}"
+    if kind is Format.DICOM:
+        return seg_bytes(narrow, reference, names=names, derived=derived_uids), "DICOM SEG"
+    require("PIL", f"writing {where}")
+    from medsam_engine.io.picture.png_file import label_map_bytes
 
-        write_label_map(where, narrow[0] if narrow.ndim == 3 else narrow)
-    # Neither NRRD nor MetaImage, as ITK writes them, can leave the spacing out; NIfTI says that it has no unit.
-    placeholder = ", spacing unknown and written as 1" if kind is Format.ITK and not reference.spaced else ""
-    return f"{bits}-bit {'PNG' if kind is Format.IMAGE else suffix_of(where)[1:]}{placeholder}"
+    return label_map_bytes(narrow[0] if narrow.ndim == 3 else narrow), f"{bits}-bit PNG"

@@ -9,7 +9,6 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from medsam_engine.base import whole_file
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.byte_limit import ByteLimit
 from medsam_engine.io.engine_values import engine_values
@@ -102,10 +101,10 @@ def read_itk(path: Path, volume: int | None, limit: ByteLimit) -> MedicalImage:
 
 
 @numeric_locale_c()
-def write_itk(
+def itk_bytes(
     path: Path, labels: NDArray[np.generic], reference: MedicalImage, names: Mapping[int, str] | None = None
-) -> None:
-    """Writes unsigned integer labels (D, H, W) or (H, W) on the grid of `reference`, compressed, whole or not at all.
+) -> bytes:
+    """A file of unsigned integer labels (D, H, W) or (H, W) on the grid of `reference`, compressed, for `path`.
 
     Labels of a slice that lies in space (a DICOM image) become a volume of one slice; those of a flat file stay flat.
     A NRRD file gets 3D Slicer's fields of its segments where there are `names`, and a .seg.nrrd always.
@@ -129,8 +128,7 @@ def write_itk(
             raise InvalidArgument(
                 f"output: got {path}, expected a place for a temporary copy; {_reason(error)}"
             ) from error
-        content = whole.read_bytes()
-    whole_file.write_atomically(path, content)
+        return whole.read_bytes()
 
 
 def _lies_in_space(reference: MedicalImage) -> bool:

@@ -4,16 +4,12 @@
 import io
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medsam_engine.base import whole_file
 from medsam_engine.errors import InvalidArgument
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
@@ -30,8 +26,18 @@ def write_label_map(path: str | os.PathLike[str], labels: NDArray[np.generic]) -
     Raises:
         InvalidArgument: a label is above 65535, the type or shape is another, or the file cannot be written.
     """
-    from PIL import Image
+    narrow = _narrow(labels)
+    check_writable(path)
+    whole_file.write_atomically(Path(path), _png_bytes(narrow))
+    return 8 * narrow.dtype.itemsize
 
+
+def label_map_bytes(labels: NDArray[np.generic]) -> bytes:
+    """What `write_label_map` writes; arguments and errors are those of `write_label_map`."""
+    return _png_bytes(_narrow(labels))
+
+
+def _narrow(labels: NDArray[np.generic]) -> NDArray[np.unsignedinteger]:
     if labels.dtype.kind != "u" or labels.ndim != 2:
         raise InvalidArgument(
             f"labels: got {labels.dtype} of shape {labels.shape}, expected unsigned integers (H, W); convert them"
@@ -39,20 +45,18 @@ def write_label_map(path: str | os.PathLike[str], labels: NDArray[np.generic]) -
     highest = int(labels.max(initial=0))
     if highest > 65535:
         raise InvalidArgument(f"labels: got label {highest}, expected at most 65535 in a PNG; write fewer at a time")
-    dtype = np.uint8 if highest <= 255 else np.uint16
-    _write(path, Image.fromarray(labels.astype(dtype)))
-    return 8 if dtype is np.uint8 else 16
+    return labels.astype(np.uint8 if highest <= 255 else np.uint16)
 
 
 def write_rgb(path: str | os.PathLike[str], pixels: NDArray[np.uint8]) -> None:
     """Writes pixels (H, W, 3) uint8 as a PNG. InvalidArgument if the file cannot be written."""
+    check_writable(path)
+    whole_file.write_atomically(Path(path), _png_bytes(pixels))
+
+
+def _png_bytes(pixels: NDArray[np.unsignedinteger]) -> bytes:
     from PIL import Image
 
-    _write(path, Image.fromarray(pixels))
-
-
-def _write(path: str | os.PathLike[str], image: "Image.Image") -> None:
-    check_writable(path)
     encoded = io.BytesIO()
-    image.save(encoded, format="PNG")
-    whole_file.write_atomically(Path(path), encoded.getvalue())
+    Image.fromarray(pixels).save(encoded, format="PNG")
+    return encoded.getvalue()
