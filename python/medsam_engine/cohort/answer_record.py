@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from medsam_engine import __version__
@@ -57,9 +57,22 @@ def write_hashed(path: Path, content: bytes | Iterable[bytes]) -> str:
     return digest.hexdigest()
 
 
-def begin(files: CaseFiles, made_of: Mapping[str, Any]) -> None:
-    """Says that the answer is about to be written. InvalidArgument: the record cannot be."""
-    _write(files.record, {"status": _UNFINISHED, "made_of": made_of})
+def begin(files: CaseFiles, made_of: Mapping[str, Any], masks: Iterable[Path] = ()) -> None:
+    """Says that the answer is about to be written.
+
+    Args:
+        files: of the case.
+        made_of: as `finish`.
+        masks: the files of the objects, where each has one. They belong to the case from here on, as those do that the
+            earlier record has.
+
+    Raises:
+        InvalidArgument: the record cannot be written.
+    """
+    content: dict[str, Any] = {"status": _UNFINISHED, "made_of": made_of}
+    if files.per_object:
+        content["answers"] = _listed(files, {**_answers(files, _read(files.record)), **dict.fromkeys(masks)})
+    _write(files.record, content)
 
 
 def finish(
@@ -92,8 +105,7 @@ def finish(
         )
     head: dict[str, Any] = {"status": _DONE, "made_of": made_of, "input_sha256": content}
     if files.per_object:
-        folder = files.record.parent
-        head["answers"] = {os.path.relpath(path, folder): digest for path, digest in written.items()}
+        head["answers"] = _listed(files, written)
     else:
         head["answer_sha256"] = written[files.answer]
     _write(files.record, {**head, **about, "objects": [vars(measured) for measured in objects]})
@@ -117,24 +129,25 @@ def finished_objects(
             that was changed later or has no record is an error in either case.
 
     Raises:
-        Refused: the answer is there, but was made of something else, was changed, or has no record; a file that is no
-            record has the name of one.
+        Refused: the answer, or a part of it, is there, but was made of something else, was changed, or has no record; a
+            file that is no record has the name of one.
     """
     remedy = "--overwrite does it again, or choose another folder of answers"
     record = _read(files.record)
     answers = _answers(files, record)
-    if not all(_there(path) for path in answers) or not answers:
-        if record is None and _there(files.record):
-            raise Refused(
-                f"answer: got {files.record}, which is no record of this command, expected its name to be free; "
-                "--overwrite replaces it, or choose another folder of answers"
-            )
+    there = {path: digest for path, digest in answers.items() if _there(path)}
+    if not there and record is None and _there(files.record):
+        raise Refused(
+            f"answer: got {files.record}, which is no record of this command, expected its name to be free; "
+            "--overwrite replaces it, or choose another folder of answers"
+        )
+    if not there:
         return None
     if record is None:
         raise Refused(f"answer: got {files.answer}, expected a record beside it of how it was made; {remedy}")
     if record.get("status") == _UNFINISHED:
         return None
-    changed = next((path for path, digest in answers.items() if digest != file_digest(path)), None)
+    changed = next((path for path, digest in there.items() if digest != file_digest(path)), None)
     names = _differing(record.get("made_of"), made_of)
     if not names and record.get("input_sha256") != content():
         names = ["input"]
@@ -142,11 +155,13 @@ def finished_objects(
         return None
     if names:
         raise Refused(
-            f"answer: got {next(iter(answers))}, which was made with another {' and '.join(names)}, expected "
+            f"answer: got {next(iter(there))}, which was made with another {' and '.join(names)}, expected "
             f"one of this very case; {remedy}"
         )
     if changed is not None:
         raise Refused(f"answer: got {changed}, which was changed after it was written; {remedy}")
+    if len(there) < len(answers):
+        return None
     try:
         return [Measured.of(entry) for entry in record["objects"]]
     except (KeyError, TypeError, ValueError, OverflowError):
@@ -169,24 +184,33 @@ def recorded(files: CaseFiles, state: str) -> tuple[str, int] | None:
 
 
 def check_foreign(files: CaseFiles, masks: Iterable[Path]) -> None:
-    """Refused: one of the files of a case's objects is there, and the case has no record that it is its own."""
-    if _read(files.record) is None:
-        for path in masks:
-            if _there(path):
-                raise Refused(
-                    f"answer: got {path}, expected {files.record} beside it of how it was made; --overwrite does it "
-                    "again, or choose another folder of answers"
-                )
+    """Refused: one of the files of a case's objects is there, and the record does not list it as the case's own."""
+    own = _answers(files, _read(files.record))
+    for path in masks:
+        if path not in own and _there(path):
+            raise Refused(
+                f"answer: got {path}, expected {files.record} to list it as a file of this case; --overwrite replaces "
+                "it, or choose another folder of answers"
+            )
+
+
+def _listed(files: CaseFiles, answers: Mapping[Path, object]) -> dict[str, object]:
+    """The files of the objects as the record has them."""
+    return {os.path.relpath(path, files.record.parent): digest for path, digest in answers.items()}
 
 
 def _answers(files: CaseFiles, record: Mapping[str, Any] | None) -> dict[Path, object]:
-    """The files of the answer and what their digests were."""
+    """The files of the answer and what their digests were; None where they were being written."""
     if not files.per_object:
         return {files.answer: None if record is None else record.get("answer_sha256")}
     listed = {} if record is None else record.get("answers")
     if not isinstance(listed, dict):
         return {}
-    return {files.record.parent / str(name): digest for name, digest in listed.items()}
+    below = files.record.parent.relative_to(files.folder)
+    places = {PurePath(os.path.normpath(below / str(name))): digest for name, digest in listed.items()}
+    # No record of this command lists anything outside the folder of the answers.
+    outside = ((), ("..",), ("/",))
+    return {files.folder / place: digest for place, digest in places.items() if place.parts[:1] not in outside}
 
 
 def _there(path: Path) -> bool:

@@ -184,7 +184,7 @@ def write_case(
             return made
         answer_record.check_foreign(files, masks.values())
     objects = _measured(found, files.case, read.prompts, read.source)
-    answer_record.begin(files, read.made_of)
+    answer_record.begin(files, read.made_of, masks.values())
     written = _write_labels(files, masks, read.source, read.prompts, found.labels)
     if files.preview is not None:
         files.preview.parent.mkdir(parents=True, exist_ok=True)

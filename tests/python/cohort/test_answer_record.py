@@ -1,19 +1,22 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """Records beside answers that other runs, people and other options have touched: no mask is lost or mistaken."""
 
+import json
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import permutations
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("PIL", reason="Pillow is not in a thin installation")
 pytest.importorskip("pydicom", reason="pydicom is not in a thin installation")
 pytest.importorskip("SimpleITK", reason="SimpleITK is not in a thin installation")
 
-from case_scans import snapshot
+from case_scans import labels_of, snapshot
 
+from medsam_engine import io
 from medsam_engine.cohort import CaseResult, CaseSpec, CaseWorker, RunOptions, answer_record, segment
 from medsam_engine.cohort.answer_paths import CaseFiles, files_of
 from medsam_engine.cohort.answer_record import Refused
@@ -29,9 +32,19 @@ def volume(scans: Path, **boxes: list[int]) -> CaseSpec:
     return CaseSpec.of(str(scans / "mr.nii.gz"), list(boxes.values()), names=list(boxes))
 
 
+def per_object(folder: Path, **more: object) -> RunOptions:
+    return RunOptions(str(folder), template="{case}/{name}.nii.gz", **more)  # type: ignore[arg-type]  # as they are
+
+
 def status(case: CaseSpec, options: RunOptions) -> str:
     (end,) = segment([case], options)
     return end.status
+
+
+def corrected(mask: Path, scans: Path) -> bytes:
+    """A mask that somebody has edited; returns its content."""
+    io.write(mask, np.roll(labels_of(mask), 1, axis=2), io.read(scans / "mr.nii.gz"))
+    return mask.read_bytes()
 
 
 def read_by(worker: CaseWorker, case: CaseSpec) -> tuple[CaseFiles, ReadCase]:
@@ -113,3 +126,74 @@ def test_two_workers_write_the_same_bytes_of_an_object_too(scans: Path, tmp_path
         assert status(case, RunOptions(str(tmp_path / folder), template="{case}/{name}.dcm")) == "done"
     one, two = (tmp_path / folder / "ct" / "tube.dcm" for folder in ("one", "two"))
     assert one.read_bytes() == two.read_bytes()
+
+
+def test_a_mask_that_is_corrected_stays_when_another_one_is_removed(scans: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    case = volume(scans, liver=LIVER, spleen=SPLEEN)
+    assert status(case, per_object(out)) == "done"
+    liver = out / "mr" / "liver.nii.gz"
+    content = corrected(liver, scans)
+    (out / "mr" / "spleen.nii.gz").unlink()
+    for options in (per_object(out), per_object(out, if_different="redo")):
+        (end,) = segment([case], options)
+        assert (end.status, "liver.nii.gz, which was changed" in end.message) == ("refused", True)
+        assert liver.read_bytes() == content
+    assert status(case, per_object(out, overwrite=True)) == "done"
+    assert liver.read_bytes() != content
+
+
+def test_one_absent_mask_does_not_let_those_of_other_boxes_be_replaced(scans: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert status(volume(scans, liver=LIVER, spleen=SPLEEN), per_object(out)) == "done"
+    (out / "mr" / "spleen.nii.gz").unlink()
+    assert status(volume(scans, liver=SPLEEN, spleen=SPLEEN), per_object(out)) == "refused"
+    assert status(volume(scans, liver=LIVER, spleen=SPLEEN), per_object(out)) == "done"
+
+
+@pytest.mark.parametrize("unfinished", [False, True])
+def test_a_file_that_the_record_does_not_list_is_nobodys_to_replace(
+    scans: Path, tmp_path: Path, unfinished: bool
+) -> None:
+    out = tmp_path / "out"
+    assert status(volume(scans, liver=LIVER), per_object(out)) == "done"
+    record = out / "mr.json"
+    if unfinished:
+        content = json.loads(record.read_text())
+        record.write_text(json.dumps({**content, "status": "unfinished", "answers": {"mr/liver.nii.gz": None}}))
+    own = out / "mr" / "spleen.nii.gz"
+    own.write_bytes(b"drawn by hand")
+    case = volume(scans, liver=LIVER, spleen=SPLEEN)
+    (end,) = segment([case], per_object(out, if_different="redo"))
+    assert end.status == "refused"
+    assert f"got {own}, expected {record} to list it" in end.message
+    assert own.read_bytes() == b"drawn by hand"
+    assert status(case, per_object(out, if_different="redo", overwrite=True)) == "done"
+
+
+def test_a_case_that_was_killed_while_it_was_written_is_done_again(scans: Path, tmp_path: Path) -> None:
+    """Its record lists the files, so that they are its own."""
+    worker = CaseWorker(per_object(tmp_path / "out"))
+    case = volume(scans, liver=LIVER, spleen=SPLEEN)
+    files, read = read_by(worker, case)
+    masks = files.masks({1: "liver", 2: "spleen"})
+    answer_record.begin(files, read.made_of, masks.values())
+    masks[1].write_bytes(b"half a file")
+    assert worker(case).status == "done"
+    assert set(np.unique(labels_of(masks[1]))) == {0, 1}
+    assert worker(case).status == "skipped"
+
+
+def test_a_file_of_an_object_comes_while_another_case_is_segmented(scans: Path, tmp_path: Path) -> None:
+    """As of two workers whose scheduler has not asked check_distinct_answers."""
+    options = RunOptions(str(tmp_path / "out"), template="{case}_{name}.nii.gz")
+    first, second = (CaseWorker(options) for _ in range(2))
+    (scans / "mr_b.nii.gz").write_bytes((scans / "mr.nii.gz").read_bytes())
+    case = CaseSpec.of(str(scans / "mr_b.nii.gz"), [SPLEEN], names=["c"])
+    files, read = read_by(second, case)
+    found = second.segment(read)
+    assert first(volume(scans, b_c=LIVER)).status == "done"
+    before = snapshot(tmp_path / "out")
+    with pytest.raises(Refused, match=r"mr_b_c.nii.gz, expected .*mr_b.json to list it"):
+        second.write(files, read, found, CaseResult(case.file, ""))
+    assert snapshot(tmp_path / "out") == before
