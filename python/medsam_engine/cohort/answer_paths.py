@@ -4,7 +4,7 @@
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -70,13 +70,19 @@ class CaseFiles:
         """Whether each object has a file of its own."""
         return bool(self.pattern)
 
+    @property
+    def known_masks(self) -> list[Path]:
+        """The files of the objects that the case itself names; none where its image or a file of boxes has them."""
+        rows = self.case.objects if self.per_object else ()
+        return [self._mask(row.label, row.written_name) for row in rows]
+
     def masks(self, names: Mapping[int, str]) -> dict[int, Path]:
         """The file of each object by label. InvalidArgument: two would have one."""
         taken: dict[str, int] = {}
         files = {}
         for label, name in names.items():
             path = self._mask(label, name)
-            earlier = taken.setdefault(_folded(path), label)
+            earlier = taken.setdefault(folded(path), label)
             if earlier != label:
                 raise InvalidArgument(
                     f"--template: got the file {path.name} for the labels {earlier} and {label}, expected one for "
@@ -89,23 +95,6 @@ class CaseFiles:
         plain = _NOT_IN_NAMES.sub("_", name).strip(". ") or f"label {label}"
         values = {"{name}": plain, "{label}": str(label)}
         return self.folder / "".join(values[part] if k % 2 else part for k, part in enumerate(self.pattern))
-
-
-def distinct_files(each: Iterable[CaseFiles]) -> list[CaseFiles]:
-    """The files of all cases of a run. InvalidArgument: two cases would have one answer."""
-    taken: dict[str, CaseSpec] = {}
-    files = []
-    for found in each:
-        places = {_folded(found.record), _folded(found.answer)}
-        earlier = next((taken[place] for place in places if place in taken), None)
-        taken.update(dict.fromkeys(places, found.case))
-        if earlier is not None:
-            raise InvalidArgument(
-                f"cases: got {_placed(found.case)}, whose answer {found.answer.name} is that of {_placed(earlier)}, "
-                "expected one per file; rename a file or give names relative to the table"
-            )
-        files.append(found)
-    return files
 
 
 def files_of(
@@ -144,13 +133,9 @@ def record_path(answer: Path) -> Path:
     return answer.with_name(answer.name + RECORD_SUFFIX)
 
 
-def _folded(path: PurePath) -> str:
-    # Names that differ in case or composition only are one file on some file systems.
-    return unicodedata.normalize("NFC", str(path)).casefold()
-
-
-def _placed(case: CaseSpec) -> str:
-    return f"{case.file} (line {case.line})" if case.line else case.file
+def folded(name: object) -> str:
+    """The same text for names that differ in case or composition only, which are one file on some file systems."""
+    return unicodedata.normalize("NFC", str(name)).casefold()
 
 
 def _parts(case: CaseSpec) -> tuple[PurePath, str, Format | None]:

@@ -11,7 +11,6 @@ from medsam_engine.errors import Error, InvalidArgument
 from medsam_engine.io.byte_limit import ByteLimit
 from medsam_engine.io.formats import Format, input_format
 from medsam_engine.io.labeled_boxes import BoxOptions, LabeledBoxes, resolve_boxes
-from medsam_engine.io.named_boxes import default_name
 from medsam_engine.io.npz_file import load_arrays
 
 
@@ -30,7 +29,7 @@ def boxes_of(case: CaseSpec, image: io.MedicalImage, max_bytes: int | None = Non
         except Error as error:
             raise InvalidArgument(f"{case.source} line {row.line}: {error}" if row.line else str(error)) from error
     labels = np.array([row.label for row in case.objects], np.int64)
-    names = tuple(row.name or default_name(row.label) for row in case.objects)
+    names = tuple(row.written_name for row in case.objects)
     return LabeledBoxes(np.vstack(boxes), labels, names, named=any(row.name for row in case.objects))
 
 

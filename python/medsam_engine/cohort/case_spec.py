@@ -14,6 +14,7 @@ from typing import Any
 
 from medsam_engine.base.addresses import check_address
 from medsam_engine.errors import InvalidArgument
+from medsam_engine.io.named_boxes import default_name
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,11 @@ class ObjectPrompt:
     name: str = ""
     in_mm: bool = False
     line: int = 0
+
+    @property
+    def written_name(self) -> str:
+        """What its segment and its file are called: its name, or that of its label."""
+        return self.name or default_name(self.label)
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from pathlib import Path
 from medsam_engine import Engine
 from medsam_engine.base.addresses import is_url
 from medsam_engine.base.output_check import ReadFiles
-from medsam_engine.cohort.answer_paths import distinct_files
 from medsam_engine.cohort.case_result import CaseResult
 from medsam_engine.cohort.case_run import CaseRun
 from medsam_engine.cohort.case_sources import read_cases
 from medsam_engine.cohort.case_spec import CaseSpec
+from medsam_engine.cohort.distinct_answers import distinct_files
 from medsam_engine.cohort.ray_entry import segment_on_ray
 from medsam_engine.cohort.ray_options import RayOptions
 from medsam_engine.cohort.run_options import RunOptions

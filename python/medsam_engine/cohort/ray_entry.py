@@ -9,10 +9,10 @@ from pathlib import Path
 
 from medsam_engine.base.addresses import is_url
 from medsam_engine.base.output_check import ReadFiles
-from medsam_engine.cohort.answer_paths import distinct_files
 from medsam_engine.cohort.case_result import CaseResult
 from medsam_engine.cohort.case_sources import read_cases
 from medsam_engine.cohort.case_spec import CaseSpec
+from medsam_engine.cohort.distinct_answers import distinct_files
 from medsam_engine.cohort.ray_actor import RayCluster
 from medsam_engine.cohort.ray_options import RayOptions
 from medsam_engine.cohort.ray_run import RayRun, RayWork

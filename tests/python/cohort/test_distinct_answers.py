@@ -11,9 +11,68 @@ pytest.importorskip("SimpleITK", reason="SimpleITK is not in a thin installation
 
 from case_scans import write_volume
 
-from medsam_engine.cohort import CaseSpec, RunOptions, segment
+from medsam_engine import InvalidArgument
+from medsam_engine.cohort import CaseSpec, ObjectPrompt, RunOptions, check_distinct_answers, segment
 
 BOX = (4.0, 5.0, 1.0, 20.0, 19.0, 3.0)
+
+
+def named(stem: str, name: str, label: int = 1) -> CaseSpec:
+    return CaseSpec(f"{stem}.nii.gz", f"/scans/{stem}.nii.gz", (ObjectPrompt(label, BOX, name),))
+
+
+def unnamed(stem: str) -> CaseSpec:
+    """A case whose objects a file has."""
+    return CaseSpec(f"{stem}.nii.gz", f"/scans/{stem}.nii.gz", boxes_from=f"/labels/{stem}.nii.gz")
+
+
+@pytest.mark.parametrize(
+    ("template", "cases"),
+    [
+        ("{case}_{name}.nii.gz", [named("a", "b_c"), named("a_b", "c")]),
+        ("{case}_{name}.nii.gz", [named("a", "B_c"), named("A_b", "C")]),
+        ("{case}{label}.nii.gz", [named("scan1", "", 1), named("scan", "", 11)]),
+        ("{name}{stem}.nii.gz", [named("p/b", "label 1a"), named("q/ab", "")]),  # "" is written as "label 1"
+    ],
+)
+def test_two_objects_of_one_file_are_refused_before_anything_runs(
+    template: str, cases: list[CaseSpec], tmp_path: Path
+) -> None:
+    for listed in (cases, cases[::-1]):
+        with pytest.raises(InvalidArgument, match=r"expected one per file; .* use \{case\}/\{name\} in --template"):
+            segment(listed, RunOptions(str(tmp_path / "out"), template=template))
+    assert not (tmp_path / "out").exists()
+    check_distinct_answers(cases, RunOptions("out", template="{case}/{label}.nii.gz"))
+
+
+@pytest.mark.parametrize(
+    ("template", "cases"),
+    [
+        ("{case}_{name}.nii.gz", [unnamed("a"), unnamed("a_b")]),
+        ("{case}_{name}.nii.gz", [named("a", "b_x"), unnamed("b"), unnamed("A_b")]),
+        ("{name}_{case}.nii.gz", [unnamed("b"), unnamed("a_b")]),
+        ("{name}_{case}_{label}.nii.gz", [unnamed("a"), unnamed("b")]),
+    ],
+)
+def test_names_that_are_not_known_yet_may_be_any(template: str, cases: list[CaseSpec]) -> None:
+    with pytest.raises(InvalidArgument, match=r"names that are known only when the image is read"):
+        check_distinct_answers(cases, RunOptions("out", template=template))
+
+
+@pytest.mark.parametrize(
+    ("template", "cases"),
+    [
+        ("{case}_{name}.nii.gz", [unnamed("a"), unnamed("b"), unnamed("p/a_b")]),
+        ("{case}_{name}.nii.gz", [named("a", "x"), named("a_b", "x")]),
+        ("{case}_{name}.nii.gz", [unnamed("a")]),
+        ("{case}/{name}.nii.gz", [unnamed("a"), unnamed("a_b"), unnamed("a/b")]),
+        ("{name}/{case}.nii.gz", [unnamed("a"), unnamed("a_b"), unnamed("b/a")]),
+        ("{case}_{name}/{label}_{case}.nii.gz", [unnamed("a"), unnamed("a_b")]),
+        ("{label}_{stem}.nii.gz", [unnamed("p/a"), unnamed("b")]),
+    ],
+)
+def test_files_that_differ_by_the_case_are_not_refused(template: str, cases: list[CaseSpec]) -> None:
+    check_distinct_answers(cases, RunOptions("out", template=template))
 
 
 @pytest.mark.parametrize(

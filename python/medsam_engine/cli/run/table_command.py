@@ -12,12 +12,13 @@ from medsam_engine.base.output_check import ReadFiles, check_output_folder, chec
 from medsam_engine.cli.run.ray_command import run_on_ray
 from medsam_engine.cli.run.result_tables import ResultTables
 from medsam_engine.cli.run.screen import RunScreen
-from medsam_engine.cohort.answer_paths import CaseFiles, distinct_files
+from medsam_engine.cohort.answer_paths import CaseFiles
 from medsam_engine.cohort.case_result import FAILED, SKIPPED, CaseResult
 from medsam_engine.cohort.case_run import CaseRun
 from medsam_engine.cohort.case_sources import read_cases
 from medsam_engine.cohort.case_spec import CaseSpec
 from medsam_engine.cohort.ledger import Standing
+from medsam_engine.cohort.distinct_answers import distinct_files
 from medsam_engine.cohort.ray_actor import RayCluster
 from medsam_engine.cohort.ray_options import RayOptions
 from medsam_engine.cohort.ray_run import RayWork
