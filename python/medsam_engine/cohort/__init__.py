@@ -8,6 +8,7 @@ so that any run can be stopped and done again, here or elsewhere.
 
 - case_spec, case_rows, case_table, case_lists, case_folder, case_sources: which cases, and from where
 - run_options: what holds for all of them
+- run_inputs: that no answer is written over anything that is read
 - answer_paths, answer_record: where answers go, and the record of how each was made
 - segment_case, worker: one case
 - case_result: how it ended

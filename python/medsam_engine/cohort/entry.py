@@ -3,10 +3,8 @@
 
 import os
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 from medsam_engine import Engine
-from medsam_engine.base.addresses import is_url
 from medsam_engine.base.output_check import ReadFiles
 from medsam_engine.cohort.case_result import CaseResult
 from medsam_engine.cohort.case_run import CaseRun
@@ -15,6 +13,7 @@ from medsam_engine.cohort.case_spec import CaseSpec
 from medsam_engine.cohort.distinct_answers import distinct_files
 from medsam_engine.cohort.ray_entry import segment_on_ray
 from medsam_engine.cohort.ray_options import RayOptions
+from medsam_engine.cohort.run_inputs import check_folders, inputs_of
 from medsam_engine.cohort.run_options import RunOptions
 from medsam_engine.cohort.worker import CaseWorker
 from medsam_engine.errors import InvalidArgument
@@ -64,7 +63,8 @@ def segment(
         One result per case, in their order. A case that fails does not raise.
 
     Raises:
-        InvalidArgument: the table or an option is wrong, or two cases would have one answer; nothing has run then.
+        InvalidArgument: the table or an option is wrong, two cases would have one answer, or answers would be written
+            over or beside what is read; nothing has run then.
         Error: the engine cannot be loaded.
     """
     if ray is not None:
@@ -73,8 +73,9 @@ def segment(
         return segment_on_ray(cases, options, ray, finished=finished)
     listed = read_cases(cases).cases if isinstance(cases, str | os.PathLike) else list(cases)
     options.check()
-    local = [Path(case.path) for case in listed if not is_url(case.path)]
-    worker = CaseWorker(options, engine, ReadFiles(local))
+    inputs = inputs_of(listed)
+    check_folders(options, inputs)
+    worker = CaseWorker(options, engine, ReadFiles(inputs))
     files = distinct_files(worker.files(case) for case in listed)
     if listed:
         assert worker.engine is not None  # loaded before the first case, as its faults are no case's

@@ -5,9 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
-from medsam_engine.base.addresses import is_url
 from medsam_engine.base.output_check import ReadFiles
 from medsam_engine.cohort.case_result import CaseResult
 from medsam_engine.cohort.case_sources import read_cases
@@ -16,6 +14,7 @@ from medsam_engine.cohort.distinct_answers import distinct_files
 from medsam_engine.cohort.ray_actor import RayCluster
 from medsam_engine.cohort.ray_options import RayOptions
 from medsam_engine.cohort.ray_run import RayRun, RayWork
+from medsam_engine.cohort.run_inputs import check_folders, inputs_of
 from medsam_engine.cohort.run_options import RunOptions
 from medsam_engine.cohort.worker import CaseWorker
 
@@ -44,8 +43,8 @@ def segment_on_ray(
         One result per case, in their order. A case that fails does not raise.
 
     Raises:
-        InvalidArgument: the table or an option is wrong, two cases would have one answer, or the nodes'
-            models differ.
+        InvalidArgument: the table or an option is wrong, two cases would have one answer, answers would be written over
+            or beside what is read, or the nodes' models differ.
         Unsupported: ray is not installed, or the cluster cannot be reached.
         Error: an engine cannot be loaded.
     """
@@ -53,7 +52,9 @@ def segment_on_ray(
     options.check()
     worker = CaseWorker(options)
     files = distinct_files(worker.files(case) for case in listed)
-    reads = ReadFiles(Path(case.path) for case in listed if not is_url(case.path))
+    inputs = inputs_of(listed)
+    check_folders(options, inputs)
+    reads = ReadFiles(inputs)
     chosen = ray or RayOptions()
     with RayCluster(chosen) as cluster:
         return RayRun(cluster, RayWork(files, worker, chosen, reads), finished or (lambda _end: None)).run()

@@ -19,6 +19,7 @@ from medsam_engine.cohort.answer_paths import CaseFiles
 from medsam_engine.cohort.case_result import FAILED, CaseResult
 from medsam_engine.cohort.ray_actor import Actor, Loaded, RayCluster
 from medsam_engine.cohort.ray_options import ActorShape, RayOptions, case_on_any_node, on_any_node
+from medsam_engine.cohort.run_inputs import check_files
 from medsam_engine.cohort.worker import CaseWorker, fail
 from medsam_engine.errors import BackendError, Error, InvalidArgument
 
@@ -128,11 +129,7 @@ class RayRun:
     def _give(self, actor: Actor, index: int) -> None:
         files = self._files[index]
         try:
-            # Links in the folder of the answers may lead to the file of another case.
-            places = {"the answer": files.answer, "its record": files.record, "its preview": files.preview}
-            for option, path in places.items():
-                if path is not None:
-                    self.work.reads.check(option, path)
+            check_files(self.work.reads, files)
         except InvalidArgument as error:
             end = self._result_of(index)
             fail(end, error)

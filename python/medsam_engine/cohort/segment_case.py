@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsam_engine import Engine, io
-from medsam_engine.base.output_check import check_outputs
+from medsam_engine.base.output_check import ReadFiles, check_outputs
 from medsam_engine.cohort import answer_record
 from medsam_engine.cohort.answer_paths import CaseFiles
 from medsam_engine.cohort.case_boxes import boxes_of
@@ -79,6 +79,7 @@ def read_case(
     model: Mapping[str, str],
     max_bytes: int | None,
     begin: Callable[[CaseInput], object],
+    others: ReadFiles | None = None,
 ) -> ReadCase:
     """Reads the file, unless its answer is there; may be called in another thread.
 
@@ -88,6 +89,7 @@ def read_case(
         model: what of the model and of how it runs decides on the answer.
         max_bytes: as io.read.
         begin: called before anything of the image is read, where the answer is to be made.
+        others: the files of all cases, which no file of an object may be.
 
     Raises:
         Refused: another answer is there.
@@ -111,6 +113,10 @@ def read_case(
     notes = Notes([f"note: {note}" for note in source.notes])
     prompts = boxes_of(case, source, max_bytes)
     notes.lines.extend(f"note: {note}" for note in prompts.notes)
+    masks = _masks(files, prompts)
+    if others is not None:
+        for label, mask in masks.items():
+            others.check(f"label {label}", mask)
     _check_places(files, source, prompts, [*found.image, *found.beside], options.overwrite)
     shown = prepared_image(source, made_of["window"], made_of["modality"], notes)
     # After reading, which refuses what is too large; `unchanged` tells of changes.

@@ -55,10 +55,6 @@ class Staging:
         """Where a file of the answers ends up, a path or a URL."""
         return self._url(answer) if self._remote else str(answer)
 
-    def is_remote(self, files: CaseFiles) -> bool:
-        """Whether the image of a case or its answer is at a URL."""
-        return self._remote or is_url(files.case.path)
-
     def look(self, files: CaseFiles) -> str | None:
         """Fetches the record and the answer that are at a URL; returns the state of an image at a URL."""
         if self._remote:

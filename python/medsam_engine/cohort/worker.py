@@ -21,7 +21,7 @@ from typing import Any
 from medsam_engine import Engine, EngineInfo, __version__, find_bundle, simd_target
 from medsam_engine.base.addresses import is_url
 from medsam_engine.base.error_text import error_text
-from medsam_engine.base.output_check import ReadFiles, check_output_folder
+from medsam_engine.base.output_check import ReadFiles
 from medsam_engine.cohort.answer_paths import CaseFiles, files_of
 from medsam_engine.cohort.answer_record import Refused
 from medsam_engine.cohort.case_input import CaseInput, case_input, finished_objects, finished_remotely
@@ -29,6 +29,7 @@ from medsam_engine.cohort.case_result import DONE, FAILED, PENDING, REFUSED, SKI
 from medsam_engine.cohort.case_spec import CaseSpec
 from medsam_engine.cohort.ledger import Ledger
 from medsam_engine.cohort.reproducible import pin_kernels
+from medsam_engine.cohort.run_inputs import check_files, check_folders, inputs_of
 from medsam_engine.cohort.run_options import RunOptions
 from medsam_engine.cohort.segment_case import ReadCase, read_case, segment_case, write_case
 from medsam_engine.cohort.staging import Staging
@@ -150,6 +151,7 @@ class CaseWorker:
                 self._decides_on_masks(),
                 max_bytes or self.options.max_bytes,
                 lambda found: self._begin(files, found),
+                self._read,
             )
         return replace(read, state=state)
 
@@ -172,15 +174,10 @@ class CaseWorker:
         return end
 
     def _check_places(self, files: CaseFiles) -> None:
-        # Links in the folder of the answers may lead to the file of another case.
         if self._read is None:
-            if not self._staging.is_remote(files):
-                check_output_folder("--output", Path(self.options.answers), [Path(files.case.path)])
-            return
-        written = {"the answer": files.answer, "its record": files.record, "its preview": files.preview}
-        for option, path in written.items():
-            if path is not None:
-                self._read.check(option, path)
+            check_folders(self.options, inputs_of([files.case]))
+        else:
+            check_files(self._read, files)
 
     def _begin(self, files: CaseFiles, found: CaseInput) -> None:
         case = files.case.file

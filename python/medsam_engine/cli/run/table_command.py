@@ -8,7 +8,7 @@ from pathlib import Path
 
 from medsam_engine import Engine
 from medsam_engine.base.addresses import is_url
-from medsam_engine.base.output_check import ReadFiles, check_output_folder, check_outputs
+from medsam_engine.base.output_check import ReadFiles, check_outputs
 from medsam_engine.cli.run.ray_command import run_on_ray
 from medsam_engine.cli.run.result_tables import ResultTables
 from medsam_engine.cli.run.screen import RunScreen
@@ -23,6 +23,7 @@ from medsam_engine.cohort.ray_actor import RayCluster
 from medsam_engine.cohort.ray_options import RayOptions
 from medsam_engine.cohort.ray_run import RayWork
 from medsam_engine.cohort.reproducible import kernels_note, pin_kernels
+from medsam_engine.cohort.run_inputs import check_folders, inputs_of
 from medsam_engine.cohort.run_options import RunOptions
 from medsam_engine.cohort.selection import Shard
 from medsam_engine.cohort.supervision import CaseLimits, RunReports, supervised
@@ -156,7 +157,7 @@ def _run(
     unpinned = kernels_note(about) if run.reproducible else ""
     if unpinned:
         screen.note(f"note: {unpinned}")
-    read = ReadFiles(path for files in cases for path in _inputs(files))
+    read = ReadFiles(inputs_of(files.case for files in cases))
     worker = make_worker(run, engine, read, begun=reports.begun, tried=reports.tried)
     cases = [worker.files(files.case) for files in cases]  # an answer for a URL lies with its worker until it is sent
     if options.dry_run:
@@ -181,7 +182,7 @@ def _run(
 def _run_on_ray(
     options: TableOptions, ray: RayOptions, cases: list[CaseFiles], worker: CaseWorker, screen: RunScreen
 ) -> int:
-    reads = ReadFiles(path for files in cases for path in _inputs(files))
+    reads = ReadFiles(inputs_of(files.case for files in cases))
     with RayCluster(ray) as cluster:
         tables = ResultTables(options.csv, options.objects)
         try:
@@ -216,12 +217,6 @@ def _suspects_last(cases: list[CaseFiles], standings: Mapping[str, Standing], tr
 def _failed_before(standings: Mapping[str, Standing]) -> set[str]:
     """Cases to be run alone: each may have ended its process, or have been beside one that did."""
     return {name for name, standing in standings.items() if standing.failed}
-
-
-def _inputs(files: CaseFiles) -> list[Path]:
-    """What is read of a case on this machine."""
-    places = (files.case.path, files.case.boxes_from)
-    return [Path(place) for place in places if place is not None and not is_url(place)]
 
 
 class _Watch:
@@ -260,13 +255,12 @@ def _there(path: Path) -> bool:
 
 
 def _check_places(options: TableOptions, cases: list[CaseFiles], beside: list[Path]) -> None:
-    inputs = [path for files in cases for path in _inputs(files)]
-    answers = None if is_url(options.run.answers) else Path(options.run.answers)
-    previews = None if options.run.previews is None else Path(options.run.previews)
-    check_output_folder("--output", answers, [*inputs, *beside])
-    check_output_folder("--preview-folder", previews, [*inputs, *beside, answers])
-    for folder in (answers, previews):
-        if folder is not None and not options.dry_run:
+    run = options.run
+    inputs = inputs_of(files.case for files in cases)
+    check_folders(run, [*inputs, *beside])
+    local = [place for place in (run.answers, run.previews) if place is not None and not is_url(place)]
+    for folder in map(Path, local):
+        if not options.dry_run:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
