@@ -22,12 +22,14 @@ from medsam_engine.errors import InvalidArgument
 class _Results:
     """Keeps how each case ended, and passes it on."""
 
-    def __init__(self, finished: Callable[[CaseResult], object] | None) -> None:
+    def __init__(self, finished: Callable[[CaseResult], object] | None, note: Callable[[str], object] | None) -> None:
         self.results: list[CaseResult] = []
-        self._finished = finished
+        self._finished, self._note = finished, note
 
     def note(self, text: str) -> None:
-        """The records have the notes."""
+        """Something to know of the engine or of a case; the records have it, too."""
+        if self._note is not None:
+            self._note(text)
 
     def progress(self, index: int, count: int, name: str, step: int, steps: int) -> None:
         """Nobody has asked."""
@@ -46,6 +48,7 @@ def segment(
     engine: Engine | None = None,
     ray: RayOptions | None = None,
     finished: Callable[[CaseResult], object] | None = None,
+    note: Callable[[str], object] | None = None,
 ) -> list[CaseResult]:
     """Segments all cases in this process and writes their answers; finished ones are skipped, failing ones are told.
 
@@ -58,6 +61,8 @@ def segment(
         engine: one that is loaded already, in place of the one that `options` describe.
         ray: a Ray cluster that is to do the cases instead, as `segment_on_ray`.
         finished: called with each result as the case ends, in this thread.
+        note: called with each line that there is to know of the engine or of a case, in this thread; the records beside
+            the answers hold them, too. With `ray`, those of the engines only.
 
     Returns:
         One result per case, in their order. A case that fails does not raise.
@@ -70,15 +75,17 @@ def segment(
     if ray is not None:
         if engine is not None:
             raise InvalidArgument("segment: got an engine with ray, expected one of them; the actors load their own")
-        return segment_on_ray(cases, options, ray, finished=finished)
+        return segment_on_ray(cases, options, ray, finished=finished, note=note)
     listed = read_cases(cases).cases if isinstance(cases, str | os.PathLike) else list(cases)
     options.check()
     inputs = inputs_of(listed)
     check_folders(options, inputs)
     worker = CaseWorker(options, engine, ReadFiles(inputs))
     files = distinct_files(worker.files(case) for case in listed)
+    watch = _Results(finished, note)
     if listed:
-        assert worker.engine is not None  # loaded before the first case, as its faults are no case's
-    watch = _Results(finished)
+        worker.load()  # before the first case, as its faults are no case's
+        for text in worker.notes:
+            watch.note(text)
     CaseRun(files, worker, watch).run()
     return watch.results

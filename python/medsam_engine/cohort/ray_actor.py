@@ -15,9 +15,8 @@ from medsam_engine.base.packages import missing, pip_install
 from medsam_engine.cohort.case_result import CaseResult
 from medsam_engine.cohort.case_spec import CaseSpec
 from medsam_engine.cohort.ray_options import ActorShape, RayOptions
-from medsam_engine.cohort.reproducible import kernels_note
 from medsam_engine.cohort.run_options import RunOptions
-from medsam_engine.cohort.worker import CaseWorker, decides_on_masks
+from medsam_engine.cohort.worker import CaseWorker
 from medsam_engine.errors import Unsupported
 
 # Cases and results are small and go from process to process; Ray's default would take 30 % of the memory.
@@ -51,10 +50,8 @@ class CaseActor:
     def load(self) -> Loaded:
         """Loads the engine. Error: it cannot be loaded on this node."""
         ray = import_module("ray")
-        about = self._worker.engine.info
-        unpinned = kernels_note(about) if self._worker.options.reproducible else ""
-        notes = (unpinned,) if unpinned else ()
-        return Loaded(ray.get_runtime_context().get_node_id(), decides_on_masks(about), notes)
+        worker = self._worker
+        return Loaded(ray.get_runtime_context().get_node_id(), worker.decides_on_masks, tuple(worker.notes))
 
     def run(self, case: CaseSpec, tried: bool) -> CaseResult:
         """Does one case, which this run has perhaps tried before, in an actor that was lost."""

@@ -25,6 +25,7 @@ def segment_on_ray(
     ray: RayOptions | None = None,
     *,
     finished: Callable[[CaseResult], object] | None = None,
+    note: Callable[[str], object] | None = None,
 ) -> list[CaseResult]:
     """Segments all cases on the engines of a Ray cluster; the same answers and records as `segment` writes.
 
@@ -38,6 +39,7 @@ def segment_on_ray(
         options: of the run.
         ray: the cluster; None = one on this machine for the run.
         finished: called with each result as the case ends, in this thread and in no order.
+        note: called with each line that there is to know of the engines, once.
 
     Returns:
         One result per case, in their order. A case that fails does not raise.
@@ -57,4 +59,5 @@ def segment_on_ray(
     reads = ReadFiles(inputs)
     chosen = ray or RayOptions()
     with RayCluster(chosen) as cluster:
-        return RayRun(cluster, RayWork(files, worker, chosen, reads), finished or (lambda _end: None)).run()
+        work = RayWork(files, worker, chosen, reads)
+        return RayRun(cluster, work, finished or (lambda _end: None), note or (lambda _text: None)).run()

@@ -5,7 +5,7 @@ import os
 import platform
 
 from medsam_engine import EngineInfo, simd_target
-from medsam_engine.errors import Unsupported
+from medsam_engine.errors import InvalidArgument, Unsupported
 
 _VARIABLE = "MEDSAM_ENGINE_SIMD"  # kernels/base/target.hpp
 _TARGETS = {"x86_64": "AVX2", "amd64": "AVX2", "aarch64": "NEON", "arm64": "NEON"}
@@ -33,6 +33,20 @@ def pin_kernels() -> str:
             f"{_VARIABLE}={target} before it starts"
         )
     return used
+
+
+def check_reproducible(about: EngineInfo) -> None:
+    """Refuses an engine that somebody else has loaded and that gives no reproducible answers.
+
+    Raises:
+        Unsupported: as pin_kernels.
+        InvalidArgument: it is not in f32.
+    """
+    pin_kernels()
+    if about.precision != "f32":
+        raise InvalidArgument(
+            f'--reproducible: got an engine in {about.precision}, expected one in f32; pass precision="f32" to Engine'
+        )
 
 
 def kernels_note(about: EngineInfo) -> str:

@@ -168,12 +168,18 @@ def write_case(
     read: ReadCase,
     found: FoundObjects,
     options: RunOptions,
-    segment_s: float,
-    ran: Mapping[str, Any],
+    about: Mapping[str, Any],
 ) -> list[Measured]:
     """Writes the answer of a case, its preview and, last, its record, and counts what was found.
 
     Nothing is written where another process has made this very answer since the case was read.
+
+    Args:
+        files: of the case.
+        read: the case.
+        found: its objects.
+        options: of the run.
+        about: more for the record: the engine, times, notes.
 
     Raises:
         Refused: since then, another answer has come to its place.
@@ -195,11 +201,8 @@ def write_case(
     if files.preview is not None:
         files.preview.parent.mkdir(parents=True, exist_ok=True)
         write_rgb(files.preview, result_picture(read.shown, found.labels, read.source, read.prompts, ([], [])))
-    seconds = {"read": round(read.seconds, 3), "segment": round(segment_s, 3)}
-    about = {"file": files.case.file, "ran": ran, "seconds": seconds, "notes": read.notes}
-    if read.state is not None:
-        about["input_state"] = read.state
-    answer_record.finish(files, read.made_of, read.content, objects, written, about)
+    head = {"file": files.case.file} if read.state is None else {"file": files.case.file, "input_state": read.state}
+    answer_record.finish(files, read.made_of, read.content, objects, written, {**head, **about})
     return objects
 
 

@@ -28,7 +28,7 @@ from medsam_engine.cohort.case_input import CaseInput, case_input, finished_obje
 from medsam_engine.cohort.case_result import DONE, FAILED, PENDING, REFUSED, SKIPPED, CaseResult
 from medsam_engine.cohort.case_spec import CaseSpec
 from medsam_engine.cohort.ledger import Ledger
-from medsam_engine.cohort.reproducible import pin_kernels
+from medsam_engine.cohort.reproducible import check_reproducible, kernels_note, pin_kernels
 from medsam_engine.cohort.run_inputs import check_files, check_folders, inputs_of
 from medsam_engine.cohort.run_options import RunOptions
 from medsam_engine.cohort.segment_case import ReadCase, read_case, segment_case, write_case
@@ -45,8 +45,11 @@ class Quarantined(InvalidArgument):
     """A case has failed or ended its process so often that it is not tried again."""
 
 
-def decides_on_masks(about: EngineInfo) -> dict[str, str]:
-    """What of an engine decides on its masks: an answer of another one is another answer."""
+def decides_on_masks(about: EngineInfo, reproducible: bool = False) -> dict[str, str]:
+    """What of an engine decides on its masks: an answer of another one is another answer.
+
+    Where a run is `reproducible`, the kernels do, too: its answers are to have the same bytes on all processors.
+    """
     return {
         "engine": __version__,
         "model": about.model_hash,
@@ -55,6 +58,7 @@ def decides_on_masks(about: EngineInfo) -> dict[str, str]:
         "precision": f"{about.encoder_precision}/{about.decoder_precision}",
         "device": about.device,
         "backend": about.backend,
+        **({"kernels": simd_target()} if reproducible else {}),
     }
 
 
@@ -85,9 +89,12 @@ class CaseWorker:
             tried: names of cases that this run has tried in an earlier process; `retry_failed` is not for them.
 
         Raises:
-            InvalidArgument: options that do not go together.
+            InvalidArgument: options that do not go together, or `engine` is not in f32, which `reproducible` asks for.
+            Unsupported: `reproducible` is asked for with an `engine`, and this process runs on other kernels.
         """
         options.check()
+        if engine is not None and options.reproducible:
+            check_reproducible(engine.info)
         self.options = options
         self._engine, self._read, self._told, self._tried = engine, read, begun, tried
         self._staging = Staging(options)
@@ -106,6 +113,10 @@ class CaseWorker:
     @property
     def engine(self) -> Engine:
         """The engine, loaded on the first use. Raises as Engine."""
+        return self.load()
+
+    def load(self) -> Engine:
+        """Loads the engine, unless it is loaded. Raises as Engine."""
         with self._loading:
             if self._engine is None:
                 options = self.options
@@ -121,6 +132,12 @@ class CaseWorker:
                     cache_dir=options.cache_dir,
                 )
             return self._engine
+
+    @property
+    def notes(self) -> list[str]:
+        """What there is to know of the engine before its answers are used. Raises as Engine."""
+        unpinned = kernels_note(self.engine.info) if self.options.reproducible else ""
+        return [f"note: {unpinned}"] if unpinned else []
 
     def files(self, case: CaseSpec) -> CaseFiles:
         """Where the answer of a case goes; of a folder that is a URL, where it lies until it is sent there."""
@@ -139,7 +156,7 @@ class CaseWorker:
         started = time.perf_counter()
         self._check_places(files)
         state = self._staging.look(files)
-        finished = finished_remotely(files, self.options, self._decides_on_masks(), state)
+        finished = finished_remotely(files, self.options, self.decides_on_masks, state)
         if finished is not None:
             unchanged = Unchanged([])
             return ReadCase({}, "", finished, None, None, None, unchanged, time.perf_counter() - started, [])
@@ -148,7 +165,7 @@ class CaseWorker:
             read = read_case(
                 local,
                 self.options,
-                self._decides_on_masks(),
+                self.decides_on_masks,
                 max_bytes or self.options.max_bytes,
                 lambda found: self._begin(files, found),
                 self._read,
@@ -161,9 +178,9 @@ class CaseWorker:
         try:
             state = self._staging.look(files)
             if is_url(files.case.path):
-                finished = finished_remotely(files, self.options, self._decides_on_masks(), state)
+                finished = finished_remotely(files, self.options, self.decides_on_masks, state)
             else:
-                found = case_input(files, self.options, self._decides_on_masks())
+                found = case_input(files, self.options, self.decides_on_masks)
                 finished = finished_objects(files, found, self.options)
                 if finished is None:
                     self._check_standing(files, self._key(files, found))
@@ -237,7 +254,7 @@ class CaseWorker:
         """Writes the answer and its record, and says so in `end`. Raises Error: it cannot be written."""
         started = time.perf_counter()
         with _FILES:
-            end.measured = write_case(files, read, found, self.options, end.segment_s, self._ran())
+            end.measured = write_case(files, read, found, self.options, self._about(read, end))
         self._staging.send(files)
         end.write_s = time.perf_counter() - started
         end.empty_objects = sum(measured.voxels == 0 for measured in end.measured)
@@ -249,8 +266,7 @@ class CaseWorker:
         Raises:
             Error: the engine cannot be loaded.
         """
-        engine = self.engine  # its fault is none of the case's
-        assert engine is not None
+        self.load()  # its fault is none of the case's
         started = time.perf_counter()
         end = CaseResult(case.file, "", objects=len(case.objects))
         try:
@@ -278,19 +294,25 @@ class CaseWorker:
             self.ledger.leave(record)
         self._begun.clear()
 
-    def _decides_on_masks(self) -> dict[str, str]:
+    @property
+    def decides_on_masks(self) -> dict[str, str]:
+        """As the function, of this worker's engine."""
         if self._model is None:
-            self._model = decides_on_masks(self.engine.info)
+            self._model = decides_on_masks(self.engine.info, self.options.reproducible)
         return self._model
 
-    def _ran(self) -> dict[str, Any]:
-        """On what an answer was made: to be known of it, but other kernels make no other answer of it."""
+    def _about(self, read: ReadCase, end: CaseResult) -> dict[str, Any]:
+        """On what and how an answer was made: to be known of it, but it makes no other answer of it."""
         about = self.engine.info
         return {
-            "kernels": simd_target(),
-            "encoder": about.encoder_backend,
-            "decoder": about.decoder_backend,
-            "threads": about.threads,
+            "ran": {
+                "kernels": simd_target(),
+                "encoder": about.encoder_backend,
+                "decoder": about.decoder_backend,
+                "threads": about.threads,
+            },
+            "seconds": {"read": round(read.seconds, 3), "segment": round(end.segment_s, 3)},
+            "notes": [*read.notes, *self.notes],
         }
 
 

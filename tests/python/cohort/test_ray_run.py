@@ -12,7 +12,7 @@ import pytest
 
 from medsam_engine import InvalidArgument, ModelError
 from medsam_engine.base.output_check import ReadFiles
-from medsam_engine.cohort import CaseResult, CaseSpec, CaseWorker, RayOptions, RunOptions, ray_actor, ray_rows
+from medsam_engine.cohort import CaseResult, CaseSpec, CaseWorker, RayOptions, RunOptions, ray_actor, ray_rows, worker
 from medsam_engine.cohort.ray_actor import Actor, Loaded
 from medsam_engine.cohort.ray_options import ActorShape, case_on_any_node, on_any_node
 from medsam_engine.cohort.ray_run import RayRun, RayWork
@@ -194,17 +194,16 @@ def test_an_actor_tells_of_kernels_that_are_not_pinned(monkeypatch: pytest.Monke
     context = SimpleNamespace(get_node_id=lambda: "a")
     ray = SimpleNamespace(get_runtime_context=lambda: context)
     monkeypatch.setattr(ray_actor, "import_module", lambda _name: ray)
-    monkeypatch.setattr(ray_actor, "decides_on_masks", lambda _about: MODEL)
-    monkeypatch.setattr(
-        ray_actor,
-        "CaseWorker",
-        lambda options, **_more: SimpleNamespace(options=options, engine=SimpleNamespace(info=about)),
-    )
-    assert ray_actor.CaseActor(RunOptions("out")).load().notes == ()
-    note = "OpenVINO chooses its own kernels; masks may differ between processors by rounding"
-    assert ray_actor.CaseActor(RunOptions("out", reproducible=True)).load().notes == (note,)
+    monkeypatch.setattr(worker, "decides_on_masks", lambda _about, reproducible: {"pinned": str(reproducible)})
+    monkeypatch.setattr(worker, "check_reproducible", lambda _about: None)
+    engine = SimpleNamespace(info=about)
+    monkeypatch.setattr(ray_actor, "CaseWorker", lambda options, **more: CaseWorker(options, engine, **more))  # type: ignore[arg-type]  # is asked for its info alone
+    assert ray_actor.CaseActor(RunOptions("out")).load() == Loaded("a", {"pinned": "False"})
+    note = "note: OpenVINO chooses its own kernels; masks may differ between processors by rounding"
+    pinned = RunOptions("out", reproducible=True)
+    assert ray_actor.CaseActor(pinned).load() == Loaded("a", {"pinned": "True"}, (note,))
     about.decoder_backend = "fused"
-    assert ray_actor.CaseActor(RunOptions("out", reproducible=True)).load().notes == ()
+    assert ray_actor.CaseActor(pinned).load().notes == ()
 
 
 def test_two_cases_of_one_answer_are_no_rows(tmp_path: Path) -> None:

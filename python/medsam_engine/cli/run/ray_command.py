@@ -24,7 +24,7 @@ def run_on_ray(cluster: RayCluster, work: RayWork, screen: RunScreen, tables: Re
         screen.finished(end)
         tables.add(end)
 
-    run = RayRun(cluster, work, finished, lambda text: screen.note(f"note: {text}"))
+    run = RayRun(cluster, work, finished, screen.note)
     try:
         run.run()
     finally:

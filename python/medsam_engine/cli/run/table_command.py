@@ -22,7 +22,7 @@ from medsam_engine.cohort.distinct_answers import distinct_files
 from medsam_engine.cohort.ray_actor import RayCluster
 from medsam_engine.cohort.ray_options import RayOptions
 from medsam_engine.cohort.ray_run import RayWork
-from medsam_engine.cohort.reproducible import kernels_note, pin_kernels
+from medsam_engine.cohort.reproducible import pin_kernels
 from medsam_engine.cohort.run_inputs import check_folders, inputs_of
 from medsam_engine.cohort.run_options import RunOptions
 from medsam_engine.cohort.selection import Shard
@@ -154,11 +154,10 @@ def _run(
     screen.note(
         f"{about.family}, profile {about.profile}, {about.precision}{tuned} on {about.device}, {len(cases)} cases"
     )
-    unpinned = kernels_note(about) if run.reproducible else ""
-    if unpinned:
-        screen.note(f"note: {unpinned}")
     read = ReadFiles(inputs_of(files.case for files in cases))
     worker = make_worker(run, engine, read, begun=reports.begun, tried=reports.tried)
+    for note in worker.notes:
+        screen.note(note)
     cases = [worker.files(files.case) for files in cases]  # an answer for a URL lies with its worker until it is sent
     if options.dry_run:
         return screen.plan([worker.plan(files) for files in cases])

@@ -94,11 +94,22 @@ def test_wrong_options_are_one_line(
 def test_reproducible_pins_precision_and_kernels(scans: Path, tmp_path: Path) -> None:
     """In a process of its own: kernels are chosen once."""
     environment = {name: value for name, value in os.environ.items() if name != "MEDSAM_ENGINE_SIMD"}
-    command = [sys.executable, "-m", "medsam_engine", "run", str(table_of(scans, ROWS[0])), str(tmp_path / "out"), "-q"]
-    result = subprocess.run(
-        [*command, "--reproducible"], env=environment, capture_output=True, text=True, check=False, timeout=120
-    )
+    table, out = table_of(scans, ROWS[0]), tmp_path / "out"
+
+    def result_of(*options: str) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "medsam_engine", "run", str(table), str(out), "-q", *options]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+
+    result = result_of("--reproducible")
     assert result.returncode == 0, result.stderr
-    record = json.loads((tmp_path / "out" / "scans" / "mr.nii.gz.json").read_text())
+    record = json.loads((out / "scans" / "mr.nii.gz.json").read_text())
     assert record["ran"]["kernels"] in ("AVX2", "NEON")
+    assert record["made_of"]["kernels"] == record["ran"]["kernels"]
     assert record["made_of"]["precision"].split("/")[0].startswith("f32")
+    assert result_of("--reproducible").returncode == 0
+    # What other kernels have made, or may have, is not what was asked for.
+    result = result_of("--precision", "f32")
+    assert (result.returncode, "another kernels" in result.stderr) == (1, True), result.stderr
+    assert result_of("--precision", "f32", "--overwrite").returncode == 0
+    result = result_of("--reproducible")
+    assert (result.returncode, "another kernels" in result.stderr) == (1, True), result.stderr
