@@ -111,9 +111,16 @@ def finish(
     _write(files.record, {**head, **about, "objects": [vars(measured) for measured in objects]})
 
 
-def as_unfinished(files: CaseFiles) -> bytes:
-    """The record of an answer as one that is being written: for a place to which the answer is sent."""
-    return _text({**(_read(files.record) or {}), "status": _UNFINISHED})
+def as_unfinished(files: CaseFiles, also: Iterable[Path] = ()) -> bytes:
+    """The record of an answer as one that is being written, for a place to which it is sent.
+
+    `also`: files of objects that an earlier answer has there.
+    """
+    record = _read(files.record) or {}
+    content = {**record, "status": _UNFINISHED}
+    if files.per_object:
+        content["answers"] = _listed(files, {**_answers(files, record), **dict.fromkeys(also)})
+    return _text(content)
 
 
 def finished_objects(
@@ -188,10 +195,56 @@ def check_foreign(files: CaseFiles, masks: Iterable[Path]) -> None:
     own = _answers(files, _read(files.record))
     for path in masks:
         if path not in own and _there(path):
-            raise Refused(
-                f"answer: got {path}, expected {files.record} to list it as a file of this case; --overwrite replaces "
-                "it, or choose another folder of answers"
-            )
+            raise foreign(str(path), str(files.record))
+
+
+def foreign(place: str, record: str) -> Refused:
+    """The error for a file that is not the case's own to replace."""
+    return Refused(
+        f"answer: got {place}, expected {record} to list it as a file of this case; --overwrite replaces it, or choose "
+        "another folder of answers"
+    )
+
+
+def outlived(files: CaseFiles, masks: Iterable[Path]) -> dict[Path, bool]:
+    """Files of objects that the earlier answer of a case has and the one to come has not, as its names are others.
+
+    Args:
+        files: of the case.
+        masks: the files of the answer to come.
+
+    Returns:
+        Whether each is as it was written. One that was changed later, or may have been, is somebody's work.
+    """
+    if not files.per_object:
+        return {}
+    earlier = _answers(files, _read(files.record))
+    kept = set(masks)
+    return {path: _unchanged(path, digest) for path, digest in earlier.items() if path not in kept and _there(path)}
+
+
+def remove_outlived(files: CaseFiles, written: Iterable[Path]) -> None:
+    """Removes what `outlived` says is unchanged; between `begin` and `finish`. `written`: the files of the answer.
+
+    InvalidArgument: one cannot be removed.
+    """
+    there = list(written)
+    for path, unchanged in outlived(files, there).items():
+        if unchanged and not any(path.samefile(other) for other in there):  # names that differ in case only
+            try:
+                path.unlink()
+            except OSError as error:
+                raise InvalidArgument(
+                    f"answer: got {path}, expected the file of an earlier answer, which has other objects, to be "
+                    f"removable; {error.strerror or error}"
+                ) from error
+
+
+def _unchanged(path: Path, digest: object) -> bool:
+    try:
+        return file_digest(path) == digest
+    except Error:  # no regular file any more, or not to be read
+        return False
 
 
 def _listed(files: CaseFiles, answers: Mapping[Path, object]) -> dict[str, object]:

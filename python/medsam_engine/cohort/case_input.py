@@ -12,7 +12,6 @@ from medsam_engine.cohort import answer_record
 from medsam_engine.cohort.answer_paths import CaseFiles
 from medsam_engine.cohort.answer_record import file_digest
 from medsam_engine.cohort.case_result import Measured
-from medsam_engine.cohort.case_spec import CaseSpec
 from medsam_engine.cohort.run_options import RunOptions
 from medsam_engine.errors import Error
 from medsam_engine.io.formats import input_format
@@ -57,7 +56,7 @@ def case_input(files: CaseFiles, options: RunOptions, model: Mapping[str, str]) 
     image = sorted(source_files(path))
     beside = [] if case.boxes_from is None else sorted(source_files(Path(case.boxes_from)))
     made_of = {
-        **_asked(case, options, model),
+        **_asked(files, options, model),
         "input_bytes": Unchanged(image).total_bytes,
         "skip_unreadable": options.skip_unreadable and path.is_dir(),
     }
@@ -80,11 +79,12 @@ def finished_remotely(
     if recorded is None:
         return None
     digest, size = recorded
-    made_of = {**_asked(files.case, options, model), "input_bytes": size, "skip_unreadable": False}
+    made_of = {**_asked(files, options, model), "input_bytes": size, "skip_unreadable": False}
     return answer_record.finished_objects(files, made_of, lambda: digest, options.if_different)
 
 
-def _asked(case: CaseSpec, options: RunOptions, model: Mapping[str, str]) -> dict[str, Any]:
+def _asked(files: CaseFiles, options: RunOptions, model: Mapping[str, str]) -> dict[str, Any]:
+    case = files.case
     return {
         **model,
         "objects": [[row.label, row.name, row.in_mm, *row.box] for row in case.objects],
@@ -92,6 +92,8 @@ def _asked(case: CaseSpec, options: RunOptions, model: Mapping[str, str]) -> dic
         "modality": case.modality or options.modality,
         "series": case.series,
         "volume": case.volume,
+        # The record of a case with a file per object has the same name with any of these.
+        **({"template": options.template} if files.per_object else {}),
     }
 
 

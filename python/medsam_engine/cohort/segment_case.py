@@ -118,6 +118,11 @@ def read_case(
         for label, mask in masks.items():
             others.check(f"label {label}", mask)
     _check_places(files, source, prompts, [*found.image, *found.beside], options.overwrite)
+    notes.lines.extend(
+        f"note: {mask} is of an earlier answer with other objects and stays, as it was changed after it was written"
+        for mask, unchanged in answer_record.outlived(files, masks.values()).items()
+        if not unchanged
+    )
     shown = prepared_image(source, made_of["window"], made_of["modality"], notes)
     # After reading, which refuses what is too large; `unchanged` tells of changes.
     content = input_digest(path, found.image)
@@ -198,6 +203,7 @@ def write_case(
     objects = _measured(found, files.case, read.prompts, read.source)
     answer_record.begin(files, read.made_of, masks.values())
     written = _write_labels(files, masks, read.source, read.prompts, found.labels)
+    answer_record.remove_outlived(files, written)
     if files.preview is not None:
         files.preview.parent.mkdir(parents=True, exist_ok=True)
         write_rgb(files.preview, result_picture(read.shown, found.labels, read.source, read.prompts, ([], [])))

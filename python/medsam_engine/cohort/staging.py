@@ -12,7 +12,7 @@ import json
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -38,6 +38,7 @@ class Staging:
         self._remote = is_url(options.answers)
         self._folder: Path | None = None
         self._ledger: Ledger | None = None
+        self._fetched: dict[Path, set[Path]] = {}  # files of objects, by the record that lists them
 
     @property
     def answers(self) -> Path:
@@ -72,6 +73,7 @@ class Staging:
 
     def release(self, files: CaseFiles) -> None:
         """Removes what was fetched of a case."""
+        self._fetched.pop(files.record, None)
         if self._folder is not None:
             shutil.rmtree(self._case_folder(files.case), ignore_errors=True)
 
@@ -87,21 +89,35 @@ class Staging:
         """
         if not self._remote:
             return
-        _put_bytes(answer_record.as_unfinished(files), self._url(files.record))
-        written = [*answer_record.answer_files(files), files.record]
-        for path in written:
+        answers, earlier = answer_record.answer_files(files), self._fetched.get(files.record, set())
+        self._refuse_foreign(files, set(answers) - earlier)
+        outlived = [path for path in earlier - set(answers) if not path.exists()]  # write_case has removed them
+        _put_bytes(answer_record.as_unfinished(files, outlived), self._url(files.record))
+        for path in answers:
             _put(path, self._url(path))
-        for path in written:
+        for path in outlived:
+            _remove(self._url(path))
+        _put(files.record, self._url(files.record))
+        for path in (*answers, files.record):
             path.unlink(missing_ok=True)
+
+    def _refuse_foreign(self, files: CaseFiles, new: Iterable[Path]) -> None:
+        """As answer_record.check_foreign, of files that the record at the URL does not list."""
+        if files.per_object and not self._options.overwrite:
+            for path in new:
+                if _is_there(self._url(path)):
+                    raise answer_record.foreign(self._url(path), self._url(files.record))
 
     def _fetch_answer(self, files: CaseFiles) -> None:
         for path in [files.record, *([] if files.per_object else [files.answer])]:
             path.unlink(missing_ok=True)
             _get_if_there(self._url(path), path)
         if files.per_object:
-            for path in answer_record.answer_files(files):
+            answers = answer_record.answer_files(files)
+            for path in answers:
                 path.unlink(missing_ok=True)
                 _get_if_there(self._url(path), path)
+            self._fetched[files.record] = {path for path in answers if path.exists()}
 
     def _url(self, path: Path) -> str:
         return joined(self._options.answers, path.relative_to(self.answers).as_posix())
@@ -137,10 +153,7 @@ class RemoteLedger(Ledger):
 
     def _remove(self, place: Path) -> None:
         super()._remove(place)
-        with _told(self._at(place)):
-            fs, path = _file_system(self._at(place))
-            if fs.exists(path):
-                fs.rm(path)
+        _remove(self._at(place))
 
     def _at(self, place: Path) -> str:
         return joined(self._url, place.relative_to(self._answers).as_posix())
@@ -202,12 +215,25 @@ def _get(url: str, path: Path) -> None:
         fs.get(place, str(path), recursive=fs.isdir(place))
 
 
+def _is_there(url: str) -> bool:
+    with _told(url):
+        fs, place = _file_system(url)
+        return bool(fs.exists(place))
+
+
 def _get_if_there(url: str, path: Path) -> None:
     with _told(url):
         fs, place = _file_system(url)
         if fs.exists(place):
             path.parent.mkdir(parents=True, exist_ok=True)
             fs.get_file(place, str(path))
+
+
+def _remove(url: str) -> None:
+    with _told(url):
+        fs, path = _file_system(url)
+        if fs.exists(path):
+            fs.rm(path)
 
 
 def _put(path: Path, url: str) -> None:

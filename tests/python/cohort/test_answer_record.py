@@ -197,3 +197,51 @@ def test_a_file_of_an_object_comes_while_another_case_is_segmented(scans: Path, 
     with pytest.raises(Refused, match=r"mr_b_c.nii.gz, expected .*mr_b.json to list it"):
         second.write(files, read, found, CaseResult(case.file, ""))
     assert snapshot(tmp_path / "out") == before
+
+
+def test_the_masks_of_objects_that_are_called_otherwise_now_are_removed(scans: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert status(volume(scans, liver=LIVER, spleen=SPLEEN), per_object(out)) == "done"
+    renamed = volume(scans, liver_left=LIVER, spleen=SPLEEN)
+    assert status(renamed, per_object(out, if_different="redo")) == "done"
+    assert sorted(path.name for path in (out / "mr").iterdir()) == ["liver_left.nii.gz", "spleen.nii.gz"]
+    assert set(json.loads((out / "mr.json").read_text())["answers"]) == {"mr/liver_left.nii.gz", "mr/spleen.nii.gz"}
+    assert status(renamed, per_object(out)) == "skipped"
+
+
+def test_one_of_them_that_was_corrected_stays_and_is_told_of(scans: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert status(volume(scans, liver=LIVER, spleen=SPLEEN), per_object(out)) == "done"
+    liver = out / "mr" / "liver.nii.gz"
+    content = corrected(liver, scans)
+    renamed = volume(scans, liver_left=LIVER, spleen=SPLEEN)
+    assert status(renamed, per_object(out, if_different="redo")) == "refused"
+    notes: list[str] = []
+    (end,) = segment([renamed], per_object(out, overwrite=True), note=notes.append)
+    assert end.status == "done"
+    assert liver.read_bytes() == content
+    (told,) = [note for note in notes if str(liver) in note]
+    assert "stays, as it was changed after it was written" in told
+    assert any(note in told for note in json.loads((out / "mr.json").read_text())["notes"])
+
+
+def test_another_template_is_another_answer(scans: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    case = volume(scans, liver=LIVER)
+    assert status(case, per_object(out)) == "done"
+    other = RunOptions(str(out), template="{stem}_{label}.nii.gz")
+    (end,) = segment([case], other)
+    assert (end.status, "another template" in end.message) == ("refused", True)
+
+
+def test_a_record_lists_no_file_outside_the_folder_of_answers(scans: Path, tmp_path: Path) -> None:
+    out, beside = tmp_path / "out", tmp_path / "beside.nii.gz"
+    assert status(volume(scans, liver=LIVER), per_object(out)) == "done"
+    beside.write_bytes(b"of somebody else")
+    record = out / "mr.json"
+    content = json.loads(record.read_text())
+    digest = answer_record.file_digest(beside)
+    content["answers"].update({"../beside.nii.gz": digest, str(beside): digest})
+    record.write_text(json.dumps(content))
+    assert status(volume(scans, other=LIVER), per_object(out, if_different="redo")) == "done"
+    assert beside.read_bytes() == b"of somebody else"

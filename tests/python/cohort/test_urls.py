@@ -162,6 +162,33 @@ def test_a_file_per_object_at_a_url(scans: Path, memory: Any) -> None:
     assert [end.status for end in segment([case], options)] == ["skipped"]
 
 
+def test_a_mask_of_former_objects_at_a_url_is_removed(scans: Path, memory: Any) -> None:
+    options = RunOptions("memory://answers", template="{case}/{name}.nii.gz", if_different="redo")
+    (case,) = [case for case in at_urls(scans) if case.file.endswith("mr.nii.gz")]
+    assert [end.status for end in segment([case], options)] == ["done"]
+    renamed = replace(case, objects=tuple(replace(row, name=f"{row.name}_left") for row in case.objects))
+    assert [end.status for end in segment([renamed], options)] == ["done"]
+    assert sorted(memory.find("/answers")) == ["/answers/scans/mr.json", "/answers/scans/mr/liver_left.nii.gz"]
+    assert [end.status for end in segment([renamed], options)] == ["skipped"]
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_mask_of_somebody_else_at_a_url_stays(scans: Path, memory: Any, again: bool) -> None:
+    """Whether the case has a record there, of other objects, or none."""
+    options = RunOptions("memory://answers", template="{case}/{name}.nii.gz", if_different="redo")
+    (case,) = [case for case in at_urls(scans) if case.file.endswith("mr.nii.gz")]
+    if again:
+        assert [end.status for end in segment([case], options)] == ["done"]
+        (only,) = case.objects
+        case = replace(case, objects=(only, replace(only, label=2, name="spleen")))
+    name = "spleen" if again else "liver"
+    memory.pipe_file(f"/answers/scans/mr/{name}.nii.gz", b"drawn by hand")
+    (end,) = segment([case], options)
+    assert (end.status, f"{name}.nii.gz" in end.message) == ("refused", True)
+    assert memory.cat_file(f"/answers/scans/mr/{name}.nii.gz") == b"drawn by hand"
+    assert [end.status for end in segment([case], replace(options, overwrite=True))] == ["done"]
+
+
 def test_the_command_takes_urls(scans: Path, tmp_path: Path, memory: Any) -> None:
     """In one process, which is where this file system is."""
     pytest.importorskip("typer", reason="typer is not in a thin installation")
