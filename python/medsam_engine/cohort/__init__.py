@@ -11,6 +11,7 @@ so that any run can be stopped and done again, here or elsewhere.
 - run_inputs: that no answer is written over anything that is read
 - answer_paths, answer_record: where answers go, and the record of how each was made
 - segment_case, worker: one case
+- run_engine, reproducible: the engine that does it
 - case_result: how it ended
 - case_run, entry: all of them
 - distinct_answers: whether each has an answer of its own, for schedulers

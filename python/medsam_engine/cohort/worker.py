@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from medsam_engine import Engine, EngineInfo, __version__, find_bundle, simd_target
+from medsam_engine import Engine, simd_target
 from medsam_engine.base.addresses import is_url
 from medsam_engine.base.error_text import error_text
 from medsam_engine.base.output_check import ReadFiles
@@ -28,7 +28,8 @@ from medsam_engine.cohort.case_input import CaseInput, case_input, finished_obje
 from medsam_engine.cohort.case_result import DONE, FAILED, PENDING, REFUSED, SKIPPED, CaseResult
 from medsam_engine.cohort.case_spec import CaseSpec
 from medsam_engine.cohort.ledger import Ledger
-from medsam_engine.cohort.reproducible import check_reproducible, kernels_note, pin_kernels
+from medsam_engine.cohort.reproducible import check_reproducible, kernels_note
+from medsam_engine.cohort.run_engine import decides_on_masks, load_engine
 from medsam_engine.cohort.run_inputs import check_files, check_folders, inputs_of
 from medsam_engine.cohort.run_options import RunOptions
 from medsam_engine.cohort.segment_case import ReadCase, read_case, segment_case, write_case
@@ -43,23 +44,6 @@ _FILES = threading.Lock()
 
 class Quarantined(InvalidArgument):
     """A case has failed or ended its process so often that it is not tried again."""
-
-
-def decides_on_masks(about: EngineInfo, reproducible: bool = False) -> dict[str, str]:
-    """What of an engine decides on its masks: an answer of another one is another answer.
-
-    Where a run is `reproducible`, the kernels do, too: its answers are to have the same bytes on all processors.
-    """
-    return {
-        "engine": __version__,
-        "model": about.model_hash,
-        "fingerprint": about.fingerprint,
-        "profile": about.profile,
-        "precision": f"{about.encoder_precision}/{about.decoder_precision}",
-        "device": about.device,
-        "backend": about.backend,
-        **({"kernels": simd_target()} if reproducible else {}),
-    }
 
 
 class CaseWorker:
@@ -119,18 +103,7 @@ class CaseWorker:
         """Loads the engine, unless it is loaded. Raises as Engine."""
         with self._loading:
             if self._engine is None:
-                options = self.options
-                if options.reproducible:
-                    pin_kernels()
-                self._engine = Engine(
-                    find_bundle(options.bundle),
-                    device=options.device,
-                    precision=options.asked_precision,
-                    trust_bundle_certificates=options.trust_certificates,
-                    threads=options.threads,
-                    profile=options.profile,
-                    cache_dir=options.cache_dir,
-                )
+                self._engine = load_engine(self.options)
             return self._engine
 
     @property

@@ -15,9 +15,10 @@ from medsam_engine.cohort.answer_paths import CaseFiles
 from medsam_engine.cohort.case_input import CaseInput
 from medsam_engine.cohort.case_result import PENDING, SKIPPED, CaseResult, Measured
 from medsam_engine.cohort.case_spec import CaseSpec
+from medsam_engine.cohort.run_engine import decides_on_masks
 from medsam_engine.cohort.run_options import RunOptions
 from medsam_engine.cohort.segment_case import ReadCase
-from medsam_engine.cohort.worker import CaseWorker, decides_on_masks, fail
+from medsam_engine.cohort.worker import CaseWorker, fail
 from medsam_engine.dicomweb import source_record
 from medsam_engine.dicomweb.access import Access
 from medsam_engine.dicomweb.server import DicomWebServer, SeriesEntry

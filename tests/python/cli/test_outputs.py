@@ -51,6 +51,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         np.savez(tmp_path / name / "2DBox_a.npz", imgs=values[0].astype(np.uint8), boxes=[[1, 1, 5, 5]], gts=labels[0])
     monkeypatch.setenv("MEDSAM_ENGINE_BUNDLE", str(tmp_path / "bundle"))
     monkeypatch.setattr("medsam_engine.cli.model_options.Engine", NoEngine)
+    monkeypatch.setattr("medsam_engine.cohort.run_engine.Engine", NoEngine)
     monkeypatch.setattr("medsam_engine.cli.bundle.certify.Engine", NoEngine)
     monkeypatch.chdir(tmp_path)
     return tmp_path

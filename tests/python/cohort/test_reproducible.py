@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from medsam_engine import Engine, InvalidArgument, Unsupported
-from medsam_engine.cohort import CaseSpec, RunOptions, reproducible, segment, worker
+from medsam_engine.cohort import CaseSpec, RunOptions, reproducible, run_engine, segment, worker
 
 BOX = [5, 6, 30, 40]
 NOTE = "OpenVINO chooses its own kernels"
@@ -37,9 +37,9 @@ def test_an_engine_of_the_caller_has_to_be_in_f32(tmp_path: Path, monkeypatch: p
 def test_a_note_on_kernels_that_are_not_pinned_is_given_and_kept(
     scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "pin_kernels", lambda: "AVX2")  # this process has used others
+    monkeypatch.setattr(run_engine, "pin_kernels", lambda: "AVX2")  # this process has used others
     monkeypatch.setattr(worker, "kernels_note", lambda _about: NOTE)
-    monkeypatch.setattr(worker, "simd_target", lambda: "AVX2")
+    monkeypatch.setattr(run_engine, "simd_target", lambda: "AVX2")
     case = CaseSpec.of(str(scans / "us.png"), [BOX])
     notes: list[str] = []
     options = RunOptions(str(tmp_path / "out"), reproducible=True)
@@ -48,5 +48,5 @@ def test_a_note_on_kernels_that_are_not_pinned_is_given_and_kept(
     record = json.loads((tmp_path / "out" / "us.png.json").read_text())
     assert record["notes"] == [f"note: {NOTE}"]
     assert record["made_of"]["kernels"] == "AVX2"
-    monkeypatch.setattr(worker, "simd_target", lambda: "NEON")
+    monkeypatch.setattr(run_engine, "simd_target", lambda: "NEON")
     assert [end.status for end in segment([case], options)] == ["refused"]

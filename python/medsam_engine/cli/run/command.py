@@ -133,7 +133,7 @@ def run_cases(
         ray=ray_options.ray_options(ray, actors),
     )
     screen = chosen_screen(progress, quiet)
-    model = Model(replace(chosen, precision="f32") if reproducible else chosen)
+    model = Model(table.run)
     if dicomweb is not None:
         refuse_given(context, ("times",), "a table of cases", "a folder of NPZ cases")
         refuse_given(context, ("input_folder",), "--dicomweb", "a table of cases or --study")

@@ -6,19 +6,20 @@ from dataclasses import dataclass
 from medsam_engine import Engine
 from medsam_engine.cli.model_options import ModelOptions, precision_note
 from medsam_engine.cli.run.screen import RunScreen
+from medsam_engine.cohort.run_engine import load_engine
 from medsam_engine.cohort.run_options import RunOptions
 
 
 @dataclass
 class Model:
-    """The options of the model, and its engine once it is loaded."""
+    """The options of the run, and its engine once it is loaded."""
 
-    options: ModelOptions
+    options: RunOptions
     engine: Engine | None = None
 
     def load(self, screen: RunScreen) -> Engine:
         """Loads the model and prints a line about its precision. Error if it cannot be loaded."""
-        self.engine = self.options.engine()
+        self.engine = load_engine(self.options)
         screen.note(precision_note(self.engine.info, self.options.asked_precision))
         return self.engine
 

@@ -22,7 +22,6 @@ from medsam_engine.cohort.distinct_answers import distinct_files
 from medsam_engine.cohort.ray_actor import RayCluster
 from medsam_engine.cohort.ray_options import RayOptions
 from medsam_engine.cohort.ray_run import RayWork
-from medsam_engine.cohort.reproducible import pin_kernels
 from medsam_engine.cohort.run_inputs import check_folders, inputs_of
 from medsam_engine.cohort.run_options import RunOptions
 from medsam_engine.cohort.selection import Shard
@@ -146,8 +145,6 @@ def _run(
     failed: set[str],
 ) -> int:
     run = options.run
-    if run.reproducible:
-        pin_kernels()
     engine = make_engine()
     about = engine.info
     tuned = " (tuned)" if about.tuned else ""

@@ -282,6 +282,6 @@ def test_the_clinical_profile_runs_what_is_certified(
         precisions.append(settings["precision"])
         return Engine(*arguments, **settings)
 
-    monkeypatch.setattr("medsam_engine.cli.model_options.Engine", engine)
+    monkeypatch.setattr("medsam_engine.cohort.run_engine.Engine", engine)
     assert run(["run", str(table_of(scans)), str(tmp_path / "out"), *options]) == 0
     assert precisions == [asked]
