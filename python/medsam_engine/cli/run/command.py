@@ -5,9 +5,8 @@ from dataclasses import replace
 
 import typer
 
-from medsam_engine import find_bundle
 from medsam_engine.cli.input_options import MaxBytes, ModalityOfCases, SkipUnreadable, WindowOfCases
-from medsam_engine.cli.json_output import Json, engine_object, print_json
+from medsam_engine.cli.json_output import Json, print_json
 from medsam_engine.cli.model_options import (
     Bundle,
     CacheFolder,
@@ -17,34 +16,19 @@ from medsam_engine.cli.model_options import (
     Profile,
     Threads,
     TrustCertificates,
-    certificate_in_force,
 )
 from medsam_engine.cli.own_process import OWN_PROCESS
 from medsam_engine.cli.run import answer_options, case_options, dicomweb_options, fault_options, ray_options
 from medsam_engine.cli.run.case_options import Places
-from medsam_engine.cli.run.dicomweb_command import DicomWebOptions, run_dicomweb
-from medsam_engine.cli.run.folder_command import FolderOptions, run_folder
-from medsam_engine.cli.run.given_options import refuse_given
-from medsam_engine.cli.run.json_cases import ended_content
-from medsam_engine.cli.run.model import Model, run_options_of
-from medsam_engine.cli.run.screen import RunScreen, chosen_screen
-from medsam_engine.cli.run.table_command import TableOptions, listed_cases, run_table
-from medsam_engine.cohort.case_folder import has_prompts_beside
+from medsam_engine.cli.run.dicomweb_command import DicomWebOptions
+from medsam_engine.cli.run.model import run_options_of
+from medsam_engine.cli.run.request import RunRequest
+from medsam_engine.cli.run.screen import chosen_screen
+from medsam_engine.cli.run.table_command import TableOptions
 from medsam_engine.cohort.selection import Shard
 from medsam_engine.cohort.supervision import CaseLimits
-from medsam_engine.errors import InvalidArgument
 
 SOME_FAILED = 1
-# Parameters of run_cases that do not go with everything.
-_ONLY_SERVER = (
-    *("study", "series", "box", "box_mm", "name", "boxes_from"),
-    *("store", "dicomweb_auth", "dicomweb_ca", "dicomweb_cert"),
-)
-_ONLY_TABLE = (
-    *("output_format", "template", "if_different", "shard", "limit", "retry_failed", "tries", "case_timeout"),
-    *("case_memory", "dry_run", "reproducible", "window", "skip_unreadable", "objects", "preview_folder", "ray"),
-)
-_ONLY_HERE = ("limit", "case_timeout", "case_memory")
 
 
 def run_cases(
@@ -103,26 +87,25 @@ def run_cases(
 
     Finished cases are skipped. A case that fails is reported, the others are processed, and the exit status is 1.
     """
-    if dicomweb is None:
-        refuse_given(context, _ONLY_SERVER, "no --dicomweb", "both")
     places = Places.of((cases, answers), (cases_option, input_folder), output_folder, study)
     chosen = ModelOptions(bundle, profile, precision, trust_certificates, device, threads, cache_dir)
+    options = replace(
+        run_options_of(chosen, places.answers),
+        output_format=output_format,
+        template=template,
+        modality=modality,
+        window=window,
+        max_bytes=max_bytes,
+        skip_unreadable=skip_unreadable,
+        overwrite=overwrite,
+        if_different=if_different or "refuse",
+        previews=None if preview_folder is None else str(preview_folder),
+        tries=tries or 2,
+        retry_failed=retry_failed,
+        reproducible=reproducible,
+    )
     table = TableOptions(
-        run=replace(
-            run_options_of(chosen, places.answers),
-            output_format=output_format,
-            template=template,
-            modality=modality,
-            window=window,
-            max_bytes=max_bytes,
-            skip_unreadable=skip_unreadable,
-            overwrite=overwrite,
-            if_different=if_different or "refuse",
-            previews=None if preview_folder is None else str(preview_folder),
-            tries=tries or 2,
-            retry_failed=retry_failed,
-            reproducible=reproducible,
-        ),
+        options,
         csv=csv,
         objects=objects,
         shard=None if shard is None else Shard.of(shard),
@@ -132,39 +115,15 @@ def run_cases(
         supervise=context.obj is OWN_PROCESS,
         ray=ray_options.ray_options(ray, actors),
     )
-    screen = chosen_screen(progress, quiet)
-    model = Model(table.run)
+    prompts = (box or [], box_mm or [], name or [], boxes_from)
+    access = (dicomweb_auth, dicomweb_ca, dicomweb_cert)
+    server = None
     if dicomweb is not None:
-        refuse_given(context, ("times",), "a table of cases", "a folder of NPZ cases")
-        refuse_given(context, ("input_folder",), "--dicomweb", "a table of cases or --study")
-        refuse_given(context, ("ray",), "--dicomweb", "a table of files")
-        access = (dicomweb_auth, dicomweb_ca, dicomweb_cert)
-        prompts = (box or [], box_mm or [], name or [], boxes_from)
         server = DicomWebOptions(dicomweb, places.cases, study, series or [], modality, *prompts, store, *access)
-        failed = run_dicomweb(server, table, find_bundle(bundle), lambda: model.load(screen), screen)
-    else:
-        failed = _run_files(context, places, table, model, screen, times)
+    request = RunRequest(context, places, table, server, times)
+    screen = chosen_screen(progress, quiet)
+    failed = request.run(screen)
     if as_json:
-        about = None if model.engine is None else model.engine.info
-        ran = {} if about is None else engine_object(about, certificate_in_force(about))
-        from_where = {"input": places.cases or study, "answers": places.answers}
-        print_json("run", {**from_where, **ran, **ended_content(screen.ended)})
+        print_json("run", request.content(screen))
     if failed:
         raise typer.Exit(SOME_FAILED)
-
-
-def _run_files(
-    context: typer.Context, places: Places, table: TableOptions, model: Model, screen: RunScreen, times: bool
-) -> int:
-    """Runs a table or a folder of cases; returns how many failed, or whether any did in a folder of NPZ cases."""
-    source = places.cases
-    if source is None:
-        raise InvalidArgument("cases: got none, expected CASES, a table or a folder; see --help")
-    if places.by_input or (source.is_dir() and not has_prompts_beside(source)):
-        refuse_given(context, _ONLY_TABLE, "a folder of NPZ cases", "a table of cases")
-        return int(not run_folder(FolderOptions.of(source, table, times), model, screen))
-    refuse_given(context, ("times",), "a table of cases", "a folder of NPZ cases")
-    if table.ray is not None:
-        refuse_given(context, _ONLY_HERE, "--ray", "a run on this machine")
-    table.run.check()
-    return run_table(table, listed_cases(source), find_bundle(model.options.bundle), lambda: model.load(screen), screen)
