@@ -10,13 +10,15 @@ from typing import Protocol
 from medsam_engine.cohort.answer_paths import CaseFiles
 from medsam_engine.cohort.answer_record import Refused
 from medsam_engine.cohort.case_result import SKIPPED, CaseResult
-from medsam_engine.cohort.segment_case import ReadCase
-from medsam_engine.cohort.worker import CaseWorker, Quarantined, fail, slices_of, took_finished
+from medsam_engine.cohort.segment_case import FinishedCase, ReadCase
+from medsam_engine.cohort.worker import CaseWorker, Quarantined, fail, skip, slices_of
 from medsam_engine.io.byte_limit import ByteLimit
 from medsam_engine.show.found_objects import FoundObjects
 
 # A larger file is read when it is its turn (as cpp/src/npz has it): memory holds one case, and at most this beside it.
 _AHEAD_BYTES = 256 << 20
+# A case that the reading thread is at.
+_Ahead = Future[ReadCase | FinishedCase]
 
 
 class RunWatch(Protocol):
@@ -89,7 +91,7 @@ class CaseRun:
 
         KeyboardInterrupt: the case at work is dropped; one that is being written is finished and told first.
         """
-        ahead: Future[ReadCase] | None = None
+        ahead: _Ahead | None = None
         try:
             for index in range(len(self._cases)):
                 if self._left <= 0:
@@ -102,7 +104,7 @@ class CaseRun:
             self._worker.leave()
         return self._failed
 
-    def _one(self, index: int, ahead: "Future[ReadCase] | None") -> "Future[ReadCase] | None":
+    def _one(self, index: int, ahead: _Ahead | None) -> _Ahead | None:
         started = time.perf_counter()
         self._at = index
         files = self._cases[index]
@@ -110,27 +112,28 @@ class CaseRun:
             self._wait_for_writing()
         end = CaseResult(files.case.file, str(files.answer), objects=len(files.case.objects))
         self._watch.progress(index, len(self._cases), files.case.file, 0, 0)
-        following: Future[ReadCase] | None = None
-        read: ReadCase | None = None
-        found: FoundObjects | None = None
+        following: _Ahead | None = None
+        segmented: tuple[ReadCase, FoundObjects] | None = None
         try:
             read = self._read(index, ahead)
             end.read_s = read.seconds
             following = self._begin_reading(index + 1, min(self._most, _AHEAD_BYTES))
-            if not took_finished(end, read):
-                found = self._segment(index, read, end)
+            if isinstance(read, FinishedCase):
+                skip(end, read)
+            else:
+                segmented = read, self._segment(index, read, end)
         except Exception as error:  # of one case: it is told, and the rest go on
             fail(end, error)
         if following is None:  # the next one need not suffer for this one
             following = self._begin_reading(index + 1, min(self._most, _AHEAD_BYTES))
         self._wait_for_writing()  # cases are told in their order
         self._left -= end.status != SKIPPED
-        if found is None or read is None:
+        if segmented is None:
             self._tell(files, end, started)
         else:
-            done = self._writer.submit(self._worker.write, files, read, found, end)
+            done = self._writer.submit(self._worker.write, files, *segmented, end)
             self._writing = _Writing(files, end, started, done)
-            if read.input_bytes > _AHEAD_BYTES or end.name in self._alone:
+            if segmented[0].input_bytes > _AHEAD_BYTES or end.name in self._alone:
                 self._wait_for_writing()  # before the next one is read
         return following
 
@@ -167,7 +170,7 @@ class CaseRun:
         self._failed += not end.whole
         self._watch.finished(end)
 
-    def _read(self, index: int, ahead: "Future[ReadCase] | None") -> ReadCase:
+    def _read(self, index: int, ahead: _Ahead | None) -> ReadCase | FinishedCase:
         if ahead is not None:
             try:
                 return self._awaited(ahead)
@@ -186,7 +189,7 @@ class CaseRun:
                 self._wait_for_writing()  # its time is over, however long the next one is read
         return reading.result()
 
-    def _begin_reading(self, index: int, max_bytes: int) -> "Future[ReadCase] | None":
+    def _begin_reading(self, index: int, max_bytes: int) -> _Ahead | None:
         if index >= len(self._cases):
             return None
         if index != self._at and (self._left <= 1 or any(self._name(k) in self._alone for k in (index, self._at))):

@@ -42,14 +42,28 @@ class Notes:
 
 
 @dataclass(frozen=True)
+class FinishedCase:
+    """A case whose answer is there.
+
+    Attributes:
+        objects: of the answer.
+        seconds: that it took to find that out.
+    """
+
+    objects: list[Measured]
+    seconds: float
+
+
+@dataclass(frozen=True)
 class ReadCase:
-    """A case ready for the engine, or finished before.
+    """A case ready for the engine.
 
     Attributes:
         made_of: what decides on the answer beside the input, for its record.
-        content: a digest of the input; "" where `finished`.
-        finished: the objects of the answer that is there; None where it is to be made.
-        source, prompts, shown: None where it is not.
+        content: a digest of the input.
+        source: the image.
+        prompts: its boxes.
+        shown: the image through its window.
         unchanged: whether the files behind `source` are still those that were read.
         seconds: that it took.
         notes: to be said.
@@ -58,10 +72,9 @@ class ReadCase:
 
     made_of: dict[str, Any]
     content: str
-    finished: list[Measured] | None
-    source: io.MedicalImage | None
-    prompts: LabeledBoxes | None
-    shown: Windowed | None
+    source: io.MedicalImage
+    prompts: LabeledBoxes
+    shown: Windowed
     unchanged: Unchanged
     seconds: float
     notes: list[str]
@@ -69,8 +82,8 @@ class ReadCase:
 
     @property
     def input_bytes(self) -> int:
-        """Of the voxels in memory; 0 where nothing was read."""
-        return 0 if self.source is None else self.source.array.nbytes
+        """Of the voxels in memory."""
+        return self.source.array.nbytes
 
 
 def read_case(
@@ -80,7 +93,7 @@ def read_case(
     max_bytes: int | None,
     begin: Callable[[CaseInput], object],
     others: ReadFiles | None = None,
-) -> ReadCase:
+) -> ReadCase | FinishedCase:
     """Reads the file, unless its answer is there; may be called in another thread.
 
     Args:
@@ -101,7 +114,7 @@ def read_case(
     made_of = found.made_of
     finished = finished_objects(files, found, options)
     if finished is not None:
-        return ReadCase(made_of, "", finished, None, None, None, found.unchanged, time.perf_counter() - started, [])
+        return FinishedCase(finished, time.perf_counter() - started)
     begin(found)
     source = io.read(
         path,
@@ -127,7 +140,7 @@ def read_case(
     # After reading, which refuses what is too large; `unchanged` tells of changes.
     content = input_digest(path, found.image)
     return ReadCase(
-        made_of, content, None, source, prompts, shown, found.unchanged, time.perf_counter() - started, notes.lines
+        made_of, content, source, prompts, shown, found.unchanged, time.perf_counter() - started, notes.lines
     )
 
 
@@ -154,10 +167,7 @@ def _name_of(prompts: LabeledBoxes, label: int) -> dict[int, str] | None:
 
 
 def segment_case(engine: Engine, read: ReadCase, progress: Callable[[int, int], object]) -> FoundObjects:
-    """The objects of a case that is not finished; `progress` gets slices done and in all."""
-    assert read.source is not None
-    assert read.prompts is not None
-    assert read.shown is not None
+    """The objects of a case; `progress` gets slices done and in all."""
     depth = read.source.grid[0]
     modality = engine_modality(read.made_of["modality"], read.source)
     if not read.source.is_volume:
@@ -190,9 +200,6 @@ def write_case(
         Refused: since then, another answer has come to its place.
         InvalidArgument: a file cannot be written, or the image was written to meanwhile.
     """
-    assert read.source is not None
-    assert read.prompts is not None
-    assert read.shown is not None
     read.unchanged.check()
     masks = _masks(files, read.prompts)
     if not options.overwrite:  # as at reading, which may be long ago

@@ -32,10 +32,9 @@ from medsam_engine.cohort.reproducible import check_reproducible, kernels_note
 from medsam_engine.cohort.run_engine import decides_on_masks, load_engine
 from medsam_engine.cohort.run_inputs import check_files, check_folders, inputs_of
 from medsam_engine.cohort.run_options import RunOptions
-from medsam_engine.cohort.segment_case import ReadCase, read_case, segment_case, write_case
+from medsam_engine.cohort.segment_case import FinishedCase, ReadCase, read_case, segment_case, write_case
 from medsam_engine.cohort.staging import Staging
 from medsam_engine.errors import InvalidArgument
-from medsam_engine.io.input_file import Unchanged
 from medsam_engine.show.found_objects import FoundObjects
 
 # The libraries behind DICOM files set Python's warnings, which all threads share: they read or write, one at a time.
@@ -118,7 +117,7 @@ class CaseWorker:
         previews = None if options.previews is None else Path(options.previews)
         return files_of(case, self._staging.answers, options.output_format, previews, options.template)
 
-    def read(self, files: CaseFiles, max_bytes: int | None = None) -> ReadCase:
+    def read(self, files: CaseFiles, max_bytes: int | None = None) -> ReadCase | FinishedCase:
         """Reads the image of a case, unless its answer is there.
 
         Raises:
@@ -131,8 +130,7 @@ class CaseWorker:
         state = self._staging.look(files)
         finished = finished_remotely(files, self.options, self.decides_on_masks, state)
         if finished is not None:
-            unchanged = Unchanged([])
-            return ReadCase({}, "", finished, None, None, None, unchanged, time.perf_counter() - started, [])
+            return FinishedCase(finished, time.perf_counter() - started)
         local = self._staging.fetch(files)
         with _FILES:
             read = read_case(
@@ -143,7 +141,7 @@ class CaseWorker:
                 lambda found: self._begin(files, found),
                 self._read,
             )
-        return replace(read, state=state)
+        return replace(read, state=state) if isinstance(read, ReadCase) else read
 
     def plan(self, files: CaseFiles) -> CaseResult:
         """What would become of a case, without reading its image: status pending where it is to be done."""
@@ -250,7 +248,9 @@ class CaseWorker:
         try:
             read = self.read(files)
             end.read_s = read.seconds
-            if not took_finished(end, read):
+            if isinstance(read, FinishedCase):
+                skip(end, read)
+            else:
                 begun = time.perf_counter()
                 found = self.segment(read)
                 end.segment_s, end.slices = time.perf_counter() - begun, slices_of(found)
@@ -289,12 +289,9 @@ class CaseWorker:
         }
 
 
-def took_finished(end: CaseResult, read: ReadCase) -> bool:
-    """Whether the answer was there; then it is said in `end`."""
-    if read.finished is None:
-        return False
-    end.status, end.measured = SKIPPED, read.finished
-    return True
+def skip(end: CaseResult, read: FinishedCase) -> None:
+    """Notes in `end` that the answer was there."""
+    end.status, end.measured = SKIPPED, read.objects
 
 
 def slices_of(found: FoundObjects) -> int:

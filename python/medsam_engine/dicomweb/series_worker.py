@@ -17,13 +17,12 @@ from medsam_engine.cohort.case_result import PENDING, SKIPPED, CaseResult, Measu
 from medsam_engine.cohort.case_spec import CaseSpec
 from medsam_engine.cohort.run_engine import decides_on_masks
 from medsam_engine.cohort.run_options import RunOptions
-from medsam_engine.cohort.segment_case import ReadCase
+from medsam_engine.cohort.segment_case import FinishedCase, ReadCase
 from medsam_engine.cohort.worker import CaseWorker, fail
 from medsam_engine.dicomweb import source_record
 from medsam_engine.dicomweb.access import Access
 from medsam_engine.dicomweb.server import DicomWebServer, SeriesEntry
 from medsam_engine.errors import InvalidArgument
-from medsam_engine.io.input_file import Unchanged
 from medsam_engine.show.found_objects import FoundObjects
 
 
@@ -82,7 +81,7 @@ class SeriesWorker(CaseWorker):
         self._fetched: dict[str, source_record.Source] = {}  # those that are there as a whole
         weakref.finalize(self, _remove, self._folders)
 
-    def read(self, files: CaseFiles, max_bytes: int | None = None) -> ReadCase:
+    def read(self, files: CaseFiles, max_bytes: int | None = None) -> ReadCase | FinishedCase:
         """Fetches a series and reads it, unless its answer is there. Raises as CaseWorker.read and the server."""
         started = time.perf_counter()
         wanted = self._served.cases[files.case.file]
@@ -91,9 +90,9 @@ class SeriesWorker(CaseWorker):
         if finished is not None:
             self._store_answer(files, self._reading)
             self.ledger.clear(files.record)  # it may have failed to be stored before
-            return ReadCase({}, "", finished, None, None, None, Unchanged([]), time.perf_counter() - started, [])
+            return FinishedCase(finished, time.perf_counter() - started)
         read = super().read(replace(files, case=self._fetch(wanted, source)), max_bytes)
-        if read.finished is not None:  # of the same bytes, fetched for another reason
+        if isinstance(read, FinishedCase):  # of the same bytes, fetched for another reason
             source_record.write(files, source)
             self._store_answer(files, self._reading)
         return replace(read, seconds=time.perf_counter() - started)

@@ -51,8 +51,7 @@ class DicomWebOptions:
             if extra:
                 raise InvalidArgument(f"{extra[0]}: got it with a table, expected its rows to say so; leave one out")
             return
-        if self.study is None:
-            raise InvalidArgument("--dicomweb: got neither --study nor a table, expected one of them; see --help")
+        self.study_without_table()
         if len(given) != 1:
             got = " and ".join(given) or "no boxes"
             raise InvalidArgument(f"prompt: got {got}, expected one of --box, --box-mm, --boxes-from, or a table")
@@ -60,6 +59,12 @@ class DicomWebOptions:
             raise InvalidArgument(
                 "--name: got it without --box or --box-mm, expected the file's own names; leave it out"
             )
+
+    def study_without_table(self) -> str:
+        """The study whose series are chosen where no table names them. InvalidArgument: none was given."""
+        if self.study is None:
+            raise InvalidArgument("--dicomweb: got neither --study nor a table, expected one of them; see --help")
+        return self.study
 
 
 def run_dicomweb(
@@ -115,8 +120,7 @@ def _cases(options: DicomWebOptions, access: Access, notes: list[str]) -> list[S
     server = DicomWebServer(options.url, access)
     if options.table is not None:
         return _of_table(options, options.table, server, notes)
-    assert options.study is not None
-    found = server.series_of_study(options.study)
+    found = server.series_of_study(options.study_without_table())
     chosen = chosen_series(found, options.series, options.modality)
     if options.boxes_from is not None:
         if options.boxes_from.upper() not in OBJECTS and Path(options.boxes_from).exists():
