@@ -2,7 +2,7 @@
 """The lowest room, which every other one may import. It imports the errors only.
 
 - printable: text from files, safe to show
-- error_text: what is said of an exception
+- error_text: an exception as one line for people
 - packages: how to install what is missing
 - whole_file: a file is written whole or not at all
 - output_check: nothing that is read is overwritten

@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""What is said of an exception, in one line."""
+"""An exception as one line for people."""
 
 from medsam_engine.errors import Error
 

@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""What a command says of an exception, and the exit status that it stands for."""
+"""The line that a command prints for an exception, and its exit status."""
 
 from medsam_engine.base.error_text import error_text
 from medsam_engine.errors import Error

@@ -62,7 +62,7 @@ class Ledger:
         return self._folder.is_dir()
 
     def standing(self, record: Path) -> Standing | None:
-        """What became of the case with this record; None where nothing is to be said."""
+        """What became of the case with this record; None where it has no entry."""
         try:
             content = json.loads(self._fetch(self._place(record)) or b"null")
             if content.pop("schema") != _SCHEMA:

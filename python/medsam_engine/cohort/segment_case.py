@@ -32,7 +32,7 @@ from medsam_engine.windows import Windowed
 
 @dataclass
 class Notes:
-    """What there is to say of a case, to be said when it ends: it is read while another one is segmented."""
+    """Notes on a case, which are printed when its turn comes: it is read while another one is segmented."""
 
     lines: list[str] = field(default_factory=list)
 
@@ -66,7 +66,7 @@ class ReadCase:
         shown: the image through its window.
         unchanged: whether the files behind `source` are still those that were read.
         seconds: that it took.
-        notes: to be said.
+        notes: on the image, its boxes and its window, for people.
         state: of an image at a URL, for the record; None where it has none.
     """
 

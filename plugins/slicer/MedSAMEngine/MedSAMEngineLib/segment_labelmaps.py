@@ -54,7 +54,7 @@ def check_grids(segmentation: Any, ids: list[str], volume: Any) -> None:
     """Refuses segments that are not on the volume's grid under its parent transform; an empty one has no grid.
 
     Raises:
-        InvalidArgument: as said, or a segment is gone.
+        InvalidArgument: as above, or a segment is gone.
     """
     for each in ids:
         _check_parent(segmentation, each, volume)

@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""Requests to `medsam-engine serve`, and what is said when they fail."""
+"""Requests to `medsam-engine serve`, and the message of one that fails."""
 
 from __future__ import annotations
 

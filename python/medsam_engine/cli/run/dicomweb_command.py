@@ -149,7 +149,7 @@ def _of_table(options: DicomWebOptions, table: Path, server: DicomWebServer, not
         entries = {entry.uid: entry for entry in server.series_of_study(options.study)}
     made = []
     for case in listed.cases:
-        # One by one, so that what is wrong is said with the line.
+        # One by one, so that an error names the line.
         (series,) = chosen_series(list(entries.values()), [case.file.strip()], options.modality)
         made.append(series_case(server, series, case, None))
     return made

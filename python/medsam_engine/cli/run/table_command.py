@@ -131,7 +131,7 @@ def _in_own_process(options: TableOptions, cases: list[CaseFiles], worker: CaseW
 
     outcome = supervised(options.limits, crashed, lambda name: worker.ledger.leave(by_name[name].record))
     if isinstance(outcome, int):
-        os._exit(outcome)  # the run has said and written all; to take this process down in order costs 0.2 s
+        os._exit(outcome)  # the run has told and written all; to take this process down in order costs 0.2 s
     return outcome
 
 

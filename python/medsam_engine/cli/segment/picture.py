@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""What `medsam-engine segment` says of the PNG that it writes."""
+"""Notes of `medsam-engine segment` on the PNG that it writes."""
 
 from pathlib import Path
 
