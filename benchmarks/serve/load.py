@@ -25,7 +25,8 @@ def phantom() -> np.ndarray[Any, np.dtype[np.int16]]:
     values[np.broadcast_to(((x - 256) / 200) ** 2 + ((y - 256) / 150) ** 2 < 1, values.shape)] = -80
     values[((x - 200) / 70) ** 2 + ((y - 240) / 55) ** 2 + ((z - 60) / 26) ** 2 < 1] = 120
     noise = np.random.default_rng(0).integers(-25, 25, values.shape, np.int16)
-    return values + noise
+    values += noise
+    return values
 
 
 def connected(port: int) -> Any:

@@ -64,9 +64,7 @@ def clicks(engine: Engine, folder: Path, rounds: int) -> None:
             correction.append(time.perf_counter() - started)
         click_times.append(statistics.median(click) * 1000)
         correction_times.append(statistics.median(correction) * 1000)
-        print(
-            f"{name:36} {image.shape[:2]!s:14} {click_times[-1]:7.1f} ms {correction_times[-1]:7.1f} ms", flush=True
-        )
+        print(f"{name:36} {image.shape[:2]!s:14} {click_times[-1]:7.1f} ms {correction_times[-1]:7.1f} ms", flush=True)
     for what, times in (("click", click_times), ("correction", correction_times)):
         print(f"{what}: median {statistics.median(times):.1f} ms, most {max(times):.1f} ms ({len(times)} images)")
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Container, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from medsam_engine.cohort.answer_paths import CaseFiles
 from medsam_engine.cohort.answer_record import Refused
@@ -182,9 +182,10 @@ class CaseRun:
         assert again is not None
         return self._awaited(again)
 
-    def _awaited(self, reading: "Future[ReadCase]") -> ReadCase:
+    def _awaited(self, reading: _Ahead) -> ReadCase | FinishedCase:
         if self._writing is not None:
-            wait([reading, self._writing.done], return_when=FIRST_COMPLETED)
+            either: list[Future[Any]] = [reading, self._writing.done]
+            wait(either, return_when=FIRST_COMPLETED)
             if self._writing.done.done():
                 self._wait_for_writing()  # its time is over, however long the next one is read
         return reading.result()

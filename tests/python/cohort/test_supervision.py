@@ -20,7 +20,9 @@ pytest.importorskip("SimpleITK", reason="SimpleITK is not in a thin installation
 
 from case_scans import ROWS, table_of, write_volume
 
+from medsam_engine.cohort.case_run import CaseRun
 from medsam_engine.cohort.ledger import Ledger
+from medsam_engine.cohort.supervision import RunReports
 
 pytestmark = pytest.mark.usefixtures("tiny_bundle")
 POISONED = Path(__file__).parents[1] / "support" / "poisoned_run.py"
@@ -143,13 +145,13 @@ def test_a_case_that_may_have_ended_an_earlier_run_is_done_alone(
 
     alone: list[Any] = []
 
-    class Seen(table_command.CaseRun):
+    class Seen(CaseRun):
         def __init__(self, *arguments: Any, **options: Any) -> None:
             alone.append(options["alone"])
             super().__init__(*arguments, **options)
 
     monkeypatch.setattr(table_command, "CaseRun", Seen)
-    monkeypatch.setattr(table_command, "supervised", lambda *_options: table_command.RunReports())
+    monkeypatch.setattr(table_command, "supervised", lambda *_options: RunReports())
     out = tmp_path / "out"
     Ledger(out).fail(out / "scans" / "us.png.json", "scans/us.png", "its process has ended")
     assert run_here(["run", str(table_of(scans)), str(out), "-q"]) == 0

@@ -17,8 +17,8 @@ from medsam_engine.cohort.case_result import FAILED, SKIPPED, CaseResult
 from medsam_engine.cohort.case_run import CaseRun
 from medsam_engine.cohort.case_sources import read_cases
 from medsam_engine.cohort.case_spec import CaseSpec
-from medsam_engine.cohort.ledger import Standing
 from medsam_engine.cohort.distinct_answers import distinct_files
+from medsam_engine.cohort.ledger import Standing
 from medsam_engine.cohort.ray_actor import RayCluster
 from medsam_engine.cohort.ray_options import RayOptions
 from medsam_engine.cohort.ray_run import RayWork
