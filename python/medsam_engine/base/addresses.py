@@ -9,6 +9,8 @@ from medsam_engine.errors import InvalidArgument
 
 # Two letters at least: one is a drive of Windows.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+# Of Azure's Data Lake: what stands before the @ is a container.
+_CONTAINER = re.compile(r"abfss?://[^:@/]*@", re.IGNORECASE)
 
 
 def is_url(place: str) -> bool:
@@ -16,26 +18,23 @@ def is_url(place: str) -> bool:
     return _SCHEME.match(place) is not None
 
 
-def check_address(what: str, place: str) -> None:
-    """InvalidArgument, beginning with `what`, for a URL with a user, a query or a fragment, and for no other place.
+def secret_in(url: str) -> str | None:
+    """What a URL holds that records and logs must not show, or that is no part of a name; None = nothing."""
+    host = url.partition("://")[2].partition("/")[0]
+    if "@" in host and _CONTAINER.match(url) is None:
+        return "a user or password"
+    return next((what for mark, what in (("?", "a query"), ("#", "a fragment")) if mark in url), None)
 
-    They hold passwords and signatures, which records, logs and names of answers would show.
-    """
-    if not is_url(place):
-        return
-    scheme, _, rest = place.partition("://")
-    host = rest.partition("/")[0]
-    for mark, found, remedy in (
-        ("a user or password", "@" in host, "give them where fsspec has them for this kind of URL"),
-        ("a query", "?" in place, "give a URL that needs none, or fetch the file first"),
-        ("a fragment", "#" in place, "leave out what begins with #"),
-    ):
-        if found:
-            shown = f"{scheme}://{re.split('[?#]', rest.rpartition('@')[2], maxsplit=1)[0]}"
-            raise InvalidArgument(
-                f"{what}: got a URL with {mark} in it ({shown} without), expected none, because records and logs show "
-                f"it; {remedy}"
-            )
+
+def check_url(option: str, place: str) -> None:
+    """InvalidArgument: a place is a URL with a user or password, a query or a fragment, of which nothing is shown."""
+    what = secret_in(place) if is_url(place) else None
+    if what is not None:
+        scheme = place.partition("://")[0]
+        raise InvalidArgument(
+            f"{option}: got a URL of {scheme}:// with {what} in it, which records and logs would show, expected none; "
+            "give the access in the configuration of fsspec or of the storage's package, or fetch the file first"
+        )
 
 
 def joined(folder: str, name: str) -> str:

@@ -6,16 +6,15 @@ is csv (the columns of the table of cases without `file`), or that of a file tha
 map (.nii.gz, .nrrd, .mha, .png, .npz), a DICOM SEG or RTSTRUCT (.dcm), or 3D Slicer's ROI (.json, .mrk.json).
 """
 
-import os
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
+from medsam_engine.cohort.answer_paths import record_path
 from medsam_engine.cohort.case_rows import CaseList
 from medsam_engine.cohort.case_spec import CaseSpec
 from medsam_engine.cohort.case_table import read_prompts_table
-from medsam_engine.errors import InvalidArgument
-from medsam_engine.io.formats import KNOWN_SUFFIXES, Format, suffix_of
+from medsam_engine.errors import Error, InvalidArgument
+from medsam_engine.io.formats import KNOWN_SUFFIXES, Format, input_format, suffix_of
 
 _MARK = ".boxes."
 
@@ -43,24 +42,37 @@ def read_case_folder(folder: Path) -> CaseList:
     twice = [file for file, count in Counter(case.file for case in cases).items() if count > 1]
     if twice:
         raise InvalidArgument(f"cases: got two files of prompts for {twice[0]} in {folder}, expected one; remove one")
-    used = {case.file for case in cases} | {str(path.relative_to(folder)) for path in prompts}
-    # A series may lie in folders below that of its name.
-    without = [str(path) for path in _images(folder) if used.isdisjoint(map(str, (path, *path.parents)))]
+    without = _without_prompts(folder, {Path(case.path) for case in cases} | set(prompts))
     shown = ", ".join(without[:5]) + (f" and {len(without) - 5} more" if len(without) > 5 else "")
     return CaseList(cases, [f"images without prompts beside them, left out: {shown}"] if without else [])
 
 
-def _images(folder: Path) -> Iterator[Path]:
-    """What may be an image at any depth, relative to the folder, sorted: files, and folders of DICOM files."""
-    for place, folders, names in os.walk(folder):
-        folders.sort()
-        below = Path(place).relative_to(folder)
-        shown = sorted(name for name in names if name[0] != "." and suffix_of(Path(name)) in KNOWN_SUFFIXES)
-        slices = [name for name in shown if KNOWN_SUFFIXES[suffix_of(Path(name))] is Format.DICOM]
-        if slices and below.parts:
-            yield below
-            shown = [name for name in shown if name not in slices]
-        yield from (below / name for name in shown)
+def _without_prompts(folder: Path, used: set[Path]) -> list[str]:
+    """The images below a folder that no case has, sorted; of a DICOM series, the name of its folder."""
+    found = set()
+    for path in folder.rglob("*"):
+        inside = path.relative_to(folder)
+        series = f"{inside.parent}/"
+        hidden = any(part.startswith(".") for part in inside.parts)
+        if hidden or series in found or not used.isdisjoint((path, *path.parents)):
+            continue
+        kind = _kind(path)
+        if kind is not None and not record_path(path).is_file():  # no answer of an earlier run
+            found.add(series if kind is Format.DICOM and len(inside.parts) > 1 else str(inside))
+    return sorted(found)
+
+
+def _kind(path: Path) -> Format | None:
+    """The format of an image, None of anything else. Files with the names that archives give DICOM are opened."""
+    if not path.is_file():
+        return None
+    ending = suffix_of(path)
+    if ending and not ending[1:].isdigit():
+        return KNOWN_SUFFIXES.get(ending)
+    try:
+        return input_format(path)
+    except Error:
+        return None
 
 
 def _case(folder: Path, prompts: Path) -> CaseSpec:

@@ -38,10 +38,13 @@ class CaseInput:
     def key(self, *, fetched: bool = False) -> str:
         """Another one for another case, model, option or state of the files.
 
-        `fetched`: of files that were fetched, whose times say nothing, another one for other sizes.
+        `fetched`: the image's files are copies, whose times say nothing: their content counts, which is read here.
         """
-        states = [self.unchanged.state(path) or () for path in (*self.image, *self.beside)]
-        text = json.dumps([self.made_of, [state[2:3] if fetched else state[2:] for state in states]])
+        # Of the file of boxes, `made_of` has the digest.
+        image = [
+            _digest_if_readable(path) if fetched else (self.unchanged.state(path) or ())[2:] for path in self.image
+        ]
+        text = json.dumps([self.made_of, image])
         return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
@@ -115,10 +118,12 @@ def input_digest(path: Path, files: Sequence[Path]) -> str:
     """Returns the SHA-256 of a file, or of the names and digests of all files of a folder or of a header."""
     if list(files) == [path]:
         return file_digest(path)
-    lines = []
-    for file in files:
-        try:
-            lines.append(f"{file_digest(file)} {file.name}")
-        except Error:
-            lines.append(f"unreadable {file.name}")  # io.read has allowed that
+    lines = [f"{_digest_if_readable(file)} {file.name}" for file in files]
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _digest_if_readable(file: Path) -> str:
+    try:
+        return file_digest(file)
+    except Error:
+        return "unreadable"  # io.read has allowed that, or will refuse it

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from medsam_engine.base.addresses import check_address, is_url, joined
+from medsam_engine.base.addresses import check_url, is_url, joined
 from medsam_engine.cohort.case_spec import CaseSpec, ObjectPrompt
 from medsam_engine.errors import Error, InvalidArgument
 from medsam_engine.windows import check_window
@@ -90,11 +90,11 @@ class CaseRows:
         if not file.strip() or "\0" in file:
             raise InvalidArgument("got no file, expected the name of an image; fill the column file")
         path, key = self._place(file)
-        check_address("file", path)
+        check_url("file", path)
         options = _options(row)
         beside = row.get("boxes_from", "").strip()
         boxes_from = joined(self._folder, beside) if beside else None
-        check_address("boxes_from", boxes_from or "")
+        check_url("boxes_from", boxes_from or "")
         case = self._begun.setdefault(key, _Begun(file, path, line, options, boxes_from))
         wanted = {**options, "boxes_from": boxes_from}
         had = {**case.options, "boxes_from": case.boxes_from}

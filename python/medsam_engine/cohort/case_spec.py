@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from medsam_engine.base.addresses import check_address
+from medsam_engine.base.addresses import check_url
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.named_boxes import default_name
 
@@ -74,7 +74,7 @@ class CaseSpec:
     def __post_init__(self) -> None:
         """InvalidArgument: a URL with a secret in it."""
         for place in (self.path, self.boxes_from or ""):
-            check_address("case", place)
+            check_url("case", place)
 
     @staticmethod
     def of(

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from medsam_engine.base.addresses import check_address
+from medsam_engine.base.addresses import check_url
 from medsam_engine.errors import InvalidArgument
 
 _CLINICAL = "clinical"
@@ -83,7 +83,7 @@ class RunOptions:
         from medsam_engine.cohort.answer_paths import check_format, check_template
         from medsam_engine.windows import check_window
 
-        check_address("output", self.answers)
+        check_url("output", self.answers)
         check_format(self.output_format)
         check_template(self.template, self.output_format)
         check_window(self.window)

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from medsam_engine.cohort.case_result import CaseResult
+from medsam_engine.cohort.forwarded_signals import ForwardedSignals
 
 _WATCH_S = 0.2  # between two looks at the memory
 _PARENT_DEATH = 1  # PR_SET_PDEATHSIG of prctl(2)
@@ -53,16 +54,16 @@ class RunReports:
 
     Attributes:
         earlier: how cases ended in earlier processes of this run, in order.
-        tried: cases that were begun in earlier ones.
-        blamed: how often each has ended a process, or may have.
+        tried: cases that were at work in earlier ones when these ended.
         alone: those of them to be run alone, since one of them has ended a process.
+        blamed: how often, of each of these.
         news: how cases ended that an earlier process could not tell of, and notes on others.
     """
 
     earlier: list[CaseResult] = field(default_factory=list)
     tried: set[str] = field(default_factory=set)
-    blamed: Counter[str] = field(default_factory=Counter)
     alone: set[str] = field(default_factory=set)
+    blamed: Counter[str] = field(default_factory=Counter)
     news: list[CaseResult] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     pipe: BinaryIO | None = None
@@ -102,8 +103,8 @@ class _Seen:
 
     @property
     def at_work(self) -> list[str]:
-        """The cases that were begun, and those that had their turn before: an image may be fetched or hashed first."""
-        return list(dict.fromkeys([*self.begun, *self.turn]))
+        """Cases that may have ended the process: begun, or at their turn and still fetched or compared."""
+        return [*self.begun, *(name for name in self.turn if name not in self.begun)]
 
 
 def supervised(
@@ -111,25 +112,24 @@ def supervised(
 ) -> RunReports | int:
     """Goes on in a new process, and returns there what it is to report to; in the parent, the exit status of the run.
 
-    Call it before an engine is loaded and before threads are started, from the main thread. In the new process,
-    temporary files lie in a folder that the parent removes, however that process ends: they may be images of patients.
+    Call it before an engine is loaded and before threads are started, from the main thread.
 
     Args:
         limits: of each case.
-        crashed: called in the parent with a case that has ended its process, the reason, and how often that was in
-            this run; returns its result when it is not to be tried again.
+        crashed: called in the parent with a case that has ended its process, the reason, and how often it has done so
+            in this run; returns its result when it is not to be tried again, and must some time.
         let_go: called in the parent with each case that was at work beside one above its limit.
     """
     known = RunReports()
     idle = 0
     while True:
         seen = _Seen()
-        temporary = tempfile.mkdtemp(prefix="medsam-run.")
         reading, writing = os.pipe()
         sys.stdout.flush()
         sys.stderr.flush()
         parent = os.getpid()
-        forward = _Forward()
+        forward = ForwardedSignals()
+        temporary = _own_temporary_folder()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of threads, which NumPy's library has and handles
             child = os.fork()
@@ -137,7 +137,8 @@ def supervised(
             os.close(reading)
             _die_with(parent)
             forward.in_child()
-            tempfile.tempdir = temporary
+            if temporary is not None:
+                tempfile.tempdir = temporary  # of all that is fetched, and of the libraries
             known.pipe = os.fdopen(writing, "wb")
             return known
         os.close(writing)
@@ -148,13 +149,22 @@ def supervised(
             status = _watch(child, reading, limits, seen, known)
         finally:
             forward.restore()
-            shutil.rmtree(temporary, ignore_errors=True)
+            if temporary is not None:
+                shutil.rmtree(temporary, ignore_errors=True)
         if seen.over or forward.asked:
             return os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
         idle = 0 if seen.at_work else idle + 1
         if idle == _STARTS_WITHOUT_A_CASE:
             return _status_of(status)
         _blame(seen, _reason(status), known, crashed, let_go)
+
+
+def _own_temporary_folder() -> str | None:
+    """A new folder for one process, which its parent removes: one that is killed leaves no image of a patient there."""
+    try:
+        return tempfile.mkdtemp(prefix="medsam-run.")
+    except OSError:
+        return None  # nowhere to write: told by what needs to, if anything does
 
 
 def _blame(
@@ -164,8 +174,9 @@ def _blame(
     crashed: Callable[[str, str, int], CaseResult | None],
     let_go: Callable[[str], object],
 ) -> None:
-    known.tried.update(seen.at_work)
-    for name in seen.at_work:
+    at_work = seen.at_work
+    known.tried.update(at_work)
+    for name in at_work:
         if seen.exceeded is not None and name != seen.exceeded[0]:
             let_go(name)
             continue
@@ -265,53 +276,3 @@ def _die_with(parent: int) -> None:
             ctypes.CDLL(None).prctl(_PARENT_DEATH, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
-
-
-class _Forward:
-    """SIGINT and SIGTERM of the parent, each passed on once: a terminal sends SIGINT to both, which counts as one."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        self._child: int | None = None
-        self._pending: list[int] = []
-        self._count = 0
-        # A signal for the child waits until it can take it.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1, signal.SIGTERM})
-        self._before = {number: signal.signal(number, self.take) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def take(self, number: int, _frame: object) -> None:
-        self.asked, self._count = True, self._count + 1
-        passed = signal.SIGUSR1 if number == signal.SIGINT else signal.SIGTERM
-        if self._child is None:
-            self._pending.append(passed)
-        elif self._count <= 1:
-            os.kill(self._child, passed)
-        elif self._count > 2:  # somebody insists
-            os.kill(self._child, signal.SIGKILL)
-
-    def to(self, child: int) -> None:
-        self._child = child
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1, signal.SIGTERM})
-        for number in self._pending[:1]:
-            os.kill(child, number)
-
-    def in_child(self) -> None:
-        """SIGINT comes from the parent as SIGUSR1; what comes later than the first is too much for what cleans up."""
-        self.restore()
-        on_term = self._before[signal.SIGTERM]
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-        def once(number: int, frame: Any) -> None:
-            for other in (signal.SIGUSR1, signal.SIGTERM):
-                signal.signal(other, signal.SIG_IGN)
-            if number == signal.SIGTERM and callable(on_term):
-                on_term(number, frame)
-            raise KeyboardInterrupt
-
-        signal.signal(signal.SIGUSR1, once)
-        signal.signal(signal.SIGTERM, once)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1, signal.SIGTERM, signal.SIGINT})
-
-    def restore(self) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)

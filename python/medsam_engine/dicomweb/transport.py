@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
+from medsam_engine.base.addresses import secret_in
 from medsam_engine.dicomweb.access import Access
 from medsam_engine.errors import Error, InvalidArgument, Unsupported
 from medsam_engine.io.dicom.quiet import quiet_dicom
@@ -102,16 +103,17 @@ def checked_url(url: str) -> str:
         sound = parts.scheme in ("http", "https") and bool(parts.hostname) and url.isprintable() and " " not in url
         _ = parts.port
     except ValueError:
-        parts, sound = None, False
-    if parts is not None and "@" in parts.netloc:
+        sound = False
+    secret = secret_in(url)
+    if secret == "a user or password":
         raise InvalidArgument(
             "--dicomweb: got a URL with a user or password in it, which logs would show, expected none; "
             "use --dicomweb-auth"
         )
-    if parts is None or not sound or parts.query or parts.fragment:
+    if not sound or secret is not None:
         raise InvalidArgument(
-            f"--dicomweb: got {url.partition('?')[0]}, expected a URL such as https://pacs.example.org/dicom-web "
-            "without a query; correct it"
+            f"--dicomweb: got {url.partition('?')[0].partition('#')[0]}, expected a URL such as "
+            "https://pacs.example.org/dicom-web without a query; correct it"
         )
     return url.rstrip("/")
 

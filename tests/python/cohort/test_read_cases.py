@@ -96,9 +96,12 @@ def test_every_format_gives_the_same_cases(tmp_path: Path, write: Callable[[Path
         ('{"file": "a.png", "objects": [{"box": [1, 2, 3, 4], "label": 1, "label": 2}]}', "two values for 'label'"),
         ('{"file": "a.png", "box": [1, 2, 3, 4], "x0": 5}', "two values for 'x0'"),
         ('{"file": "a.png", "x0": 5, "objects": [{"box": [1, 2, 3, 4]}]}', "two values for 'x0'"),
-        ('{"file": "https://a:secret@host/a.png", "box": [1, 2, 3, 4]}', "line 1: file: got a URL with a user"),
-        ('{"file": "s3://b/a.png?X-Signature=secret", "box": [1, 2, 3, 4]}', "a URL with a query in it (s3://b/a.png"),
-        ('{"file": "a.png", "boxes_from": "s3://b/a.json#secret"}', "a URL with a fragment in it (s3://b/a.json"),
+        (
+            '{"file": "https://a:secret@host/a.png", "box": [1, 2, 3, 4]}',
+            "line 1: file: got a URL of https:// with a user",
+        ),
+        ('{"file": "s3://b/a.png?X-Signature=secret", "box": [1, 2, 3, 4]}', "got a URL of s3:// with a query"),
+        ('{"file": "a.png", "boxes_from": "s3://b/a.json#secret"}', "got a URL of s3:// with a fragment"),
         ('{"file": "a.png", "boxes_from": "m.png", "box": [1, 2, 3, 4]}', "boxes_from and more"),
     ],
 )
@@ -155,7 +158,7 @@ def test_a_folder_of_scans_with_prompts_beside_them(tmp_path: Path) -> None:
         ("us.png", None),
     ]
     assert listed.cases[2].objects == (ObjectPrompt(1, (1, 2, 3, 4), "lesion", line=2),)
-    assert listed.notes == ["images without prompts beside them, left out: alone.nii.gz, p1/alone.png, p1/other"]
+    assert listed.notes == ["images without prompts beside them, left out: alone.nii.gz, p1/alone.png, p1/other/"]
     (tmp_path / "us.tif").touch()
     with pytest.raises(InvalidArgument, match=r"us\.png and us\.tif"):
         read_cases(tmp_path)
@@ -188,3 +191,28 @@ def test_a_case_survives_pickle_and_json(tmp_path: Path) -> None:
 def test_a_case_of_wrong_parts_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(InvalidArgument):
         CaseSpec.of("a.png", **wrong)  # type: ignore[arg-type]  # wrong on purpose
+
+
+def test_what_only_looks_like_a_secret_is_taken() -> None:
+    for url in ("s3://bucket/a@2.png", "abfs://images@account.dfs.core.windows.net/a.png", "file:///x/a b.png"):
+        assert CaseSpec.of(url, [[1, 2, 3, 4]]).path == url
+    with pytest.raises(InvalidArgument, match="a user or password"):
+        CaseSpec.of("abfs://u:p@account/a.png")
+    assert CaseSpec.of("a?b#c@d.png").path == "a?b#c@d.png", "a file on this machine may have any name"
+
+
+def test_images_without_prompts_are_noted_in_folders_below_too(tmp_path: Path) -> None:
+    for place in ("p1/scan.nii.gz", "p2/scan.nii.gz", "p2/ct/1.dcm", "p2/ct/2.dcm", "p3/mr/1.dcm", "p3/notes.txt"):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).touch()
+    (tmp_path / "p3" / "us").mkdir()
+    for name in ("1.2.840.1", "1.2.840.2", "README"):
+        (tmp_path / "p3" / "us" / name).write_bytes(b"" if name == "README" else bytes(128) + b"DICM")
+    (tmp_path / "p1" / "scan.boxes.csv").write_text("x0,y0,x1,y1\n1,2,3,4\n")
+    (tmp_path / "p2" / "ct.boxes.csv").write_text("x0,y0,x1,y1\n1,2,3,4\n")
+    (tmp_path / "answers" / "p1").mkdir(parents=True)
+    for name in ("scan.nii.gz", "scan.nii.gz.json"):
+        (tmp_path / "answers" / "p1" / name).touch()
+    listed = read_cases(tmp_path)
+    assert [case.file for case in listed.cases] == ["p1/scan.nii.gz", "p2/ct"]
+    assert listed.notes == ["images without prompts beside them, left out: p2/scan.nii.gz, p3/mr/, p3/us/"]

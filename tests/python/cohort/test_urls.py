@@ -136,7 +136,7 @@ def test_a_run_that_was_killed_while_it_sent_goes_on(
 )
 def test_a_url_with_a_secret_is_refused(place: str) -> None:
     for refused in (lambda: CaseWorker(RunOptions(place)), lambda: CaseSpec.of(place, [[1, 2, 3, 4]])):
-        with pytest.raises(InvalidArgument, match="got a URL with") as caught:
+        with pytest.raises(InvalidArgument, match="got a URL of s3:// with") as caught:
             refused()
         assert "secret" not in str(caught.value)
     with pytest.raises(InvalidArgument) as caught:

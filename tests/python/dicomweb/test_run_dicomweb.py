@@ -18,6 +18,7 @@ from dicomweb_stand_in import URL, Answer, StandIn
 
 from medsam_engine import io
 from medsam_engine.cli.app import run as command
+from medsam_engine.errors import InvalidArgument
 
 pytestmark = pytest.mark.usefixtures("tiny_bundle")
 STUDY, CT, MR = "1.2.826.0.1.77", "1.2.826.0.1.77.1", "1.2.826.0.1.77.2"
@@ -152,6 +153,21 @@ def test_what_was_not_stored_is_stored_by_the_next_run(held: StandIn, run: Run) 
     run("--study", STUDY, "--series", CT, *BOX, "--store", "--overwrite")
     assert len(held.of_kind("SEG")) == 1
     assert sum(asked.startswith("POST") for asked in held.asked) == 1
+
+
+@pytest.mark.usefixtures("held")
+def test_a_series_that_fails_again_and_again_is_put_aside(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is fetched anew each time; the copies are the same case, whatever their times are."""
+
+    def read(*_: object, **__: object) -> None:
+        raise InvalidArgument("image: got a fault")
+
+    monkeypatch.setattr(io, "read", read)
+    for _ in range(2):
+        status, said = run("--study", STUDY, "--series", CT, *BOX)
+        assert (status, "--retry-failed tries it again" in said) == (1, False)
+    status, said = run("--study", STUDY, "--series", CT, *BOX)
+    assert (status, "quarantined after 2 tries" in said, "--retry-failed tries it again" in said) == (1, True, True)
 
 
 def test_boxes_of_a_seg_of_the_study(held: StandIn, run: Run, tmp_path: Path) -> None:
