@@ -60,14 +60,16 @@ def read_parquet(path: Path, folder: str) -> CaseList:
     rows, line = CaseRows(path.name, folder), 0
     try:
         file = parquet.ParquetFile(path)
-        unused = [name for name in file.schema_arrow.names if name.lower() not in COLUMNS]
+        names = [name.lower() for name in file.schema_arrow.names]
+        unused = [name for name in file.schema_arrow.names if name.lower() not in {*COLUMNS, *_LISTS}]
         batches = file.iter_batches()
         content = [row for batch in batches for row in batch.to_pylist()]
     except (OSError, ValueError, NotImplementedError) as error:  # pyarrow's errors are ValueErrors
         raise InvalidArgument(f"cases: got {path}, expected a Parquet file; {error_text(error)}") from error
+    _once(((name, None) for name in names), path.name)
     for line, row in enumerate(content, start=1):
         where = f"{path.name} line {line}"
-        rows.add(line, _texts(_once(((name.lower(), value) for name, value in row.items()), where), where))
+        rows.add(line, _texts({name.lower(): value for name, value in row.items()}, where))
     return _list_of(rows, unused, path)
 
 
@@ -86,7 +88,7 @@ def _entries(content: object, where: str) -> Iterator[dict[str, str]]:
     if not isinstance(objects, list) or not objects or not all(isinstance(entry, dict) for entry in objects):
         raise InvalidArgument(f'{where}: got no list of objects, expected "objects": [{{"box": [...]}}, ...]')
     for entry in objects:
-        yield _texts({**shared, **entry}, where)
+        yield _texts(_once([*shared.items(), *entry.items()], where), where)
 
 
 def _once(pairs: Iterable[tuple[str, Any]], where: str) -> dict[str, Any]:
