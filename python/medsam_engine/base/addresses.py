@@ -2,6 +2,7 @@
 """Places that are a path on this machine or a URL, such as s3://bucket/scan.nii.gz. Nothing is opened here."""
 
 import os
+import posixpath
 import re
 from pathlib import PurePath, PurePosixPath
 
@@ -16,6 +17,26 @@ _CONTAINER = re.compile(r"abfss?://[^:@/]*@", re.IGNORECASE)
 def is_url(place: str) -> bool:
     """Whether a place has a scheme, as in s3:// and memory://; any other is a path on this machine."""
     return _SCHEME.match(place) is not None
+
+
+def local_place(place: str) -> str | None:
+    """The path of a place on this machine, which is one itself or a URL of file://; None: it is elsewhere."""
+    if not is_url(place):
+        return place
+    scheme, _, rest = place.partition("://")
+    return os.path.expanduser(rest) if scheme.lower() in ("file", "local") else None  # as fsspec has them
+
+
+def is_below(place: str, folder: str) -> bool:
+    """Whether a URL is that of `folder`, which is a URL too, or of something in it, as far as their texts say."""
+    one, other = (_plain(url) for url in (place, folder))
+    return one[: len(other)] == other
+
+
+def _plain(url: str) -> list[str]:
+    scheme, _, rest = url.partition("://")
+    path = posixpath.normpath("/" + rest.lstrip("/"))
+    return [scheme.lower(), *(part for part in path.split("/") if part)]
 
 
 def secret_in(url: str) -> str | None:

@@ -77,7 +77,7 @@ def check_output_folder(option: str, folder: Path | None, inputs: Iterable[Path 
         if path is None:
             continue
         other = path.resolve()
-        inside = path.is_dir() and other in own.parents
+        inside = other in own.parents  # also in what is not there yet, such as another folder of outputs
         if own == other or own in other.parents or inside or _same(own, other):
             raise InvalidArgument(
                 f"output: got {folder} for {option}, which {'lies in' if inside else 'is or holds'} {path}, expected a "

@@ -42,9 +42,22 @@ def read_case_folder(folder: Path) -> CaseList:
     twice = [file for file, count in Counter(case.file for case in cases).items() if count > 1]
     if twice:
         raise InvalidArgument(f"cases: got two files of prompts for {twice[0]} in {folder}, expected one; remove one")
-    without = _without_prompts(folder, {Path(case.path) for case in cases} | set(prompts))
-    shown = ", ".join(without[:5]) + (f" and {len(without) - 5} more" if len(without) > 5 else "")
-    return CaseList(cases, [f"images without prompts beside them, left out: {shown}"] if without else [])
+    used = {Path(case.path) for case in cases} | set(prompts)
+    left_out = {
+        "images without prompts beside them, left out": _without_prompts(folder, used),
+        "links to folders, which are not followed": _links(folder, used),
+    }
+    return CaseList(cases, [f"{what}: {_first(names)}" for what, names in left_out.items() if names])
+
+
+def _first(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def _links(folder: Path, used: set[Path]) -> list[str]:
+    """The folders below that no case is and that `rglob` does not look into: they may lead anywhere, also back."""
+    links = (path for path in folder.rglob("*") if path.is_symlink() and path.is_dir() and path not in used)
+    return sorted(str(path.relative_to(folder)) for path in links)
 
 
 def _without_prompts(folder: Path, used: set[Path]) -> list[str]:

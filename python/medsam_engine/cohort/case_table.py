@@ -48,6 +48,11 @@ def _read(path: Path, rows: CaseRows, file: str | None) -> list[str]:
             f"cases: got {path}, expected UTF-8, but byte {error.start} is not; save it as CSV UTF-8"
         ) from error
     header, separator = _header(path, text, "x0" if file is not None else "file")
+    if file is not None and "file" in header:
+        raise InvalidArgument(
+            f"cases: got the column file in {path}, expected the boxes of the image beside it only; remove the column, "
+            "or give the table itself as CASES"
+        )
     for line, cells in _rows(path, text, separator):
         if line == 1 or not any(cell.strip() for cell in cells):
             continue

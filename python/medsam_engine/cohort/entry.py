@@ -78,9 +78,8 @@ def segment(
         return segment_on_ray(cases, options, ray, finished=finished, note=note)
     listed = read_cases(cases).cases if isinstance(cases, str | os.PathLike) else list(cases)
     options.check()
-    inputs = inputs_of(listed)
-    check_folders(options, inputs)
-    worker = CaseWorker(options, engine, ReadFiles(inputs))
+    check_folders(options, listed)
+    worker = CaseWorker(options, engine, ReadFiles(inputs_of(listed)))
     files = distinct_files(worker.files(case) for case in listed)
     watch = _Results(finished, note)
     if listed:

@@ -54,9 +54,8 @@ def segment_on_ray(
     options.check()
     worker = CaseWorker(options)
     files = distinct_files(worker.files(case) for case in listed)
-    inputs = inputs_of(listed)
-    check_folders(options, inputs)
-    reads = ReadFiles(inputs)
+    check_folders(options, listed)
+    reads = ReadFiles(inputs_of(listed))
     chosen = ray or RayOptions()
     with RayCluster(chosen) as cluster:
         work = RayWork(files, worker, chosen, reads)

@@ -30,7 +30,7 @@ from medsam_engine.cohort.case_spec import CaseSpec
 from medsam_engine.cohort.ledger import Ledger
 from medsam_engine.cohort.reproducible import check_reproducible, kernels_note
 from medsam_engine.cohort.run_engine import decides_on_masks, load_engine
-from medsam_engine.cohort.run_inputs import check_files, check_folders, inputs_of
+from medsam_engine.cohort.run_inputs import check_files, check_folders
 from medsam_engine.cohort.run_options import RunOptions
 from medsam_engine.cohort.segment_case import FinishedCase, ReadCase, read_case, segment_case, write_case
 from medsam_engine.cohort.staging import Staging
@@ -163,7 +163,7 @@ class CaseWorker:
 
     def _check_places(self, files: CaseFiles) -> None:
         if self._read is None:
-            check_folders(self.options, inputs_of([files.case]))
+            check_folders(self.options, [files.case])
         else:
             check_files(self._read, files)
 

@@ -217,3 +217,25 @@ def test_images_without_prompts_are_noted_in_folders_below_too(tmp_path: Path) -
     listed = read_cases(tmp_path)
     assert [case.file for case in listed.cases] == ["p1/scan.nii.gz", "p2/ct"]
     assert listed.notes == ["images without prompts beside them, left out: p2/scan.nii.gz, p3/mr/, p3/us/"]
+
+
+def test_links_to_folders_are_noted_unless_they_are_cases(tmp_path: Path) -> None:
+    archive, folder = tmp_path / "archive", tmp_path / "folder"
+    (archive / "ct").mkdir(parents=True)
+    (archive / "ct" / "1.dcm").touch()
+    folder.mkdir()
+    (folder / "ct").symlink_to(archive / "ct")
+    (folder / "p1").symlink_to(archive)
+    (folder / "back").symlink_to(folder)
+    (folder / "ct.boxes.csv").write_text("x0,y0,x1,y1\n1,2,3,4\n")
+    listed = read_cases(folder)
+    assert [case.file for case in listed.cases] == ["ct"]
+    assert listed.notes == ["links to folders, which are not followed: back, p1"]
+
+
+def test_boxes_beside_a_scan_name_no_files(tmp_path: Path) -> None:
+    """The rows of a whole table would all be taken as objects of the one scan."""
+    (tmp_path / "a.png").touch()
+    (tmp_path / "a.boxes.csv").write_text("file,x0,y0,x1,y1\na.png,1,2,3,4\nb.png,5,6,7,8\n")
+    with pytest.raises(InvalidArgument, match=r"got the column file in .*a\.boxes\.csv"):
+        read_cases(tmp_path)

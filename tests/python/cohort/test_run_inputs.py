@@ -15,6 +15,7 @@ from case_scans import snapshot, write_volume
 
 from medsam_engine import InvalidArgument
 from medsam_engine.cohort import CaseResult, CaseSpec, CaseWorker, RunOptions, segment, segment_on_ray
+from medsam_engine.cohort.run_inputs import check_folders
 
 pytestmark = pytest.mark.usefixtures("tiny_bundle")
 
@@ -79,3 +80,36 @@ def test_the_file_of_an_object_is_no_image_of_another_case(
     assert (first.status, "nothing that is read is overwritten" in first.message) == ("failed", True)
     assert other.status == "done"
     assert snapshot(scans) == before
+
+
+@pytest.mark.parametrize(
+    ("image", "answers"),
+    [
+        ("file://HERE/scans/mr.nii.gz", "HERE/scans"),
+        ("HERE/scans/mr.nii.gz", "file://HERE/scans"),
+        ("file://HERE/scans/mr.nii.gz", "file://HERE//other/../scans/"),
+        ("file://HERE/scans/ct", "HERE/scans/ct/answers"),
+        ("memory://archive/scans/mr.nii.gz", "memory://archive/scans"),
+        ("memory:///archive/scans/mr.nii.gz", "MEMORY://archive//x/.."),
+        ("memory://archive/ct", "memory://archive/ct/answers"),
+    ],
+)
+@pytest.mark.parametrize("as_boxes", [False, True])
+def test_a_folder_of_answers_holds_no_input_at_a_url(
+    scans: Path, tmp_path: Path, image: str, answers: str, as_boxes: bool
+) -> None:
+    place, folder = (text.replace("HERE", str(scans.parent)) for text in (image, answers))
+    case = CaseSpec.of(place, [BOX])
+    if as_boxes:
+        case = CaseSpec.of(str(tmp_path / "image.nii.gz"), boxes_from=place)
+    before = snapshot(scans)
+    with pytest.raises(InvalidArgument, match="expected a folder apart from what is read"):
+        segment([case], RunOptions(folder, overwrite=True))
+    end = CaseWorker(RunOptions(folder, overwrite=True))(case)
+    assert (end.status, "expected a folder apart from what is read" in end.message) == ("failed", True)
+    assert snapshot(scans) == before
+
+
+def test_places_of_other_names_are_apart() -> None:
+    for image, answers in [("s3://b/scans/a.png", "s3://b/scan"), ("s3://b/a.png", "s3://c"), ("s3://b/a", "gs://b")]:
+        check_folders(RunOptions(answers), [CaseSpec.of(image, [BOX])])

@@ -253,7 +253,7 @@ def _there(path: Path) -> bool:
 def _check_places(options: TableOptions, cases: list[CaseFiles], beside: list[Path]) -> None:
     run = options.run
     inputs = inputs_of(files.case for files in cases)
-    check_folders(run, [*inputs, *beside])
+    check_folders(run, [files.case for files in cases], beside)
     local = [place for place in (run.answers, run.previews) if place is not None and not is_url(place)]
     for folder in map(Path, local):
         if not options.dry_run:

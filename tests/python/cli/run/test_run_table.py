@@ -75,6 +75,7 @@ def test_a_bad_table_is_one_line_and_nothing_runs(
         (["TABLE", "OUT", "--csv", "OUT/t.csv", "--objects", "OUT/t.csv"], "twice"),
         (["TABLE", "OUT", "--objects", "OUT/scans/us.png"], "output"),
         (["TABLE", "OUT", "--preview-folder", "OUT"], "--preview-folder"),
+        (["TABLE", "OUT", "--preview-folder", "OUT/previews"], "--preview-folder"),  # as the next run would refuse it
         (["TABLE", "OUT", "--bundle", "nowhere"], "nowhere"),
         (["-i", "SCANS", "-o", "OUT", "--format", "png"], "--format"),
         (["-i", "SCANS", "-o", "OUT", "--tries", "2"], "--tries: got it with a folder of NPZ cases"),
