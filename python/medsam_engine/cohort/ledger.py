@@ -4,7 +4,8 @@
 A case whose process is killed cannot say so itself. What was begun is written down before, so that a case that ends its
 process again and again is put aside (quarantined) and the others are done. The files lie in .medsam-run/ under the
 names of the records; a case that ends well has none. They are written by temporary and rename, but not flushed to the
-disk: they need to survive a process, not a power cut.
+disk: they need to survive a process, not a power cut. A case cannot begin without its file. That how it ended cannot be
+written (a full disk) is no reason to end the run: the case has been told of, and counts as one that was at work.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from medsam_engine.errors import Error
+from medsam_engine.errors import Error, InvalidArgument
 from medsam_engine.io.input_file import read_input
 
 LEDGER_FOLDER = ".medsam-run"
@@ -75,7 +77,7 @@ class Ledger:
         """Says that a case is about to be read. Its earlier tries count where the key is the same.
 
         Raises:
-            OSError: it cannot be written.
+            Error: it cannot be written.
         """
         now = self.standing(record)
         if now is None or now.key != key:
@@ -87,22 +89,25 @@ class Ledger:
         return now
 
     def fail(self, record: Path, case: str, error: str) -> Standing:
-        """Says that a case that was begun has failed, or ended its process. OSError: it cannot be written."""
+        """Says that a case that was begun has failed, or ended its process."""
         now = self.standing(record) or Standing(case, "")
         now.at_work, now.failed, now.error = False, now.failed + 1, error
-        self._write(record, now)
+        with suppress(Error):
+            self._write(record, now)
         return now
 
     def leave(self, record: Path) -> None:
-        """Says that a case was let go for no fault of its own. OSError: it cannot be written."""
+        """Says that a case was let go for no fault of its own."""
         now = self.standing(record)
         if now is not None and now.at_work:
             now.at_work = False
-            self._write(record, now)
+            with suppress(Error):
+                self._write(record, now)
 
     def clear(self, record: Path) -> None:
         """Says that a case ended well, or is to be tried as if nothing had been."""
-        self._remove(self._place(record))
+        with suppress(OSError, Error):
+            self._remove(self._place(record))
 
     def _place(self, record: Path) -> Path:
         return self._folder / os.path.relpath(record, self._answers)
@@ -115,10 +120,17 @@ class Ledger:
         return read_input(place, "ledger") if place.exists() else None
 
     def _store(self, place: Path, content: bytes) -> None:
-        place.parent.mkdir(parents=True, exist_ok=True)
         temporary = place.with_name(f".{place.name}.{os.getpid()}.medsam-tmp")
-        temporary.write_bytes(content)
-        temporary.replace(place)
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(content)
+            temporary.replace(place)
+        except OSError as error:
+            with suppress(OSError):
+                temporary.unlink()
+            raise InvalidArgument(
+                f"output: got {place}, expected a writable file; {error.strerror or error}"
+            ) from error
 
     def _remove(self, place: Path) -> None:
         place.unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """A worker does cases for any scheduler: the same answers wherever it runs, and a result whatever becomes of a case."""
 
+import errno
 import json
 import pickle
 from pathlib import Path
@@ -72,7 +73,7 @@ def test_an_answer_of_other_boxes_is_made_again_where_that_is_asked(scans: Path,
     answer = tmp_path / "out" / "us.png"
     answer.write_bytes(answer.read_bytes() + b"\0")  # somebody's work is not ours to replace
     (end,) = segment([CaseSpec.of(str(scans / "us.png"), [boxes[0]])], options)
-    assert end.status == "refused"
+    assert (end.status, "changed after it was written" in end.message) == ("refused", True)
 
 
 def test_a_file_per_object(scans: Path, tmp_path: Path, tiny_bundle: Path) -> None:
@@ -152,3 +153,32 @@ def test_what_a_killed_run_left_of_a_finished_case_is_cleared(scans: Path, tmp_p
     worker.ledger.begin(record, case.file, "key")
     assert worker(case).status == "skipped"
     assert worker.ledger.standing(record) is None
+
+
+def test_a_ledger_that_cannot_be_written_ends_no_run(scans: Path, tmp_path: Path) -> None:
+    """A full disk, or one that is read-only by now; a folder in the place of the file stands for it."""
+    options = RunOptions(str(tmp_path / "out"))
+    cases = [CaseSpec.of(str(scans / name), [[5, 6, 30, 40]]) for name in ("us.png", "gone.png")]
+    worker = CaseWorker(options)
+    place = tmp_path / "out" / ".medsam-run" / "us.png.json"
+    place.mkdir(parents=True)
+    first, _ = segment(cases, options)
+    assert (first.status, f"got {place}, expected a writable file" in first.message) == ("failed", True)
+    assert list(place.parent.iterdir()) == [place], "no temporary stays"
+    record = worker.files(cases[0]).record
+    assert worker.ledger.fail(record, "us.png", "no space left").failed == 1
+    worker.ledger.leave(record)
+    worker.ledger.clear(record)
+
+
+def test_finished_answers_in_a_folder_that_is_read_only_are_skipped(
+    scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options, case = RunOptions(str(tmp_path / "out")), CaseSpec.of(str(scans / "us.png"), [[5, 6, 30, 40]])
+    assert CaseWorker(options)(case).status == "done"
+
+    def unlink(path: Path, **_more: bool) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr(Path, "unlink", unlink)  # says so of absent files, too
+    assert CaseWorker(options)(case).status == "skipped"
