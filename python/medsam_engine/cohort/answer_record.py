@@ -94,14 +94,19 @@ def finish(
         about: more to keep: the engine, times, notes.
 
     Raises:
-        Refused: the record is not that of `begin` any more: another run writes an answer of something else there.
+        Refused: the record is not that of `begin` any more, or a file not what was written: another run writes an
+            answer of something else there. Then no record says "done" of the files of two runs.
         InvalidArgument: the record cannot be written.
     """
     begun = _read(files.record)
-    if begun is None or _differing(begun.get("made_of"), made_of):
+    overtaken = begun is None or bool(_differing(begun.get("made_of"), made_of))
+    mixed = next((path for path, digest in written.items() if not _unchanged(path, digest)), None)
+    if overtaken and begun is not None and begun.get("status") == _DONE:
+        _doubt(files, begun)
+    if overtaken or mixed is not None:
         raise Refused(
-            f"answer: got {files.record} replaced while the answer was written, expected one run at a time that does "
-            "a case in a folder; do this one again"
+            f"answer: got {files.record if overtaken else mixed} replaced while the answer was written, expected one "
+            "run at a time that does a case in a folder; do this one again"
         )
     head: dict[str, Any] = {"status": _DONE, "made_of": made_of, "input_sha256": content}
     if files.per_object:
@@ -109,6 +114,12 @@ def finish(
     else:
         head["answer_sha256"] = written[files.answer]
     _write(files.record, {**head, **about, "objects": [vars(measured) for measured in objects]})
+
+
+def _doubt(files: CaseFiles, record: Mapping[str, Any]) -> None:
+    """The record of another run becomes an unfinished one if this run has written over its files."""
+    if not all(_unchanged(path, digest) for path, digest in _answers(files, record).items()):
+        _write(files.record, {**record, "status": _UNFINISHED})
 
 
 def as_unfinished(files: CaseFiles, also: Iterable[Path] = ()) -> bytes:
