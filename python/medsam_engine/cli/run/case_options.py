@@ -99,6 +99,15 @@ class Places:
                 f"output: got {len(targets)} folders of answers, expected one: ANSWERS or -o FOLDER; see --help"
             )
         (target,) = targets
+        if target.lower().startswith("memory://"):
+            raise InvalidArgument(
+                f"output: got {target}, which ends with this command, expected a folder or a storage that stays"
+            )
+        if is_url(str(given[0] if given else "")):
+            raise InvalidArgument(
+                f"cases: got {given[0]}, expected a table or a folder on this machine; fetch it (its column file may "
+                "hold URLs)"
+            )
         # A path as others write it; pathlib would make one of the two slashes of a URL.
         folder = target if is_url(target) else str(Path(target))
         return Places(Path(given[0]) if given else None, folder, options[1] is not None)

@@ -64,6 +64,8 @@ def test_a_bad_table_is_one_line_and_nothing_runs(
         (["TABLE", "OUT", "--cases", "TABLE"], "2 inputs"),
         (["TABLE", "OUT", "-o", "OUT"], "2 folders"),
         (["missing.csv", "OUT"], "no such file"),
+        (["s3://bucket/cases.csv", "OUT"], "got s3://bucket/cases.csv, expected a table or a folder on this machine"),
+        (["TABLE", "memory://out"], "got memory://out, which ends with this command"),
         (["TABLE", "OUT", "--format", "jpg"], "--format"),
         (["TABLE", "OUT", "--window", "liver"], "window"),
         (["TABLE", "OUT", "--times"], "--times"),
