@@ -22,6 +22,8 @@ from medsam_engine.io.input_file import open_input, read_input
 _SCHEMA = 1
 _UNFINISHED, _DONE = "unfinished", "done"
 _PART = 1 << 20
+# What errors call the fields of `made_of`, where they are not called so themselves.
+_WORDS = {"input_bytes": "input", "boxes_sha256": "boxes_from", "skip_unreadable": "--skip-unreadable"}
 
 
 class Refused(InvalidArgument):
@@ -173,8 +175,8 @@ def finished_objects(
         return None
     if names and if_different != "redo":
         raise Refused(
-            f"answer: got {next(iter(there))}, which was made with another {' and '.join(names)}, expected "
-            f"one of this very case; {remedy}"
+            f"answer: got {next(iter(there))}, which does not match this run in "
+            f"{' and '.join(dict.fromkeys(_WORDS.get(name, name) for name in names))}, expected one that does; {remedy}"
         )
     if changed is not None:
         raise Refused(f"answer: got {changed}, which was changed after it was written; {remedy}")

@@ -56,6 +56,12 @@ class Staging:
         """Where a file of the answers ends up, a path or a URL."""
         return self._url(answer) if self._remote else str(answer)
 
+    def told(self, message: str) -> str:
+        """A message about files of the answers with the names that they have where they end up."""
+        if not self._remote or self._folder is None:
+            return message
+        return message.replace(f"{self.answers}/", f"{self._options.answers.rstrip('/')}/")
+
     def look(self, files: CaseFiles) -> str | None:
         """Fetches the record and the answer that are at a URL; returns the state of an image at a URL."""
         if self._remote:

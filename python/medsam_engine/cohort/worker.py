@@ -205,6 +205,7 @@ class CaseWorker:
     def ended(self, files: CaseFiles, end: CaseResult) -> None:
         """Writes down how a case has ended: called once for each, last."""
         end.answer = self.place(files)
+        end.message = self._staging.told(end.message)
         self._staging.release(files)
         if files.case.file not in self._begun:
             if end.status == SKIPPED and self.ledger.begun_before:

@@ -86,7 +86,11 @@ def test_a_finished_case_is_not_fetched_again(scans: Path, tagged: Any, fetched:
     assert [end.status for end in segment(cases, options)] == ["skipped"] * 2
     assert fetched == []
     tagged.pipe_file("/archive/scans/us.png", tagged.cat_file("/archive/scans/us.png") + b"x")
-    assert [end.status for end in segment(cases, options)] == ["skipped", "refused"]
+    ends = segment(cases, options)
+    assert [end.status for end in ends] == ["skipped", "refused"]
+    assert ends[1].message.startswith(
+        "answer: got memory://answers/run/scans/us.png, which does not match this run in input"
+    )
     assert fetched == ["/archive/scans/us.png"]
     tagged.rm("/answers/run/scans/mr.nii.gz")
     assert [end.status for end in segment(cases, options)] == ["done", "refused"]
@@ -189,19 +193,22 @@ def test_a_mask_of_somebody_else_at_a_url_stays(scans: Path, memory: Any, again:
     assert [end.status for end in segment([case], replace(options, overwrite=True))] == ["done"]
 
 
-def test_the_command_takes_urls(scans: Path, tmp_path: Path, memory: Any) -> None:
-    """In one process, which is where this file system is."""
+def test_the_command_takes_urls(scans: Path, tmp_path: Path) -> None:
+    """Its runs have processes of their own, so that a file system in memory would end with them."""
     pytest.importorskip("typer", reason="typer is not in a thin installation")
     from medsam_engine.cli.app import run
 
     segment(str(table_of(scans)), RunOptions(str(tmp_path / "here")))
-    table = table_of(scans, "memory://archive/scans/us.png,lesion,5,6,,30,40,", *ROWS[:1])
-    assert run(["run", str(table), "memory://answers/run", "-q"]) == 0
-    content = memory.cat_file("/answers/run/scans/mr.nii.gz")
-    assert content == (tmp_path / "here" / "scans" / "mr.nii.gz").read_bytes()
-    assert sorted(memory.find("/answers")) == [
-        f"/answers/run/{name}" for name in ("scans/mr.nii.gz", "scans/mr.nii.gz.json", "us.png", "us.png.json")
-    ]
-    before = {name: memory.cat_file(name) for name in memory.find("/answers")}
-    assert run(["run", str(table), "-o", "memory://answers/run", "-q"]) == 0
-    assert {name: memory.cat_file(name) for name in memory.find("/answers")} == before
+    table = table_of(scans, f"file://{scans}/us.png,lesion,5,6,,30,40,", *ROWS[:1])
+    answers = tmp_path / "there"
+    assert run(["run", str(table), f"file://{answers}", "-q"]) == 0
+    assert (answers / "scans/mr.nii.gz").read_bytes() == (tmp_path / "here/scans/mr.nii.gz").read_bytes()
+
+    def written() -> dict[str, bytes]:
+        return {str(path.relative_to(answers)): path.read_bytes() for path in answers.rglob("*") if path.is_file()}
+
+    before = written()
+    assert sorted(before) == ["scans/mr.nii.gz", "scans/mr.nii.gz.json", "us.png", "us.png.json"]
+    assert run(["run", str(table), "-o", f"file://{answers}", "-q"]) == 0
+    assert written() == before
+    assert run(["run", str(table), "memory://answers", "-q"]) == 2

@@ -101,7 +101,7 @@ def test_a_series_that_has_changed_is_fetched_and_refused(held: StandIn, run: Ru
     gone = next(uid for uid, one in held.held.items() if one.dataset.SeriesInstanceUID == CT)
     del held.held[gone]
     status, said = run("--study", STUDY, "--series", CT, *BOX)
-    assert (status, "which was made with another" in said) == (1, True)
+    assert (status, "which does not match this run in" in said) == (1, True)
     status, said = run("--study", STUDY, "--series", CT, *BOX, "--overwrite")
     assert (status, "1 case done" in said) == (0, True)
 
@@ -322,7 +322,7 @@ def test_another_server_with_the_same_uids_is_fetched_and_compared(held: StandIn
         held.add(tmp_path / "lossy.dcm")
     status, said = run(*options, "--dicomweb", "http://research.test/dicom-web", "--store")
     assert status == 1
-    assert "made with another input" in said
+    assert "does not match this run in input" in said
     assert held.of_kind("SEG") == []
 
 
