@@ -104,7 +104,7 @@ def test_an_answer_that_has_come_since_the_case_was_read_is_kept(scans: Path, tm
     found = slow.segment(read)
     assert quick(volume(scans, liver=SPLEEN)).status == "done"
     before = snapshot(out)
-    with pytest.raises(Refused, match="another objects"):
+    with pytest.raises(Refused, match="match this run in objects"):
         slow.write(files, read, found, CaseResult(case.file, ""))
     assert snapshot(out) == before
 
@@ -234,7 +234,7 @@ def test_another_template_is_another_answer(scans: Path, tmp_path: Path) -> None
     assert status(case, per_object(out)) == "done"
     other = RunOptions(str(out), template="{stem}_{label}.nii.gz")
     (end,) = segment([case], other)
-    assert (end.status, "another template" in end.message) == ("refused", True)
+    assert (end.status, "match this run in template" in end.message) == ("refused", True)
 
 
 def test_a_record_lists_no_file_outside_the_folder_of_answers(scans: Path, tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def test_boxes_from_a_label_map_and_from_inside(scans: Path, tmp_path: Path) -> 
     assert [end.status for end in segment([case], out)] == ["skipped"]
     io.write(mask, np.roll(labels_of(mask), 2, axis=1), io.read(scans / "mr.nii.gz"))
     (end,) = segment([case], out)
-    assert "another boxes_sha256" in end.message
+    assert "match this run in boxes_from" in end.message
     np.savez(tmp_path / "2DBox_US_a.npz", imgs=noise(48, 64, 3), boxes=np.array([[5, 6, 30, 48]]))
     (end,) = segment([CaseSpec.of(str(tmp_path / "2DBox_US_a.npz"))], RunOptions(str(tmp_path / "three")))
     assert (end.status, end.message) == ("done", "")

@@ -110,7 +110,7 @@ def test_a_series_that_has_changed_is_fetched_and_refused(held: StandIn, run: Ru
 def test_other_boxes_and_an_edited_answer_are_noticed(run: Run, tmp_path: Path) -> None:
     run("--study", STUDY, "--series", CT, *BOX)
     status, said = run("--study", STUDY, "--series", CT, "--box", "3,4,1,12,10,2")
-    assert (status, "another objects" in said) == (1, True)
+    assert (status, "match this run in objects" in said) == (1, True)
     answer = tmp_path / "out" / f"{CT}.dcm"
     answer.write_bytes(answer.read_bytes() + b"\0\0")
     status, said = run("--study", STUDY, "--series", CT, *BOX)
@@ -199,7 +199,7 @@ def test_boxes_of_a_file(run: Run, tmp_path: Path) -> None:
     labels[1:4, 4:9, 3:12] = 7
     io.write(tmp_path / "boxes.nii.gz", labels, scan)
     status, said = run(*options)  # the file was edited: its boxes count, not its name
-    assert (status, "another boxes" in said) == (1, True)
+    assert (status, "match this run in boxes_from" in said) == (1, True)
 
 
 def test_a_table_of_series_of_any_studies(held: StandIn, run: Run, tmp_path: Path) -> None:

@@ -78,13 +78,13 @@ def no_json(_scans: Path, out: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (other_image, "another input"),
-        (other_box, "another objects"),
+        (other_image, "match this run in input"),
+        (other_box, "match this run in objects"),
         (edited_answer, "was changed"),
         (no_record, "expected a record"),
         (no_json, "expected a record"),
-        (lambda *_: ["--window", "full"], "another window"),
-        (lambda *_: ["--modality", "MR"], "another modality"),
+        (lambda *_: ["--window", "full"], "match this run in window"),
+        (lambda *_: ["--modality", "MR"], "match this run in modality"),
         (lambda *_: ["--profile", "medsam"], "profile"),
     ],
 )
