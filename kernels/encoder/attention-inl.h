@@ -101,7 +101,7 @@ HWY_INLINE const T* key_row(const AttentionParams& p, std::int64_t key, std::int
 template <class Kind>
 HWY_INLINE void attend_rows(const AttentionParams& p, std::int64_t head, std::int64_t row,
                             const AttentionBuffers<typename Kind::T>& buffers) {
-  using T = Kind::T;
+  using T = typename Kind::T;
   const Floats d;
   HWY_ALIGN float block[kBlock * kBlock];
   const std::int64_t rows = p.tokens - row < kBlock ? p.tokens - row : kBlock;
@@ -128,7 +128,7 @@ HWY_INLINE void attend_rows(const AttentionParams& p, std::int64_t head, std::in
 
 template <class Kind>
 HWY_INLINE void attend(const AttentionParams& p) {
-  using T = Kind::T;
+  using T = typename Kind::T;
   static constexpr T kZeros[kBlock] = {};
   Carver carver(p.scratch);
   const AttentionBuffers<T> buffers = take_attention_buffers<T>(p.key_stride, carver);

@@ -120,7 +120,7 @@ struct EncoderTarget {
   const char* name;    // to show: "AMX", "AVX512_BF16" or "BFDOT" where it has bf16, else as `target`
   const char* target;  // its name in kernels/base/target.hpp, or that of Highway's fallback without vectors, the oracle
   bool fast_bf16;      // multiplies bf16 and rounds to it by the processor's own instructions
-  bool fast_f32;       // has fused multiply-adds
+  bool fast_f32;       // has fused multiply-adds; WebAssembly has none, and nothing faster
   void (*product)(const ProductParams&) noexcept;
   void (*depthwise)(const DepthwiseParams&) noexcept;
   void (*normalize_rows)(const NormalizeRowsParams&) noexcept;

@@ -30,11 +30,11 @@ namespace HWY_NAMESPACE {
 // NOLINTBEGIN(misc-use-internal-linkage)
 template <class Way>
 EncoderTarget target_of(const char* name, bool fast_bf16) {
-  using Rounding = Way::Rounding;
+  using Rounding = typename Way::Rounding;
   return {name,
           hwy::TargetName(HWY_TARGET),
           fast_bf16,
-          HWY_NATIVE_FMA != 0,
+          HWY_NATIVE_FMA != 0 || HWY_TARGET == HWY_WASM,
           product<Way>,
           depthwise<Rounding>,
           normalize_rows<Rounding>,

@@ -173,7 +173,7 @@ void product_f32(const ProductParams& p) {
 
 template <class Way, Finish kFinish>
 void product_bf16(const ProductParams& p) {
-  using Rounding = Way::Rounding;
+  using Rounding = typename Way::Rounding;
 #if MEDSAM_ENCODER_AVX512
   if constexpr (std::is_same_v<typename Way::Blocks, DotBlocks>) return dot_blocks<Rounding, kFinish>(p);
 #endif

@@ -31,7 +31,7 @@ HWY_INLINE Vec head_step_vector(const T* at) {
 
 template <class Step>
 HWY_INLINE void head_scores_as(const HeadScoresParams& p) {
-  using T = Step::T;
+  using T = typename Step::T;
   const Floats d;
   constexpr std::int64_t kWide = Step::kRowsPerStep, kSteps = kHeadChannels / kWide;
   constexpr std::int64_t kRows = 4;  // neighbors, for which a vector of the tokens is read once
@@ -63,7 +63,7 @@ void head_scores(const HeadScoresParams& p) noexcept {
 /// A head's channels for kTokens tokens from `token` on.
 template <class Step, int kTokens>
 HWY_INLINE void mix_heads_tile(const MixHeadsParams& p, std::int64_t token, std::int64_t head) {
-  using T = Step::T;
+  using T = typename Step::T;
   constexpr std::int64_t kWide = Step::kRowsPerStep;
   const Floats d;
   for (std::int64_t i = 0; i < kHeadChannels; i += lanes()) {

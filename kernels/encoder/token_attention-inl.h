@@ -200,7 +200,7 @@ struct DotMix {
 /// kColumns columns of the weights with two vectors of channels: sums stay in registers.
 template <class Step, int kColumns>
 HWY_INLINE void mix_tile(const MixParams& p, std::int64_t column, std::int64_t channel) {
-  using T = Step::T;
+  using T = typename Step::T;
   constexpr std::int64_t kWide = Step::kRowsPerStep;
   const Floats d;
   const T* weights = static_cast<const T*>(p.weights) + column * kWide;

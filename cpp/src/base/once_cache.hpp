@@ -122,7 +122,7 @@ class OnceCache {
     bool made = false;
   };
   using Entries = std::list<Entry>;
-  using Position = Entries::iterator;
+  using Position = typename Entries::iterator;
 
   // All below are called under the mutex, and throw only before they have changed anything.
 

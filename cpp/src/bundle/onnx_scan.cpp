@@ -131,8 +131,8 @@ class Scanner {
       garbled();  // groups, which ONNX has none of
     }
     if (size > bytes.size()) garbled();
-    const std::string_view content = bytes.substr(0, size);
-    bytes.remove_prefix(size);
+    const std::string_view content = bytes.substr(0, static_cast<std::size_t>(size));
+    bytes.remove_prefix(content.size());
     return content;
   }
 

@@ -74,8 +74,8 @@ VerifiedModel::VerifiedModel(const ModelFile& model) {
       check_external_data(found, model);
       quantized_ = found.quantized;
     }
-    // Where the system has no path for bytes in memory, the graph is copied, too.
-    if (!model.data.empty() || memory_.path().empty()) copy_to_folder(model);
+    // Where the system has no path for bytes in memory, the graph is copied, too; native weights are read from memory.
+    if (!model.data.empty() || (model.onnx && memory_.path().empty())) copy_to_folder(model);
   } catch (...) {
     clear();
     throw;

@@ -1,6 +1,7 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 #include "c_api/structs.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -176,7 +177,8 @@ EngineOptions to_options(const medsam_engine_options* options) {
   assign(out.modality, in.modality);
   out.cache_bytes = in.cache_bytes;
   out.embedding_store_bytes = in.embedding_store_bytes;
-  out.expert_limit = in.expert_limit;
+  out.expert_limit =
+      static_cast<std::size_t>(std::min<std::uint64_t>(in.expert_limit, std::numeric_limits<std::size_t>::max()));
   out.threads = in.threads;
   out.embedding_storage = embedding_storage(in.embedding_storage);
   out.allow_uncertified = checked_flag(in.allow_uncertified, "allow_uncertified");

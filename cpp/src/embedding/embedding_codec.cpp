@@ -57,11 +57,12 @@ class Reader {
     std::memcpy(&v, take(sizeof v), sizeof v);
     return v;
   }
-  const char* take(std::size_t size) {
+  /// A size that is computed in 64 bits, also where an address has 32.
+  const char* take(std::uint64_t size) {
     if (size > left_) refuse();
     const char* at = data_;
-    data_ += size;
-    left_ -= size;
+    data_ += static_cast<std::size_t>(size);
+    left_ -= static_cast<std::size_t>(size);
     return at;
   }
   [[nodiscard]] std::size_t left() const { return left_; }
@@ -78,9 +79,9 @@ void write_tensor(Writer& writer, const backends::Tensor& tensor) {
   writer.value(static_cast<std::uint32_t>(tensor.shape().size()));
   for (const std::int64_t d : tensor.shape()) writer.value(d);
   if (const auto* f16 = dynamic_cast<const F16Tensor*>(&tensor)) {
-    writer.bytes(f16->values().data(), f16->bytes());
+    writer.bytes(f16->values().data(), static_cast<std::size_t>(f16->bytes()));
   } else {
-    writer.bytes(tensor.host(), tensor.bytes());
+    writer.bytes(tensor.host(), static_cast<std::size_t>(tensor.bytes()));
   }
 }
 
@@ -96,12 +97,12 @@ backends::TensorPtr read_tensor(Reader& reader, EmbeddingStorage storage) {
     count *= static_cast<std::size_t>(shape.back());
   }
   if (storage == EmbeddingStorage::f16) {
-    const char* values = reader.take(count * sizeof(std::uint16_t));
+    const char* values = reader.take(std::uint64_t{count} * sizeof(std::uint16_t));
     auto tensor = std::make_shared<F16Tensor>(std::move(shape));
     std::memcpy(tensor->mutable_values().data(), values, count * sizeof(std::uint16_t));
     return tensor;
   }
-  const char* values = reader.take(count * sizeof(float));
+  const char* values = reader.take(std::uint64_t{count} * sizeof(float));
   auto tensor = std::make_shared<HostTensor>(std::move(shape));
   std::memcpy(tensor->mutable_host(), values, count * sizeof(float));
   return tensor;
@@ -134,9 +135,9 @@ std::shared_ptr<const KeptImage> read_image(Reader& reader, const ImageGeometry&
   image->width = g.width;
   image->channels = static_cast<int>(channels);
   // No overflow: sides are at most kMaxSide, 2^20.
-  const auto size = static_cast<std::size_t>(g.height * g.width * image->channels * sample_bytes(image->type));
+  const auto size = static_cast<std::uint64_t>(g.height * g.width * image->channels * sample_bytes(image->type));
   const char* values = reader.take(size);
-  image->bytes.assign(values, values + size);
+  image->bytes.assign(values, values + static_cast<std::size_t>(size));
   return image;
 }
 

@@ -126,7 +126,9 @@ void write_segs(const std::string& path, const Segs& segs, Zip64 zip64) {
                       " bytes when compressed, expected less than 4 GiB; split the volume");
   }
   const std::string tail = directory_and_end(sizes, offset);
-  write_file_atomically(path, {head, {reinterpret_cast<const char*>(compressed.data()), sizes.compressed}, tail});
+  const std::string_view content(reinterpret_cast<const char*>(compressed.data()),
+                                 static_cast<std::size_t>(sizes.compressed));
+  write_file_atomically(path, {head, content, tail});
 }
 
 bool is_segs_file(const std::string& path) {

@@ -39,7 +39,7 @@ std::optional<Box> PlaneMask::bounds() const {
     if (first == row(y) + columns) continue;
     std::int64_t last = columns - 1;
     while (at(last, y) == 0) --last;
-    x0 = std::min(x0, first - row(y));
+    x0 = std::min<std::int64_t>(x0, first - row(y));
     x1 = std::max(x1, last);
     y0 = std::min(y0, y);
     y1 = y;

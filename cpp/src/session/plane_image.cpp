@@ -2,7 +2,6 @@
 #include "session/plane_image.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <iterator>
@@ -17,16 +16,6 @@
 #include "medsam/error.hpp"
 
 namespace medsam::session {
-
-namespace {
-
-/// All digits: two spacings that differ have two texts.
-std::string exact_text(double value) {
-  char digits[32];
-  return {digits, std::to_chars(digits, digits + sizeof digits, value).ptr};
-}
-
-}  // namespace
 
 Point encoded_point(const EncodedSize& size, const PlanePoint& point, bool positive) {
   const auto inside = [](const Resampling& side, double v) {

@@ -86,7 +86,7 @@ Mask mask_of(ObjectReader& reader, const char* field, Reading& reading) {
         z = at / slice;  // the slices between have no voxels
       }
       const std::int64_t first = at - z * slice, count = std::min(left, slice - first);
-      std::fill_n(values.values.begin() + first, count, std::uint8_t{1});
+      std::fill_n(values.values.data() + first, count, std::uint8_t{1});
       at += count;
       left -= count;
     }
@@ -308,7 +308,7 @@ std::string read_session(const std::string& path) {
                           " bytes, expected at most " + std::to_string(most) +
                           (most < kMostBytes ? ", a sixteenth of this machine's memory; use one with more" : ""));
   }
-  std::string text(file.size(), '\0');
+  std::string text(static_cast<std::size_t>(file.size()), '\0');
   file.read(0, text.data(), text.size());
   return text;
 }

@@ -2,7 +2,6 @@
 #include "window/window_word.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <optional>
 #include <string_view>
@@ -51,11 +50,7 @@ std::string lower(std::string text) {
 std::optional<double> number(std::string_view text) {
   const std::string digits = stripped(text);
   const bool plus = digits.size() > 1 && digits[0] == '+' && digits[1] != '-';
-  const char* const end = digits.data() + digits.size();
-  double value = 0;
-  const auto [stop, error] = std::from_chars(digits.data() + (plus ? 1 : 0), end, value);
-  if (error != std::errc() || stop != end) return std::nullopt;
-  return value;
+  return read_number(digits.substr(plus ? 1 : 0));
 }
 
 WindowWord clip_of(double width, double level) {

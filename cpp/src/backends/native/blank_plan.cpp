@@ -26,7 +26,7 @@ Kinds written(const Kinds& read, const Locality& locality, Numbers& numbers) {
   for (std::int64_t y = 0; y < side / locality.stride; ++y) {
     const Span span = locality.read(Span{y, y + 1}, side);
     Kinds key = {static_cast<std::int32_t>(y * locality.stride - span.begin)};
-    key.insert(key.end(), read.begin() + span.begin, read.begin() + span.end);
+    key.insert(key.end(), read.data() + span.begin, read.data() + span.end);
     kinds.push_back(numbers.emplace(std::move(key), static_cast<std::int32_t>(numbers.size())).first->second);
   }
   return kinds;

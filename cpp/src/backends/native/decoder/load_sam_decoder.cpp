@@ -104,7 +104,7 @@ class SamDecoderReader {
       layer.in = in;
       layer.out = width;
       layer.matrix = kernels::pack_matrix(part.data(), in, width, decoder_.format);
-      layer.bias.assign(bias.begin() + i * width, bias.begin() + (i + 1) * width);
+      layer.bias.assign(bias.data() + i * width, bias.data() + (i + 1) * width);
     }
     return layers;
   }
