@@ -131,6 +131,10 @@ smoke-arm: | setup-cpp  ## of arm, the bf16 and f32 products, attention, and the
 	@scripts/setup.sh cpp arm || echo "smoke-arm: going on with what is here"
 	@scripts/run/test_arm.sh $(JOBS) test_platform test_kernels_smoke
 
+wasm: | setup build  ## WebAssembly: the npm package build/wasm/package, tested under node beside the native engine (installs emscripten with apt)
+	@scripts/setup.sh cpp wasm || echo "wasm: going on with what is here"
+	@scripts/run/test_wasm.sh $(JOBS)
+
 windows-platform:  ## the platform room's Windows sources by mingw-w64, and their tests under wine (installs both with apt)
 	@scripts/setup.sh cpp windows || echo "windows-platform: going on with what is here"
 	@scripts/run/test_windows_platform.sh

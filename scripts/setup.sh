@@ -15,6 +15,7 @@
 # setup.sh e2e          also Chromium, its driver and selenium, for the tests of the page
 # setup.sh arm          also the compiler for Linux on Arm, and qemu, in which its programs run (about 0.3 GB)
 # setup.sh windows      also the compiler for Windows, and wine (about 1.3 GB)
+# setup.sh wasm         also the compiler for WebAssembly, and node (about 0.6 GB)
 # setup.sh fuzz         also clang with libFuzzer (about 0.6 GB), where there is none
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -56,8 +57,13 @@ for group in "$@"; do
     e2e) required+=(chromium chromium-driver) ;;
     arm) required+=(g++-aarch64-linux-gnu qemu-user-static) ;;
     windows) required+=(g++-mingw-w64-x86-64-posix wine wine64) ;;
+    wasm)
+      required+=(emscripten)
+      command -v node >/dev/null || required+=(nodejs)
+      command -v npm >/dev/null || required+=(npm)
+      ;;
     fuzz) [ -n "$(compgen -c clang++- | grep -E '^clang\+\+-(1[6-9]|2[0-9])$')" ] || required+=(clang-16 libclang-rt-16-dev) ;;
-    *) fail "no such group: $group; expected cpp, test, lint, cuda, examples, docs, e2e, fuzz, arm or windows" ;;
+    *) fail "no such group: $group; expected cpp, test, lint, cuda, examples, docs, e2e, fuzz, arm, wasm or windows" ;;
   esac
 done
 if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then required+=(python3-venv); fi
@@ -149,7 +155,7 @@ install_set running "about 200 MB" dependencies build
 ready() {
   say "ready in $SECONDS s ($("$venv_python" --version), $(cmake --version | head -n 1), $("${CXX:-g++}" --version | head -n 1))"
 }
-case "$*" in cpp | "cpp arm" | "cpp windows") ready; exit ;; esac
+case "$*" in cpp | "cpp arm" | "cpp windows" | "cpp wasm") ready; exit ;; esac
 
 # torch: for the export of a checkpoint only; the engine never imports it.
 export_tools=$("$python" scripts/release/requirements.py export)

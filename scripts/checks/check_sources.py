@@ -31,7 +31,7 @@ SYSTEM = re.compile(
     re.IGNORECASE,
 )
 SYSTEM_FOLDERS = ("cpp/include/", "cpp/src/", "kernels/", "python/bindings/")
-SYSTEM_SOURCE = re.compile(r"cpp/src/platform/\w+_(?:posix|windows)\.[ch]pp")
+SYSTEM_SOURCE = re.compile(r"cpp/src/platform/\w+_(?:posix|wasm|windows)\.[ch]pp")
 VENDOR = re.compile(r'[<"](openvino/|NvInfer|NvOnnx|cuda|tensorrt)')
 
 
@@ -156,7 +156,8 @@ def include_errors(name: str, number: int, header: str) -> Iterator[str]:
     if VENDOR.match(header) and not may_see_vendor:
         yield f"{name}:{number}: only a backend's own files include a vendor's header, got {header}"
     if SYSTEM.fullmatch(header) and name.startswith(SYSTEM_FOLDERS) and not SYSTEM_SOURCE.fullmatch(name):
-        yield f"{name}:{number}: only the platform room's *_posix.cpp and *_windows.cpp see the system, got {header}"
+        sources = "*_posix.cpp, *_wasm.cpp and *_windows.cpp"
+        yield f"{name}:{number}: only the platform room's {sources} see the system, got {header}"
     if name.startswith("cpp/src/"):
         yield from room_errors(name, number, header)
         if where.suffix == ".hpp" and not JSON_HEADERS.fullmatch(name) and JSON_HEADER.match(header):

@@ -42,7 +42,13 @@ fs::path find(const PluginFile& wanted, const std::string& name) {
 }  // namespace
 
 const Plugin& open_plugin(const PluginFile& wanted) {
-  const std::string file = platform::name_of(find(wanted, platform::plugin_name(wanted.file)));
+  const std::string name = platform::plugin_name(wanted.file);
+  if (name.empty()) {
+    throw Unsupported(
+        std::string(wanted.missing) +
+        " cannot be opened in WebAssembly; use a bundle without graphs, as `medsam-engine fetch` writes it");
+  }
+  const std::string file = platform::name_of(find(wanted, name));
   const std::string what = std::string(wanted.name) + " " + file;
   std::string why;
   void* library = platform::open_library(file, why);

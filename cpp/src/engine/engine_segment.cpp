@@ -9,6 +9,7 @@
 #include "medsam/error.hpp"
 #include "model/prediction.hpp"
 #include "model/zoomed_mask.hpp"
+#include "platform/cores.hpp"
 
 namespace medsam {
 
@@ -66,7 +67,7 @@ class Engine::Impl::WindowMasks {
   void paint(const std::vector<ZoomWindow>& windows, const LabelView& out, const std::vector<std::uint32_t>& ranks,
              std::vector<MaskStats>& stats) {
     const auto ahead = [&](std::size_t w) {
-      return std::async(std::launch::async, [&, w] { return encoded(windows[w].part); });
+      return std::async(platform::beside(), [&, w] { return encoded(windows[w].part); });
     };
     std::future<ImageEmbedding> next = ahead(0);
     for (std::size_t w = 0; w < windows.size(); ++w) {

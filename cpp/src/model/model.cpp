@@ -6,6 +6,7 @@
 #include "medsam/error.hpp"
 #include "model/crop.hpp"
 #include "model/preprocess.hpp"
+#include "platform/cores.hpp"
 
 namespace medsam {
 
@@ -22,7 +23,7 @@ Model::Model(const Bundle& bundle, const std::string& name, std::string fingerpr
       fingerprint_(std::move(fingerprint)),
       crops_(bundle.needs_crops()) {
   const Shape image{1, 3, bundle.input_size, bundle.input_size};
-  auto compiling = std::async(std::launch::async, [&] { return compile(files_.at("encoder"), {image}); });
+  auto compiling = std::async(platform::beside(), [&] { return compile(files_.at("encoder"), {image}); });
   decoder_ = std::make_unique<Decoder>(files_, bundle.prompt.from_box,
                                        [compile](const ModelFile& model) { return compile(model, {}); });
   encoder_ = std::make_unique<RequestPool>(compiling.get());

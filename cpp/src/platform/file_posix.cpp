@@ -117,6 +117,24 @@ std::string real_path(const File& named, std::error_code& error) {
   return known ? path : "";
 }
 
+#else
+
+#ifdef __EMSCRIPTEN__  // its links below /proc can be read, and not followed
+constexpr int kNaming = O_RDONLY;
+#else
+constexpr int kNaming = O_PATH;
+#endif
+
+File name_file(const std::string& path, std::error_code& error) { return opened(path.c_str(), kNaming, 0, error); }
+
+std::string real_path(const File& named, std::error_code& error) {
+  return std::filesystem::read_symlink(by_descriptor(named), error).string();
+}
+
+#endif
+
+#if defined(__APPLE__) || defined(__EMSCRIPTEN__)
+
 File reopen_to_read(const File& named, std::error_code& error) {
   const std::string path = real_path(named, error);
   if (error) return {};
@@ -135,14 +153,8 @@ File reopen_to_read(const File& named, std::error_code& error) {
 
 #else
 
-File name_file(const std::string& path, std::error_code& error) { return opened(path.c_str(), O_PATH, 0, error); }
-
 File reopen_to_read(const File& named, std::error_code& error) {
   return opened(by_descriptor(named).c_str(), O_RDONLY, 0, error);
-}
-
-std::string real_path(const File& named, std::error_code& error) {
-  return std::filesystem::read_symlink(by_descriptor(named), error).string();
 }
 
 #endif

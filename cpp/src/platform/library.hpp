@@ -7,7 +7,7 @@
 namespace medsam::platform {
 
 /// How the system names a library that is opened at run time: "libNAME.so", "NAME.dll". The name that CMake gives a
-/// MODULE.
+/// MODULE. "" where there are no such libraries, as in WebAssembly.
 std::string plugin_name(const std::string& name);
 
 /// The library or program in which `code` lies, as the loader was given it; "" where it does not say.

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "medsam/error.hpp"
+#include "platform/cores.hpp"
 
 namespace medsam {
 
@@ -19,7 +20,7 @@ void run_visits(FollowedObjects& objects, const EncodeSlice& encode, const std::
                 const std::function<void()>& visited) {
   const std::vector<Visit>& visits = objects.visits();
   const auto ahead = [&](std::size_t i) {
-    return std::async(std::launch::async, [&, i] { return encode(visits[i].z, visits[i].again); });
+    return std::async(platform::beside(), [&, i] { return encode(visits[i].z, visits[i].again); });
   };
   std::future<ImageEmbedding> next;
   for (std::size_t i = 0; i < visits.size(); ++i) {

@@ -115,7 +115,7 @@ def test_every_block_can_be_read(page: str) -> None:
         elif block.language == "python":
             compile(block.text, f"{page}:{block.line}", "exec")
         else:
-            assert block.language in {"text", "cmake", "cpp", "c", "json", "toml", "yaml"}, f"{page}:{block.line}"
+            assert block.language in {"text", "cmake", "cpp", "c", "js", "json", "toml", "yaml"}, f"{page}:{block.line}"
 
 
 def test_marks_and_continued_lines_of_blocks(tmp_path: Path) -> None:

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+# The library in WebAssembly and its npm package: built by Debian's emscripten, tested under node, packed.
+#   test_wasm.sh JOBS [NODE-TEST-ARGUMENT...]   e.g. --test-name-pattern refused
+# build/wasm/package is the package; masks are compared with those of the installed native package.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+jobs=$1 out=build/wasm python=.venv/bin/python
+shift
+for tool in em-config node npm; do
+  command -v "$tool" >/dev/null && continue
+  echo "wasm: not tested, there is no $tool (Debian: emscripten nodejs npm)"
+  exit 0
+done
+mkdir -p build
+if ! cmake --preset wasm >build/wasm-configure.log 2>&1; then
+  if grep -qE "(Failed to download|download of .* failed|Each download failed)" build/wasm-configure.log; then
+    echo "wasm: not tested, the sources of the libraries cannot be downloaded here"
+    exit 0
+  fi
+  cat build/wasm-configure.log
+  exit 1
+fi
+begin=$SECONDS
+cmake --build --preset wasm -j "$jobs" >build/wasm-build.log || { tail -n 40 build/wasm-build.log; exit 1; }
+built=$((SECONDS - begin)) begin=$SECONDS
+
+package=$PWD/$out/package
+rm -rf "$package" && mkdir -p "$package"
+cp wasm/package/* LICENSE "$out"/wasm/medsam_engine.{js,wasm} "$package/"
+version=$(sed -nE 's/^project\(.* VERSION ([0-9.]+).*/\1/p' CMakeLists.txt)
+sed -i "s/\"version\": \"[^\"]*\"/\"version\": \"$version\"/" "$package/package.json"
+
+export MEDSAM_WASM_PACKAGE=$package
+bundle=$PWD/build/bundles/litemedsam-native data=../shared/data/open golden=$PWD/$out/golden
+[ -e "$bundle/manifest.json" ] || .venv/bin/medsam-engine fetch litemedsam --out "$bundle" >build/wasm-fetch.log 2>&1 ||
+  echo "wasm: without weights, what needs them is skipped (build/wasm-fetch.log)"
+if [ -e "$bundle/manifest.json" ]; then
+  export MEDSAM_WASM_BUNDLE=$bundle
+  if [ -d "$data" ]; then
+    "$python" wasm/tests/golden.py "$bundle" "$data" "$golden"
+    export MEDSAM_WASM_GOLDEN=$golden
+  fi
+fi
+node --test --test-reporter spec "$@" wasm/tests/engine.test.js
+(cd "$package" && npm pack --silent --pack-destination .. >/dev/null)
+echo "wasm: node $(node --version), built in $built s, run in $((SECONDS - begin)) s;" \
+  "medsam_engine.wasm has $(stat -c %s "$package/medsam_engine.wasm") bytes, packed $(stat -c %s "$out/medsam-engine-$version.tgz")"

@@ -1,0 +1,122 @@
+// Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+// The WebAssembly module: loaded once, and what every call of it needs. Nothing here is public but MedsamError.
+import createModule from "./medsam_engine.js";
+
+const IN_NODE = typeof process !== "undefined" && process.versions?.node !== undefined;
+
+/** An error of the engine: what was wrong, what was got, what was expected, what to do. */
+export class MedsamError extends Error {
+  constructor(message, status) {
+    super(message);
+    this.name = "MedsamError";
+    this.status = status;
+  }
+}
+
+export function refuse(message) {
+  throw new MedsamError(message, "MEDSAM_INVALID_ARGUMENT");
+}
+
+async function start() {
+  const address = new URL("./medsam_engine.wasm", import.meta.url);
+  let binary;
+  if (IN_NODE) {
+    const { readFile } = await import("node:fs/promises");
+    binary = await readFile(address);
+  } else {
+    const reply = await fetch(address);
+    if (!reply.ok) throw new MedsamError(`${address}: got HTTP ${reply.status}; serve the package's files beside each other`, "MEDSAM_BACKEND_ERROR");
+    binary = new Uint8Array(await reply.arrayBuffer());
+  }
+  return createModule({ wasmBinary: binary, print() {}, printErr() {} });
+}
+
+let starting;
+
+/** The module of this page or process. */
+export function loadModule() {
+  starting ??= start();
+  return starting;
+}
+
+/** Memory of the module for one call: what `take` gave is free when `body` returns. */
+export function withMemory(module, body) {
+  const taken = [];
+  const take = (bytes) => {
+    const at = module._malloc(Math.max(bytes, 1)) >>> 0;
+    if (at === 0) throw new MedsamError(`there is no memory for ${bytes} bytes; use a smaller image, or close engines and sessions`, "MEDSAM_OUT_OF_MEMORY");
+    taken.push(at);
+    return at;
+  };
+  try {
+    return body({
+      take,
+      text(value) {
+        const bytes = new TextEncoder().encode(String(value));
+        const at = take(bytes.length + 1);
+        module.HEAPU8.set(bytes, at);
+        module.HEAPU8[at + bytes.length] = 0;
+        return at;
+      },
+      copy(array) {
+        const at = take(array.byteLength);
+        module.HEAPU8.set(new Uint8Array(array.buffer, array.byteOffset, array.byteLength), at);
+        return at;
+      },
+      doubles(at, count) {
+        return Array.from(new Float64Array(module.HEAPU8.buffer, at, count));
+      },
+      pointer(at) {
+        return new Uint32Array(module.HEAPU8.buffer, at, 1)[0];
+      },
+    });
+  } finally {
+    for (const at of taken) module._free(at);
+  }
+}
+
+/** Throws what the last call said, unless it succeeded. */
+export function check(module, status) {
+  if (status === 0) return;
+  throw new MedsamError(
+    module.UTF8ToString(module._medsam_last_error()),
+    module.UTF8ToString(module._medsam_status_name(status)),
+  );
+}
+
+/** A copy of `count` elements of the module's memory. */
+export function copied(module, Type, at, count) {
+  return new Type(module.HEAPU8.buffer, at, count).slice();
+}
+
+const PIXEL_TYPES = new Map([
+  [Uint8Array, 0],
+  [Uint8ClampedArray, 0],
+  [Uint16Array, 1],
+  [Int16Array, 2],
+  [Float32Array, 3],
+]);
+
+/** The type of an image's samples, after its sizes are found to be those of its data. */
+export function pixelType(what, image, sides) {
+  const type = PIXEL_TYPES.get(image?.data?.constructor);
+  if (type === undefined) {
+    refuse(`${what}: got data of type ${image?.data?.constructor?.name ?? typeof image?.data}, expected Uint8Array, Uint16Array, Int16Array or Float32Array`);
+  }
+  let count = 1;
+  for (const side of [...sides, "channels"]) {
+    const value = side === "channels" ? (image.channels ?? 1) : image[side];
+    if (!Number.isInteger(value) || value < 1 || value > 2 ** 20) refuse(`${what}: got ${side} ${value}, expected a whole number from 1 to ${2 ** 20}`);
+    count *= value;
+  }
+  if (image.data.length !== count) {
+    refuse(`${what}: got ${image.data.length} samples, expected ${count} = ${[...sides, "channels"].join(" * ")}`);
+  }
+  return type;
+}
+
+/** A box's four numbers as doubles. */
+export function boxNumbers(what, box) {
+  if (!(Array.isArray(box) || ArrayBuffer.isView(box)) || box.length !== 4) refuse(`${what}: got ${JSON.stringify(box) ?? "nothing"}, expected [x0, y0, x1, y1]`);
+  return Float64Array.from(box);
+}
