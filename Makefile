@@ -139,6 +139,9 @@ windows-platform:  ## the platform room's Windows sources by mingw-w64, and thei
 	@scripts/setup.sh cpp windows || echo "windows-platform: going on with what is here"
 	@scripts/run/test_windows_platform.sh
 
+macos-compile: | setup-cpp  ## the library compiled for macOS on Apple's processors, by zig (100 MB from PyPI); nothing runs
+	@scripts/run/compile_macos.sh $(JOBS)
+
 # Of each target; docs/robustness.md has the longer runs.
 FUZZ_SECONDS ?= 20
 

@@ -47,8 +47,8 @@ std::string by_descriptor(const File& file) { return "/proc/self/fd/" + std::to_
 class SizeSignalHeld {
  public:
   SizeSignalHeld() {
-    ::sigemptyset(&signal_);
-    ::sigaddset(&signal_, SIGXFSZ);
+    sigemptyset(&signal_);  // these three are macros on macOS
+    sigaddset(&signal_, SIGXFSZ);
     was_pending_ = pending();
     ::pthread_sigmask(SIG_BLOCK, &signal_, &before_);
   }
@@ -62,7 +62,7 @@ class SizeSignalHeld {
  private:
   static bool pending() {
     ::sigset_t signals;
-    return ::sigpending(&signals) == 0 && ::sigismember(&signals, SIGXFSZ) == 1;
+    return ::sigpending(&signals) == 0 && sigismember(&signals, SIGXFSZ) == 1;
   }
   void take() const {
 #ifdef __APPLE__

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
+# macOS on Apple's processors: every source of the library without OpenVINO, of its kernels and of its programs,
+# compiled by zig with warnings as errors. Nothing is linked and nothing runs: that takes Apple's SDK and a Mac.
+#   compile_macos.sh JOBS
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+jobs=$1 out=build/macos zig=$PWD/build/zig
+mkdir -p build
+if [ ! -e "$zig/ziglang/zig" ]; then
+  .venv/bin/python scripts/release/requirements.py macos |
+    xargs .venv/bin/python -m pip install --quiet --no-deps --target "$zig" || {
+    echo "macos: not compiled, zig could not be installed"
+    exit 0
+  }
+fi
+printf '#!/bin/sh\nexec "%s" ar "$@"\n' "$zig/ziglang/zig" >"$zig/ar"
+chmod +x "$zig/ar" "$zig/ziglang/zig"
+export ZIG_GLOBAL_CACHE_DIR=$zig/cache ZIG_LOCAL_CACHE_DIR=$zig/cache
+if ! cmake --preset macos -DMEDSAM_ENGINE_ZIG="$zig/ziglang/zig" -DCMAKE_AR="$zig/ar" >build/macos-configure.log 2>&1; then
+  if grep -qE "(Failed to download|download of .* failed|Each download failed)" build/macos-configure.log; then
+    echo "macos: not compiled, the sources of the libraries cannot be downloaded here"
+    exit 0
+  fi
+  cat build/macos-configure.log
+  exit 1
+fi
+# The objects of all our own targets; what links them is left out.
+mapfile -t objects < <(ninja -C "$out" -t targets all | sed -n 's/^\(\(cpp\|kernels\)\/.*\.o\): .*/\1/p')
+[ ${#objects[@]} -gt 0 ] || { echo "macos: no objects"; exit 1; }
+begin=$SECONDS
+ninja -C "$out" -j "$jobs" "${objects[@]}" >build/macos-build.log || { tail -n 40 build/macos-build.log; exit 1; }
+echo "macos: ${#objects[@]} sources compiled by zig $("$zig/ziglang/zig" version) for arm64, macOS 13, in $((SECONDS - begin)) s"
