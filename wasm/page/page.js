@@ -36,11 +36,12 @@ async function step(name, text, call, value) {
   }
 }
 
-let picture = null, ready = false;
+let picture = null, ready = false, opened = 0;
 const loaded = step("load", "Loading the model...", "load", { bundle: new URLSearchParams(location.search).get("bundle") ?? "bundle/" });
 loaded.then((info) => info && (status.textContent = `${info.family} is loaded. Open a picture.`));
 
 file.onchange = async () => {
+  const mine = ++opened; // what comes back for a picture is for it alone: another one may have been opened meanwhile
   ready = false;
   let bitmap;
   try {
@@ -50,15 +51,16 @@ file.onchange = async () => {
     status.textContent = `${file.files[0].name} is no picture that this browser can read; use a PNG`;
     return;
   }
+  if (mine !== opened) return;
   view.width = bitmap.width;
   view.height = bitmap.height;
   pen.drawImage(bitmap, 0, 0);
   picture = pen.getImageData(0, 0, view.width, view.height);
   const data = new Uint8Array(3 * view.width * view.height);
   for (let i = 0; i < view.width * view.height; ++i) data.set(picture.data.subarray(4 * i, 4 * i + 3), 3 * i);
-  if (!(await loaded)) return;
+  if (!(await loaded) || mine !== opened) return;
   const done = await step("encode", "Looking at the picture...", "encode", { data, height: view.height, width: view.width, channels: 3 });
-  if (!done) return;
+  if (!done || mine !== opened) return;
   ready = true;
   status.textContent = `Ready after ${(medsam.times.encode / 1000).toFixed(1)} s. Drag a box round an object.`;
 };
@@ -85,9 +87,10 @@ function place(event) {
 }
 
 async function answer(box) {
+  const mine = opened;
   medsam.box = box;
   const done = await step("box", "Segmenting...", "segment", { box });
-  if (!done) return;
+  if (!done || mine !== opened) return;
   medsam.labels = done.labels;
   show(done.labels, box);
   status.textContent = `${done.objects[0].area} pixels, ${medsam.times.box.toFixed(0)} ms`;
