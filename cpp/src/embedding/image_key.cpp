@@ -9,7 +9,7 @@
 #include "base/sha256.hpp"
 #include "kernels/pixels/pixel_kernels.hpp"
 #include "medsam/error.hpp"
-#include "platform/process.hpp"
+#include "platform/random.hpp"
 
 namespace medsam {
 

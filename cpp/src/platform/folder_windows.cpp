@@ -4,7 +4,7 @@
 #include <windows.h>
 
 #include "platform/file.hpp"
-#include "platform/process.hpp"
+#include "platform/random.hpp"
 #include "platform/security_windows.hpp"
 #include "platform/wide_windows.hpp"
 

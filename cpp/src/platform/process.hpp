@@ -19,9 +19,6 @@ ProcessId process_id();
 /// where there is no fork. For one mutex, which lives as long as the process.
 void lock_around_fork(std::mutex& mutex);
 
-/// Random bytes that nobody can foretell. False where the system gives none.
-bool random_bytes(void* out, std::size_t count);
-
 /// What tells this installation of a system from any other: systemd's machine id, or the host's name; MachineGuid on
 /// Windows. "unknown" where there is none.
 std::string machine_identity();

@@ -10,10 +10,8 @@
 
 #ifdef __APPLE__
 #include <crt_externs.h>
-#include <sys/random.h>
 #endif
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <fstream>
@@ -113,17 +111,6 @@ ProcessId process_id() { return ::getpid(); }
 void lock_around_fork(std::mutex& mutex) {
   guarded = &mutex;
   ::pthread_atfork([] { guarded->lock(); }, [] { guarded->unlock(); }, [] { guarded->unlock(); });
-}
-
-bool random_bytes(void* out, std::size_t count) {
-  constexpr std::size_t kMost = 256;  // that getentropy gives per call
-  for (auto* at = static_cast<char*>(out); count > 0;) {
-    const std::size_t size = std::min(count, kMost);
-    if (::getentropy(at, size) != 0) return false;
-    at += size;
-    count -= size;
-  }
-  return true;
 }
 
 std::string machine_identity() {

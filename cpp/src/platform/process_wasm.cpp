@@ -2,26 +2,11 @@
 // There are no processes in WebAssembly, and so neither forks nor programs that are run apart.
 #include "platform/process.hpp"
 
-#include <unistd.h>
-
-#include <algorithm>
-
 namespace medsam::platform {
 
 ProcessId process_id() { return 1; }
 
 void lock_around_fork(std::mutex&) {}
-
-bool random_bytes(void* out, std::size_t count) {
-  constexpr std::size_t kMost = 256;  // that getentropy gives per call
-  for (auto* at = static_cast<char*>(out); count > 0;) {
-    const std::size_t size = std::min(count, kMost);
-    if (::getentropy(at, size) != 0) return false;
-    at += size;
-    count -= size;
-  }
-  return true;
-}
 
 std::string machine_identity() { return "unknown"; }
 

@@ -2,13 +2,9 @@
 #include "platform/process.hpp"
 
 #include <windows.h>
-// clang-format off: it needs what windows.h declares
-#include <bcrypt.h>
-// clang-format on
 
 #include <algorithm>
 #include <cstdio>
-#include <limits>
 
 #include "platform/file.hpp"
 #include "platform/wide_windows.hpp"
@@ -135,17 +131,6 @@ std::string listen(const File& process, const File& reading) {
 ProcessId process_id() { return ::GetCurrentProcessId(); }
 
 void lock_around_fork(std::mutex&) {}
-
-bool random_bytes(void* out, std::size_t count) {
-  constexpr std::size_t kMost = std::numeric_limits<ULONG>::max();
-  for (auto* at = static_cast<UCHAR*>(out); count > 0;) {
-    const auto size = static_cast<ULONG>(std::min(count, kMost));
-    if (::BCryptGenRandom(nullptr, at, size, BCRYPT_USE_SYSTEM_PREFERRED_RNG) != 0) return false;
-    at += size;
-    count -= size;
-  }
-  return true;
-}
 
 std::string machine_identity() {
   wchar_t id[128];

@@ -19,6 +19,7 @@
 #include "platform/library.hpp"
 #include "platform/path.hpp"
 #include "platform/process.hpp"
+#include "platform/random.hpp"
 
 namespace medsam::platform {
 namespace {

@@ -41,7 +41,7 @@ def test_the_system_is_seen_in_one_room(name: str, header: str) -> None:
     [
         ("cpp/src/platform/file_posix.cpp", "<sys/stat.h>"),
         ("cpp/src/platform/file_windows.cpp", "<windows.h>"),
-        ("cpp/src/platform/process_wasm.cpp", "<unistd.h>"),
+        ("cpp/src/platform/memory_wasm.cpp", "<unistd.h>"),
         ("cpp/src/backends/processor.cpp", "<cpuid.h>"),
         ("cpp/src/base/edge.hpp", "<exception>"),
         ("cpp/apps/terminal.cpp", "<unistd.h>"),
