@@ -30,7 +30,8 @@ def read_case_folder(folder: Path) -> CaseList:
     Raises:
         InvalidArgument: no case; prompts without an image or beside two of one name; a table with an error.
     """
-    prompts = sorted(path for path in folder.rglob(f"*{_MARK}*") if path.is_file() and not path.name.startswith("."))
+    below = sorted(folder.rglob("*"))
+    prompts = [path for path in below if _MARK in path.name and path.is_file() and not path.name.startswith(".")]
     cases = [_case(folder, path) for path in prompts]
     if not prompts:
         cases = [CaseSpec(path.name, str(path)) for path in sorted(folder.glob("*.npz")) if path.name[0] != "."]
@@ -44,8 +45,8 @@ def read_case_folder(folder: Path) -> CaseList:
         raise InvalidArgument(f"cases: got two files of prompts for {twice[0]} in {folder}, expected one; remove one")
     used = {Path(case.path) for case in cases} | set(prompts)
     left_out = {
-        "images without prompts beside them, left out": _without_prompts(folder, used),
-        "links to folders, which are not followed": _links(folder, used),
+        "images without prompts beside them, left out": _without_prompts(folder, below, used),
+        "links to folders, which are not followed": _links(folder, below, used),
     }
     return CaseList(cases, [f"{what}: {_first(names)}" for what, names in left_out.items() if names])
 
@@ -54,16 +55,16 @@ def _first(names: list[str]) -> str:
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
-def _links(folder: Path, used: set[Path]) -> list[str]:
+def _links(folder: Path, below: list[Path], used: set[Path]) -> list[str]:
     """The folders below that no case is and that `rglob` does not look into: they may lead anywhere, also back."""
-    links = (path for path in folder.rglob("*") if path.is_symlink() and path.is_dir() and path not in used)
-    return sorted(str(path.relative_to(folder)) for path in links)
+    return [str(path.relative_to(folder)) for path in below
+            if path.is_symlink() and path.is_dir() and path not in used]  # fmt: skip
 
 
-def _without_prompts(folder: Path, used: set[Path]) -> list[str]:
+def _without_prompts(folder: Path, below: list[Path], used: set[Path]) -> list[str]:
     """The images below a folder that no case has, sorted; of a DICOM series, the name of its folder."""
     found = set()
-    for path in folder.rglob("*"):
+    for path in below:
         inside = path.relative_to(folder)
         series = f"{inside.parent}/"
         hidden = any(part.startswith(".") for part in inside.parts)

@@ -83,7 +83,7 @@ def _list_of(rows: CaseRows, unused: list[str], path: Path) -> CaseList:
 def _entries(content: object, where: str) -> Iterator[dict[str, str]]:
     if not isinstance(content, dict):
         raise InvalidArgument(f'{where}: got {type(content).__name__}, expected an object such as {{"file": ...}}')
-    shared = {name: value for name, value in content.items() if name != "objects"}
+    shared = {name: value for name, value in content.items() if name != "objects" and value is not None}
     objects = content.get("objects", [{}])
     if not isinstance(objects, list) or not objects or not all(isinstance(entry, dict) for entry in objects):
         raise InvalidArgument(f'{where}: got no list of objects, expected "objects": [{{"box": [...]}}, ...]')
@@ -105,9 +105,10 @@ def _texts(row: Mapping[str, Any], where: str) -> dict[str, str]:
     """The cells of a row as the CSV table would have them."""
     cells: list[tuple[str, str]] = []
     for name, value in row.items():
-        if name not in _LISTS or value is None:
-            if name not in _LISTS:
-                cells.append((name, _text(value, name, where)))
+        if name not in _LISTS:
+            cells.append((name, _text(value, name, where)))
+            continue
+        if value is None:
             continue
         if not isinstance(value, list) or len(value) not in (4, 6):
             raise InvalidArgument(f"{where}: got {name} {value!r:.100}, expected a list of 4 or 6 numbers")

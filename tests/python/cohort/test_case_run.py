@@ -29,12 +29,13 @@ class _Silent:
 def test_a_case_that_is_begun_while_the_run_is_interrupted_is_let_go(
     scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    interrupted, names = threading.Event(), []
+    ahead, interrupted, names = threading.Event(), threading.Event(), []
     begin = Ledger.begin
 
     def begun(self: Ledger, record: Path, case: str, key: str) -> Standing:
         names.append(case)
         if len(names) == 2:  # the one that is read ahead
+            ahead.set()
             assert interrupted.wait(60)
         return begin(self, record, case, key)
 
@@ -42,12 +43,11 @@ def test_a_case_that_is_begun_while_the_run_is_interrupted_is_let_go(
     worker = CaseWorker(RunOptions(str(tmp_path / "out")))
 
     def segment(*_arguments: Any) -> None:
-        while len(names) < 2:
-            pass
+        assert ahead.wait(60)
         interrupted.set()
         raise KeyboardInterrupt
 
-    worker.segment = segment  # type: ignore[method-assign, assignment]
+    worker.segment = segment  # type: ignore[method-assign, assignment]  # never returns
     cases = [worker.files(case) for case in read_cases(table_of(scans)).cases]
     with pytest.raises(KeyboardInterrupt):
         CaseRun(cases, worker, _Silent()).run()
