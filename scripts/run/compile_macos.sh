@@ -17,14 +17,7 @@ fi
 printf '#!/bin/sh\nexec "%s" ar "$@"\n' "$zig/ziglang/zig" >"$zig/ar"
 chmod +x "$zig/ar" "$zig/ziglang/zig"
 export ZIG_GLOBAL_CACHE_DIR=$zig/cache ZIG_LOCAL_CACHE_DIR=$zig/cache
-if ! cmake --preset macos -DMEDSAM_ENGINE_ZIG="$zig/ziglang/zig" -DCMAKE_AR="$zig/ar" >build/macos-configure.log 2>&1; then
-  if grep -qE "(Failed to download|download of .* failed|Each download failed)" build/macos-configure.log; then
-    echo "macos: not compiled, the sources of the libraries cannot be downloaded here"
-    exit 0
-  fi
-  cat build/macos-configure.log
-  exit 1
-fi
+scripts/run/configure_cross.sh macos -DMEDSAM_ENGINE_ZIG="$zig/ziglang/zig" -DCMAKE_AR="$zig/ar" || exit $(($? == 3 ? 0 : 1))
 # The objects of all our own targets; what links them is left out.
 mapfile -t objects < <(ninja -C "$out" -t targets all | sed -n 's/^\(\(cpp\|kernels\)\/.*\.o\): .*/\1/p')
 [ ${#objects[@]} -gt 0 ] || { echo "macos: no objects"; exit 1; }

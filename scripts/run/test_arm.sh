@@ -13,15 +13,7 @@ for tool in aarch64-linux-gnu-g++ qemu-aarch64-static; do
   echo "arm: not tested, there is no $tool (Debian: g++-aarch64-linux-gnu qemu-user-static)"
   exit 0
 done
-mkdir -p build
-if ! cmake --preset arm >build/arm-configure.log 2>&1; then
-  if grep -qE "(Failed to download|download of .* failed|Each download failed)" build/arm-configure.log; then
-    echo "arm: not tested, the sources of the libraries cannot be downloaded here"
-    exit 0
-  fi
-  cat build/arm-configure.log
-  exit 1
-fi
+scripts/run/configure_cross.sh arm || exit $(($? == 3 ? 0 : 1))
 programs=("$@")
 [ $# -gt 0 ] || programs=("${all[@]}")
 begin=$SECONDS

@@ -12,15 +12,7 @@ for tool in em-config node npm; do
   echo "wasm: not tested, there is no $tool (Debian: emscripten nodejs npm)"
   exit 0
 done
-mkdir -p build
-if ! cmake --preset wasm >build/wasm-configure.log 2>&1; then
-  if grep -qE "(Failed to download|download of .* failed|Each download failed)" build/wasm-configure.log; then
-    echo "wasm: not tested, the sources of the libraries cannot be downloaded here"
-    exit 0
-  fi
-  cat build/wasm-configure.log
-  exit 1
-fi
+scripts/run/configure_cross.sh wasm || exit $(($? == 3 ? 0 : 1))
 begin=$SECONDS
 cmake --build --preset wasm -j "$jobs" >build/wasm-build.log || { tail -n 40 build/wasm-build.log; exit 1; }
 built=$((SECONDS - begin)) begin=$SECONDS
