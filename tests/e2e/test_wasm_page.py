@@ -29,7 +29,7 @@ CASE = ROOT.parent / "shared" / "data" / "open" / "2DBox_US_busi_1.npz"
 class QuietHandler(SimpleHTTPRequestHandler):
     """Files of a folder, without a line for every request."""
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the name that http.server gives it)
         """Says nothing."""
 
 
@@ -85,6 +85,26 @@ def test_a_box_on_a_picture_is_the_native_engines_mask(
     chromium.save_screenshot(str(tmp_path / "page.png"))
     assert expected.any()
     assert dsc >= 0.9999
+
+
+def test_a_mask_is_not_shown_over_a_picture_that_was_opened_meanwhile(
+    chromium: Any, site_address: str, tmp_path: Path
+) -> None:
+    with np.load(CASE) as case:
+        image, box = case["imgs"], [int(v) for v in case["boxes"][0]]
+    Image.fromarray(image).save(tmp_path / "slice.png")
+    Image.fromarray(image[::-1, ::-1].copy()).save(tmp_path / "turned.png")
+    chromium.get(site_address)
+    file, status = (chromium.find_element(By.ID, name) for name in ("file", "status"))
+    file.send_keys(str(tmp_path / "slice.png"))
+    WebDriverWait(chromium, 120).until(lambda _: status.text.startswith("Ready"))
+    chromium.execute_script(
+        "window.answered = false; medsam.answer(arguments[0]).then(() => (window.answered = true))", box
+    )
+    file.send_keys(str(tmp_path / "turned.png"))
+    WebDriverWait(chromium, 120).until(lambda _: chromium.execute_script("return window.answered"))
+    assert chromium.execute_script("return medsam.labels") is None
+    WebDriverWait(chromium, 120).until(lambda _: status.text.startswith("Ready"))
 
 
 def test_what_is_no_picture_is_refused(chromium: Any, site_address: str, tmp_path: Path) -> None:
