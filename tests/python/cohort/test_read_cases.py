@@ -114,6 +114,13 @@ def test_a_bad_line_is_named(tmp_path: Path, text: str, words: str) -> None:
     assert "secret" not in str(caught.value)
 
 
+def test_an_empty_field_of_a_line_is_no_value(tmp_path: Path) -> None:
+    line = '{"file": "a.png", "name": null, "objects": [{"box": [1, 2, 3, 4], "name": "b"}]}'
+    (tmp_path / "cases.jsonl").write_text(line)
+    (case,) = read_cases(tmp_path / "cases.jsonl").cases
+    assert case.objects[0].name == "b"
+
+
 def test_columns_of_parquet_that_differ_in_case_are_two_values(tmp_path: Path) -> None:
     pyarrow = pytest.importorskip("pyarrow", reason="the extra [parquet] is not installed")
     parquet = pytest.importorskip("pyarrow.parquet", reason="the extra [parquet] is not installed")
