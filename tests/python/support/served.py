@@ -70,11 +70,12 @@ class Served:
         connection.close()
         return reply
 
-    def raw(self, data: bytes) -> socket.socket:
+    @contextlib.contextmanager
+    def raw(self, data: bytes) -> Iterator[socket.socket]:
         """A connection on which these bytes were sent."""
-        connection = socket.create_connection(("127.0.0.1", self.port), timeout=DEADLINE)
-        connection.sendall(data)
-        return connection
+        with socket.create_connection(("127.0.0.1", self.port), timeout=DEADLINE) as connection:
+            connection.sendall(data)
+            yield connection
 
     def claimed(self) -> str:
         """The token of a new lease."""
@@ -85,6 +86,13 @@ class Served:
     def post(self, path: str, token: str, members: dict[str, Any] | None = None) -> Reply:
         """A JSON request of a lease."""
         return self.ask("POST", path, json.dumps(members or {}).encode(), X_Lease_Token=token)
+
+
+def reply_on(connection: socket.socket) -> Reply:
+    """The whole next reply, in however many packets it comes."""
+    with http.client.HTTPResponse(connection) as got:
+        got.begin()
+        return Reply(got.status, dict(got.getheaders()), got.read())
 
 
 @contextlib.contextmanager
