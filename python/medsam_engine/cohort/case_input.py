@@ -90,7 +90,10 @@ def _asked(files: CaseFiles, options: RunOptions, model: Mapping[str, str]) -> d
     case = files.case
     return {
         **model,
-        "objects": [[row.label, row.name, row.in_mm, *row.box] for row in case.objects],
+        "objects": [
+            [row.label, row.name, row.in_mm, *row.box, *([row.kind] if row.kind != "box" else [])]
+            for row in case.objects
+        ],
         "window": case.window or options.window,
         "modality": case.modality or options.modality,
         "series": case.series,

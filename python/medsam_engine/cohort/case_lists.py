@@ -14,14 +14,14 @@ from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.extras import require
 from medsam_engine.io.input_file import read_input
 
-_LISTS = {"box": BOX, "box_mm": BOX_MM}
+_LISTS = {"box": BOX, "box_mm": BOX_MM, "line": BOX, "line_mm": BOX_MM}
 
 
 def read_jsonl(path: Path, folder: str) -> CaseList:
     """Reads JSON Lines: an object per line, with the names of the table's columns.
 
-    `box` and `box_mm` may hold the numbers of x0 to z1 as a list, and `objects` a list of such objects, which have
-    the line's other fields in common.
+    `box`, `box_mm`, `line` and `line_mm` may hold the numbers of x0 to z1 as a list, and `objects` a list of such
+    objects, which have the line's other fields in common.
 
     Raises:
         InvalidArgument: no such file, a line that is no such object (by its number), or no line.
@@ -114,6 +114,8 @@ def _texts(row: Mapping[str, Any], where: str) -> dict[str, str]:
             raise InvalidArgument(f"{where}: got {name} {value!r:.100}, expected a list of 4 or 6 numbers")
         columns = _LISTS[name] if len(value) == 6 else [column for column in _LISTS[name] if column[0] != "z"]
         cells += [(column, _text(number, column, where)) for column, number in zip(columns, value, strict=True)]
+        if name.startswith("line"):
+            cells.append(("prompt", "line"))
     return _once(((name, text) for name, text in cells if text), where)
 
 

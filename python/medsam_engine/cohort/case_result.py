@@ -18,7 +18,8 @@ class Measured:
         label, name: its number in the label map, and the structure's name, "" when the table has none.
         voxels: its voxels, of an image its pixels.
         ml: their volume; None where the spacing is not known, and of images.
-        iou: the model's own estimate of the IoU of the mask with the object; None where nothing was found.
+        iou: the model's own estimate of the IoU of the mask with the object; None where nothing was found, and where a
+            session has answered (a case with a line).
     """
 
     label: int

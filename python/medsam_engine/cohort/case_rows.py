@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from medsam_engine.base.addresses import check_url, is_url, joined
-from medsam_engine.cohort.case_spec import CaseSpec, ObjectPrompt
+from medsam_engine.cohort.case_spec import PROMPT_KINDS, CaseSpec, ObjectPrompt
 from medsam_engine.errors import Error, InvalidArgument
 from medsam_engine.windows import check_window
 
 BOX = ("x0", "y0", "z0", "x1", "y1", "z1")
 BOX_MM = tuple(f"{name}_mm" for name in BOX)
 _OPTIONS = ("modality", "window", "series", "volume")
-COLUMNS = ("file", "name", "label", "boxes_from", *BOX, *BOX_MM, *_OPTIONS)
+COLUMNS = ("file", "name", "label", "boxes_from", "prompt", *BOX, *BOX_MM, *_OPTIONS)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)  # float() also takes 1_0 and nan
 _WHOLE = re.compile(r"\d{1,9}", re.ASCII)
 _LABEL = re.compile(r"[1-9]\d{0,9}", re.ASCII)
@@ -106,7 +106,7 @@ class CaseRows:
             )
         if boxes_from is None:
             case.objects.append(_object(row, line, case))
-        elif case.line != line or any(row.get(name, "").strip() for name in (*BOX, *BOX_MM, "name", "label")):
+        elif case.line != line or any(row.get(name, "").strip() for name in (*BOX, *BOX_MM, "name", "label", "prompt")):
             raise InvalidArgument(
                 f"got boxes_from and more of the objects of {file}, expected one row without box, name and label; the "
                 "file gives all of them"
@@ -137,8 +137,11 @@ def _object(row: Mapping[str, str], line: int, case: _Begun) -> ObjectPrompt:
     if len(given) != 1:
         got = "boxes in voxels and in mm" if given else "no box"
         raise InvalidArgument(f"got {got}, expected x0 to z1 or x0_mm to z1_mm; fill one of them")
+    kind = row.get("prompt", "").strip() or "box"
+    if kind not in PROMPT_KINDS:
+        raise InvalidArgument(f"got '{kind}' for prompt, expected {' or '.join(PROMPT_KINDS)}; empty means box")
     return ObjectPrompt(
-        _label(row, line, case), _box(row, given[0]), row.get("name", "").strip(), given[0] is BOX_MM, line
+        _label(row, line, case), _box(row, given[0]), row.get("name", "").strip(), given[0] is BOX_MM, line, kind
     )
 
 

@@ -16,6 +16,8 @@ from medsam_engine.base.addresses import check_url
 from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.named_boxes import default_name
 
+PROMPT_KINDS = ("box", "line")
+
 
 @dataclass(frozen=True)
 class ObjectPrompt:
@@ -23,10 +25,12 @@ class ObjectPrompt:
 
     Attributes:
         label: its value in the label map, 1 to 4294967295.
-        box: voxel indices x0, y0[, z0], x1, y1[, z1], counted from 0, ends inclusive; or mm where `in_mm`.
+        box: voxel indices x0, y0[, z0], x1, y1[, z1], counted from 0, ends inclusive; or mm where `in_mm`. Where `kind`
+            is "line", the two ends of the object's longest diameter (RECIST) instead, which lie on one slice.
         name: of the structure, "" when none is given.
-        in_mm: whether `box` holds two opposite corners in mm, LPS.
+        in_mm: whether `box` holds two opposite corners, or the two ends, in mm, LPS.
         line: of the table that it comes from, from 1; 0 where there is none.
+        kind: "box" or "line".
     """
 
     label: int
@@ -34,6 +38,12 @@ class ObjectPrompt:
     name: str = ""
     in_mm: bool = False
     line: int = 0
+    kind: str = "box"
+
+    def __post_init__(self) -> None:
+        """InvalidArgument: another kind of prompt."""
+        if self.kind not in PROMPT_KINDS:
+            raise InvalidArgument(f"prompt: got {self.kind!r:.100}, expected {' or '.join(PROMPT_KINDS)}")
 
     @property
     def written_name(self) -> str:
@@ -49,7 +59,7 @@ class CaseSpec:
         file: what the case is called: the name of its image as the table has it. Answers are named after it, and a
             shard is chosen by it.
         path: where the image is: a file, the folder of a DICOM series, or a URL.
-        objects: the boxes, in the order in which they are asked; labels differ.
+        objects: the boxes and lines, in the order in which they are asked; labels differ.
         boxes_from: a file that gives the boxes instead, as for `segment --boxes-from`: a label map or DICOM SEG on the
             same grid, RTSTRUCT, or 3D Slicer ROI; a path or a URL. Without it and without objects, the image is an
             NPZ file with `boxes` beside its `imgs`.
@@ -82,6 +92,8 @@ class CaseSpec:
         boxes: Sequence[Sequence[float]] = (),
         *,
         boxes_mm: Sequence[Sequence[float]] = (),
+        lines: Sequence[Sequence[float]] = (),
+        lines_mm: Sequence[Sequence[float]] = (),
         names: Sequence[str] = (),
         boxes_from: str | None = None,
         modality: str | None = None,
@@ -89,13 +101,15 @@ class CaseSpec:
         series: str | None = None,
         volume: int | None = None,
     ) -> CaseSpec:
-        """The case of one image, whose objects are numbered from 1 in the order of their boxes.
+        """The case of one image, whose objects are numbered from 1 in the order of their boxes or lines.
 
         Args:
             file: a file, the folder of a DICOM series, or a URL.
             boxes: (N, 4) or (N, 6) as in `ObjectPrompt.box`, in voxels.
             boxes_mm: the same in mm, LPS; instead of `boxes`.
-            names: one per box, or none.
+            lines: longest diameters as in `ObjectPrompt.box`, in voxels; instead of `boxes`.
+            lines_mm: the same in mm, LPS.
+            names: one per box or line, or none.
             boxes_from: as the attribute, instead of boxes.
             modality: as the attribute.
             window: as the attribute.
@@ -103,22 +117,28 @@ class CaseSpec:
             volume: as the attribute.
 
         Raises:
-            InvalidArgument: boxes of two kinds, another count of names than of boxes, or a number that is not finite.
+            InvalidArgument: prompts of two kinds, another count of names than of prompts, or a number that is not
+                finite.
         """
-        given = [kind for kind, value in (("boxes", boxes), ("boxes_mm", boxes_mm), ("boxes_from", boxes_from))
-                 if value is not None and len(value)]  # fmt: skip
-        if len(given) > 1:
-            raise InvalidArgument(f"case: got {' and '.join(given)} for {file}, expected one of them")
-        rows = [tuple(float(number) for number in box) for box in (boxes_mm if len(boxes_mm) else boxes)]
-        for box in rows:
-            if len(box) not in (4, 6) or not all(map(math.isfinite, box)):
+        prompts = {"boxes": boxes, "boxes_mm": boxes_mm, "lines": lines, "lines_mm": lines_mm}
+        given = [name for name, value in prompts.items() if len(value)]
+        if len(given) + bool(boxes_from) > 1:
+            asked = " and ".join([*given, *(["boxes_from"] if boxes_from else [])])
+            raise InvalidArgument(f"case: got {asked} for {file}, expected one of them")
+        kind = "line" if len(lines) or len(lines_mm) else "box"
+        rows = [tuple(float(number) for number in row) for row in (prompts[given[0]] if given else ())]
+        for row in rows:
+            if len(row) not in (4, 6) or not all(map(math.isfinite, row)):
                 raise InvalidArgument(
-                    f"case: got the box {list(box)} for {file}, expected x0, y0, x1, y1 or x0, y0, z0, x1, y1, z1"
+                    f"case: got the {kind} {list(row)} for {file}, expected x0, y0, x1, y1 or x0, y0, z0, x1, y1, z1"
                 )
         if names and len(names) != len(rows):
-            raise InvalidArgument(f"case: got {len(names)} names for {len(rows)} boxes of {file}, expected one per box")
+            raise InvalidArgument(
+                f"case: got {len(names)} names for {len(rows)} prompts of {file}, expected one per prompt"
+            )
+        in_mm = bool(len(boxes_mm) or len(lines_mm))
         objects = tuple(
-            ObjectPrompt(k + 1, box, names[k] if names else "", bool(len(boxes_mm))) for k, box in enumerate(rows)
+            ObjectPrompt(k + 1, row, names[k] if names else "", in_mm, kind=kind) for k, row in enumerate(rows)
         )
         return CaseSpec(file, file, objects, boxes_from, modality, window, series, volume)
 

@@ -20,6 +20,7 @@ from medsam_engine.cohort.case_input import CaseInput, case_input, finished_obje
 from medsam_engine.cohort.case_result import Measured
 from medsam_engine.cohort.case_spec import CaseSpec
 from medsam_engine.cohort.run_options import RunOptions
+from medsam_engine.cohort.session_answer import objects_by_session
 from medsam_engine.io.files import label_file
 from medsam_engine.io.input_file import Unchanged
 from medsam_engine.io.labeled_boxes import LabeledBoxes
@@ -170,6 +171,9 @@ def segment_case(engine: Engine, read: ReadCase, progress: Callable[[int, int], 
     """The objects of a case; `progress` gets slices done and in all."""
     depth = read.source.grid[0]
     modality = engine_modality(read.made_of["modality"], read.source)
+    if read.prompts.lines:
+        pixels = read.shown.slices(range(depth))
+        return objects_by_session(engine, pixels, read.source, read.prompts, modality, progress)
     if not read.source.is_volume:
         found = engine.segment_objects(read.shown.slices(range(depth)), read.prompts.boxes, modality=modality)
     else:

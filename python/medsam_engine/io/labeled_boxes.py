@@ -1,7 +1,8 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """The boxes of an image's objects, from any of the options that give them, as voxel indices, with labels and names."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from medsam_engine.io.boxes import boxes_from_mm, check_boxes, jittered
 from medsam_engine.io.medical_image import MedicalImage
 from medsam_engine.io.named_boxes import default_name
 from medsam_engine.io.slicer_markups import is_markups, markups_boxes
+
+Line = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ class LabeledBoxes:
         names: of each label; of points without a box, which are one object with the label 1, one name.
         named: whether names were given, by an option or by the file that the boxes are from.
         notes: on the file that the boxes are from, for people.
+        lines: x0, y0, x1, y1 of the longest diameters (RECIST) that were given instead of boxes, by their index in
+            `boxes`, which has the box that each line spans, on its slice.
     """
 
     boxes: NDArray[np.float64]
@@ -56,6 +61,7 @@ class LabeledBoxes:
     names: tuple[str, ...]
     named: bool = False
     notes: tuple[str, ...] = ()
+    lines: Mapping[int, Line] = field(default_factory=dict)
 
     @property
     def names_by_label(self) -> dict[int, str]:
@@ -76,9 +82,10 @@ class LabeledBoxes:
     def reached(self, depth: int) -> list[int]:
         """The slices of a volume of `depth` that lie in a box: those that the engine looks at, ascending.
 
-        With points alone, which are for volumes of one slice, all.
+        With points alone, which are for volumes of one slice, and with a line, which does not say how far its object
+        reaches, all.
         """
-        if not len(self.boxes):
+        if not len(self.boxes) or self.lines:
             return list(range(depth))
         reached = np.zeros(depth, np.bool_)
         for first, last in self.boxes[:, [2, 5]].astype(np.int64):

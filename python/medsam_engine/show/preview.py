@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsam_engine.errors import InvalidArgument
+from medsam_engine.io.label_colors import colors_of
 from medsam_engine.show.axes_picture import (
     AxesPicture,
     drawn_center,
@@ -35,15 +36,19 @@ class Marks:
         labels: (N,) labels whose colors the boxes get.
         points: (P, 2) x, y in pixels; drawn on every slice.
         point_labels: (P,) 1 = inside the object, 0 = outside.
+        lines: (L, 5) x0, y0, x1, y1, z in voxels; drawn on their slices.
+        line_labels: (L,) labels whose colors the lines get.
     """
 
     boxes: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 6)))
     labels: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     points: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 2)))
     point_labels: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    lines: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 5)))
+    line_labels: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
     def on_slice(self, z: int, shape: tuple[int, int], drawn: tuple[int, int]) -> "Marks":
-        """The prompts of slice `z` (H, W) in pixels of its picture, `drawn` (rows, columns); boxes are (N, 4)."""
+        """The prompts of slice `z` (H, W) in pixels of its picture, `drawn` (rows, columns); boxes and lines (N, 4)."""
         here = (self.boxes[:, 2] <= z) & (z <= self.boxes[:, 5])
         frames = []
         for x0, y0, _, x1, y1, _ in self.boxes[here]:
@@ -52,14 +57,18 @@ class Marks:
                 for first, last, count, pixels in ((x0, x1, shape[1], drawn[1]), (y0, y1, shape[0], drawn[0]))
             )
             frames.append([left, top, right, bottom])
-        points = [
-            [drawn_center(v, n, m) for v, n, m in zip(p, shape[::-1], drawn[::-1], strict=True)] for p in self.points
-        ]
+        crossed = self.lines[:, 4] == z
+        points, ends = (
+            [[drawn_center(v, n, m) for v, n, m in zip(p, shape[::-1], drawn[::-1], strict=True)] for p in given]
+            for given in (self.points, self.lines[crossed, :4].reshape(-1, 2))
+        )
         return Marks(
             np.array(frames, np.float64).reshape(-1, 4),
             self.labels[here],
             np.array(points, np.float64).reshape(-1, 2),
             self.point_labels,
+            np.array(ends, np.float64).reshape(-1, 4),
+            self.line_labels[crossed],
         )
 
 
@@ -172,7 +181,7 @@ def _tile(
     pixels: NDArray[np.generic], labels: NDArray[np.generic], shape: tuple[int, int], opacity: float, marks: Marks
 ) -> NDArray[np.uint8]:
     """One slice at the size `shape`, with its labels, and with marks that are already in pixels of the picture."""
-    from PIL import Image
+    from PIL import Image, ImageDraw
 
     image = Image.fromarray(displayed(pixels)).resize(shape[::-1], Image.Resampling.BILINEAR)
     drawn = draw_overlay(
@@ -185,4 +194,11 @@ def _tile(
         box_width=int(np.clip(round(max(shape) / 640), 1, 4)),
     )
     draw_points(drawn, marks.points, marks.point_labels, max(3, max(shape) // 100))
-    return drawn
+    if not len(marks.lines):
+        return drawn
+    with_lines = Image.fromarray(drawn)
+    pen, width = ImageDraw.Draw(with_lines), int(np.clip(round(max(shape) / 400), 1, 4))
+    for ends, color in zip(marks.lines, colors_of(marks.line_labels), strict=True):
+        pen.line([float(value) for value in ends], fill=(0, 0, 0), width=width + 2)  # seen on the fill of its label
+        pen.line([float(value) for value in ends], fill=tuple(int(value) for value in color), width=width)
+    return np.asarray(with_lines)

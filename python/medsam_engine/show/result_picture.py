@@ -13,12 +13,22 @@ from medsam_engine.windows import Windowed
 
 
 def marks_of(prompts: LabeledBoxes, points: tuple[list[list[float]], list[int]]) -> Marks:
-    """The boxes, of an image or a volume, and the points as a picture draws them."""
+    """The boxes and lines, of an image or a volume, and the points as a picture draws them."""
     boxes = prompts.boxes
     if boxes.shape[1] == 4:  # of an image, which is drawn as a volume of one slice
         zero = np.zeros((len(boxes), 1))
         boxes = np.hstack([boxes[:, :2], zero, boxes[:, 2:], zero])
-    return Marks(boxes, prompts.labels, np.array(points[0], np.float64).reshape(-1, 2), np.array(points[1], np.int64))
+    crossing = list(prompts.lines)
+    around = np.setdiff1d(np.arange(len(boxes)), crossing)
+    lines = [[*prompts.lines[k], boxes[k, 2]] for k in crossing]
+    return Marks(
+        boxes[around],
+        prompts.labels[around],
+        np.array(points[0], np.float64).reshape(-1, 2),
+        np.array(points[1], np.int64),
+        np.array(lines, np.float64).reshape(-1, 5),
+        prompts.labels[crossing],
+    )
 
 
 def result_picture(
