@@ -43,7 +43,7 @@ def distinct_files(each: Iterable[CaseFiles]) -> list[CaseFiles]:
     taken: dict[str, CaseSpec] = {}
     files = []
     for found in each:
-        places = {folded(path): path for path in (found.record, found.answer, *found.known_masks)}
+        places = {folded(path): path for path in (found.answer, found.record, *found.known_masks)}
         for place, path in places.items():
             if place in taken:
                 other_template = ", or use {case}/{name} in --template" if found.per_object else ""

@@ -26,6 +26,13 @@ def unnamed(stem: str) -> CaseSpec:
     return CaseSpec(f"{stem}.nii.gz", f"/scans/{stem}.nii.gz", boxes_from=f"/labels/{stem}.nii.gz")
 
 
+def test_two_cases_of_one_answer_are_told_of_the_answer(tmp_path: Path) -> None:
+    """Not of its record, which would be that of both, too."""
+    cases = [CaseSpec.of(f"/{folder}/scan.nii.gz", [BOX]) for folder in ("p1", "p2")]
+    with pytest.raises(InvalidArgument, match=r"got /p2/scan\.nii\.gz, whose answer scan\.nii\.gz is that of /p1/scan"):
+        check_distinct_answers(cases, RunOptions(str(tmp_path / "out")))
+
+
 @pytest.mark.parametrize(
     ("template", "cases"),
     [
