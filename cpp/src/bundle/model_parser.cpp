@@ -36,7 +36,7 @@ std::vector<TensorSpec> parse_tensors(ObjectReader& model, const char* field) {
 
 std::string file_name(ObjectReader& reader) {
   std::string name = reader.string("file");
-  const auto control = [](char c) { return (c >= 0 && c < ' ') || c == '\x7f'; };
+  const auto control = [](unsigned char c) { return c < ' ' || c == 0x7f; };
   const bool plain = !name.empty() && name.size() <= 255 && name.find_first_of("/\\") == std::string::npos &&
                      name[0] != '.' && std::none_of(name.begin(), name.end(), control);
   if (!plain) reader.fail("file", shown(name), "a plain file name inside the bundle");
