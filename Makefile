@@ -211,6 +211,10 @@ wheel: | setup bundle  ## the wheel, built as a user's pip builds it, in an empt
 wheels: | setup bundle  ## a wheel for every CPython from 3.10 to 3.13 that is here, each tried in an empty environment; dist/
 	@scripts/release/build_wheels.sh $(BUNDLE)
 
+wheel-arm: | setup build  ## the wheel for Linux on Arm by a cross compiler, tried under qemu with OpenVINO's (installs both with apt); dist/
+	@scripts/setup.sh cpp arm || echo "wheel-arm: going on with what is here"
+	@scripts/release/build_arm_wheel.sh
+
 consumer: | setup bundle  ## a C++17 project that finds the installed library with find_package
 	@scripts/run/test_consumer.sh $(BUNDLE)
 
