@@ -46,6 +46,12 @@ typedef struct medsam_plane_point {
   double y;  ///< Second coordinate.
 } medsam_plane_point;
 
+/// Called on the calling thread with each plane that medsam_session_propagate is to write, those nearest to a key plane
+/// first, and not for key planes: its index, and the object's mask there as the call leaves it, 1 inside and 0
+/// elsewhere (MEDSAM_LABEL_U8), which is only to be read, until the callback returns. Return 0 to begin no further
+/// plane: what it was called with stays. medsam/session.hpp (PropagateOptions::reached) says more.
+typedef int32_t (*medsam_reached_callback)(void* context, int64_t index, const medsam_labels* mask);
+
 /// Which ways an object is carried from its key planes.
 enum {
   MEDSAM_PROPAGATE_BOTH = 0,  ///< Up and down.
@@ -81,6 +87,8 @@ typedef struct medsam_propagate_options {
   void* progress_context;             ///< Passed to `progress`.
   medsam_cancelled_callback cancelled;  ///< Called before each plane; NULL (default) = none.
   void* cancelled_context;              ///< Passed to `cancelled`.
+  medsam_reached_callback reached;      ///< Called with each plane that was reached; NULL (default) = none.
+  void* reached_context;                ///< Passed to `reached`.
 } medsam_propagate_options;
 
 /// Bytes of medsam_session_object.name.

@@ -47,16 +47,9 @@ EmbeddingStorage embedding_storage(std::int32_t storage) {
 }
 
 PropagateDirection propagate_direction(std::int32_t direction) {
-  switch (direction) {
-    case MEDSAM_PROPAGATE_BOTH:
-      return PropagateDirection::both;
-    case MEDSAM_PROPAGATE_UP:
-      return PropagateDirection::up;
-    case MEDSAM_PROPAGATE_DOWN:
-      return PropagateDirection::down;
-    default:
-      break;
-  }
+  if (direction == MEDSAM_PROPAGATE_BOTH) return PropagateDirection::both;
+  if (direction == MEDSAM_PROPAGATE_UP) return PropagateDirection::up;
+  if (direction == MEDSAM_PROPAGATE_DOWN) return PropagateDirection::down;
   throw InvalidArgument("direction: got " + std::to_string(direction) + ", expected one of MEDSAM_PROPAGATE_*");
 }
 
@@ -83,6 +76,14 @@ std::function<bool()> cancelled(medsam_cancelled_callback callback, void* contex
 std::function<void(const VolumeProgress&)> progress(medsam_progress_callback callback, void* context) {
   if (callback == nullptr) return nullptr;
   return [callback, context](const VolumeProgress& p) { callback(context, p.done, p.total); };
+}
+
+std::function<bool(std::int64_t, const LabelView&)> reached(medsam_reached_callback callback, void* context) {
+  if (callback == nullptr) return nullptr;
+  return [callback, context](std::int64_t index, const LabelView& mask) {
+    const medsam_labels labels = {mask.data, MEDSAM_LABEL_U8, 0, mask.height, mask.width, mask.row_stride};
+    return callback(context, index, &labels) != 0;
+  };
 }
 
 /// -1 stands for none, as the headers say; other values are checked where they are used.
@@ -259,6 +260,7 @@ PropagateOptions to_options(const medsam_propagate_options* options) {
   out.seconds = unless_minus_one(in.seconds);
   out.progress = progress(in.progress, in.progress_context);
   out.cancelled = cancelled(in.cancelled, in.cancelled_context);
+  out.reached = reached(in.reached, in.reached_context);
   return out;
 }
 

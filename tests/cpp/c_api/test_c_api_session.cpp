@@ -280,5 +280,35 @@ TEST_F(CSessionTest, ProgressReachesTheCallback) {
   EXPECT_GT(last, 0);
 }
 
+TEST_F(CSessionTest, PlanesThatWereReachedStayWhenTheCallbackEndsIt) {
+  struct Seen {
+    std::vector<std::int64_t> planes;
+    std::vector<std::uint8_t> mask;  // of the last one
+  } seen;
+  const CSession made = session();
+  EXPECT_OK(medsam_session_add_box(made.get(), "a", &kBox, &kPlane, nullptr));
+  medsam_propagate_options carry = initialized(medsam_propagate_options_init);
+  carry.reached = [](void* context, std::int64_t index, const medsam_labels* mask) -> std::int32_t {
+    EXPECT_EQ(mask->label_type, MEDSAM_LABEL_U8);
+    EXPECT_EQ(mask->height, kHeight);
+    EXPECT_EQ(mask->width, kWidth);
+    auto& told = *static_cast<Seen*>(context);
+    told.planes.push_back(index);
+    told.mask.clear();
+    const auto* row = static_cast<const std::uint8_t*>(mask->data);
+    for (std::int64_t y = 0; y < mask->height; ++y, row += mask->row_stride) {
+      told.mask.insert(told.mask.end(), row, row + mask->width);
+    }
+    return told.planes.size() < 2 ? 1 : 0;
+  };
+  carry.reached_context = &seen;
+  EXPECT_OK(medsam_session_propagate(made.get(), "a", &carry, nullptr));
+  ASSERT_EQ(seen.planes.size(), 2U);
+  EXPECT_NE(seen.planes[0], seen.planes[1]);
+  const std::vector<std::uint8_t> labels = labels_of(made);
+  const std::size_t first = static_cast<std::size_t>(seen.planes[1]) * seen.mask.size();
+  for (std::size_t i = 0; i < seen.mask.size(); ++i) ASSERT_EQ(labels[first + i] != 0, seen.mask[i] != 0) << i;
+}
+
 }  // namespace
 }  // namespace medsam

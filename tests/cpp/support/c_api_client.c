@@ -34,7 +34,7 @@ SIZE_IS(medsam_voxel_box, 48);
 SIZE_IS(medsam_plane, 16);
 SIZE_IS(medsam_plane_point, 16);
 SIZE_IS(medsam_session_options, 64);
-SIZE_IS(medsam_propagate_options, 80);
+SIZE_IS(medsam_propagate_options, 96);
 SIZE_IS(medsam_session_object, 592);
 SIZE_IS(medsam_encoding_progress, 32);
 AT(medsam_image, row_stride, 32);
@@ -64,6 +64,7 @@ AT(medsam_session_options, undo_bytes, 48);
 AT(medsam_session_options, encode_ahead, 56);
 AT(medsam_propagate_options, first, 16);
 AT(medsam_propagate_options, cancelled_context, 72);
+AT(medsam_propagate_options, reached_context, 88);
 AT(medsam_session_object, box, 24);
 AT(medsam_session_object, name, 80);
 #endif
