@@ -1,10 +1,14 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // Engines, embeddings and predictions. Every function returns a medsam_status; numbers that may be large are doubles.
+#include <cmath>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "cpp/src/c_api/call.hpp"  // a window is none of the C API's calls, and fails as these do
 #include "medsam/medsam.h"
+#include "medsam/window.hpp"
 #include "wasm/exports.hpp"
 
 namespace {
@@ -18,6 +22,14 @@ medsam_image image_of(const void* data, int pixel_type, int channels, int height
 
 // What get_text returned last, until the next one.
 std::string text;
+
+nlohmann::json ct_windows() {
+  nlohmann::json windows = nlohmann::json::object();
+  for (const medsam::CtPreset& preset : medsam::ct_presets()) {
+    windows[preset.name] = {{"width", preset.width}, {"level", preset.level}};
+  }
+  return windows;
+}
 
 }  // namespace
 
@@ -53,6 +65,7 @@ MEDSAM_WASM const char* medsam_wasm_engine_info(const medsam_engine* engine) {
       {"modalities", std::vector<std::string>(info.modalities, info.modalities + info.modality_count)},
       {"experts", std::vector<std::string>(info.experts, info.experts + info.expert_count)},
       {"needsModality", info.needs_modality == 1},
+      {"ctWindows", ct_windows()},
   };
   text = json.dump();
   return text.c_str();
@@ -136,4 +149,41 @@ MEDSAM_WASM medsam_status medsam_wasm_prediction_info(const medsam_prediction* p
 MEDSAM_WASM medsam_status medsam_wasm_prediction_mask(const medsam_prediction* prediction, int index,
                                                       std::uint8_t* mask, std::size_t capacity) {
   return medsam_prediction_read_mask(prediction, 0, index, mask, capacity, nullptr);
+}
+
+/// A volume as it looks through a window (medsam/window.hpp). `padding`: lowest and highest value of each slice, NaN
+/// for none of it; null for none at all. `out` (D, H, W) u8 is written unless numbers[2], 1 where values stay as they
+/// are; numbers[0] and [1] receive what becomes black and white.
+MEDSAM_WASM medsam_status medsam_wasm_window(const void* data, int pixel_type, int channels, int depth, int height,
+                                             int width, const char* window, const char* modality, int hounsfield,
+                                             const double* padding, std::uint8_t* out, double* numbers) {
+  return medsam::c_api::call([&] {
+    const medsam_image slice = image_of(data, pixel_type, channels, height, width);
+    const medsam::VolumeView volume = {data,
+                                       static_cast<medsam::PixelType>(pixel_type),
+                                       depth,
+                                       height,
+                                       width,
+                                       channels,
+                                       slice.row_stride,
+                                       slice.row_stride * height};
+    medsam::WindowOptions options;
+    options.window = window;
+    options.modality = modality;
+    options.hounsfield = hounsfield == 1;
+    options.color = channels == 3;
+    for (int k = 0; padding != nullptr && k < depth; ++k) {
+      const medsam::ValueInterval interval = {padding[2 * k], padding[2 * k + 1]};
+      options.padding.push_back(std::isnan(interval.low) ? std::nullopt : std::optional(interval));
+    }
+    const medsam::IntensityWindow found = medsam::resolve_window(volume, options);
+    numbers[0] = found.darkest;
+    numbers[1] = found.brightest;
+    numbers[2] = found.rule == medsam::IntensityWindow::Rule::unchanged ? 1 : 0;
+    if (numbers[2] != 0) return;
+    for (int k = 0; k < depth; ++k) {
+      medsam::apply_window(found, volume, k, padding == nullptr ? std::nullopt : options.padding[k],
+                           out + std::int64_t{k} * height * width, width);
+    }
+  });
 }

@@ -34,7 +34,7 @@ if [ -e "$bundle/manifest.json" ]; then
     export MEDSAM_WASM_GOLDEN=$golden
   fi
 fi
-node --test --test-reporter spec "$@" wasm/tests/engine.test.js
+node --test --test-reporter spec "$@" wasm/tests/*.test.js
 (cd "$package" && npm pack --silent --pack-destination .. >/dev/null)
 echo "wasm: node $(node --version), built in $built s, run in $((SECONDS - begin)) s;" \
   "medsam_engine.wasm has $(stat -c %s "$package/medsam_engine.wasm") bytes, packed $(stat -c %s "$out/medsam-engine-$version.tgz")"

@@ -213,6 +213,22 @@ export class Engine extends Handle {
     }
   }
 
+  windowed(volume, options = {}) {
+    const whole = { depth: 1, channels: 1, ...volume };
+    const type = pixelType("volume", whole, ["depth", "height", "width"]);
+    const { window = "", modality = "", hounsfield = true, padding } = options;
+    if (padding && padding.length !== whole.depth) refuse(`padding: got ${padding.length} intervals, expected one for each of ${whole.depth} slices`);
+    const { module } = this;
+    return withMemory(module, (memory) => {
+      const intervals = padding ? memory.copy(Float64Array.from(padding.flatMap((interval) => interval ?? [NaN, NaN]))) : 0;
+      const voxels = whole.depth * whole.height * whole.width;
+      const out = memory.take(voxels), at = memory.take(3 * 8);
+      check(module, module._medsam_wasm_window(memory.copy(whole.data), type, whole.channels, whole.depth, whole.height, whole.width, memory.text(window), memory.text(modality), hounsfield ? 1 : 0, intervals, out, at));
+      const [darkest, brightest, unchanged] = memory.doubles(at, 3);
+      return { data: unchanged === 1 ? whole.data : copied(module, Uint8Array, out, voxels), darkest, brightest, unchanged: unchanged === 1 };
+    });
+  }
+
   session(volume, options = {}) {
     return Session.begin(this, volume, options);
   }

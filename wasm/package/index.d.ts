@@ -66,11 +66,55 @@ export interface EngineInfo {
   readonly modalities: readonly string[];
   readonly experts: readonly string[];
   readonly needsModality: boolean;
+  /** The named windows for CT, in Hounsfield units. */
+  readonly ctWindows: Readonly<Record<string, { width: number; level: number }>>;
 }
 
 export interface ImageOptions {
   /** In any usual spelling ("X-Ray", "xray"); "" = the engine's. */
   modality?: string;
+}
+
+export interface WindowOptions {
+  /**
+   * A name of ctWindows, "percentile", "full", "WIDTH,LEVEL", "none"; or "" (the default), with which the modality decides,
+   * and bytes and colors stay as they are.
+   */
+  window?: string;
+  /** DICOM's code: "CT", "MR", ... */
+  modality?: string;
+  /** False if the values of a CT are not Hounsfield units. */
+  hounsfield?: boolean;
+  /** For each slice, the lowest and highest value of voxels without a measurement, or null. */
+  padding?: readonly (readonly [number, number] | null)[];
+}
+
+export interface Windowed {
+  /** (D, H, W) as bytes; the samples themselves where `unchanged`. */
+  data: Samples;
+  /** The values that become 0 and 255. */
+  darkest: number;
+  brightest: number;
+  unchanged: boolean;
+}
+
+export interface PropagateOptions {
+  axis?: 0 | 1 | 2;
+  /** To which side of the key planes; "both" by default. */
+  direction?: "both" | "up" | "down";
+  /** The planes to which the object reaches; as far as `distance`, or the box's size, lets one expect by default. */
+  first?: number;
+  last?: number;
+  /** How far beyond the outermost key planes, in mm. */
+  distance?: number;
+  /** After which no further plane is begun; what was reached stays. */
+  seconds?: number;
+  /** After each plane. What a callback throws ends the call, the session unchanged, and is thrown by it. */
+  progress?: (done: number, total: number) => void;
+  /** Before each plane: true ends the call with MEDSAM_CANCELLED, the session unchanged. */
+  cancelled?: () => boolean;
+  /** With each plane that is written, 1 where the object is: false begins no further one, and what was reached stays. */
+  reached?: (index: number, mask: Uint8Array) => boolean | void;
 }
 
 export interface Prompt {
@@ -134,6 +178,8 @@ export class Engine {
   predict(embedding: Embedding, prompt: Prompt, options?: { multimask?: boolean }): Prediction;
   /** One object per box. */
   segment(image: Image | Embedding, boxes: Iterable<Box>, options?: ImageOptions): Segmentation;
+  /** A volume, or an image, of values of a scanner as it looks through a window: what the models were trained on. */
+  windowed(volume: Volume, options?: WindowOptions): Windowed;
   /** Begins a session on a volume or an image, whose pixels are copied. */
   session(volume: Volume, options?: ImageOptions & { spacing?: readonly [number, number, number] }): Session;
   close(): void;
@@ -161,16 +207,29 @@ export class Session {
     options?: { positive?: boolean; plane?: Plane },
   ): VoxelBox;
   addLasso(object: string, points: Iterable<readonly [number, number]>, options?: { plane?: Plane }): VoxelBox;
+  /** (D, H, W), nonzero where the object is; replaces its mask and its prompts. */
+  addMask(object: string, mask: Uint8Array): VoxelBox;
   /** Carries an object from its key planes to those between and beyond them. */
-  propagate(object: string, options?: { axis?: 0 | 1 | 2 }): VoxelBox;
+  propagate(object: string, options?: PropagateOptions): VoxelBox;
   undo(): VoxelBox;
   redo(): VoxelBox;
   reset(): VoxelBox;
   remove(object: string): VoxelBox;
-  /** (D, H, W): 1 where the object is. */
-  mask(object: string): Uint8Array;
+  /** Whether others are kept from the object's voxels, and the object from its own prompts. */
+  lock(object: string, locked?: boolean): void;
+  /**
+   * Where a positive click of a new object would find it: (rows, columns) of the plane, 1 inside; null where there is no
+   * answer at once, since the plane has not been encoded. Changes nothing.
+   */
+  previewClick(point: readonly [number, number], plane?: Plane): Uint8Array | null;
+  /** (D, H, W), or the voxels of `box` alone: 1 where the object is. */
+  mask(object: string, box?: VoxelBox): Uint8Array;
   /** (D, H, W): k + 1 where object k is. */
   labels(): Uint16Array;
+  /** How often undo and redo have an effect. */
+  steps(): { undo: number; redo: number };
+  /** Of how many planes of an axis embeddings are held. */
+  encoding(): { encoded: number; total: number };
   objects(): { name: string; voxels: number; prompts: number; locked: boolean; box: VoxelBox }[];
   close(): void;
 }

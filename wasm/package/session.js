@@ -41,12 +41,16 @@ export class Session {
     return [...this.#shape];
   }
 
+  #open() {
+    if (this.#handle === 0) refuse("Session: it was closed; begin another one");
+    return this.#handle;
+  }
+
   // What changes the session: the box of the changed voxels.
   #change(call) {
-    if (this.#handle === 0) refuse("Session: it was closed; begin another one");
     return withMemory(this.#module, (memory) => {
       const at = memory.take(6 * 8);
-      check(this.#module, call(this.#module, this.#handle, memory, at));
+      check(this.#module, call(this.#module, this.#open(), memory, at));
       return memory.doubles(at, 6);
     });
   }
@@ -67,8 +71,59 @@ export class Session {
     const numbers = pathOf(points), [axis, index] = planeOf(plane);
     return this.#change((m, handle, memory, at) => m._medsam_wasm_session_add_path(handle, memory.text(object), 2, memory.copy(numbers), numbers.length / 2, axis, index, at));
   }
-  propagate(object, { axis = 0 } = {}) {
-    return this.#change((m, handle, memory, at) => m._medsam_wasm_session_propagate(handle, memory.text(object), axis, at));
+  addMask(object, mask) {
+    const count = this.#shape.reduce((a, b) => a * b, 1);
+    if (!(mask instanceof Uint8Array) || mask.length !== count) refuse(`mask: got ${mask?.constructor?.name ?? typeof mask} of ${mask?.length} voxels, expected a Uint8Array of ${count}`);
+    return this.#change((m, handle, memory, at) => m._medsam_wasm_session_add_mask(handle, memory.text(object), memory.copy(mask), ...this.#shape, at));
+  }
+  propagate(object, options = {}) {
+    const { axis = 0, direction = "both", first = -1, last = -1, distance = -1, seconds = -1 } = options;
+    const way = ["both", "up", "down"].indexOf(direction);
+    if (way < 0) refuse(`direction: got ${direction}, expected both, up or down`);
+    const module = this.#module;
+    // What a callback throws ends the call, the session unchanged, and is thrown from here.
+    let thrown;
+    const guarded = (call) => (...given) => {
+      try {
+        return Number(call(...given));
+      } catch (error) {
+        thrown = { error };
+        return -1;
+      }
+    };
+    module.propagation = {
+      progress: guarded((done, total) => {
+        options.progress?.(done, total);
+        return true;
+      }),
+      cancelled: guarded(() => Boolean(options.cancelled?.())),
+      reached: guarded((index, mask, height, width, stride) => {
+        if (!options.reached) return true;
+        const rows = new Uint8Array(height * width);
+        for (let y = 0; y < height; y++) rows.set(module.HEAPU8.subarray(mask + y * stride, mask + y * stride + width), y * width);
+        return options.reached(index, rows) !== false;
+      }),
+    };
+    try {
+      return this.#change((m, handle, memory, at) => m._medsam_wasm_session_propagate(handle, memory.text(object), axis, way, memory.copy(Float64Array.of(first, last, distance, seconds)), at));
+    } catch (error) {
+      throw thrown ? thrown.error : error;
+    } finally {
+      module.propagation = undefined;
+    }
+  }
+  lock(object, locked = true) {
+    withMemory(this.#module, (memory) => check(this.#module, this.#module._medsam_wasm_session_lock(this.#open(), memory.text(object), locked ? 1 : 0)));
+  }
+  previewClick([x, y], plane) {
+    const [axis, index] = planeOf(plane), [depth, height, width] = this.#shape;
+    const [rows, columns] = [[height, width], [depth, width], [depth, height]][axis];
+    const module = this.#module;
+    return withMemory(module, (memory) => {
+      const labels = memory.take(rows * columns), answered = memory.take(4);
+      check(module, module._medsam_wasm_session_preview_click(this.#open(), x, y, axis, index, labels, rows, columns, answered));
+      return memory.pointer(answered) === 1 ? copied(module, Uint8Array, labels, rows * columns) : null;
+    });
   }
   undo() {
     return this.#change((m, handle, memory, at) => m._medsam_wasm_session_step(handle, 0, at));
@@ -83,26 +138,41 @@ export class Session {
     return this.#change((m, handle, memory, at) => m._medsam_wasm_session_remove(handle, memory.text(object), at));
   }
 
-  #read(Type, call) {
-    if (this.#handle === 0) refuse("Session: it was closed; begin another one");
-    const count = this.#shape.reduce((a, b) => a * b, 1);
+  #read(Type, count, call) {
+    const handle = this.#open();
     return withMemory(this.#module, (memory) => {
       const at = memory.take(count * Type.BYTES_PER_ELEMENT);
-      check(this.#module, call(this.#module, this.#handle, memory, at));
+      check(this.#module, call(this.#module, handle, memory, at));
       return copied(this.#module, Type, at, count);
     });
   }
-  mask(object) {
-    return this.#read(Uint8Array, (m, handle, memory, at) => m._medsam_wasm_session_mask(handle, memory.text(object), at, ...this.#shape));
+  #voxels() {
+    return this.#shape.reduce((a, b) => a * b, 1);
+  }
+  mask(object, box) {
+    if (box === undefined) return this.#read(Uint8Array, this.#voxels(), (m, handle, memory, at) => m._medsam_wasm_session_mask(handle, memory.text(object), at, ...this.#shape));
+    const [depth, height, width] = this.#shape, sizes = [width, height, depth];
+    const inside = Array.isArray(box) && box.length === 6 && sizes.every((size, k) => Number.isInteger(box[k]) && Number.isInteger(box[k + 3]) && 0 <= box[k] && box[k] <= box[k + 3] && box[k + 3] < size);
+    if (!inside) refuse(`box: got ${JSON.stringify(box)}, expected x0, y0, z0, x1, y1, z1 inside ${sizes.join(" x ")} voxels`);
+    const count = sizes.reduce((product, _, k) => product * (box[k + 3] - box[k] + 1), 1);
+    return this.#read(Uint8Array, count, (m, handle, memory, at) => m._medsam_wasm_session_mask_box(handle, memory.text(object), memory.copy(Float64Array.from(box)), at));
   }
   labels() {
-    return this.#read(Uint16Array, (m, handle, memory, at) => m._medsam_wasm_session_labels(handle, at, ...this.#shape));
+    return this.#read(Uint16Array, this.#voxels(), (m, handle, memory, at) => m._medsam_wasm_session_labels(handle, at, ...this.#shape));
   }
-  objects() {
-    if (this.#handle === 0) refuse("Session: it was closed; begin another one");
-    const text = this.#module._medsam_wasm_session_objects(this.#handle);
+  #standing() {
+    const text = this.#module._medsam_wasm_session_standing(this.#open());
     if (text === 0) refuse(this.#module.UTF8ToString(this.#module._medsam_last_error()));
     return JSON.parse(this.#module.UTF8ToString(text));
+  }
+  objects() {
+    return this.#standing().objects;
+  }
+  steps() {
+    return this.#standing().steps;
+  }
+  encoding() {
+    return this.#standing().encoding;
   }
 
   close() {
