@@ -1,6 +1,15 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// The engine as the page knows it. This one asks the server; another with the same methods may run in the page itself.
+// The engine as the page knows it. This one asks the server; wasm/page/local_api.js has one that runs in the page itself.
 export class HttpEngine {
+  // What the page says where engines differ.
+  words = {
+    invite: "Drop a scan here, open a file, or try the sample image.",
+    notice: "",
+    closes: "Saves the study's work on the server and closes it",
+    unsaved: "The server has not saved your work on this study: it is in the server's memory only. Save the masks as a file; the server's log says why.",
+    confirm: "The server has not saved your work. Close the study all the same?",
+  };
+
   constructor(base = "/api") { this.base = base; }
 
   async ask(path, options = {}) {

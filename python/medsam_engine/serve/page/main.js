@@ -1,13 +1,14 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // Puts the page together.
-import { HttpEngine } from "./api.js";
+import { engine } from "./engine.js";
 import { listenToFiles } from "./files.js";
 import { helpList, listenToKeys } from "./keys.js";
 import { Page, PRESETS } from "./page.js";
 
 const get = (id) => document.getElementById(id);
-const page = new Page(new HttpEngine());
+const page = new Page(engine);
 page.showTools();
+page.showWords();
 listenToKeys(page);
 listenToFiles(page);
 get("help").append(helpList());

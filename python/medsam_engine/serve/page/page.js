@@ -27,7 +27,18 @@ export class Page {
     else this.invite();
   }
 
-  invite() { say("Drop a scan here, open a file, or try the sample image."); }
+  invite() { say(this.engine.words.invite); }
+
+  // What the engine does in its own way, and what it has not.
+  showWords() {
+    const { words } = this.engine;
+    for (const [id, text] of [["notice", words.notice], ["unsaved", words.unsaved]]) get(id).textContent = text;
+    get("notice").hidden = !words.notice;
+    get("close").title = words.closes;
+    get("sample").hidden = !this.engine.sample;
+  }
+
+  showSaved(view) { get("unsaved").hidden = view.saved || !this.engine.words.unsaved; }
 
   // The steps of what is shown that the server has not answered yet.
   get steps() { return this.view?.steps ?? 0; }
@@ -100,7 +111,7 @@ export class Page {
   async close() {
     const { view } = this;
     if (!view || view.closing) return;
-    if (!view.saved && view.objects.length && !confirm("The server has not saved your work. Close the study all the same?")) return;
+    if (!view.saved && view.objects.length && !confirm(this.engine.words.confirm)) return;
     view.closing = true;
     await this.attempt(async () => {
       await view.engine.close();
@@ -120,7 +131,7 @@ export class Page {
 
   refresh(view) {
     if (view !== this.view) return;
-    get("unsaved").hidden = view.saved;
+    this.showSaved(view);
     this.showObjects();
     this.redraw();
   }
@@ -279,7 +290,7 @@ export class Page {
       this.catchUp(view);
     } else if (name === "saved") {
       Object.assign(view, { saved: value.saved, followed: true });
-      get("unsaved").hidden = view.saved;
+      this.showSaved(view);
     } else if (name === "closed" && !view.closing) {
       view.propagation = null;
       this.showWork();
