@@ -2,7 +2,8 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 # The library in WebAssembly and its npm package: built by Debian's emscripten, tested under node, packed.
 #   test_wasm.sh JOBS [NODE-TEST-ARGUMENT...]   e.g. --test-name-pattern refused
-# build/wasm/package is the package; masks are compared with those of the installed native package.
+# build/wasm/package is the package; masks are compared with those of the installed native package. build/wasm/page is the
+# static page over it (make e2e tests it).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 jobs=$1 out=build/wasm python=.venv/bin/python
@@ -36,5 +37,12 @@ if [ -e "$bundle/manifest.json" ]; then
 fi
 node --test --test-reporter spec "$@" wasm/tests/*.test.js
 (cd "$package" && npm pack --silent --pack-destination .. >/dev/null)
+npm=$out/npm
+mkdir -p "$npm" && cp wasm/page/package.json wasm/page/package-lock.json "$npm/"
+if (cd "$npm" && npm ci --silent --no-audit --no-fund --ignore-scripts) >build/wasm-npm.log 2>&1; then
+  scripts/run/assemble_page.sh "$out/page"
+else
+  echo "wasm: without the static page, whose packages npm cannot install here (build/wasm-npm.log)"
+fi
 echo "wasm: node $(node --version), built in $built s, run in $((SECONDS - begin)) s;" \
   "medsam_engine.wasm has $(stat -c %s "$package/medsam_engine.wasm") bytes, packed $(stat -c %s "$out/medsam-engine-$version.tgz")"

@@ -25,6 +25,9 @@ sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 
 from headless_chromium import open_chromium  # noqa: E402
 from page_driver import ask  # noqa: E402
+from static_page import BUNDLE, Site, served_page  # noqa: E402
+
+from medsam_engine import Engine  # noqa: E402
 
 Serve = Callable[..., str]
 Upload = Callable[..., list[str]]
@@ -129,6 +132,19 @@ def _read_to_the_end(log: TextIO) -> None:
     """A server whose log nobody reads waits for room in the pipe, after some thirty tests."""
     with log:
         deque(log, maxlen=0)
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The static page that tests share."""
+    with served_page(tmp_path_factory.mktemp("static")) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def native(site: Site) -> Engine:  # noqa: ARG001 (which skips where there is none)
+    """The engine beside which the static page's is held, with the same weights."""
+    return Engine(str(BUNDLE))
 
 
 @pytest.fixture(scope="session")
