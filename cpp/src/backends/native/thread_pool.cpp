@@ -2,6 +2,7 @@
 #include "backends/native/thread_pool.hpp"
 
 #include <algorithm>
+#include <system_error>
 
 namespace medsam::backends::native {
 
@@ -24,7 +25,11 @@ ThreadPool::ThreadPool(int threads) : allowed_(platform::allowed_cores()) {
   const std::size_t known = allowed_.count();
   const std::size_t cores = known > 0 ? known : std::max(1U, std::thread::hardware_concurrency());
   const std::size_t wanted = threads > 0 ? std::min(static_cast<std::size_t>(threads), cores) : cores;
-  for (std::size_t i = 1; i < wanted; ++i) workers_.emplace_back([this] { work(); });
+  try {
+    for (std::size_t i = 1; i < wanted; ++i) workers_.emplace_back([this] { work(); });
+  } catch (const std::system_error&) {
+    // No result depends on how many there are, and a vector of running threads must not be left.
+  }
 }
 
 ThreadPool::~ThreadPool() {

@@ -23,7 +23,8 @@ std::optional<platform::Cores> cores_but(const platform::Cores& allowed, int cor
 /// Threads that share loops. Several callers may run loops at once; a caller works on its own loop until it is done.
 class ThreadPool {
  public:
-  /// `threads` work on a loop, the caller among them; 0: as many as this process may run on.
+  /// `threads` work on a loop, the caller among them; 0: as many as this process may run on. Fewer where the system
+  /// starts no more.
   explicit ThreadPool(int threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;

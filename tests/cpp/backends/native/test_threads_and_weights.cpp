@@ -4,11 +4,18 @@
 // tests/cpp/kernels/encoder/test_encoder_kernels.cpp.
 #include <gtest/gtest.h>
 
+#ifdef __linux__
+#include <sys/resource.h>
+#include <unistd.h>
+#endif
+
 #include <array>
 #include <atomic>
+#include <cstdlib>
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <system_error>
 #include <thread>
 
 #include "backends/native/thread_pool.hpp"
@@ -69,6 +76,29 @@ TEST(ThreadPool, ServesSeveralCallersAtOnce) {
   for (std::thread& caller : callers) caller.join();
   for (const auto& sum : sums) EXPECT_EQ(sum, 50U * 4950U);
 }
+
+// A sanitizer's own memory is counted, too.
+#if defined(__linux__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+TEST(ThreadPoolDeathTest, GoesOnWithFewerWhereTheSystemStartsNoMore) {
+  if (platform::allowed_cores().count() < 2) GTEST_SKIP() << "one core: nothing is started";
+  const auto without_memory_for_stacks = [] {
+    std::vector<std::thread> kept;
+    kept.reserve(100);
+    const rlimit none{1, 1};
+    ::setrlimit(RLIMIT_AS, &none);
+    try {  // stacks of threads that ended before are used again
+      while (kept.size() < 100) kept.emplace_back([] { ::pause(); });
+    } catch (const std::system_error&) {
+      ThreadPool pool(2);
+      std::atomic<int> calls{0};
+      pool.run(100, [&](std::size_t, std::size_t) { calls.fetch_add(1); });
+      std::_Exit(pool.size() == 1 && calls == 100 ? 0 : 1);
+    }
+    std::_Exit(2);
+  };
+  EXPECT_EXIT(without_memory_for_stacks(), ::testing::ExitedWithCode(0), "");
+}
+#endif
 
 class WeightsTest : public ::testing::Test {
  protected:
