@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-# The library in WebAssembly and its npm package: built by Debian's emscripten, tested under node, packed.
+# The library in WebAssembly and its npm package: its two modules, with one thread and with several, are built by Debian's
+# emscripten, tested under node, and packed.
 #   test_wasm.sh JOBS [NODE-TEST-ARGUMENT...]   e.g. --test-name-pattern refused
 # build/wasm/package is the package; masks are compared with those of the installed native package. build/wasm/page is the
 # static page over it (make e2e tests it).
@@ -13,14 +14,17 @@ for tool in em-config node npm; do
   echo "wasm: not tested, there is no $tool (Debian: emscripten nodejs npm)"
   exit 0
 done
-scripts/run/configure_cross.sh wasm || exit $(($? == 3 ? 0 : 1))
 begin=$SECONDS
-cmake --build --preset wasm -j "$jobs" >build/wasm-build.log || { tail -n 40 build/wasm-build.log; exit 1; }
+for preset in wasm wasm-threads; do
+  scripts/run/configure_cross.sh "$preset" || exit $(($? == 3 ? 0 : 1))
+  cmake --build --preset "$preset" -j "$jobs" >"build/$preset-build.log" || { tail -n 40 "build/$preset-build.log"; exit 1; }
+done
 built=$((SECONDS - begin)) begin=$SECONDS
 
 package=$PWD/$out/package
 rm -rf "$package" && mkdir -p "$package"
-cp wasm/package/* LICENSE "$out"/wasm/medsam_engine.{js,wasm} "$package/"
+cp wasm/package/* LICENSE "$out"/wasm/medsam_engine.{js,wasm} \
+  build/wasm-threads/wasm/medsam_engine_threads.{js,wasm,worker.js} "$package/"
 version=$(sed -nE 's/^project\(.* VERSION ([0-9.]+).*/\1/p' CMakeLists.txt)
 sed -i "s/\"version\": \"[^\"]*\"/\"version\": \"$version\"/" "$package/package.json"
 
@@ -35,7 +39,9 @@ if [ -e "$bundle/manifest.json" ]; then
     export MEDSAM_WASM_GOLDEN=$golden
   fi
 fi
-node --test --test-reporter spec "$@" wasm/tests/*.test.js
+for threads in 1 2; do
+  MEDSAM_WASM_THREADS=$threads node --test --test-reporter spec "$@" wasm/tests/*.test.js
+done
 (cd "$package" && npm pack --silent --pack-destination .. >/dev/null)
 npm=$out/npm
 mkdir -p "$npm" && cp wasm/page/package.json wasm/page/package-lock.json "$npm/"

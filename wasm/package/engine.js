@@ -115,15 +115,15 @@ async function bytesOf(name, content) {
 
 export class Engine extends Handle {
   #info;
-  constructor(module, handle) {
+  constructor(module, handle, threads) {
     super(module, handle, "_medsam_engine_destroy");
     const text = module._medsam_wasm_engine_info(handle);
     if (text === 0) throw new MedsamError(module.UTF8ToString(module._medsam_last_error()), "MEDSAM_BACKEND_ERROR");
-    this.#info = Object.freeze(JSON.parse(module.UTF8ToString(text)));
+    this.#info = Object.freeze({ ...JSON.parse(module.UTF8ToString(text)), threads });
   }
 
   static async load(files, options = {}) {
-    const module = await loadModule();
+    const { module, threads } = await loadModule(options.threads);
     const folder = `/bundle${++bundles}`;
     const { FS } = module;
     const names = [];
@@ -138,10 +138,10 @@ export class Engine extends Handle {
       const handle = withMemory(module, (memory) => {
         const at = memory.take(4);
         const { profile = "clinical", modality = "" } = options;
-        check(module, module._medsam_wasm_engine_create(memory.text(folder), memory.text(profile), memory.text(modality), 1, at));
+        check(module, module._medsam_wasm_engine_create(memory.text(folder), memory.text(profile), memory.text(modality), threads, at));
         return memory.pointer(at);
       });
-      const engine = new Engine(module, handle);
+      const engine = new Engine(module, handle, threads);
       kept = engine.info.experts.length > 0; // which are loaded when an image asks for them
       return engine;
     } finally {
@@ -170,6 +170,11 @@ export class Engine extends Handle {
     return this.#info;
   }
 
+  // An address of the one module's memory means nothing in the other's.
+  #expectOwnMemory(embedding) {
+    if (embedding.module !== this.module) refuse("embedding: it is of an engine with one thread and this one has several, or the other way round; encode the image with this engine");
+  }
+
   encode(image, options = {}) {
     const type = pixelType("image", image, ["height", "width"]);
     const { module } = this;
@@ -182,6 +187,7 @@ export class Engine extends Handle {
 
   predict(embedding, prompt, options = {}) {
     if (!(embedding instanceof Embedding)) refuse("predict: expected an Embedding of Engine.encode");
+    this.#expectOwnMemory(embedding);
     const points = prompt?.points ?? [];
     const { module } = this;
     return withMemory(module, (memory) => {
@@ -196,6 +202,7 @@ export class Engine extends Handle {
   segment(imageOrEmbedding, boxes, options = {}) {
     const given = imageOrEmbedding instanceof Embedding;
     const numbers = Float64Array.from(Array.from(boxes).flatMap((box, k) => Array.from(boxNumbers(`boxes[${k}]`, box))));
+    if (given) this.#expectOwnMemory(imageOrEmbedding);
     const embedding = given ? imageOrEmbedding : this.encode(imageOrEmbedding, options);
     const { module } = this, { height, width } = embedding, count = numbers.length / 4;
     try {

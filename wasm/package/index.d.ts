@@ -47,6 +47,12 @@ export interface EngineOptions {
   profile?: string;
   /** Modality of images for which none is given. */
   modality?: string;
+  /**
+   * Threads that work on a call, the caller's among them: from 1 to 64; 0 (the default) = as many as there are cores, at
+   * most 4. No result depends on it. Several need memory that workers share: node, or a page that is isolated from other
+   * origins (`crossOriginIsolated`). Elsewhere there is one, which `info.threads` says.
+   */
+  threads?: number;
 }
 
 export interface EngineInfo {
@@ -54,6 +60,8 @@ export interface EngineInfo {
   readonly family: string;
   readonly profile: string;
   readonly precision: string;
+  /** Threads that work on a call. */
+  readonly threads: number;
   readonly encoderBackend: string;
   readonly decoderBackend: string;
   readonly modelHash: string;
@@ -132,7 +140,7 @@ export interface Segmentation {
   objects: { area: number; box: [number, number, number, number]; iou: number }[];
 }
 
-/** An encoded image. */
+/** An encoded image. It belongs to engines with one thread, or to those with several, as the one that encoded it. */
 export class Embedding {
   private constructor();
   readonly height: number;

@@ -1,8 +1,8 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// The WebAssembly module: loaded once, and what every call of it needs. Nothing here is public but MedsamError.
-import createModule from "./medsam_engine.js";
-
-const IN_NODE = typeof process !== "undefined" && process.versions?.node !== undefined;
+// The WebAssembly modules, with one thread and with several: each is loaded once, when it is asked for. And what every call
+// of them needs. Nothing here is public but MedsamError.
+import { IN_NODE } from "./host.js";
+import { sharedMemory, startThreads, threadsFor } from "./threads.js";
 
 /** An error of the engine: what was wrong, what was got, what was expected, what to do. */
 export class MedsamError extends Error {
@@ -17,26 +17,55 @@ export function refuse(message) {
   throw new MedsamError(message, "MEDSAM_INVALID_ARGUMENT");
 }
 
-async function start() {
-  const address = new URL("./medsam_engine.wasm", import.meta.url);
-  let binary;
+async function binaryAt(address) {
   if (IN_NODE) {
     const { readFile } = await import("node:fs/promises");
-    binary = await readFile(address);
-  } else {
-    const reply = await fetch(address);
-    if (!reply.ok) throw new MedsamError(`${address}: got HTTP ${reply.status}; serve the package's files beside each other`, "MEDSAM_BACKEND_ERROR");
-    binary = new Uint8Array(await reply.arrayBuffer());
+    return readFile(address);
   }
-  return createModule({ wasmBinary: binary, print() {}, printErr() {} });
+  const reply = await fetch(address);
+  if (!reply.ok) throw new MedsamError(`${address}: got HTTP ${reply.status}; serve the package's files beside each other`, "MEDSAM_BACKEND_ERROR");
+  return new Uint8Array(await reply.arrayBuffer());
 }
 
-let starting;
+async function startModule() {
+  const wasmBinary = await binaryAt(new URL("./medsam_engine.wasm", import.meta.url));
+  const { default: createModule } = await import("./medsam_engine.js");
+  return createModule({ wasmBinary, print() {}, printErr() {} });
+}
 
-/** The module of this page or process. */
-export function loadModule() {
-  starting ??= start();
-  return starting;
+async function startThreadedModule() {
+  const wasmMemory = sharedMemory();
+  const wasmBinary = await binaryAt(new URL("./medsam_engine_threads.wasm", import.meta.url));
+  const { default: createModule } = await import("./medsam_engine_threads.js");
+  const module = await createModule({ wasmBinary, wasmMemory, print() {}, printErr() {} });
+  module.memory = wasmMemory;
+  return module;
+}
+
+let one, several;
+
+/** The module of this page or process for engines of so many threads, and how many they get: one where several cannot be had. */
+export async function loadModule(wanted) {
+  const threads = await threadsFor(wanted);
+  if (threads === undefined) refuse(`threads: got ${wanted}, expected ${threadsFor.expected}`);
+  if (threads > 1) {
+    try {
+      several ??= startThreadedModule();
+      const module = await several;
+      await startThreads(module, threads);
+      return { module, threads };
+    } catch (error) {
+      if (error instanceof MedsamError) throw error;
+      // A browser that has no worker of this kind, or no address space for memory that is shared; results are the same.
+    }
+  }
+  one ??= startModule();
+  return { module: await one, threads: 1 };
+}
+
+// The module's memory now: it moves, and is longer, after a call that took more.
+function bufferOf(module) {
+  return module.memory?.buffer ?? module.HEAPU8.buffer;
 }
 
 /** Memory of the module for one call: what `take` gave is free when `body` returns. */
@@ -54,20 +83,22 @@ export function withMemory(module, body) {
       text(value) {
         const bytes = new TextEncoder().encode(String(value));
         const at = take(bytes.length + 1);
-        module.HEAPU8.set(bytes, at);
-        module.HEAPU8[at + bytes.length] = 0;
+        const memory = new Uint8Array(bufferOf(module), at, bytes.length + 1);
+        memory.set(bytes);
+        memory[bytes.length] = 0;
         return at;
       },
       copy(array) {
         const at = take(array.byteLength);
-        module.HEAPU8.set(new Uint8Array(array.buffer, array.byteOffset, array.byteLength), at);
+        const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+        new Uint8Array(bufferOf(module), at, bytes.length).set(bytes);
         return at;
       },
       doubles(at, count) {
-        return Array.from(new Float64Array(module.HEAPU8.buffer, at, count));
+        return Array.from(new Float64Array(bufferOf(module), at, count));
       },
       pointer(at) {
-        return new Uint32Array(module.HEAPU8.buffer, at, 1)[0];
+        return new Uint32Array(bufferOf(module), at, 1)[0];
       },
     });
   } finally {
@@ -86,7 +117,7 @@ export function check(module, status) {
 
 /** A copy of `count` elements of the module's memory. */
 export function copied(module, Type, at, count) {
-  return new Type(module.HEAPU8.buffer, at, count).slice();
+  return new Type(bufferOf(module), at, count).slice();
 }
 
 const PIXEL_TYPES = new Map([

@@ -3,6 +3,7 @@
 //   MEDSAM_WASM_PACKAGE  the assembled package
 //   MEDSAM_WASM_BUNDLE   a bundle of native models; without it what needs weights is skipped
 //   MEDSAM_WASM_GOLDEN   what golden.py wrote; without it the comparisons are skipped
+//   MEDSAM_WASM_THREADS  of the engine that is tested: with 1 the module of one thread, with more the one with threads
 import assert from "node:assert/strict";
 import { readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -12,6 +13,7 @@ import { pathToFileURL } from "node:url";
 const { Engine, MedsamError, Session } = await import(pathToFileURL(join(process.env.MEDSAM_WASM_PACKAGE, "index.js")).href);
 
 const bundle = process.env.MEDSAM_WASM_BUNDLE, golden = process.env.MEDSAM_WASM_GOLDEN;
+const threads = Number(process.env.MEDSAM_WASM_THREADS ?? 1);
 const withWeights = { skip: bundle ? false : "MEDSAM_WASM_BUNDLE names no bundle" };
 const withGolden = { skip: bundle && golden ? false : "there are no native answers: no bundle, or no ../shared/data/open" };
 
@@ -24,8 +26,10 @@ const refusal = (status, pattern) => (error) => error instanceof MedsamError && 
 
 let engine;
 before(async () => {
-  if (bundle) engine = await Engine.load(await bundleFiles());
+  if (bundle) engine = await Engine.load(await bundleFiles(), { threads });
 });
+
+test(`the engine has ${threads} threads`, withWeights, () => assert.equal(engine.info.threads, threads));
 
 // A bright disk on a dark ground.
 function disk(size = 128) {
@@ -89,6 +93,45 @@ test("a box finds a disk", withWeights, () => {
   assert.equal(labels.reduce((a, b) => a + b, 0), objects[0].area);
   const expected = disk().data.map((v) => Number(v > 100));
   assert.ok(dsc(labels, expected) > 0.9);
+});
+
+// Bytes, so that a NaN or the sign of a zero counts.
+const bytes = (array) => Buffer.from(array.buffer, array.byteOffset, array.byteLength);
+
+test("no result depends on the number of threads", withWeights, async () => {
+  const others = await Promise.all([1, 2, 3].map(async (count) => Engine.load(await bundleFiles(), { threads: count })));
+  assert.deepEqual(others.map((other) => other.info.threads), [1, 2, 3]);
+  // Of other sizes than the model's, in gray and in color, so that each step before it runs, too.
+  const { data, height, width } = disk(200);
+  const rgb = Uint8Array.from({ length: 3 * 90 * 140 }, (_, i) => (i * 31 + (i >> 7) * 5) & 255);
+  for (const image of [{ data, height, width }, { data: rgb, height: 90, width: 140, channels: 3 }]) {
+    const answers = others.map((other) => {
+      const embedding = other.encode(image), box = [12, 20, 71, 66];
+      const { labels, objects } = other.segment(embedding, [box, [5, 5, 60, 80]]);
+      const prediction = other.predict(embedding, { box }, { multimask: true }), session = other.session(image);
+      session.addBox("object", box);
+      return { embedding: embedding.values(), labels, objects, logits: prediction.logits(), mask: session.mask("object") };
+    });
+    for (const answer of answers.slice(1)) {
+      for (const name of ["embedding", "labels", "logits", "mask"]) assert.ok(bytes(answer[name]).equals(bytes(answers[0][name])), name);
+      assert.deepEqual(answer.objects, answers[0].objects);
+    }
+    assert.ok(answers[0].labels.some((label) => label > 0));
+  }
+});
+
+test("an embedding is not taken into another module's memory", withWeights, async () => {
+  const other = await Engine.load(await bundleFiles(), { threads: threads === 1 ? 2 : 1 });
+  const embedding = other.encode(disk());
+  const expected = refusal("MEDSAM_INVALID_ARGUMENT", /several.*encode the image with this engine/);
+  assert.throws(() => engine.segment(embedding, [[38, 34, 90, 86]]), expected);
+  assert.throws(() => engine.predict(embedding, { box: [38, 34, 90, 86] }), expected);
+});
+
+test("a number of threads that none can be is refused", async () => {
+  for (const count of [-1, 65, 1.5, "2", NaN]) {
+    await assert.rejects(Engine.load({}, { threads: count }), refusal("MEDSAM_INVALID_ARGUMENT", /threads: got .*expected a whole number from 0 to 64/));
+  }
 });
 
 test("predict has logits, masks and estimates", withWeights, () => {

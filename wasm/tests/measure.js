@@ -1,24 +1,28 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// How long loading, encoding and a box take on one thread: measure.js PACKAGE BUNDLE [ROUNDS]; medians.
+// How long loading, encoding and a box take with each number of threads, in turns: measure.js PACKAGE BUNDLE [ROUNDS
+// [THREADS...]]; medians.
 import { readFile, readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 
-const [, , folder, bundle, rounds = "5"] = process.argv;
+const [, , folder, bundle, rounds = "5", ...given] = process.argv;
 const { Engine } = await import(pathToFileURL(join(resolve(folder), "index.js")).href);
 const names = await readdir(bundle);
 const files = new Map(await Promise.all(names.map(async (name) => [name, await readFile(join(bundle, name))])));
 
 const median = (values) => values.sort((a, b) => a - b)[values.length >> 1];
-const times = { load: [], encode: [], box: [] };
-for (let round = 0; round < Number(rounds); ++round) {
+const counts = given.length > 0 ? given.map(Number) : [1, 2];
+const times = new Map(counts.map((count) => [count, { load: [], encode: [], box: [] }]));
+
+async function measure(threads, round) {
   const timed = async (name, call) => {
     const begin = performance.now();
     const result = await call();
-    times[name].push(performance.now() - begin);
+    times.get(threads)[name].push(performance.now() - begin);
     return result;
   };
-  const engine = await timed("load", () => Engine.load(files));
+  const engine = await timed("load", () => Engine.load(files, { threads }));
+  if (engine.info.threads !== threads) throw new Error(`${threads} threads were asked for, ${engine.info.threads} are there`);
   const data = Uint8Array.from({ length: 512 * 512 }, (_, i) => (i * 7 + round + (i >> 9) * 3) & 255);
   const embedding = await timed("encode", () => engine.encode({ data, height: 512, width: 512 }));
   // Large enough that the profile looks at no window of the image.
@@ -27,7 +31,13 @@ for (let round = 0; round < Number(rounds); ++round) {
   embedding.close();
   engine.close();
 }
-for (const [name, values] of Object.entries(times)) {
-  console.log(`${name} ${median(values).toFixed(0)} ms (${Math.min(...values).toFixed(0)} to ${Math.max(...values).toFixed(0)})`);
+
+for (let round = 0; round < Number(rounds); ++round) {
+  for (const count of counts) await measure(count, round);
+}
+for (const [count, steps] of times) {
+  for (const [name, values] of Object.entries(steps)) {
+    console.log(`${count} threads: ${name} ${median(values).toFixed(0)} ms (${Math.min(...values).toFixed(0)} to ${Math.max(...values).toFixed(0)})`);
+  }
 }
 console.log(`node ${process.version}, resident ${(process.memoryUsage().rss / 2 ** 20).toFixed(0)} MiB`);

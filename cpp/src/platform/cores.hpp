@@ -19,9 +19,10 @@ Cores allowed_cores();
 int current_core();
 /// Keeps a thread on these cores. Does nothing where the system cannot, as macOS.
 void keep_on(std::thread& thread, const Cores& cores);
-/// Whether a thread can be started at all: not in WebAssembly without shared memory.
-bool has_threads();
+/// Whether a thread can be started at any time. In WebAssembly none can, or only as many as the page has made workers
+/// for.
+bool starts_threads();
 /// How std::async does work beside the caller's: on another thread, or when it is asked for its result.
-inline std::launch beside() { return has_threads() ? std::launch::async : std::launch::deferred; }
+inline std::launch beside() { return starts_threads() ? std::launch::async : std::launch::deferred; }
 
 }  // namespace medsam::platform

@@ -40,6 +40,6 @@ void keep_on(std::thread&, const Cores&) {}
 
 #endif
 
-bool has_threads() { return true; }
+bool starts_threads() { return true; }
 
 }  // namespace medsam::platform

@@ -43,6 +43,6 @@ void keep_on(std::thread& thread, const Cores& cores) {
   if (mask != 0) ::SetThreadAffinityMask(handle_of(thread), mask);
 }
 
-bool has_threads() { return true; }
+bool starts_threads() { return true; }
 
 }  // namespace medsam::platform

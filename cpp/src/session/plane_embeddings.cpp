@@ -69,7 +69,7 @@ PromptsInFlight& PlaneEmbeddings::prompts_in_flight() const { return engine_->im
 
 EncodeAhead::EncodeAhead(PlaneEmbeddings& embeddings, const Grid& grid, bool enabled)
     : embeddings_(embeddings), grid_(grid), prompts_(embeddings.prompts_in_flight()), focus_{0, grid.depth() / 2} {
-  if (enabled && platform::has_threads()) thread_ = std::thread([this] { run(); });
+  if (enabled && platform::starts_threads()) thread_ = std::thread([this] { run(); });
 }
 
 EncodeAhead::~EncodeAhead() {

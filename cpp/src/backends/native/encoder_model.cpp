@@ -44,7 +44,7 @@ constexpr EfficientVitPrecision kExactEfficientVit = {Format::f32, Format::f32, 
 /// What a model and its requests share.
 struct Loaded {
   Network network;
-  std::unique_ptr<ThreadPool> threads;
+  std::shared_ptr<ThreadPool> threads;
   Machine machine;
   std::unique_ptr<const Blank> blank;
 };
@@ -104,7 +104,7 @@ std::shared_ptr<const CompiledModel> encoder_model(Network network, const Weight
   if (loaded->network.output_shape != expected || file.outputs.size() != 1) {
     weights.refuse("makes another embedding than the encoder");
   }
-  loaded->threads = std::make_unique<ThreadPool>(options.threads);
+  loaded->threads = pool_of_model(options.threads);
   loaded->machine = {&kernels::encoder_target(), loaded->threads.get()};
   loaded->blank = std::make_unique<const Blank>(loaded->network, loaded->machine);
   return std::make_shared<EncoderModel>(loaded);

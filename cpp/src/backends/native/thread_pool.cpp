@@ -2,6 +2,7 @@
 #include "backends/native/thread_pool.hpp"
 
 #include <algorithm>
+#include <map>
 #include <system_error>
 
 namespace medsam::backends::native {
@@ -89,6 +90,16 @@ void ThreadPool::run(std::size_t count, const std::function<void(std::size_t, st
   take_part(loop, 0, lock);
   loops_.erase(std::remove(loops_.begin(), loops_.end(), &loop), loops_.end());
   done_.wait(lock, [&] { return loop.running == 0; });
+}
+
+std::shared_ptr<ThreadPool> pool_of_model(int threads) {
+  if (platform::starts_threads()) return std::make_shared<ThreadPool>(threads);
+  static std::mutex mutex;
+  static std::map<int, std::shared_ptr<ThreadPool>> pools;
+  const std::lock_guard lock(mutex);
+  std::shared_ptr<ThreadPool>& pool = pools[threads];
+  if (pool == nullptr) pool = std::make_shared<ThreadPool>(threads);
+  return pool;
 }
 
 }  // namespace medsam::backends::native

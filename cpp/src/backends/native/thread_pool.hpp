@@ -8,6 +8,7 @@
 #include <condition_variable>
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -54,5 +55,10 @@ class ThreadPool {
   int left_ = -1;  // the core that the workers are kept off
   std::vector<std::thread> workers_;
 };
+
+/// The pool of a model, whose loops run on `threads` as above. A model has its own, except where threads cannot be
+/// started at any time (platform::starts_threads): there all models with as many threads share one, which stays.
+/// Thread-safe.
+std::shared_ptr<ThreadPool> pool_of_model(int threads);
 
 }  // namespace medsam::backends::native

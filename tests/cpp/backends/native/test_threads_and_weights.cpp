@@ -77,6 +77,11 @@ TEST(ThreadPool, ServesSeveralCallersAtOnce) {
   for (const auto& sum : sums) EXPECT_EQ(sum, 50U * 4950U);
 }
 
+TEST(ThreadPool, BelongsToOneModelWhereThreadsCanBeStarted) {
+  ASSERT_TRUE(platform::starts_threads());
+  EXPECT_NE(pool_of_model(1), pool_of_model(1));
+}
+
 // A sanitizer's own memory is counted, too.
 #if defined(__linux__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 TEST(ThreadPoolDeathTest, GoesOnWithFewerWhereTheSystemStartsNoMore) {

@@ -22,7 +22,7 @@ constexpr std::array<const char*, 5> kNames = {"image_embedding", "point_coords"
 struct Loaded {
   SamDecoder decoder;
   std::vector<Role> inputs;  // by their index in the manifest
-  std::unique_ptr<ThreadPool> threads;
+  std::shared_ptr<ThreadPool> threads;
   Machine machine{};
 
   [[nodiscard]] bool takes(Role role) const { return std::find(inputs.begin(), inputs.end(), role) != inputs.end(); }
@@ -199,7 +199,7 @@ std::shared_ptr<const CompiledModel> load_sam_decoder_model(const Weights& weigh
   }
   loaded->decoder = load_sam_decoder(weights, options.precision == kBf16Fused ? Format::bf16 : Format::f32);
   check(weights, file, *loaded);
-  loaded->threads = std::make_unique<ThreadPool>(options.threads);
+  loaded->threads = pool_of_model(options.threads);
   loaded->machine = {&kernels::encoder_target(), loaded->threads.get()};
   return std::make_shared<DecoderModel>(loaded);
 }
