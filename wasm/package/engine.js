@@ -123,6 +123,10 @@ export class Engine extends Handle {
   }
 
   static async load(files, options = {}) {
+    const { profile = "clinical", modality = "", precision = "f32" } = options;
+    if (precision !== "f32" && precision !== "auto") {
+      throw new MedsamError(`precision: got ${JSON.stringify(precision)}, expected "f32" or "auto", which is f32 here; WebAssembly computes in no other`, "MEDSAM_UNSUPPORTED");
+    }
     const { module, threads } = await loadModule(options.threads);
     const folder = `/bundle${++bundles}`;
     const { FS } = module;
@@ -137,7 +141,6 @@ export class Engine extends Handle {
       }
       const handle = withMemory(module, (memory) => {
         const at = memory.take(4);
-        const { profile = "clinical", modality = "" } = options;
         check(module, module._medsam_wasm_engine_create(memory.text(folder), memory.text(profile), memory.text(modality), threads, at));
         return memory.pointer(at);
       });

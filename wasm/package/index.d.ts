@@ -48,6 +48,11 @@ export interface EngineOptions {
   /** Modality of images for which none is given. */
   modality?: string;
   /**
+   * "f32", which WebAssembly computes in alone; "auto" is the same here, for callers that say so everywhere. Every other
+   * value is MEDSAM_UNSUPPORTED.
+   */
+  precision?: "f32" | "auto";
+  /**
    * Threads that work on a call, the caller's among them: from 1 to 64; 0 (the default) = as many as there are cores, at
    * most 4. No result depends on it. Several need memory that workers share: node, or a page that is isolated from other
    * origins (`crossOriginIsolated`). Elsewhere there is one, which `info.threads` says.

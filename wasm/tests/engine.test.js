@@ -134,6 +134,14 @@ test("a number of threads that none can be is refused", async () => {
   }
 });
 
+test("every precision but f32 is refused", withWeights, async () => {
+  for (const precision of ["bf16", "f16", "int8", "f32/bf16", "", null, 32]) {
+    await assert.rejects(Engine.load({}, { precision }), refusal("MEDSAM_UNSUPPORTED", /^precision: got .*, expected "f32" or "auto".*$/));
+  }
+  const auto = await Engine.load(await bundleFiles(), { threads, precision: "auto" });
+  assert.equal(auto.info.precision, "f32");
+});
+
 test("predict has logits, masks and estimates", withWeights, () => {
   const embedding = engine.encode(disk());
   const prediction = engine.predict(embedding, { box: [38, 34, 90, 86] }, { multimask: true });
