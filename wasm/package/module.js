@@ -2,7 +2,7 @@
 // The WebAssembly modules, with one thread and with several: each is loaded once, when it is asked for. And what every call
 // of them needs. Nothing here is public but MedsamError.
 import { IN_NODE } from "./host.js";
-import { sharedMemory, startThreads, threadsFor } from "./threads.js";
+import { NUMBERS_OF_THREADS, sharedMemory, startThreads, threadsFor } from "./threads.js";
 
 /** An error of the engine: what was wrong, what was got, what was expected, what to do. */
 export class MedsamError extends Error {
@@ -47,7 +47,7 @@ let one, several;
 /** The module of this page or process for engines of so many threads, and how many they get: one where several cannot be had. */
 export async function loadModule(wanted) {
   const threads = await threadsFor(wanted);
-  if (threads === undefined) refuse(`threads: got ${wanted}, expected ${threadsFor.expected}`);
+  if (threads === undefined) refuse(`threads: got ${wanted}, expected ${NUMBERS_OF_THREADS}`);
   if (threads > 1) {
     try {
       several ??= startThreadedModule();
@@ -72,7 +72,8 @@ function bufferOf(module) {
 export function withMemory(module, body) {
   const taken = [];
   const take = (bytes) => {
-    const at = module._malloc(Math.max(bytes, 1)) >>> 0;
+    // A larger number would reach the module without its upper bits.
+    const at = bytes < 2 ** 32 ? module._malloc(Math.max(bytes, 1)) >>> 0 : 0;
     if (at === 0) throw new MedsamError(`there is no memory for ${bytes} bytes; use a smaller image, or close engines and sessions`, "MEDSAM_OUT_OF_MEMORY");
     taken.push(at);
     return at;

@@ -6,6 +6,9 @@ import { IN_NODE } from "./host.js";
 const MOST = 64;
 const MOST_BY_DEFAULT = 4;
 
+/** What `threads` may be. */
+export const NUMBERS_OF_THREADS = `a whole number from 0 to ${MOST}`;
+
 /** Whether memory can be shared with workers here: in node, and in a page that is isolated from other origins. */
 function sharesMemory() {
   return typeof SharedArrayBuffer === "function" && (IN_NODE || globalThis.crossOriginIsolated === true);
@@ -23,7 +26,6 @@ export async function threadsFor(wanted = 0) {
   if (!sharesMemory()) return 1;
   return wanted > 0 ? wanted : Math.max(1, Math.min(await cores(), MOST_BY_DEFAULT));
 }
-threadsFor.expected = `a whole number from 0 to ${MOST}`;
 
 /** Memory as the module with threads expects it (wasm/CMakeLists.txt). Throws where there is not as much address space. */
 export function sharedMemory() {

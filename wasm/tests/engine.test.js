@@ -142,6 +142,13 @@ test("every precision but f32 is refused", withWeights, async () => {
   assert.equal(auto.info.precision, "f32");
 });
 
+test("more memory than there are addresses is refused, and is not a smaller number", async () => {
+  const { withMemory } = await import(pathToFileURL(join(process.env.MEDSAM_WASM_PACKAGE, "module.js")).href);
+  const module = { _malloc: () => 16, _free() {} };
+  assert.throws(() => withMemory(module, (memory) => memory.take(2 ** 32 + 8)), refusal("MEDSAM_OUT_OF_MEMORY", /4294967304 bytes/));
+  assert.equal(withMemory(module, (memory) => memory.take(2 ** 32 - 1)), 16);
+});
+
 test("predict has logits, masks and estimates", withWeights, () => {
   const embedding = engine.encode(disk());
   const prediction = engine.predict(embedding, { box: [38, 34, 90, 86] }, { multimask: true });

@@ -52,7 +52,7 @@ bool checked_flag(std::int32_t flag, const char* what) {
   return flag == 1;
 }
 
-void check_capacity(const void* buffer, std::size_t capacity, std::size_t needed, const char* what) {
+void check_capacity(const void* buffer, std::size_t capacity, std::uint64_t needed, const char* what) {
   if (capacity < needed || (buffer == nullptr && needed > 0)) {
     throw InvalidArgument(std::string(what) + ": got room for " + std::to_string(buffer == nullptr ? 0 : capacity) +
                           ", expected " + std::to_string(needed) + "; give a larger buffer");

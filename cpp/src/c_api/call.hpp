@@ -57,6 +57,6 @@ std::size_t checked_count(std::int64_t count, const void* data, const char* what
 bool checked_flag(std::int32_t flag, const char* what);
 
 /// InvalidArgument when the caller's buffer of `capacity` entries cannot hold `needed`, or is NULL.
-void check_capacity(const void* buffer, std::size_t capacity, std::size_t needed, const char* what);
+void check_capacity(const void* buffer, std::size_t capacity, std::uint64_t needed, const char* what);
 
 }  // namespace medsam::c_api

@@ -70,9 +70,9 @@ medsam_status medsam_prediction_read_mask(const medsam_prediction* prediction, i
   return call([&] {
     const auto held = target(prediction);
     const Prediction& from = *held;
-    const auto pixels = static_cast<std::size_t>(from.height() * from.width());
+    const auto pixels = static_cast<std::uint64_t>(from.height() * from.width());
     check_capacity(mask, capacity, pixels, "mask, in bytes");
-    std::memset(mask, 0, pixels);
+    std::memset(mask, 0, static_cast<std::size_t>(pixels));
     write(from, n, m, {mask, LabelType::u8, from.height(), from.width(), from.width()}, 1, stats);
   });
 }
@@ -86,8 +86,8 @@ medsam_status medsam_prediction_read_logits(const medsam_prediction* prediction,
   return call([&] {
     const auto held = target(prediction);
     const Prediction& from = *held;
-    const auto count =
-        static_cast<std::size_t>(from.size() * from.masks_per_prompt() * from.low_res_height() * from.low_res_width());
+    const auto count = static_cast<std::uint64_t>(from.size() * from.masks_per_prompt() * from.low_res_height() *
+                                                  from.low_res_width());
     check_capacity(logits, capacity, count, "logits, in floats");
     std::copy_n(from.low_res_logits(), count, logits);
   });
