@@ -1,6 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-// How long loading, encoding and a box take with each number of threads, in turns: measure.js PACKAGE BUNDLE [ROUNDS
-// [THREADS...]]; medians.
+// How long loading, encoding and a box take with each number of threads, in turns, and the processor time of all threads
+// together, which a busy machine changes less: measure.js PACKAGE BUNDLE [ROUNDS [THREADS...]]; medians.
 import { readFile, readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -13,12 +13,15 @@ const files = new Map(await Promise.all(names.map(async (name) => [name, await r
 const median = (values) => values.sort((a, b) => a - b)[values.length >> 1];
 const counts = given.length > 0 ? given.map(Number) : [1, 2];
 const times = new Map(counts.map((count) => [count, { load: [], encode: [], box: [] }]));
+const processor = new Map(counts.map((count) => [count, { load: [], encode: [], box: [] }]));
 
 async function measure(threads, round) {
   const timed = async (name, call) => {
-    const begin = performance.now();
+    const used = process.cpuUsage(), begin = performance.now();
     const result = await call();
     times.get(threads)[name].push(performance.now() - begin);
+    const { user, system } = process.cpuUsage(used);
+    processor.get(threads)[name].push((user + system) / 1000);
     return result;
   };
   const engine = await timed("load", () => Engine.load(files, { threads }));
@@ -37,7 +40,8 @@ for (let round = 0; round < Number(rounds); ++round) {
 }
 for (const [count, steps] of times) {
   for (const [name, values] of Object.entries(steps)) {
-    console.log(`${count} threads: ${name} ${median(values).toFixed(0)} ms (${Math.min(...values).toFixed(0)} to ${Math.max(...values).toFixed(0)})`);
+    const range = `${Math.min(...values).toFixed(0)} to ${Math.max(...values).toFixed(0)}`;
+    console.log(`${count} threads: ${name} ${median(values).toFixed(0)} ms (${range}), processor ${median(processor.get(count)[name]).toFixed(0)} ms`);
   }
 }
 console.log(`node ${process.version}, resident ${(process.memoryUsage().rss / 2 ** 20).toFixed(0)} MiB`);
