@@ -149,6 +149,13 @@ fuzz: | setup build  ## the libFuzzer targets (clang 16 or newer, installed with
 	@scripts/setup.sh fuzz || echo "fuzz: going on without clang"
 	@scripts/run/fuzz.sh $(JOBS) $(FUZZ_SECONDS)
 
+# Of those that read a file; a clang with libFuzzer, and the libraries of 32 bits (installed with apt).
+FUZZ_32 := fuzz_manifest fuzz_onnx fuzz_npz fuzz_embedding fuzz_weights fuzz_session_file
+
+fuzz-32: | setup  ## the targets that read files, with the 32-bit addresses that WebAssembly has, FUZZ_SECONDS each
+	@scripts/setup.sh fuzz fuzz-32 || echo "fuzz-32: going on with what is here"
+	@FUZZ_PRESET=fuzz-32 scripts/run/fuzz.sh $(JOBS) $(FUZZ_SECONDS) $(FUZZ_32)
+
 # Random requests of each operation, beside those of the document's bounds.
 EXAMPLES ?= 500
 

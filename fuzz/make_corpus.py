@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import struct
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +90,15 @@ def cases() -> None:
     """ZIPs of NumPy's as they are (first byte 0), and pairs of arrays to be packed (the others, see fuzz_npz.cpp)."""
     for name in ("2DBox_deflated", "2DBox_big_endian", "3DBox_fortran", "3DBox_no_boxes", "2DBox_objects"):
         write("fuzz_npz", name, b"\0" + (DATA / "npz" / f"{name}.npz").read_bytes())
+    # 2^32 + 2^16 bytes by its header, of which 2^16 are left where a size has 32 bits, and are there.
+    header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (65536, 65537), }"
+    header += b" " * (117 - len(header)) + b"\n"
+    wrapped = b"\x93NUMPY\1\0" + struct.pack("<H", len(header)) + header + bytes(1 << 16)
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in (("imgs.npy", wrapped), ("boxes.npy", npy(np.array([[0, 0, 4, 5]])))):
+            archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
+    write("fuzz_npz", "2DBox_beyond_32_bits", b"\0" + out.getvalue())
     pairs = {
         "image": (np.arange(30, dtype=np.uint8).reshape(6, 5), np.array([[0, 0, 4, 5]])),
         "volume": (np.arange(60, dtype=">u2").reshape(3, 4, 5), np.array([[0, 0, 0, 4, 3, 2]], np.float32)),

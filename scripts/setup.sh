@@ -17,6 +17,7 @@
 # setup.sh windows      also the compiler for Windows, and wine (about 1.3 GB)
 # setup.sh wasm         also the compiler for WebAssembly, and node (about 0.6 GB)
 # setup.sh fuzz         also clang with libFuzzer (about 0.6 GB), where there is none
+# setup.sh fuzz fuzz-32 also what clang needs for programs with 32-bit addresses
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -63,7 +64,9 @@ for group in "$@"; do
       command -v npm >/dev/null || required+=(npm)
       ;;
     fuzz) [ -n "$(compgen -c clang++- | grep -E '^clang\+\+-(1[6-9]|2[0-9])$')" ] || required+=(clang-16 libclang-rt-16-dev) ;;
-    *) fail "no such group: $group; expected cpp, test, lint, cuda, examples, docs, e2e, fuzz, arm, wasm or windows" ;;
+    # Not g++-multilib, which Debian cannot have beside a cross compiler and would remove that of `arm` for.
+    fuzz-32) required+=(libc6-dev-i386 "lib32stdc++-$(g++ -dumpversion | cut -d. -f1)-dev") ;;
+    *) fail "no such group: $group; expected cpp, test, lint, cuda, examples, docs, e2e, fuzz, fuzz-32, arm, wasm or windows" ;;
   esac
 done
 if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then required+=(python3-venv); fi
@@ -96,7 +99,7 @@ install_packages() {  # install_packages PACKAGE... ; false when apt may not be 
     fi
     step "apt-get update" "${sudo[@]}" apt-get update || exit 1
     step "system packages" "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
-      apt-get install -y --no-install-recommends "$@" || exit 1
+      apt-get install -y --no-install-recommends --no-remove "$@" || exit 1
     if [[ " $* " == *" orthanc "* ]] && command -v systemctl >/dev/null; then
       "${sudo[@]}" systemctl --quiet disable orthanc || say "the service orthanc starts at the next boot"
     fi
