@@ -6,11 +6,12 @@ from __future__ import annotations
 import gzip
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,8 @@ from medsam_engine.serve.study import Study
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "build" / "wasm" / "package"
 BUNDLE = ROOT / "build" / "bundles" / "litemedsam-native"
+# docs/webassembly.md says that a page with threads is sent with these.
+ISOLATED = {"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp"}
 # What the page sends to its engine, in the order in which it does.
 _RECORD = """
 const { view } = window.medsamPage, real = view.prompt.bind(view);
@@ -35,14 +38,19 @@ view.prompt = (prompt) => { window.sent.push(prompt); return real(prompt); };
 
 
 class FileHandler(SimpleHTTPRequestHandler):
-    """Files of a folder; the server's `asked` has the path of every request."""
+    """Files of a folder, with more headers; `asked` gets the path of every request."""
+
+    def __init__(self, headers: Mapping[str, str], asked: list[str], *args: Any, **kwargs: Any) -> None:
+        self.more_headers, self.asked = headers, asked
+        super().__init__(*args, **kwargs)
 
     def do_GET(self) -> None:
-        self.server.asked.append(self.path)  # type: ignore[attr-defined]
+        self.asked.append(self.path)
         super().do_GET()
 
     def end_headers(self) -> None:
-        self.send_header("cache-control", "no-store")
+        for name, value in {"cache-control": "no-store", **self.more_headers}.items():
+            self.send_header(name, value)
         super().end_headers()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the name that http.server gives it)
@@ -57,7 +65,22 @@ class Site:
 
 
 @contextmanager
-def served_page(folder: Path, bundle: Path = BUNDLE) -> Iterator[Site]:
+def served_folder(folder: Path, headers: Mapping[str, str] = MappingProxyType({})) -> Iterator[Site]:
+    """A folder as any server of files has it, on a free port."""
+    asked: list[str] = []
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(FileHandler, headers, asked, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield Site(f"http://127.0.0.1:{server.server_address[1]}", folder, asked)
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@contextmanager
+def served_page(
+    folder: Path, bundle: Path = BUNDLE, headers: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Site]:
     """The page with a bundle. Skips without what `make wasm` makes."""
     for needed in (PACKAGE, ROOT / "build" / "wasm" / "npm" / "node_modules", BUNDLE):
         if not needed.exists():
@@ -65,15 +88,8 @@ def served_page(folder: Path, bundle: Path = BUNDLE) -> Iterator[Site]:
     site = folder / "site"
     subprocess.run([ROOT / "scripts" / "run" / "assemble_page.sh", site], check=True)
     (site / "bundle").symlink_to(bundle)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(FileHandler, directory=str(site)))
-    asked: list[str] = []
-    server.asked = asked  # type: ignore[attr-defined]  # for FileHandler
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield Site(f"http://127.0.0.1:{server.server_address[1]}", site, asked)
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served_folder(site, headers) as made:
+        yield made
 
 
 class StaticPage(PageDriver):  # type: ignore[misc]  # mypy skips the modules of this folder

@@ -3,22 +3,18 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ball_scan import affine, ball, corners
+from nifti_builder import save as save_nifti
 from selenium.webdriver.support.ui import WebDriverWait
+from static_page import BUNDLE, ISOLATED, PACKAGE, NativeStudy, StaticPage, check_saved, served_folder, served_page
 
-ROOT = Path(__file__).resolve().parents[2]
-PACKAGE = ROOT / "build" / "wasm" / "package"
-BUNDLE = ROOT / "build" / "bundles" / "litemedsam-native"
-
-# docs/webassembly.md says that a page with threads is sent with these.
-ISOLATED = {"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp"}
+from medsam_engine import Engine
 
 PAGE = """<!doctype html>
 <script type="module">
@@ -52,23 +48,6 @@ try {
 Open = Callable[[dict[str, str]], str]
 
 
-class Handler(SimpleHTTPRequestHandler):
-    """Files of a folder with more headers, and without a line for every request."""
-
-    def __init__(self, headers: dict[str, str], *args: Any, **kwargs: Any) -> None:
-        self.more_headers = headers
-        super().__init__(*args, **kwargs)
-
-    def end_headers(self) -> None:
-        """Sends them with every file."""
-        for name, value in self.more_headers.items():
-            self.send_header(name, value)
-        super().end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the name that http.server gives it)
-        """Says nothing."""
-
-
 @pytest.fixture
 def open_site(tmp_path: Path) -> Iterator[Open]:
     """Serves the page with headers; returns its address."""
@@ -79,20 +58,8 @@ def open_site(tmp_path: Path) -> Iterator[Open]:
     (tmp_path / "worker.js").write_text(WORKER)
     (tmp_path / "package").symlink_to(PACKAGE)
     (tmp_path / "bundle").symlink_to(BUNDLE)
-    opened: list[tuple[ThreadingHTTPServer, threading.Thread]] = []
-
-    def start(headers: dict[str, str]) -> str:
-        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, headers, directory=str(tmp_path)))
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        opened.append((server, thread))
-        return f"http://127.0.0.1:{server.server_address[1]}/"
-
-    yield start
-    for server, thread in opened:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with ExitStack() as opened:
+        yield lambda headers: opened.enter_context(served_folder(tmp_path, headers)).address
 
 
 @pytest.mark.parametrize(("headers", "isolated", "threads"), [(ISOLATED, True, [1, 2]), ({}, False, [1, 1])])
@@ -103,3 +70,19 @@ def test_an_isolated_page_has_threads_and_others_have_one(
     WebDriverWait(chromium, 180).until(lambda _: chromium.execute_script("return window.answer !== undefined"))
     answer = chromium.execute_script("return window.answer")
     assert answer == {"isolated": isolated, "threads": threads, "equal": True}
+
+
+def test_the_viewer_has_threads_where_it_is_isolated(native: Engine, chromium: Any, tmp_path: Path) -> None:
+    """Its content security policy lets the workers start, and the masks are the native engine's."""
+    scan = save_nifti(tmp_path / "scan.nii.gz", ball().transpose(), affine("LPS"))
+    with served_page(tmp_path, headers=ISOLATED) as site:
+        page = StaticPage(chromium, site.address)
+        page.open(scan)
+        page.slice(0, 2)
+        page.after(lambda: page.drag(0, *corners()))
+        study = NativeStudy(native, scan)
+        study.draw(page.sent())
+        check_saved(page, study, tmp_path, chromium.downloads)
+        assert page.errors() == []
+        assert any(path.endswith("medsam_engine_threads.wasm") for path in site.asked)
+        assert not any(path.endswith("medsam_engine.wasm") for path in site.asked)

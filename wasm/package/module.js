@@ -116,9 +116,14 @@ export function check(module, status) {
   );
 }
 
+/** `count` elements of the module's memory, until the next call into it. */
+export function viewed(module, Type, at, count) {
+  return new Type(bufferOf(module), at, count);
+}
+
 /** A copy of `count` elements of the module's memory. */
 export function copied(module, Type, at, count) {
-  return new Type(bufferOf(module), at, count).slice();
+  return viewed(module, Type, at, count).slice();
 }
 
 const PIXEL_TYPES = new Map([

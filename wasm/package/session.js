@@ -1,5 +1,5 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-import { boxNumbers, check, copied, pixelType, refuse, withMemory } from "./module.js";
+import { boxNumbers, check, copied, pixelType, refuse, viewed, withMemory } from "./module.js";
 
 const forgotten = new FinalizationRegistry(({ module, handle }) => module._medsam_session_destroy(handle));
 
@@ -100,7 +100,7 @@ export class Session {
       reached: guarded((index, mask, height, width, stride) => {
         if (!options.reached) return true;
         const rows = new Uint8Array(height * width);
-        for (let y = 0; y < height; y++) rows.set(module.HEAPU8.subarray(mask + y * stride, mask + y * stride + width), y * width);
+        for (let y = 0; y < height; y++) rows.set(viewed(module, Uint8Array, mask + y * stride, width), y * width);
         return options.reached(index, rows) !== false;
       }),
     };

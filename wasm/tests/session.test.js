@@ -1,6 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // What a viewer asks of the package beside prompts: windows, and of a Session masks, locks, previews and propagation.
-// scripts/run/test_wasm.sh sets MEDSAM_WASM_PACKAGE and MEDSAM_WASM_BUNDLE (engine.test.js).
+// scripts/run/test_wasm.sh sets MEDSAM_WASM_PACKAGE, MEDSAM_WASM_BUNDLE and MEDSAM_WASM_THREADS (engine.test.js).
 import assert from "node:assert/strict";
 import { readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -17,7 +17,8 @@ let engine;
 before(async () => {
   if (!bundle) return;
   const names = await readdir(bundle);
-  engine = await Engine.load(new Map(await Promise.all(names.map(async (name) => [name, await readFile(join(bundle, name))]))));
+  const files = new Map(await Promise.all(names.map(async (name) => [name, await readFile(join(bundle, name))])));
+  engine = await Engine.load(files, { threads: Number(process.env.MEDSAM_WASM_THREADS ?? 1) });
 });
 
 const DEPTH = 5, HEIGHT = 64, WIDTH = 72;
