@@ -17,6 +17,7 @@
 #include "medsam/engine.hpp"
 #include "medsam/folder.hpp"
 #include "medsam/printable.hpp"
+#include "platform/program.hpp"
 #include "terminal.hpp"
 
 namespace medsam::apps {
@@ -36,7 +37,7 @@ void set_signals() {
   std::signal(SIGINT, on_signal);
   std::signal(SIGTERM, on_signal);
   // A file-size limit is then an error of one case, as a full disk is.
-  std::signal(SIGXFSZ, SIG_IGN);
+  platform::survive_file_size_limit();
 }
 
 /// The phases of the start, in the order they began.
@@ -157,7 +158,7 @@ int checked_main(const std::vector<std::string>& words) {
 }  // namespace medsam::apps
 
 int main(int argc, char** argv) {
-  const int status = medsam::apps::checked_main(std::vector<std::string>(argv + std::min(1, argc), argv + argc));
+  const int status = medsam::apps::checked_main(medsam::platform::program_words(argc, argv));
   std::fflush(nullptr);
   // Without the static destructors of OpenVINO and its threading library, some 0.1 s.
   std::_Exit(status);

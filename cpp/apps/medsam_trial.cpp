@@ -1,8 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // medsam-trial BUNDLE DEVICE PRECISION THREADS: loads a bundle and runs each of its models once, to see whether the
 // process lives. The library starts it (cpp/src/precision/trial.hpp); the answer is a line on the standard output.
-#include <sys/resource.h>
-
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -11,6 +9,7 @@
 #include <vector>
 
 #include "medsam/engine.hpp"
+#include "platform/program.hpp"
 
 namespace {
 
@@ -28,16 +27,16 @@ void prompt(const medsam::Engine& engine, const medsam::ImageEmbedding& embeddin
   static_cast<void>(engine.predict(embedding, {box}, options));
 }
 
-void load_and_run(char** words) {
+void load_and_run(const std::vector<std::string>& words) {
   medsam::EngineOptions options;
-  options.device = words[2];
-  options.precision = words[3];
-  options.threads = static_cast<int>(std::strtol(words[4], nullptr, 10));
+  options.device = words[1];
+  options.precision = words[2];
+  options.threads = static_cast<int>(std::strtol(words[3].c_str(), nullptr, 10));
   options.cache_dir = "none";
   options.allow_uncertified = true;
   options.profile = "";
   options.expert_limit = 1;
-  const medsam::Engine engine(words[1], options);
+  const medsam::Engine engine(words[0], options);
   const std::uint8_t pixels[4] = {0, 80, 160, 240};
   std::vector<std::string> modalities = engine.info().modalities;
   if (!engine.info().needs_modality) modalities.emplace_back("");  // the fallback's expert
@@ -50,13 +49,13 @@ void load_and_run(char** words) {
 
 }  // namespace
 
-int main(int count, char** words) {
-  if (count != 5) {
+int main(int count, char** given) {
+  const std::vector<std::string> words = medsam::platform::program_words(count, given);
+  if (words.size() != 4) {
     std::fputs("usage: medsam-trial BUNDLE DEVICE PRECISION THREADS\n", stderr);
     return 2;
   }
-  const ::rlimit none{0, 0};
-  ::setrlimit(RLIMIT_CORE, &none);  // a crash is expected: no core file
+  medsam::platform::crash_quietly();  // it is expected
   const char* answer = "medsam-trial: ok\n";
   try {
     load_and_run(words);

@@ -1,12 +1,11 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 #include "terminal.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdio>
 
 #include "medsam/printable.hpp"
+#include "platform/program.hpp"
 
 namespace medsam::apps {
 
@@ -16,7 +15,7 @@ std::string cases(std::int64_t count) { return std::to_string(count) + (count ==
 
 }  // namespace
 
-Terminal::Terminal(bool quiet) : quiet_(quiet), bar_(!quiet && ::isatty(STDERR_FILENO) == 1) {}
+Terminal::Terminal(bool quiet) : quiet_(quiet), bar_(!quiet && platform::errors_go_to_terminal()) {}
 
 void Terminal::print(const std::string& text) {
   const std::lock_guard lock(mutex_);

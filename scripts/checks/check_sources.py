@@ -27,10 +27,10 @@ INCLUDE = re.compile(r'^\s*#\s*include\s+(<[^>]+>|"[^"]+")')
 # The operating system's headers, POSIX's and Windows'; `csignal` and the like are the language's.
 SYSTEM = re.compile(
     r"<(?:(?:sys|mach|linux)/.+|unistd|fcntl|sched|pthread|dlfcn|spawn|poll|pwd|grp|dirent|termios|link|signal|crt_externs"
-    r"|io|direct|process|windows|winsock2|ws2tcpip|aclapi|sddl|bcrypt|psapi|shlobj)\.h>",
+    r"|io|direct|process|windows|shellapi|winsock2|ws2tcpip|aclapi|sddl|bcrypt|psapi|shlobj)\.h>",
     re.IGNORECASE,
 )
-SYSTEM_FOLDERS = ("cpp/include/", "cpp/src/", "kernels/", "python/bindings/")
+SYSTEM_FOLDERS = ("cpp/apps/", "cpp/include/", "cpp/src/", "kernels/", "python/bindings/")
 SYSTEM_SOURCE = re.compile(r"cpp/src/platform/\w+_(?:posix|wasm|windows)\.[ch]pp")
 VENDOR = re.compile(r'[<"](openvino/|NvInfer|NvOnnx|cuda|tensorrt)')
 

@@ -9,6 +9,8 @@
 #include <fstream>
 #include <stdexcept>
 
+#include "platform/path.hpp"
+
 namespace medsam::backends {
 
 namespace {
@@ -44,7 +46,7 @@ std::shared_ptr<const CachedBlob> CachedBlob::read(const CacheFolder& cache, con
 void CachedBlob::write(const CacheFolder& cache, const std::string& entry,
                        const std::function<void(std::ostream&)>& fill) {
   cache.write(entry, [&](const std::string& path) {
-    std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out | std::ios::trunc);
+    std::fstream file(platform::disk_path(path), std::ios::binary | std::ios::in | std::ios::out | std::ios::trunc);
     file << std::string(kHeaderBytes, '\0');
     fill(file);
     file.flush();

@@ -21,11 +21,11 @@ fs::path own_folder() {
   const std::string loaded = platform::file_of(reinterpret_cast<const void*>(&open_plugin));
   if (loaded.empty()) return ".";
   std::error_code error;
-  const fs::path file = fs::canonical(platform::path_of(loaded), error);
+  const fs::path file = fs::canonical(platform::disk_path(loaded), error);
   return error ? platform::path_of(loaded).parent_path() : file.parent_path();
 }
 
-fs::path find(const PluginFile& wanted, const std::string& name) {
+std::string find(const PluginFile& wanted, const std::string& name) {
   std::vector<std::string> folders;
   if (std::string named = platform::environment("MEDSAM_ENGINE_PLUGIN_DIR"); !named.empty()) {
     folders.push_back(std::move(named));
@@ -33,8 +33,8 @@ fs::path find(const PluginFile& wanted, const std::string& name) {
   if (folders.empty() || wanted.part_of_library) folders.push_back(platform::name_of(own_folder()));
   for (const std::string& folder : folders) {
     std::error_code error;
-    const fs::path file = platform::path_of(folder) / name;
-    if (fs::exists(file, error)) return file;
+    std::string file = platform::in_folder(folder, name);
+    if (fs::exists(platform::disk_path(file), error)) return file;
   }
   throw Unsupported(std::string(wanted.missing) + " " + name + " is not in " + joined(folders) + "; " + wanted.remedy);
 }
@@ -48,7 +48,7 @@ const Plugin& open_plugin(const PluginFile& wanted) {
         std::string(wanted.missing) +
         " cannot be opened in WebAssembly; use a bundle without graphs, as `medsam-engine fetch` writes it");
   }
-  const std::string file = platform::name_of(find(wanted, name));
+  const std::string file = find(wanted, name);
   const std::string what = std::string(wanted.name) + " " + file;
   std::string why;
   void* library = platform::open_library(file, why);

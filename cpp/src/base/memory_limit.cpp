@@ -11,6 +11,7 @@
 #include "base/edge.hpp"
 #include "medsam/folder.hpp"
 #include "platform/memory.hpp"
+#include "platform/path.hpp"
 
 namespace medsam {
 
@@ -19,7 +20,7 @@ namespace {
 constexpr std::uint64_t kNone = std::numeric_limits<std::uint64_t>::max();
 
 std::uint64_t number_in(const std::string& path) {
-  std::ifstream file(path);
+  std::ifstream file(platform::disk_path(path));
   std::string word;
   file >> word;
   std::uint64_t value = 0;
@@ -48,7 +49,7 @@ std::uint64_t least_upwards(const std::string& root, std::string group, const st
 
 std::uint64_t control_group_limit(const std::string& proc, const std::string& groups) {
   std::uint64_t least = kNone;
-  std::ifstream file(proc + "/self/cgroup");
+  std::ifstream file(platform::disk_path(proc + "/self/cgroup"));
   for (std::string line; std::getline(file, line);) {
     // "4:memory:/path" in version 1, "0::/path" in version 2.
     const std::size_t first = line.find(':'), second = line.find(':', first + 1);

@@ -1,15 +1,12 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 #include "base/own_files.hpp"
 
-#include <filesystem>
 #include <system_error>
 
 #include "platform/folder.hpp"
 #include "platform/path.hpp"
 
 namespace medsam {
-
-namespace fs = std::filesystem;
 
 OwnFile open_own_file(const std::string& path, std::uint64_t limit) {
   OwnFile own;
@@ -44,8 +41,8 @@ bool read_own_file(const OwnFile& own, std::string& content) {
 
 std::string fault_of_own_folder(const std::string& path) {
   std::error_code error;
-  const fs::path parent = platform::path_of(path).parent_path();
-  if (!parent.empty()) fs::create_directories(parent, error);
+  const std::string parent = platform::name_of(platform::path_of(path).parent_path());
+  if (!parent.empty()) error = platform::make_folders(parent);
   if (!error) error = platform::make_own_folder(path);
   return error ? "cannot be written (" + error.message() + ")" : platform::fault_of_folder(path);
 }

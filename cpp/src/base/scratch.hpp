@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdlib>
 #include <memory>
 #include <new>
 
@@ -13,15 +12,14 @@ class Scratch {
  public:
   explicit Scratch(std::size_t bytes) {
     if (bytes == 0) return;
-    data_.reset(std::aligned_alloc(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment));
-    if (!data_) throw std::bad_alloc();
+    data_.reset(::operator new(bytes, kAlignment));
   }
   [[nodiscard]] void* data() const { return data_.get(); }
 
  private:
-  static constexpr std::size_t kAlignment = 64;
+  static constexpr std::align_val_t kAlignment{64};
   struct Free {
-    void operator()(void* p) const { std::free(p); }
+    void operator()(void* p) const { ::operator delete(p, kAlignment); }
   };
   std::unique_ptr<void, Free> data_;
 };

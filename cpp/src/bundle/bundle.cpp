@@ -9,6 +9,7 @@
 #include "bundle/bundle_file.hpp"
 #include "bundle/manifest_parser.hpp"
 #include "medsam/error.hpp"
+#include "platform/path.hpp"
 
 namespace medsam {
 
@@ -16,23 +17,23 @@ namespace fs = std::filesystem;
 
 namespace {
 
+constexpr const char* kManifest = "manifest.json";
 constexpr std::int64_t kSchemaVersion = 1;
 constexpr std::uint64_t kMaxManifestBytes = 1u << 20;
 constexpr std::int64_t kMaxInputSize = 4096;
 
 std::string read_manifest(const std::string& folder) {
-  const fs::path path = fs::path(folder) / "manifest.json";
+  const std::string path = platform::in_folder(folder, kManifest);
   std::error_code error;
-  if (!fs::is_directory(folder, error)) {
+  if (!fs::is_directory(platform::disk_path(folder), error)) {
     throw ModelError(folder + ": no such bundle folder; `medsam-engine fetch` or `export` makes one");
   }
-  if (!fs::exists(fs::symlink_status(path, error))) {
-    throw ModelError(path.string() + ": missing; expected a bundle folder made by `medsam-engine export`");
+  if (!fs::exists(fs::symlink_status(platform::disk_path(path), error))) {
+    throw ModelError(path + ": missing; expected a bundle folder made by `medsam-engine export`");
   }
-  const BundleFile file(path.string());
+  const BundleFile file(path);
   if (file.size() > kMaxManifestBytes) {
-    throw ModelError(path.string() + ": got " + std::to_string(file.size()) +
-                     " bytes, expected a manifest of at most 1 MiB");
+    throw ModelError(path + ": got " + std::to_string(file.size()) + " bytes, expected a manifest of at most 1 MiB");
   }
   std::string content;
   content.reserve(static_cast<std::size_t>(file.size()));
@@ -151,7 +152,7 @@ const ModelFile& Bundle::model(const std::string& role, const std::string& exper
 }
 
 Bundle read_bundle(const std::string& folder) {
-  const Json json = parse_json(read_manifest(folder), (fs::path(folder) / "manifest.json").string());
+  const Json json = parse_json(read_manifest(folder), platform::in_folder(folder, kManifest));
   ObjectReader reader(json, "manifest.json");
   const std::int64_t version = reader.integer("schema_version", 0, 1 << 30);
   if (version != kSchemaVersion) {

@@ -17,15 +17,21 @@ namespace {
 
 constexpr std::size_t kChunk = std::size_t{1} << 20;
 
-// Where the file that `path` led to lies, by the system's own account of the open file.
+// Where the file that `path` led to lies, by the system's own account of the open file. As texts: steps through a path
+// ask for memory, and some libraries end the process where there is none.
 void check_inside(const platform::File& found, const std::string& path) {
   std::error_code error;
-  const fs::path real = platform::path_of(platform::real_path(found, error));
-  if (error) throw ModelError(path + ": where it lies cannot be told without /proc; mount it");
-  const fs::path root = fs::canonical(platform::path_of(path).parent_path(), error);
-  const auto [end, unused] = std::mismatch(root.begin(), root.end(), real.begin(), real.end());
-  if (error || end != root.end()) {
-    throw ModelError(path + ": got a link to " + platform::name_of(real) +
+  const std::string real = platform::real_path(found, error);
+  if (error) {
+    throw ModelError(path + ": where it lies cannot be told (" + error.message() +
+                     "); on Linux that takes /proc, mount it");
+  }
+  std::string root = platform::name_of(platform::path_of(path).parent_path());
+  root = platform::name_of(fs::canonical(platform::disk_path(root), error));
+  constexpr char kSeparator = static_cast<char>(fs::path::preferred_separator);
+  if (!root.ends_with(kSeparator)) root += kSeparator;
+  if (error || !real.starts_with(root)) {
+    throw ModelError(path + ": got a link to " + real +
                      ", outside the bundle's folder; expected a file in it, copy it there");
   }
 }

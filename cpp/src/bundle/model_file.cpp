@@ -2,9 +2,9 @@
 #include "bundle/model_file.hpp"
 
 #include <algorithm>
-#include <filesystem>
 
 #include "base/sha256.hpp"
+#include "platform/path.hpp"
 
 namespace medsam {
 
@@ -23,8 +23,7 @@ std::string ModelFile::content_hash() const {
   // A name holds no control character (bundle.cpp), so that no two lists give one text.
   std::string text = sha256 + "\n";
   for (const DataFile& file : data) {
-    text += file.sha256 + " " + std::to_string(file.bytes) + " " +
-            std::filesystem::path(file.path).filename().string() + "\n";
+    text += file.sha256 + " " + std::to_string(file.bytes) + " " + platform::file_name(file.path) + "\n";
   }
   return sha256_hex(text);
 }

@@ -1,16 +1,14 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 #include <algorithm>
-#include <filesystem>
 #include <iterator>
 #include <set>
 
 #include "bundle/bundle_file.hpp"
 #include "bundle/manifest_parser.hpp"
 #include "medsam/error.hpp"
+#include "platform/path.hpp"
 
 namespace medsam {
-
-namespace fs = std::filesystem;
 
 namespace {
 
@@ -44,9 +42,9 @@ std::string file_name(ObjectReader& reader) {
 }
 
 // Path, size and hash of a file, of which the size is checked here.
-DataFile parse_file(ObjectReader& reader, const fs::path& folder) {
+DataFile parse_file(ObjectReader& reader, const std::string& folder) {
   DataFile file;
-  file.path = (folder / file_name(reader)).string();
+  file.path = platform::in_folder(folder, file_name(reader));
   file.bytes = static_cast<std::uint64_t>(reader.integer("bytes", 1, kMaxModelBytes));
   file.sha256 = reader.string("sha256");
   if (file.sha256.size() != 64 || file.sha256.find_first_not_of("0123456789abcdef") != std::string::npos) {

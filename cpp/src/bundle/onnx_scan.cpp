@@ -4,13 +4,13 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <filesystem>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "medsam/error.hpp"
+#include "platform/path.hpp"
 
 namespace medsam {
 
@@ -150,9 +150,8 @@ OnnxScan scan_onnx(std::string_view graph, const std::string& path) {
 
 void check_external_data(const OnnxScan& scan, const ModelFile& model) {
   for (const std::string& location : scan.locations) {
-    const bool listed = std::any_of(model.data.begin(), model.data.end(), [&](const DataFile& data) {
-      return std::filesystem::path(data.path).filename() == location;
-    });
+    const bool listed = std::any_of(model.data.begin(), model.data.end(),
+                                    [&](const DataFile& data) { return platform::file_name(data.path) == location; });
     if (listed) continue;
     refuse(model.path, "the graph keeps weights in \"" + location.substr(0, 80) +
                            "\", expected only files that the manifest lists");

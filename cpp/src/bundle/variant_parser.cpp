@@ -1,9 +1,8 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-#include <filesystem>
-
 #include "base/sha256.hpp"
 #include "bundle/manifest_parser.hpp"
 #include "medsam/error.hpp"
+#include "platform/path.hpp"
 
 namespace medsam {
 
@@ -56,7 +55,7 @@ void check_one_file(Stage stage, const Models& native, const Bundle& bundle) {
     const ModelFile& first = native.begin()->second;
     if (found->second.path != first.path || found->second.sha256 != first.sha256 || !found->second.data.empty()) {
       throw ModelError("manifest.json: fused: " + role + ": expected the one file of its stage, \"" +
-                       std::filesystem::path(first.path).filename().string() + "\"; export the bundle again");
+                       platform::file_name(first.path) + "\"; export the bundle again");
     }
   }
 }

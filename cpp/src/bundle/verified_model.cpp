@@ -2,6 +2,7 @@
 #include "bundle/verified_model.hpp"
 
 #include <filesystem>
+#include <new>
 #include <system_error>
 
 #include "base/sha256.hpp"
@@ -62,8 +63,6 @@ void verify_file(const DataFile& file, const CacheFolder& cache, bool force) {
 
 DataFile graph_of(const ModelFile& model) { return {model.path, model.bytes, model.sha256}; }
 
-std::string last_of(const std::string& path) { return platform::name_of(platform::path_of(path).filename()); }
-
 }  // namespace
 
 VerifiedModel::VerifiedModel(const ModelFile& model) {
@@ -86,8 +85,13 @@ VerifiedModel::~VerifiedModel() { clear(); }
 
 void VerifiedModel::clear() noexcept {
   memory_.clear();
-  std::error_code error;
-  if (!folder_.empty()) fs::remove_all(platform::path_of(folder_), error);
+  if (folder_.empty()) return;
+  try {
+    std::error_code error;
+    fs::remove_all(platform::disk_path(folder_), error);
+  } catch (const std::bad_alloc&) {
+    return;  // it stays in the temporary folder, where the system or its user tidies up
+  }
 }
 
 void VerifiedModel::keep_in_memory(const ModelFile& model) {
@@ -105,7 +109,8 @@ void VerifiedModel::copy_to_folder(const ModelFile& model) {
   folder_ = platform::make_temporary_folder(error);
   check(error, "no folder can be made in the temporary folder");
   const auto create = [&](const std::string& path) {
-    platform::File file = platform::open_file(folder_ + "/" + last_of(path), platform::Opening::create_own, error);
+    platform::File file =
+        platform::open_file(folder_ + "/" + platform::file_name(path), platform::Opening::create_own, error);
     check(error, "a file of the temporary folder cannot be made");
     return file;
   };
@@ -116,7 +121,7 @@ void VerifiedModel::copy_to_folder(const ModelFile& model) {
                            check(platform::write_all(file, bytes, size), kNotKept);
                          }));
   }
-  path_ = folder_ + "/" + last_of(model.path);
+  path_ = folder_ + "/" + platform::file_name(model.path);
 }
 
 void VerifiedModel::remember(const CacheFolder& cache) const {

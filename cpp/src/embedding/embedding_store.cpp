@@ -9,6 +9,8 @@
 
 #include "embedding/embedding_codec.hpp"
 #include "medsam/error.hpp"
+#include "platform/file.hpp"
+#include "platform/path.hpp"
 
 namespace medsam {
 
@@ -49,24 +51,25 @@ void EmbeddingStore::prune() const {
   struct File {
     fs::file_time_type time;
     std::uint64_t bytes;
-    fs::path path;
+    std::string name;
   };
   std::vector<File> files;
   std::uint64_t total = 0;
   std::error_code error;
-  for (fs::directory_iterator it(folder_.path(""), error), end; !error && it != end; it.increment(error)) {
+  for (fs::directory_iterator it(platform::disk_path(folder_.path("")), error), end; !error && it != end;
+       it.increment(error)) {
     std::error_code gone;  // another process may prune at the same time
     if (!it->is_regular_file(gone) || it->is_symlink(gone)) continue;
     const auto bytes = it->file_size(gone);
     const auto time = it->last_write_time(gone);
     if (gone || it->path().extension() != kSuffix) continue;
-    files.push_back({time, bytes, it->path()});
+    files.push_back({time, bytes, platform::name_of(it->path())});
     total += bytes;
   }
   std::sort(files.begin(), files.end(), [](const File& a, const File& b) { return a.time < b.time; });
   for (const File& file : files) {
     if (total <= budget_) break;
-    fs::remove(file.path, error);
+    [[maybe_unused]] const std::error_code ignored = platform::remove_file(file.name);  // likewise
     total -= file.bytes;
   }
 }

@@ -44,12 +44,11 @@ class Sweep {
         lock_decides_(rule == Abandoned::by_lock ||
                       (rule == Abandoned::by_disk && platform::is_on_local_disk(folder))) {}
 
-  void remove_if_abandoned(const fs::path& path) {
-    const std::string name = platform::name_of(path);
+  void remove_if_abandoned(const std::string& name) {
     std::error_code error;
     const platform::File file = platform::open_file(name, platform::Opening::change_no_link, error);
     // The lock is kept until the file is gone: a writer that comes just now finds it taken and makes another.
-    if (file && abandoned(file, platform::name_of(path.filename()))) {
+    if (file && abandoned(file, platform::file_name(name))) {
       [[maybe_unused]] const std::error_code ignored = platform::remove_file(name);  // a later sweep tries again
     }
   }
@@ -76,8 +75,9 @@ class Sweep {
 void remove_abandoned_temporaries(const std::string& folder, Abandoned rule) {
   Sweep sweep(folder, rule);
   std::error_code error;
-  for (fs::directory_iterator it(platform::path_of(folder), error), end; !error && it != end; it.increment(error)) {
-    if (is_temporary(platform::name_of(it->path().filename()))) sweep.remove_if_abandoned(it->path());
+  for (fs::directory_iterator it(platform::disk_path(folder), error), end; !error && it != end; it.increment(error)) {
+    if (is_temporary(platform::name_of(it->path().filename())))
+      sweep.remove_if_abandoned(platform::name_of(it->path()));
   }
 }
 

@@ -2,12 +2,12 @@
 #include "npz/case.hpp"
 
 #include <algorithm>
-#include <filesystem>
 #include <utility>
 
 #include "bundle/modality.hpp"
 #include "medsam/error.hpp"
 #include "npz/zip_reader.hpp"
+#include "platform/path.hpp"
 
 namespace medsam::npz {
 
@@ -48,7 +48,7 @@ PixelType pixel_type(const NpyArray& imgs) {
 
 /// Whether the boxes are of a volume, by the file's name or else by their width.
 bool boxes_of_volume(const NpyArray& boxes, const std::string& path) {
-  const std::string name = std::filesystem::path(path).filename().string();
+  const std::string name = platform::file_name(path);
   if (name.starts_with("3DBox_")) return true;
   if (name.starts_with("2DBox_")) return false;
   return boxes.shape().size() == 2 && boxes.shape()[1] == 6;

@@ -10,6 +10,7 @@
 #include "npz/output_file.hpp"
 #include "npz/segs_file.hpp"
 #include "platform/folder.hpp"
+#include "platform/path.hpp"
 
 namespace medsam::npz {
 
@@ -20,9 +21,9 @@ namespace {
 std::vector<std::string> case_names(const std::string& folder) {
   std::vector<std::string> names;
   std::error_code error;
-  fs::directory_iterator it(folder, error);
+  fs::directory_iterator it(platform::disk_path(folder), error);
   for (const fs::directory_iterator end; !error && it != end; it.increment(error)) {
-    const std::string name = it->path().filename().string();
+    const std::string name = platform::name_of(it->path().filename());
     std::error_code unknown;  // a broken link is no file; the rest go on
     if (!name.starts_with(".") && name.ends_with(".npz") && !it->is_directory(unknown)) names.push_back(name);
   }
@@ -35,15 +36,15 @@ std::vector<std::string> case_names(const std::string& folder) {
 }
 
 void make_output(const FolderOptions& options) {
-  std::error_code error;
   if (options.output.empty()) throw InvalidArgument("output: got none, expected a folder");
-  fs::create_directories(options.output, error);
-  const bool writable = !error && fs::is_directory(options.output, error) && platform::is_usable_folder(options.output);
+  std::error_code error = platform::make_folders(options.output);
+  const fs::path output = platform::disk_path(options.output);
+  const bool writable = !error && fs::is_directory(output, error) && platform::is_usable_folder(options.output);
   if (!writable) {
     throw InvalidArgument("output: got \"" + options.output + "\", expected a folder that can be written" +
                           (error ? " (" + error.message() + ")" : "") + "; choose another or change its permissions");
   }
-  if (fs::equivalent(options.input, options.output, error)) {
+  if (fs::equivalent(platform::disk_path(options.input), output, error)) {
     throw InvalidArgument("output: got the input folder, expected another one; the answers have the same names");
   }
 }
@@ -57,9 +58,9 @@ CaseList list_cases(const FolderOptions& options) {
   remove_abandoned_temporaries(options.output);
   CaseList list;
   for (const std::string& name : names) {
-    const std::string answer = (fs::path(options.output) / name).string();
+    const std::string answer = platform::in_folder(options.output, name);
     std::error_code error;
-    if (options.overwrite || !fs::exists(answer, error)) {
+    if (options.overwrite || !fs::exists(platform::disk_path(answer), error)) {
       list.pending.push_back(name);
       continue;
     }

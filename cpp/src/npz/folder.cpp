@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <filesystem>
 #include <future>
 #include <memory>
 #include <optional>
@@ -16,6 +15,7 @@
 #include "npz/case_list.hpp"
 #include "npz/segs_file.hpp"
 #include "npz/times_file.hpp"
+#include "platform/path.hpp"
 #include "platform/process.hpp"
 
 namespace medsam {
@@ -99,7 +99,7 @@ struct FolderRun::Impl {
 
 void FolderRun::Impl::read_ahead(std::size_t index, std::optional<std::uint64_t> wait_above) {
   if (index >= cases.pending.size()) return;
-  const std::string path = (std::filesystem::path(options.input) / cases.pending[index]).string();
+  const std::string path = platform::in_folder(options.input, cases.pending[index]);
   const npz::ReadLimits limits{options.max_bytes == 0 ? default_max_bytes() : options.max_bytes, wait_above};
   next_ = std::async(std::launch::async, [path, limits] { return load(path, limits); });
 }
@@ -181,7 +181,7 @@ void FolderRun::Impl::run_case(const Engine& engine, std::size_t index) {
 }
 
 void FolderRun::Impl::write(CaseReport report, std::shared_ptr<const npz::Segs> segs) {
-  const std::string path = (std::filesystem::path(options.output) / report.name).string();
+  const std::string path = platform::in_folder(options.output, report.name);
   const bool behind = segs->npy().size() <= options.ahead_bytes;
   writer_ = std::async(std::launch::async, [report = std::move(report), path, segs = std::move(segs)]() mutable {
     CaseReport done = save(std::move(report), path, *segs);

@@ -17,54 +17,59 @@ namespace fs = std::filesystem;
 
 namespace {
 
-std::optional<platform::FileId> id(const fs::path& path) { return platform::id_of(platform::name_of(path)); }
-
 class FilesRead {
  public:
-  void add(const fs::path& path) {
+  void add(const std::string& name) {
     std::error_code error;
+    const fs::path path = platform::disk_path(name);
     if (!fs::is_directory(path, error)) {
-      if (const auto file = id(path)) names_.emplace(*file, path.string());
+      add_file(name);
       return;
     }
     for (fs::directory_iterator it(path, error), end; !error && it != end; it.increment(error)) {
       std::error_code unknown;
-      if (it->is_directory(unknown)) continue;
-      if (const auto file = id(it->path())) names_.emplace(*file, it->path().string());
+      if (!it->is_directory(unknown)) add_file(platform::name_of(it->path()));
     }
   }
 
-  void check(const fs::path& output, const char* what) const {
-    const auto file = id(output);
+  void check(const std::string& output, const char* what) const {
+    const auto file = platform::id_of(output);
     if (!file) return;
     const auto found = names_.find(*file);
     if (found == names_.end()) return;
-    throw InvalidArgument(std::string(what) + ": got \"" + output.string() + "\", which is \"" + found->second +
+    throw InvalidArgument(std::string(what) + ": got \"" + output + "\", which is \"" + found->second +
                           "\", expected different files; nothing that is read is overwritten");
   }
 
  private:
+  void add_file(const std::string& name) {
+    if (const auto file = platform::id_of(name)) names_.emplace(*file, name);
+  }
+
   std::map<platform::FileId, std::string> names_;
 };
 
 }  // namespace
 
 void check_outputs(const FolderOptions& options, const std::vector<std::string>& names) {
-  const fs::path input(options.input), output(options.output), table(options.csv);
   FilesRead read;
-  for (const std::string& name : names) read.add(input / name);
+  for (const std::string& name : names) read.add(platform::in_folder(options.input, name));
   for (const std::string& path : options.also_read) read.add(path);
   for (const std::string& name : names) {
     std::error_code error;
-    if (options.overwrite || !fs::exists(output / name, error)) read.check(output / name, "output");
+    const std::string answer = platform::in_folder(options.output, name);
+    if (options.overwrite || !fs::exists(platform::disk_path(answer), error)) read.check(answer, "output");
   }
   if (options.csv.empty()) return;
-  read.check(table, "csv");
+  read.check(options.csv, "csv");
   std::error_code error;
-  const fs::path folder = table.has_parent_path() ? table.parent_path() : fs::path(".");
+  const fs::path table = platform::path_of(options.csv);
+  const std::string folder = table.has_parent_path() ? platform::name_of(table.parent_path()) : ".";
+  const bool beside = fs::equivalent(platform::disk_path(folder), platform::disk_path(options.output), error);
+  const auto id = platform::id_of(options.csv);
   const bool of_answer = std::any_of(names.begin(), names.end(), [&](const std::string& name) {
-    return (table.filename() == name && fs::equivalent(folder, output, error)) ||
-           (id(table) && id(table) == id(output / name));
+    return (beside && platform::file_name(options.csv) == name) ||
+           (id && id == platform::id_of(platform::in_folder(options.output, name)));
   });
   if (of_answer) {
     throw InvalidArgument("csv: got \"" + options.csv +

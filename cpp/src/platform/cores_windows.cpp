@@ -2,7 +2,7 @@
 #include "platform/cores.hpp"
 
 #include <windows.h>
-#ifdef __MINGW32__
+#ifdef __GLIBCXX__
 #include <pthread.h>
 #endif
 
@@ -18,9 +18,9 @@ bool one_group() {
          ::GetActiveProcessorGroupCount() == 1;
 }
 
-// With winpthreads a std::thread is a pthread_t, else a HANDLE.
+// With GCC's library a std::thread is a pthread_t, else a HANDLE.
 HANDLE handle_of(std::thread& thread) {
-#ifdef __MINGW32__
+#ifdef __GLIBCXX__
   return static_cast<HANDLE>(::pthread_gethandle(thread.native_handle()));
 #else
   return thread.native_handle();

@@ -104,6 +104,6 @@ Lock try_lock(const File& file);
 /// other, whoever looks.
 std::error_code rename_over(const std::string& from, const std::string& to);
 /// Removes a name; what has the file open keeps it.
-std::error_code remove_file(const std::string& path);
+std::error_code remove_file(const std::string& path) noexcept;
 
 }  // namespace medsam::platform

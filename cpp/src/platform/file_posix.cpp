@@ -247,7 +247,7 @@ std::error_code rename_over(const std::string& from, const std::string& to) {
   return std::rename(from.c_str(), to.c_str()) == 0 ? std::error_code() : last_error();
 }
 
-std::error_code remove_file(const std::string& path) {
+std::error_code remove_file(const std::string& path) noexcept {
   return ::unlink(path.c_str()) == 0 ? std::error_code() : last_error();
 }
 

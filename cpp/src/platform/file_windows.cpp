@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <new>
 #include <vector>
 
 #include "platform/security_windows.hpp"
@@ -97,8 +98,9 @@ void File::close() {
 }
 
 File open_file(const std::string& path, Opening how, std::error_code& error) {
-  // DELETE, so that a file that is being written can be renamed by its name meanwhile; WRITE_DAC for take_mode_of.
-  constexpr DWORD kWrite = GENERIC_WRITE | FILE_READ_ATTRIBUTES | DELETE | READ_CONTROL | WRITE_DAC;
+  // WRITE_DAC for take_mode_of. Without DELETE, which it takes neither to rename the file by its name meanwhile nor to
+  // remove it, and with which the C library's streams could not open it, too.
+  constexpr DWORD kWrite = GENERIC_WRITE | FILE_READ_ATTRIBUTES | READ_CONTROL | WRITE_DAC;
   switch (how) {
     case Opening::read:
       return opened(path, GENERIC_READ, OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, error);
@@ -144,8 +146,7 @@ std::string real_path(const File& named, std::error_code& error) {
     if (fits) break;
   }
   error.clear();
-  if (path.starts_with(L"\\\\?\\UNC\\")) return "\\\\" + narrow(path.substr(8));
-  return narrow(path.starts_with(L"\\\\?\\") ? path.substr(4) : path);
+  return without_prefix(path);
 }
 
 std::optional<FileId> id_of(const std::string& path) {
@@ -253,8 +254,12 @@ std::error_code rename_over(const std::string& from, const std::string& to) {
   }
 }
 
-std::error_code remove_file(const std::string& path) {
-  return ::DeleteFileW(long_path(path).c_str()) != 0 ? std::error_code() : system_error();
+std::error_code remove_file(const std::string& path) noexcept {
+  try {
+    return ::DeleteFileW(long_path(path).c_str()) != 0 ? std::error_code() : system_error();
+  } catch (const std::bad_alloc&) {
+    return std::make_error_code(std::errc::not_enough_memory);
+  }
 }
 
 }  // namespace medsam::platform

@@ -7,6 +7,10 @@
 
 namespace medsam::platform {
 
+/// Makes a folder with the rights that one usually gets there, and the folders that it is to be in; no error where
+/// there is a folder already.
+std::error_code make_folders(const std::string& path);
+
 /// Makes a folder that this user alone may look into; no error where there is one of any kind. Its parents are there.
 std::error_code make_own_folder(const std::string& path);
 

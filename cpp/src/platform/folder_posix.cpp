@@ -24,6 +24,12 @@ std::string reason() { return last_error().message(); }
 
 }  // namespace
 
+std::error_code make_folders(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  return error;
+}
+
 std::error_code make_own_folder(const std::string& path) {
   return ::mkdir(path.c_str(), S_IRWXU) != 0 && errno != EEXIST ? last_error() : std::error_code();
 }

@@ -4,6 +4,7 @@
 #include <windows.h>
 
 #include "platform/file.hpp"
+#include "platform/path.hpp"
 #include "platform/random.hpp"
 #include "platform/security_windows.hpp"
 #include "platform/wide_windows.hpp"
@@ -37,6 +38,22 @@ std::error_code make(const std::string& path) {
 }
 
 }  // namespace
+
+std::error_code make_folders(const std::string& path) {
+  const std::wstring name = long_path(path);
+  if (::CreateDirectoryW(name.c_str(), nullptr) != 0) return {};
+  std::error_code error = system_error();
+  const std::string parent = name_of(path_of(path).parent_path());
+  if (error.value() == ERROR_PATH_NOT_FOUND && !parent.empty() && parent != path) {
+    if (const std::error_code above = make_folders(parent)) return above;
+    if (::CreateDirectoryW(name.c_str(), nullptr) != 0) return {};
+    error = system_error();
+  }
+  // A drive's own folder is said to be forbidden to make.
+  const DWORD attributes = ::GetFileAttributesW(name.c_str());
+  const bool there = attributes != INVALID_FILE_ATTRIBUTES && (attributes & FILE_ATTRIBUTE_DIRECTORY) != 0;
+  return there ? std::error_code() : error;
+}
 
 std::error_code make_own_folder(const std::string& path) {
   const std::error_code error = make(path);

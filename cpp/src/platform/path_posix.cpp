@@ -9,6 +9,8 @@ std::filesystem::path path_of(const std::string& name) { return name; }
 
 std::string name_of(const std::filesystem::path& path) { return path.string(); }
 
+std::filesystem::path disk_path(const std::string& name) { return name; }
+
 std::string environment(const char* name) {
   const char* value = std::getenv(name);
   return value == nullptr ? "" : value;

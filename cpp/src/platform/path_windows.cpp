@@ -24,9 +24,11 @@ std::string narrow(const std::wstring& text) {
   return out;
 }
 
-std::wstring long_path(const std::string& name) {
-  // Without the prefix a path has at most 259 units; with it Windows takes it as it is, so that it has to be absolute
-  // and its separators backslashes ("Naming Files, Paths, and Namespaces").
+namespace {
+
+// Without the prefix a path has at most 259 units; with it Windows takes it as it is, so that it has to be absolute and
+// its separators backslashes ("Naming Files, Paths, and Namespaces").
+std::wstring prefixed(const std::string& name, std::size_t shortest) {
   const std::wstring text = wide(name);
   if (text.starts_with(L"\\\\?\\") || text.starts_with(L"\\\\.\\")) return text;
   const DWORD wanted = ::GetFullPathNameW(text.c_str(), 0, nullptr, nullptr);
@@ -34,15 +36,27 @@ std::wstring long_path(const std::string& name) {
   const DWORD got = wanted == 0 ? 0 : ::GetFullPathNameW(text.c_str(), wanted, full.data(), nullptr);
   if (got == 0 || got >= wanted) return text;
   full.resize(got);
-  if (full.size() < MAX_PATH - 12) return full;  // 12: a folder must leave room for a name of 8.3
+  if (full.size() < shortest || full.starts_with(L"\\\\.\\")) return full;
   return full.starts_with(L"\\\\") ? L"\\\\?\\UNC" + full.substr(1) : L"\\\\?\\" + full;
+}
+
+}  // namespace
+
+// 12: a folder must leave room for a name of 8.3.
+std::wstring long_path(const std::string& name) { return prefixed(name, MAX_PATH - 12); }
+
+std::string without_prefix(const std::wstring& path) {
+  if (path.starts_with(L"\\\\?\\UNC\\")) return "\\\\" + narrow(path.substr(8));
+  return narrow(path.starts_with(L"\\\\?\\") ? path.substr(4) : path);
 }
 
 std::error_code system_error() { return {static_cast<int>(::GetLastError()), std::system_category()}; }
 
 std::filesystem::path path_of(const std::string& name) { return wide(name); }
 
-std::string name_of(const std::filesystem::path& path) { return narrow(path.wstring()); }
+std::string name_of(const std::filesystem::path& path) { return without_prefix(path.wstring()); }
+
+std::filesystem::path disk_path(const std::string& name) { return prefixed(name, 0); }
 
 std::string environment(const char* name) {
   const std::wstring variable = wide(name);

@@ -14,6 +14,9 @@ std::string narrow(const std::wstring& text);
 /// A path for the calls that end in W, with the prefix that lifts the limit of 260 units where it needs it.
 std::wstring long_path(const std::string& name);
 
+/// The same path as a name of this library, without that prefix.
+std::string without_prefix(const std::wstring& path);
+
 /// What GetLastError() says.
 std::error_code system_error();
 

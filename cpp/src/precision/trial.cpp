@@ -31,10 +31,11 @@ fs::path find_program() {
     std::error_code error;
     fs::path own = ".";  // where this code was loaded from
     if (const std::string file = platform::file_of(reinterpret_cast<const void*>(&try_apart)); !file.empty()) {
-      own = fs::canonical(platform::path_of(file), error).parent_path();
+      own = fs::canonical(platform::disk_path(file), error).parent_path();
     }
-    // The wheel and an install; an install under lib/<architecture>; the build tree.
-    folders = {own / ".." / "bin", own / ".." / ".." / "bin", own / "apps"};
+    // The wheel and an install; an install under lib/<architecture>; the build tree; Windows, where a program looks for
+    // libraries beside itself.
+    folders = {own / ".." / "bin", own / ".." / ".." / "bin", own / "apps", own};
   }
   for (const fs::path& folder : folders) {
     const fs::path program = folder / platform::program_name(kProgram);

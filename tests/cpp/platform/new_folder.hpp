@@ -22,7 +22,7 @@ class NewFolder {
   }
   ~NewFolder() {
     std::error_code error;
-    std::filesystem::remove_all(path_of(made_), error);
+    std::filesystem::remove_all(disk_path(made_), error);
   }
   NewFolder(const NewFolder&) = delete;
   NewFolder& operator=(const NewFolder&) = delete;

@@ -28,6 +28,7 @@ def found(name: str, header: str) -> list[str]:
         ("kernels/encoder/block_product.cpp", "<sys/syscall.h>"),
         ("python/bindings/bind_engine.cpp", "<pthread.h>"),
         ("cpp/include/medsam/engine.hpp", "<sys/types.h>"),
+        ("cpp/apps/terminal.cpp", "<unistd.h>"),
     ],
 )
 def test_the_system_is_seen_in_one_room(name: str, header: str) -> None:
@@ -41,10 +42,10 @@ def test_the_system_is_seen_in_one_room(name: str, header: str) -> None:
     [
         ("cpp/src/platform/file_posix.cpp", "<sys/stat.h>"),
         ("cpp/src/platform/file_windows.cpp", "<windows.h>"),
+        ("cpp/src/platform/program_windows.cpp", "<shellapi.h>"),
         ("cpp/src/platform/memory_wasm.cpp", "<unistd.h>"),
         ("cpp/src/backends/processor.cpp", "<cpuid.h>"),
         ("cpp/src/base/edge.hpp", "<exception>"),
-        ("cpp/apps/terminal.cpp", "<unistd.h>"),
         ("tests/cpp/base/test_whole_file.cpp", "<sys/file.h>"),
     ],
 )

@@ -13,12 +13,12 @@
 #include "backends/cached_blob.hpp"
 #include "backends/openvino/mixed.hpp"
 #include "backends/plugin.hpp"
-#include "base/numeric_locale.hpp"
 #include "base/sha256.hpp"
 #include "base/text.hpp"
 #include "medsam/error.hpp"
 #include "medsam/export.hpp"
 #include "medsam/version.hpp"
+#include "platform/numeric_locale.hpp"
 #include "platform/process.hpp"
 
 namespace medsam::backends {
@@ -159,7 +159,8 @@ class OpenVinoBackend final : public Backend {
                                                const CacheFolder& cache) const override {
     const ModelFile& model = source.file();
     return translated("compiling " + model.path, [&] {
-      const NumericLocale numbers;  // the blob that export_model writes and import_model reads has numbers as text
+      const platform::NumericLocale
+          numbers;  // the blob that export_model writes and import_model reads has numbers as text
       const ov::AnyMap properties = this->properties(options);
       if (options.precision == "f32" && !native("f32")) {
         throw Unsupported("precision: got \"f32\", but " + device_name_ +

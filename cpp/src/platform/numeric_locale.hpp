@@ -3,9 +3,7 @@
 // the user's language (every Qt program has): OpenVINO then stores a compiled model with "0,5" for 0.5.
 #pragma once
 
-#include <locale.h>  // NOLINT(modernize-deprecated-headers): uselocale is POSIX, not C++
-
-namespace medsam {
+namespace medsam::platform {
 
 /// While it lives, printf and strtod of the calling thread write and take a decimal point. Other threads and the
 /// process's locale stay as they are: setlocale would change the host's, under its feet. Where the C library has no
@@ -18,7 +16,8 @@ class NumericLocale {
   NumericLocale& operator=(const NumericLocale&) = delete;
 
  private:
-  ::locale_t ours_ = nullptr, before_ = nullptr;
+  struct Before;
+  Before* before_;
 };
 
-}  // namespace medsam
+}  // namespace medsam::platform
