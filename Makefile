@@ -139,6 +139,10 @@ windows-platform:  ## the platform room's Windows sources by mingw-w64, and thei
 	@scripts/setup.sh cpp windows || echo "windows-platform: going on with what is here"
 	@scripts/run/test_windows_platform.sh
 
+windows: | setup build  ## Windows on x86-64: a cross build by zig (100 MB from PyPI), its C++ tests and programs under wine (installs it with apt)
+	@scripts/setup.sh cpp windows || echo "windows: going on with what is here"
+	@scripts/run/test_windows.sh $(JOBS)
+
 macos-compile: | setup-cpp  ## the library compiled for macOS on Apple's processors, by zig (100 MB from PyPI); nothing runs
 	@scripts/run/compile_macos.sh $(JOBS)
 

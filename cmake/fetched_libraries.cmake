@@ -51,6 +51,10 @@ if(NOT LibDeflate_FOUND)
   set(LIBDEFLATE_BUILD_SHARED_LIB OFF CACHE INTERNAL "")
   set(LIBDEFLATE_BUILD_GZIP OFF CACHE INTERNAL "")
   add_subdirectory("${libdeflate_SOURCE_DIR}" "${libdeflate_BINARY_DIR}" EXCLUDE_FROM_ALL)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang" AND CMAKE_CXX_COMPILER_VERSION VERSION_GREATER_EQUAL 22)
+    # It asks for "evex512", which this compiler no longer knows, unless it is there already.
+    target_compile_definitions(libdeflate_static PRIVATE __EVEX512__)
+  endif()
   add_library(LibDeflate::LibDeflate ALIAS libdeflate_static)
 endif()
 

@@ -1,10 +1,11 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """Compares what libmedsam_engine.so exports with what it should, so that the ABI changes only on purpose.
 
-``check_symbols.py LIBRARY``: the C API's functions must be those of ``cpp/medsam_c_symbols.txt``, all declared in
-``medsam.h`` and the headers that it includes, and all used by a test; every other exported symbol must belong to a
-class or function that a public C++ header declares. ``check_symbols.py --plugin LIBRARY``: it exports its entry point
-and nothing else. Prints one line per fault; exits 1 if any.
+``check_symbols.py LIBRARY``, which may be a DLL: the C API's functions must be those of
+``cpp/medsam_c_symbols.txt``, all declared in ``medsam.h`` and the headers that it includes, and all used by a test;
+every other exported symbol must belong to a class or function that a public C++ header declares.
+``check_symbols.py --plugin LIBRARY``: it exports its entry point and nothing else. Prints one line per fault; exits 1
+if any.
 """
 
 from __future__ import annotations
@@ -24,12 +25,19 @@ CPP_SYMBOL = re.compile(r"(?:(?:typeinfo|typeinfo name|vtable) for )?medsam::(\w
 
 def exported(library: str) -> list[str]:
     """Returns the dynamic symbols that the library defines, demangled."""
-    listed = subprocess.run(
-        ["nm", "--dynamic", "--defined-only", "--demangle", "--format=just-symbols", library],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    if library.endswith(".dll"):
+        headers = subprocess.run(["objdump", "--private-headers", library], capture_output=True, text=True, check=True)
+        # The export table's last part has a line "[  12] name" for each.
+        table = headers.stdout.partition("[Ordinal/Name Pointer] Table")[2].partition("\n\n")[0]
+        names = re.findall(r"^\s*\[\s*\d+\] (\S+)$", table, re.MULTILINE)
+        listed = subprocess.run(["c++filt"], input="\n".join(names), capture_output=True, text=True, check=True)
+    else:
+        listed = subprocess.run(
+            ["nm", "--dynamic", "--defined-only", "--demangle", "--format=just-symbols", library],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
     return [line for line in listed.stdout.splitlines() if line]
 
 

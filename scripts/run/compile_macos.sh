@@ -6,18 +6,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 jobs=$1 out=build/macos zig=$PWD/build/zig
-mkdir -p build
-if [ ! -e "$zig/ziglang/zig" ]; then
-  .venv/bin/python scripts/release/requirements.py macos |
-    xargs .venv/bin/python -m pip install --quiet --no-deps --target "$zig" || {
-    echo "macos: not compiled, zig could not be installed"
-    exit 0
-  }
-fi
-printf '#!/bin/sh\nexec "%s" ar "$@"\n' "$zig/ziglang/zig" >"$zig/ar"
-chmod +x "$zig/ar" "$zig/ziglang/zig"
 export ZIG_GLOBAL_CACHE_DIR=$zig/cache ZIG_LOCAL_CACHE_DIR=$zig/cache
-scripts/run/configure_cross.sh macos -DMEDSAM_ENGINE_ZIG="$zig/ziglang/zig" -DCMAKE_AR="$zig/ar" || exit $(($? == 3 ? 0 : 1))
+scripts/run/configure_zig.sh macos || exit $(($? == 3 ? 0 : 1))
 # The objects of all our own targets; what links them is left out.
 mapfile -t objects < <(ninja -C "$out" -t targets all | sed -n 's/^\(\(cpp\|kernels\)\/.*\.o\): .*/\1/p')
 [ ${#objects[@]} -gt 0 ] || { echo "macos: no objects"; exit 1; }

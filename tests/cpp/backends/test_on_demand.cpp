@@ -12,6 +12,7 @@
 #include "bundle/bundle.hpp"
 #include "medsam/engine.hpp"
 #include "medsam/error.hpp"
+#include "platform/library.hpp"
 #include "support/built_plugin.hpp"
 #include "support/tiny_bundle.hpp"
 
@@ -35,6 +36,8 @@ std::string message_of(const F& act) {
 void expect_names(const std::string& message, const std::string& what) {
   EXPECT_NE(message.find(what), std::string::npos) << message;
 }
+
+std::string plugin_file() { return platform::plugin_name("medsam_engine_openvino"); }
 
 bool openvino_is_loaded() {
   std::ifstream maps("/proc/self/maps");
@@ -124,7 +127,7 @@ TEST_F(OnDemand, AFormatThatItDoesNotComputeAfterAllIsRefused) {
 TEST_F(OnDemand, AMissingPluginIsUnsupportedInOneLine) {
   const testing::TemporaryFolder empty;
   const std::string message = message_with<Unsupported>(empty.path());
-  expect_names(message, "libmedsam_engine_openvino.so is not in " + empty.path());
+  expect_names(message, plugin_file() + " is not in " + empty.path());
   expect_names(message, "without_plugins");
   expect_names(message, create_backend("CPU")->library().substr(9));
   for (const char* device : {"GPU", "NPU", "AUTO"}) {
@@ -162,7 +165,7 @@ TEST_F(OnDemand, APluginWithATableOfAnotherFormIsRefused) {
 
 TEST_F(OnDemand, APluginThatIsNoLibraryIsABackendError) {
   const testing::TemporaryFolder folder;
-  testing::write_file(folder.path("libmedsam_engine_openvino.so"), "not a library");
+  testing::write_file(folder.path(plugin_file()), "not a library");
   expect_names(message_with<BackendError>(folder.path()), "cannot be loaded");
 }
 

@@ -10,12 +10,12 @@
 #include <string>
 
 #include "base/number_text.hpp"
-#include "base/numeric_locale.hpp"
 #include "bundle/bundle.hpp"
 #include "bundle/profile.hpp"
 #include "image/geometry.hpp"
 #include "medsam/error.hpp"
 #include "npz/times_file.hpp"
+#include "platform/numeric_locale.hpp"
 #include "support/comma_locale.hpp"
 #include "support/tiny_bundle.hpp"
 #include "volume/propagation.hpp"
@@ -57,10 +57,10 @@ TEST_F(CommaLocaleTest, TheGuardIsOfItsScope) {
     return std::string(text);
   };
   {
-    const NumericLocale guard;
+    const platform::NumericLocale guard;
     EXPECT_EQ(half(), "0.5");
     {
-      const NumericLocale inner;
+      const platform::NumericLocale inner;
       EXPECT_EQ(half(), "0.5");
     }
     EXPECT_EQ(half(), "0.5");

@@ -2,14 +2,12 @@
 #include "base/own_files.hpp"
 
 #include <gtest/gtest.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <filesystem>
 
 #include "base/cache_folder.hpp"
+#include "platform/process.hpp"
+#include "support/system.hpp"
 #include "support/tiny_bundle.hpp"
 
 namespace medsam {
@@ -39,8 +37,8 @@ TEST(OwnFiles, ARegularFileOfTheUserIsRead) {
 TEST(OwnFiles, NothingElseIsOpened) {
   const testing::TemporaryFolder folder;
   testing::write_file(folder.path("file"), "content");
-  fs::create_symlink(folder.path("file"), folder.path("link"));
-  ASSERT_EQ(::mkfifo(folder.path("fifo").c_str(), 0600), 0);
+  if (!testing::make_link(folder.path("file"), folder.path("link"))) GTEST_SKIP() << "no links";
+  if (!testing::make_fifo(folder.path("fifo"))) GTEST_SKIP() << "no FIFOs";
   const auto fault = [&](const char* name) { return open_own_file(folder.path(name), kLimit).fault; };
   EXPECT_NE(fault("link").find("got a link"), std::string::npos);
   EXPECT_NE(fault("fifo").find("no regular file"), std::string::npos);
@@ -49,6 +47,7 @@ TEST(OwnFiles, NothingElseIsOpened) {
   EXPECT_NE(open_own_file(folder.path("file"), 6).fault.find("got 7 bytes, expected at most 6"), std::string::npos);
 }
 
+#ifndef _WIN32
 TEST(OwnFiles, AFileOfSomebodyElseIsNotOpened) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root can give a file away";
   const testing::TemporaryFolder folder;
@@ -58,11 +57,12 @@ TEST(OwnFiles, AFileOfSomebodyElseIsNotOpened) {
   ASSERT_EQ(::chown(folder.path().c_str(), 12345, 12345), 0);
   EXPECT_EQ(fault_of_own_folder(folder.path()), "belongs to user 12345, not to you");
 }
+#endif
 
 TEST(OwnFiles, CreatingDoesNotFollowWhatLiesThere) {
   const testing::TemporaryFolder folder;
   testing::write_file(folder.path("victim"), "precious");
-  fs::create_symlink(folder.path("victim"), folder.path("a"));
+  if (!testing::make_link(folder.path("victim"), folder.path("a"))) GTEST_SKIP() << "no links";
   std::error_code error;
   EXPECT_FALSE(platform::open_file(folder.path("a"), platform::Opening::create_own, error));
   EXPECT_EQ(error, std::errc::file_exists);
@@ -75,10 +75,11 @@ TEST(OwnFiles, CreatingDoesNotFollowWhatLiesThere) {
 }
 
 TEST(OwnFiles, AFolderThatOthersMayWriteToIsNotUsed) {
+  if (!testing::kPosix) GTEST_SKIP() << testing::kNoPosix;
   const testing::TemporaryFolder folder;
   EXPECT_EQ(fault_of_own_folder(folder.path("new/one")), "");
   EXPECT_EQ(fs::status(folder.path("new/one")).permissions(), fs::perms::owner_all);
-  ASSERT_EQ(::chmod(folder.path("new/one").c_str(), 0777), 0);
+  fs::permissions(folder.path("new/one"), fs::perms::all);
   EXPECT_NE(fault_of_own_folder(folder.path("new/one")).find("chmod go-w"), std::string::npos);
   testing::write_file(folder.path("file"), "");
   EXPECT_EQ(fault_of_own_folder(folder.path("file")), "is no folder");
@@ -90,29 +91,30 @@ TEST(OwnFiles, ACacheEntryIsNotWrittenThroughALinkThatWaitsForIt) {
   const CacheFolder cache(folder.path("cache"), nullptr);
   testing::write_file(folder.path("victim"), "precious");
   for (int i = 0; i < 64; ++i) {
-    const std::string name = "cache/a.tmp-" + std::to_string(::getpid()) + "-" + std::to_string(i);
-    fs::create_symlink(folder.path("victim"), folder.path(name));
+    const std::string name = "cache/a.tmp-" + std::to_string(platform::process_id()) + "-" + std::to_string(i);
+    if (!testing::make_link(folder.path("victim"), folder.path(name))) GTEST_SKIP() << "no links";
   }
-  fs::create_symlink(folder.path("victim"), folder.path("cache/a"));
+  ASSERT_TRUE(testing::make_link(folder.path("victim"), folder.path("cache/a")));
   cache.write("a", "content");
   EXPECT_EQ(cache.read("a"), "content");
   EXPECT_EQ(content_of(open_own_file(folder.path("victim"), kLimit)), "precious");
 }
 
 TEST(OwnFiles, ARelativeXdgCacheHomeIsIgnored) {
+  if (!testing::kPosix) GTEST_SKIP() << testing::kNoPosix;
   const testing::TemporaryFolder folder;
   const char* names[] = {"MEDSAM_ENGINE_CACHE", "XDG_CACHE_HOME", "HOME"};
   std::string before[3];
   for (int i = 0; i < 3; ++i) before[i] = std::getenv(names[i]) != nullptr ? std::getenv(names[i]) : "";
-  ::unsetenv("MEDSAM_ENGINE_CACHE");
-  ::setenv("XDG_CACHE_HOME", "relative", 1);
-  ::setenv("HOME", folder.path().c_str(), 1);
+  testing::unset_environment("MEDSAM_ENGINE_CACHE");
+  testing::set_environment("XDG_CACHE_HOME", "relative");
+  testing::set_environment("HOME", folder.path());
   const std::string path = CacheFolder("", nullptr).path("a");
   for (int i = 0; i < 3; ++i) {
     if (before[i].empty()) {
-      ::unsetenv(names[i]);
+      testing::unset_environment(names[i]);
     } else {
-      ::setenv(names[i], before[i].c_str(), 1);
+      testing::set_environment(names[i], before[i]);
     }
   }
   EXPECT_EQ(fs::path(path).lexically_normal(), fs::path(folder.path(".cache/medsam-engine/a")).lexically_normal());

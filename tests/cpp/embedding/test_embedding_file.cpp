@@ -65,7 +65,7 @@ TEST_F(EmbeddingFile, HalfPrecisionIsRoundedOnceAndSavedExactly) {
   }
   EXPECT_GT(worst, 0) << "f16 must have rounded something, or this test tests nothing";
   EXPECT_LE(worst, 0x1p-11f);
-  EXPECT_THROW(full.predict(embedding, {{Box{0, 0, 1, 1}, {}, nullptr}}), ModelError)
+  EXPECT_THROW(static_cast<void>(full.predict(embedding, {{Box{0, 0, 1, 1}, {}, nullptr}})), ModelError)
       << "another storage, another value";
 }
 
@@ -80,7 +80,7 @@ TEST_F(EmbeddingFile, EveryDamagedByteAndEveryLengthIsRefused) {
     damaged[at] = static_cast<char>(damaged[at] ^ 0x10);
     EXPECT_THROW(ImageEmbedding::deserialize(damaged.data(), damaged.size()), ModelError) << at;
   }
-  EXPECT_THROW(ImageEmbedding().serialize(), InvalidArgument);
+  EXPECT_THROW(static_cast<void>(ImageEmbedding().serialize()), InvalidArgument);
 }
 
 // A file whose digest is right but whose content lies: what an attacker or another program would write.
@@ -99,7 +99,7 @@ TEST_F(EmbeddingFile, AForgedGeometryIsRefusedWhereItIsUsed) {
   for (const std::size_t at : {kHeight, kNewWidth}) {
     const std::string forged = resigned(bytes, at, 100000);
     const ImageEmbedding embedding = ImageEmbedding::deserialize(forged.data(), forged.size());
-    EXPECT_THROW(engine.predict(embedding, {{Box{0, 0, 1, 1}, {}, nullptr}}), ModelError) << at;
+    EXPECT_THROW(static_cast<void>(engine.predict(embedding, {{Box{0, 0, 1, 1}, {}, nullptr}})), ModelError) << at;
   }
 }
 
@@ -132,7 +132,8 @@ TEST_F(EmbeddingFile, AStoreServesTheNextEngine) {
   EXPECT_EQ(next.cache_stats().store_hits, 1u);
 
   // A damaged file is a miss, and is replaced.
-  for (const auto& entry : fs::directory_iterator(folder_.path("store"))) testing::write_file(entry.path(), "damaged");
+  for (const auto& entry : fs::directory_iterator(folder_.path("store")))
+    testing::write_file(entry.path().string(), "damaged");
   const Engine third(bundle_, options);
   EXPECT_TRUE(same(third.encode(image()), first));
   EXPECT_EQ(third.cache_stats().store_hits, 0u);

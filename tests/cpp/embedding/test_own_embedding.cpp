@@ -2,7 +2,6 @@
 // That an image is answered for by its own embedding: not by that of an image with the same hash, nor by a file that
 // lies under its name in the store.
 #include <gtest/gtest.h>
-#include <sys/stat.h>
 
 #include <cstdint>
 #include <filesystem>
@@ -12,6 +11,7 @@
 #include "medsam/volume.hpp"
 #include "support/colliding_images.hpp"
 #include "support/engine_test.hpp"
+#include "support/system.hpp"
 
 namespace medsam {
 namespace {
@@ -132,6 +132,7 @@ TEST_F(OwnEmbedding, AStoreWhereAllDigestsCollideIsCheckedAgainstTheImage) {
 }
 
 TEST_F(OwnEmbedding, WhatIsNoFileOfTheStoreIsPassedOverAndReported) {
+  if (!testing::kPosix) GTEST_SKIP() << testing::kNoPosix;
   static_cast<void>(Engine(bundle_, stored()).encode(image()));
   const fs::path entry = entries().at(0);
   const auto entry_replaced_by = [&](const auto& replace) {
@@ -145,18 +146,19 @@ TEST_F(OwnEmbedding, WhatIsNoFileOfTheStoreIsPassedOverAndReported) {
     EXPECT_EQ(engine.cache_stats().store_hits, 0u);
     return logged;
   };
-  const std::string fifo = entry_replaced_by([&] { ASSERT_EQ(::mkfifo(entry.c_str(), 0600), 0); });
+  const std::string fifo = entry_replaced_by([&] { ASSERT_TRUE(testing::make_fifo(entry.string())); });
   EXPECT_NE(fifo.find("no regular file"), std::string::npos) << fifo;
   const std::string link = entry_replaced_by([&] { fs::create_symlink("/dev/zero", entry); });
   EXPECT_NE(link.find("got a link"), std::string::npos) << link;
   const std::string large = entry_replaced_by([&] {
-    testing::write_file(entry, "MEDSAMS1");
+    testing::write_file(entry.string(), "MEDSAMS1");
     fs::resize_file(entry, std::uintmax_t{1} << 40);  // sparse
   });
   EXPECT_NE(large.find("expected at most"), std::string::npos) << large;
 }
 
 TEST_F(OwnEmbedding, TheStoreAndTheCacheAreTheUsersAlone) {
+  if (!testing::kPosix) GTEST_SKIP() << testing::kNoPosix;
   static_cast<void>(Engine(bundle_, stored()).encode(image()));
   int files = 0;
   for (const char* folder : {"store", "cache"}) {

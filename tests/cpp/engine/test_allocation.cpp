@@ -4,6 +4,7 @@
 // before.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <functional>
@@ -25,11 +26,23 @@ std::atomic<std::size_t> smallest{0};
 void* allocate(std::size_t size, std::size_t alignment) {
   const bool counts = allocations_left.load(std::memory_order_relaxed) >= 0 && size >= smallest;
   if (counts && allocations_left.fetch_sub(1) == 0) throw std::bad_alloc();
+#ifdef _WIN32  // whose aligned memory is given back by another function: all of it is aligned
+  void* memory = ::_aligned_malloc(size == 0 ? 1 : size, std::max(alignment, alignof(std::max_align_t)));
+#else
   void* memory = alignment <= alignof(std::max_align_t)
                      ? std::malloc(size == 0 ? 1 : size)
                      : std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+#endif
   if (memory == nullptr) throw std::bad_alloc();
   return memory;
+}
+
+void give_back(void* memory) {
+#ifdef _WIN32
+  ::_aligned_free(memory);
+#else
+  std::free(memory);
+#endif
 }
 
 }  // namespace
@@ -51,16 +64,16 @@ void* operator new(std::size_t size, const std::nothrow_t& /*unused*/) noexcept 
   }
 }
 void* operator new[](std::size_t size, const std::nothrow_t& tag) noexcept { return operator new(size, tag); }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, const std::nothrow_t& /*unused*/) noexcept { std::free(memory); }
-void operator delete[](void* memory, const std::nothrow_t& /*unused*/) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::align_val_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory) noexcept { give_back(memory); }
+void operator delete[](void* memory) noexcept { give_back(memory); }
+void operator delete(void* memory, const std::nothrow_t& /*unused*/) noexcept { give_back(memory); }
+void operator delete[](void* memory, const std::nothrow_t& /*unused*/) noexcept { give_back(memory); }
+void operator delete(void* memory, std::size_t) noexcept { give_back(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { give_back(memory); }
+void operator delete(void* memory, std::align_val_t) noexcept { give_back(memory); }
+void operator delete[](void* memory, std::align_val_t) noexcept { give_back(memory); }
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { give_back(memory); }
+void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept { give_back(memory); }
 
 namespace medsam {
 namespace {

@@ -57,7 +57,7 @@ TEST_F(EngineFaults, NotANumberFromTheModelIsAnError) {
   engine.clear_cache();
   fake_backend().answer_nan = true;
   EXPECT_THROW(static_cast<void>(engine.encode(image())), BackendError);
-  EXPECT_THROW(engine.predict(embedding, {{Box{0, 0, 1, 1}, {}, nullptr}}), BackendError);
+  EXPECT_THROW(static_cast<void>(engine.predict(embedding, {{Box{0, 0, 1, 1}, {}, nullptr}})), BackendError);
 }
 
 }  // namespace

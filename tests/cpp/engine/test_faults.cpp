@@ -16,6 +16,7 @@
 #include "support/fake_backend.hpp"
 #include "support/file_size_limit.hpp"
 #include "support/npz_maker.hpp"
+#include "support/system.hpp"
 
 namespace medsam {
 namespace {
@@ -124,6 +125,7 @@ TEST_F(Faults, InAFolderOnlyTheVolumeAtWorkIsLost) {
 }
 
 TEST_F(Faults, AFullDiskLeavesNoHalfEntry) {
+  if (!testing::kPosix) GTEST_SKIP() << testing::kNoPosix;
   std::string logged;
   const CacheFolder cache(folder_.path("cache"), [&](const std::string& text) { logged = text; });
   {
@@ -137,6 +139,7 @@ TEST_F(Faults, AFullDiskLeavesNoHalfEntry) {
 }
 
 TEST_F(Faults, AFullDiskCostsTheCacheNotTheAnswer) {
+  if (!testing::kPosix) GTEST_SKIP() << testing::kNoPosix;
   options_.embedding_store = folder_.path("store");
   std::vector<std::uint16_t> labels, expected;
   {

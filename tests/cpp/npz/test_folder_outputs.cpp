@@ -10,6 +10,7 @@
 
 #include "medsam/error.hpp"
 #include "medsam/folder.hpp"
+#include "support/system.hpp"
 #include "support/tiny_bundle.hpp"
 
 namespace medsam {
@@ -53,7 +54,8 @@ class FolderOutputs : public ::testing::Test {
 TEST_F(FolderOutputs, AnAnswerThatIsACaseThroughALink) {
   for (const bool hard : {false, true}) {
     const std::string answer = folder_.path("out/b.npz");
-    hard ? fs::create_hard_link(folder_.path("in/a.npz"), answer) : fs::create_symlink("../in/a.npz", answer);
+    if (hard) fs::create_hard_link(folder_.path("in/a.npz"), answer);
+    if (!hard && !testing::make_link("../in/a.npz", answer)) continue;
     options_.overwrite = true;
     EXPECT_NE(refusal().find("in/a.npz"), std::string::npos) << hard;
     options_.overwrite = false;
@@ -64,7 +66,7 @@ TEST_F(FolderOutputs, AnAnswerThatIsACaseThroughALink) {
 }
 
 TEST_F(FolderOutputs, AnAnswerOrATableThatIsTheBundles) {
-  fs::create_symlink(folder_.path("bundle/encoder.onnx"), folder_.path("out/a.npz"));
+  fs::create_hard_link(folder_.path("bundle/encoder.onnx"), folder_.path("out/a.npz"));
   options_.overwrite = true;
   EXPECT_NE(refusal().find("encoder.onnx"), std::string::npos);
   fs::remove(folder_.path("out/a.npz"));

@@ -16,6 +16,7 @@
 #include "npz/zip_reader.hpp"
 #include "support/file_size_limit.hpp"
 #include "support/npz_maker.hpp"
+#include "support/system.hpp"
 #include "support/tiny_bundle.hpp"
 
 namespace medsam::npz {
@@ -92,6 +93,7 @@ TEST(SegsFile, SameLabelsSameBytes) {
 }
 
 TEST(SegsFile, AFullDiskLeavesWhatWasThere) {
+  if (!medsam::testing::kPosix) GTEST_SKIP() << medsam::testing::kNoPosix;
   const TemporaryFolder folder;
   write_file(folder.path("a.npz"), "before");
   {

@@ -200,7 +200,7 @@ TEST_F(ReachedPlanesTest, AreToldOnceWhatACorrectionElsewhereChangesIsKnown) {
 
 TEST_F(SessionTest, AMaskThatIsCarriedCanBeCancelledBetweenPlanes) {
   const auto made = session();
-  made->add_mask("a", [this] {
+  made->add_mask("a", [&] {
     static std::vector<std::uint8_t> block(static_cast<std::size_t>(kDepth * kSlice));
     std::fill(block.begin() + kSlice, block.begin() + 6 * kSlice, std::uint8_t{1});
     return out(block);

@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <string>
 
+#include "support/system.hpp"
+
 namespace medsam::testing {
 
 /// Sets an environment variable for the life of the object.
@@ -15,13 +17,13 @@ class ScopedVariable {
     const char* old = std::getenv(name);
     had_ = old != nullptr;
     if (had_) old_ = old;
-    ::setenv(name, value.c_str(), 1);
+    set_environment(name, value);
   }
   ~ScopedVariable() {
     if (had_) {
-      ::setenv(name_, old_.c_str(), 1);
+      set_environment(name_, old_);
     } else {
-      ::unsetenv(name_);
+      unset_environment(name_);
     }
   }
   ScopedVariable(const ScopedVariable&) = delete;

@@ -4,10 +4,10 @@
 #include <clocale>
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <locale>
 
+#include "support/system.hpp"
 #include "support/tiny_bundle.hpp"
 
 namespace medsam::testing {
@@ -38,7 +38,7 @@ CommaLocale::CommaLocale() {
   const TemporaryFolder folder;  // glibc keeps what it has read
   std::filesystem::create_directories(folder.path("comma"));
   write_file(folder.path("comma/LC_NUMERIC"), numeric_category());
-  ::setenv("LOCPATH", folder.path().c_str(), 1);
+  set_environment("LOCPATH", folder.path());
   std::locale::global(std::locale(std::locale::classic(), new CommaNumbers));
   std::setlocale(LC_NUMERIC, "comma");
 }
@@ -46,7 +46,7 @@ CommaLocale::CommaLocale() {
 CommaLocale::~CommaLocale() {
   std::locale::global(std::locale::classic());
   std::setlocale(LC_NUMERIC, "C");
-  ::unsetenv("LOCPATH");
+  unset_environment("LOCPATH");
 }
 
 bool CommaLocale::active() {

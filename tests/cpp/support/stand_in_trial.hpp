@@ -2,10 +2,10 @@
 // A shell script in the place of medsam-trial, the program that tries a graph in a process of its own.
 #pragma once
 
-#include <cstdlib>
 #include <filesystem>
 #include <string>
 
+#include "support/system.hpp"
 #include "support/tiny_bundle.hpp"
 
 namespace medsam::testing {
@@ -16,9 +16,9 @@ class StandInTrial {
   /// `script`: what the shell runs; "$@" are the program's arguments.
   explicit StandInTrial(const std::string& script = "echo 'medsam-trial: ok'") {
     write(script);
-    ::setenv("MEDSAM_ENGINE_HELPER_DIR", folder_.path().c_str(), 1);
+    set_environment("MEDSAM_ENGINE_HELPER_DIR", folder_.path());
   }
-  ~StandInTrial() { ::unsetenv("MEDSAM_ENGINE_HELPER_DIR"); }
+  ~StandInTrial() { unset_environment("MEDSAM_ENGINE_HELPER_DIR"); }
   StandInTrial(const StandInTrial&) = delete;
   StandInTrial& operator=(const StandInTrial&) = delete;
 

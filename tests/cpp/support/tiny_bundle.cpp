@@ -1,11 +1,12 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 #include "support/tiny_bundle.hpp"
 
-#include <unistd.h>
-
 #include <atomic>
 
 #include "base/sha256.hpp"
+#include "platform/folder.hpp"
+#include "platform/path.hpp"
+#include "platform/process.hpp"
 
 namespace medsam::testing {
 
@@ -14,27 +15,28 @@ using nlohmann::json;
 
 TemporaryFolder::TemporaryFolder() {
   static std::atomic<int> counter{0};
-  root_ = fs::temp_directory_path() /
-          ("medsam-test-" + std::to_string(::getpid()) + "-" + std::to_string(counter.fetch_add(1)));
-  fs::remove_all(root_);
-  fs::create_directories(root_);
+  root_ = platform::name_of(fs::temp_directory_path() / ("medsam-test-" + std::to_string(platform::process_id()) + "-" +
+                                                         std::to_string(counter.fetch_add(1))));
+  fs::remove_all(platform::disk_path(root_));
+  fs::create_directories(platform::path_of(root_));
 }
 
 TemporaryFolder::~TemporaryFolder() {
   std::error_code error;
-  fs::remove_all(root_, error);
+  fs::remove_all(platform::disk_path(root_), error);
 }
 
 void write_file(const std::string& path, const std::string& content) {
-  std::ofstream(path, std::ios::binary | std::ios::trunc) << content;
+  std::ofstream(platform::disk_path(path), std::ios::binary | std::ios::trunc) << content;
 }
 
 json tiny_manifest() { return json::parse(std::ifstream(MEDSAM_ENGINE_TEST_DATA "/tiny_bundle/manifest.json")); }
 
 std::string copy_bundle(const std::string& name, const std::string& folder) {
-  fs::create_directories(folder);
+  static_cast<void>(platform::make_folders(folder));
   for (const auto& entry : fs::directory_iterator(fs::path(MEDSAM_ENGINE_TEST_DATA) / name)) {
-    fs::copy_file(entry.path(), fs::path(folder) / entry.path().filename(), fs::copy_options::overwrite_existing);
+    fs::copy_file(entry.path(), platform::disk_path(folder) / entry.path().filename(),
+                  fs::copy_options::overwrite_existing);
   }
   return folder;
 }

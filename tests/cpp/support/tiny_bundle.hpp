@@ -17,10 +17,10 @@ class TemporaryFolder {
   ~TemporaryFolder();
   TemporaryFolder(const TemporaryFolder&) = delete;
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  [[nodiscard]] std::string path(const std::string& name = "") const { return (root_ / name).string(); }
+  [[nodiscard]] std::string path(const std::string& name = "") const { return root_ + "/" + name; }
 
  private:
-  std::filesystem::path root_;
+  std::string root_;
 };
 
 /// Sizes of the tiny model: input 32, embedding (1, 4, 8, 8), masks 16 x 16.
