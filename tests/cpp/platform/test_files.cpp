@@ -251,6 +251,9 @@ TEST(Paths, AreJoinedAndTakenApart) {
 }
 
 TEST(Paths, OnTheDiskAreThoseOfTheNames) {
+#if defined(_WIN32) && defined(__GLIBCXX__)
+  GTEST_SKIP() << "mingw-w64's opendir, which GCC's library calls, has room for 260 units";
+#endif
   const NewFolder folder;
   const std::string name(200, 'n');
   const std::string deep = in_folder(in_folder(folder.path("a"), name), name);
