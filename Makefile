@@ -91,6 +91,12 @@ plans: | setup build  ## every family's graphs as TensorRT plans, f32 and f16; n
 	@$(PYTHON) -m pytest -q tests/python/tools/gpu/test_rtx_layout.py tests/python/tools/gpu/test_plans.py tests/python/cli/bundle/test_build_plan.py
 	@$(PYTHON) -m pytest -m slow -k "not decoder_with_a_mask" tests/python/tools/gpu/test_family_plans.py
 
+# A family that make test does not compile.
+smoke-plans: | setup build  ## of plans, the layout of TensorRT's tables and one family (at most 2 minutes)
+	@scripts/setup.sh cuda || echo "smoke-plans: without TensorRT for RTX the tests are skipped"
+	@$(PYTHON) -m pytest -q tests/python/tools/gpu/test_rtx_layout.py tests/python/tools/gpu/test_plans.py tests/python/cli/bundle/test_build_plan.py
+	@$(PYTHON) -m pytest -m slow -k "encoder_and_decoder and swin_litemedsam" tests/python/tools/gpu/test_family_plans.py
+
 # PAGES="README.md docs/guide_2d.md": these alone.
 PAGES ?=
 
@@ -147,7 +153,7 @@ macos-compile: | setup-cpp  ## the library compiled for macOS on Apple's process
 	@scripts/run/compile_macos.sh $(JOBS)
 
 # Of each target; docs/robustness.md has the longer runs.
-FUZZ_SECONDS ?= 20
+FUZZ_SECONDS ?= 8
 
 fuzz: | setup build  ## the libFuzzer targets (clang 16 or newer, installed with apt) and the Python readers' (atheris), FUZZ_SECONDS each
 	@scripts/setup.sh fuzz || echo "fuzz: going on without clang"
