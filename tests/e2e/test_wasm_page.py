@@ -132,13 +132,18 @@ def check_same(page: StaticPage, study: NativeStudy) -> None:
                     assert plane == "".join(map(str, pixels.reshape(-1)))
 
 
-def test_a_propagation_that_is_stopped(site: Site, chromium: Any, tmp_path: Path) -> None:
-    """Escape reaches the worker while it computes: planes that were reached stay, as one step."""
-    scan = save_nifti(tmp_path / "scan.nii.gz", ball().transpose(), affine("LPS"))
+def page_with_a_box(chromium: Any, site: Site, folder: Path) -> StaticPage:
+    """A volume with a known object, round which a box is drawn."""
     page = StaticPage(chromium, site.address)
-    page.open(scan)
+    page.open(save_nifti(folder / "scan.nii.gz", ball().transpose(), affine("LPS")))
     page.slice(0, 2)
     page.after(lambda: page.drag(0, *corners()))
+    return page
+
+
+def test_a_propagation_that_is_stopped(site: Site, chromium: Any, tmp_path: Path) -> None:
+    """Escape reaches the worker while it computes: planes that were reached stay, as one step."""
+    page = page_with_a_box(chromium, site, tmp_path)
     before = page.value("window.medsamPage.view.objects[0].voxels")
     page.browser.execute_script(_STOP_AT_FIRST_PLANE)
     page.after(lambda: page.keys("g"))
@@ -154,11 +159,7 @@ def test_a_propagation_that_is_stopped(site: Site, chromium: Any, tmp_path: Path
 
 def test_a_preview_is_what_a_click_finds(site: Site, chromium: Any, tmp_path: Path) -> None:
     """Of a plane that is encoded, and no step."""
-    scan = save_nifti(tmp_path / "scan.nii.gz", ball().transpose(), affine("LPS"))
-    page = StaticPage(chromium, site.address)
-    page.open(scan)
-    page.slice(0, 2)
-    page.after(lambda: page.drag(0, *corners()))
+    page = page_with_a_box(chromium, site, tmp_path)
     page.keys("m")
     x0, y0, _, x1, y1, _ = BALL
     middle = (x0 + x1) / 2, (y0 + y1) / 2

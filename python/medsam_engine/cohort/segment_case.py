@@ -128,6 +128,10 @@ def read_case(
     prompts = boxes_of(case, source, max_bytes)
     notes.lines.extend(f"note: {note}" for note in prompts.notes)
     masks = _masks(files, prompts)
+    if prompts.lines and source.is_volume and not source.spaced:
+        notes.note(
+            "note: the file has no spacing: objects of lines are carried through the slices as if voxels were cubes"
+        )
     if others is not None:
         for label, mask in masks.items():
             others.check(f"label {label}", mask)

@@ -3,6 +3,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -78,6 +79,19 @@ def test_the_same_line_in_voxels_in_mm_and_by_lists(scans: Path, tmp_path: Path)
     assert masks[0].any()
     for mask in masks[1:]:
         assert np.array_equal(mask, masks[0])
+
+
+@pytest.mark.usefixtures("tiny_bundle")
+@pytest.mark.parametrize("spacing", [None, (1.0, 1.0, 5.0)])
+def test_a_volume_without_spacing_is_told_of(tmp_path: Path, spacing: tuple[float, ...] | None) -> None:
+    """How far an object is carried follows from its size in mm."""
+    given: dict[str, Any] = {} if spacing is None else {"spacing": np.array(spacing)}
+    np.savez(tmp_path / "case.npz", imgs=np.zeros((5, 24, 32), np.uint8), boxes=np.zeros((0, 6)), **given)
+    notes: list[str] = []
+    case = CaseSpec.of(str(tmp_path / "case.npz"), lines=[[4, 15, 2, 21, 6, 2]])
+    (end,) = segment([case], RunOptions(str(tmp_path / "out")), note=notes.append)
+    assert end.status == "done"
+    assert any("as if voxels were cubes" in note for note in notes) == (spacing is None)
 
 
 @pytest.mark.usefixtures("tiny_bundle")

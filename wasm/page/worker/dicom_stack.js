@@ -31,7 +31,7 @@ export function stackPlanes(slices, where) {
 function evenStep(places, names, where) {
   const steps = places.slice(1).map((place, k) => place - places[k]);
   const twin = steps.findIndex((step) => step < 0.01);
-  if (twin >= 0) throw new Error(`series: got two slices in one place in ${where}, ${names[twin]} and ${names[twin + 1]} at ${places[twin].toFixed(2)} mm, expected one slice a position; separate the phases or repeats into folders`);
+  if (twin >= 0) throw new Error(`series: got two slices in one place in ${where}, ${names[twin]} and ${names[twin + 1]} at ${places[twin].toFixed(2)} mm, expected one slice per position; separate the phases or repeats into folders`);
   // The low middle: of a set with gaps, the smaller step is the true one.
   const step = [...steps].sort((a, b) => a - b)[(steps.length - 1) >> 1];
   const gap = steps.findIndex((one) => Math.abs(one - step) > Math.max(UNEVEN * step, 0.01));

@@ -28,8 +28,8 @@ ThreadPool::ThreadPool(int threads) : allowed_(platform::allowed_cores()) {
   const std::size_t wanted = threads > 0 ? std::min(static_cast<std::size_t>(threads), cores) : cores;
   try {
     for (std::size_t i = 1; i < wanted; ++i) workers_.emplace_back([this] { work(); });
-  } catch (const std::system_error&) {  // NOLINT(bugprone-empty-catch)
-    // No result depends on how many there are, and a vector of running threads must not be left.
+    // No result depends on how many there are, and threads that run must not be left without their pool.
+  } catch (const std::system_error&) {  // NOLINT(bugprone-empty-catch): fewer threads are no error
   }
 }
 

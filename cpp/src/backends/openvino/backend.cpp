@@ -159,8 +159,8 @@ class OpenVinoBackend final : public Backend {
                                                const CacheFolder& cache) const override {
     const ModelFile& model = source.file();
     return translated("compiling " + model.path, [&] {
-      const platform::NumericLocale
-          numbers;  // the blob that export_model writes and import_model reads has numbers as text
+      // The blob that export_model writes and import_model reads has numbers as text.
+      const platform::NumericLocale numbers;
       const ov::AnyMap properties = this->properties(options);
       if (options.precision == "f32" && !native("f32")) {
         throw Unsupported("precision: got \"f32\", but " + device_name_ +

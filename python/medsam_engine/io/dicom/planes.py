@@ -141,7 +141,7 @@ def _even_step(steps: NDArray[np.float64], names: list[str], along: NDArray[np.f
         k = int(twins[0])
         raise InvalidArgument(
             f"series: got {len(twins)} pairs of slices in one place in {where}, first {names[k]} and {names[k + 1]} at "
-            f"{along[k]:.2f} mm, expected one slice a position; separate the phases or repeats into folders"
+            f"{along[k]:.2f} mm, expected one slice per position; separate the phases or repeats into folders"
         )
     # The low middle: of a set with gaps, the smaller step is the true one.
     step = float(np.sort(steps)[(len(steps) - 1) // 2])
