@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from medsam_engine import io
 from medsam_engine.cohort.case_spec import CaseSpec, ObjectPrompt
 from medsam_engine.errors import Error, InvalidArgument
-from medsam_engine.io.boxes import check_boxes
+from medsam_engine.io.boxes import check_boxes, line_from_mm
 from medsam_engine.io.byte_limit import ByteLimit
 from medsam_engine.io.formats import Format, input_format
 from medsam_engine.io.labeled_boxes import BoxOptions, LabeledBoxes, Line, resolve_boxes
@@ -42,7 +42,7 @@ def boxes_of(case: CaseSpec, image: io.MedicalImage, max_bytes: int | None = Non
 
 def _line_of(row: ObjectPrompt, image: io.MedicalImage) -> tuple[NDArray[np.float64], Line]:
     """The box (1, 4) or (1, 6) that a longest diameter spans, and its ends x0, y0, x1, y1 in pixels."""
-    ends = _ends_from_mm(row.box, image) if row.in_mm else np.array(row.box).reshape(2, -1)
+    ends = line_from_mm(row.box, image) if row.in_mm else np.array(row.box).reshape(2, -1)
     if image.is_volume and ends.shape[1] == 2 and image.grid[0] == 1:  # one slice: which z is no question
         ends = np.hstack([ends, np.zeros((2, 1))])
     if ends.shape[1] != (3 if image.is_volume else 2):
@@ -59,28 +59,6 @@ def _line_of(row: ObjectPrompt, image: io.MedicalImage) -> tuple[NDArray[np.floa
     if check_boxes(spanned, image.grid, lambda _: "line"):  # a note: an end beyond the last pixel
         raise InvalidArgument(f"{got}, outside the image {image.grid}, expected ends inside; pixels count from 0")
     return spanned, (float(ends[0, 0]), float(ends[0, 1]), float(ends[1, 0]), float(ends[1, 1]))
-
-
-def _ends_from_mm(line: tuple[float, ...], image: io.MedicalImage) -> NDArray[np.float64]:
-    """The ends (2, 3) or (2, 2) in continuous pixels, on the nearest slice. As io.boxes_from_mm but for the corners."""
-    count = 6 if image.is_volume or image.positioned else 4
-    if len(line) != count or not image.spaced:
-        wanted = "x0, y0, z0, x1, y1, z1 (LPS)" if count == 6 else "x0, y0, x1, y1"
-        got = f"{len(line)} numbers" if image.spaced else f"{image.path}, which has no pixel spacing"
-        raise InvalidArgument(f"line in mm: got {got}, expected {wanted} for an image with a spacing")
-    points = np.array(line).reshape(2, -1)
-    if count == 4:
-        points = np.hstack([points, np.zeros((2, 1))])
-    index = image.index_from_mm(points)
-    index[:, 2] = np.floor(index[:, 2] + 0.5)
-    sizes = np.array([1, *image.grid][-3:][::-1])
-    if (index < -0.5 - 1e-3).any() or (index > sizes - 0.5 + 1e-3).any():
-        raise InvalidArgument(
-            f"line in mm: got {', '.join(f'{value:g}' for value in line)}, expected ends inside {image.path}; "
-            "coordinates are LPS"
-        )
-    index = np.clip(index, 0, sizes - 1)  # the half pixel round the centers of the outer ones
-    return index if image.is_volume else index[:, :2]
 
 
 def _boxes_inside(path: Path, image: io.MedicalImage, max_bytes: int | None) -> LabeledBoxes:

@@ -30,44 +30,81 @@ def boxes_from_mm(boxes_mm: ArrayLike, image: MedicalImage) -> NDArray[np.int64]
     Raises:
         InvalidArgument: the number of columns is wrong, the spacing is unknown, or a corner is outside the image.
     """
-    count = 6 if image.is_volume or image.positioned else 4
     boxes = np.asarray(boxes_mm, dtype=np.float64).reshape(-1, np.shape(boxes_mm)[-1])
-    if boxes.shape[1] != count or not np.isfinite(boxes).all():
-        wanted = "x0,y0,z0,x1,y1,z1 (LPS)" if count == 6 else "x0,y0,x1,y1"
-        raise InvalidArgument(f"box in mm: got {boxes.shape[1]} numbers, expected {wanted}, finite; see boxes_from_mm")
-    if not image.spaced:
-        raise InvalidArgument(
-            f"box in mm: got {image.path}, which has no pixel spacing, expected a medical image; give voxel indices"
-        )
-    sizes = np.array(([1, *image.grid] if len(image.grid) == 2 else list(image.grid))[::-1])
-    return np.array([_box_from_mm(box, image, sizes, count) for box in boxes], dtype=np.int64).reshape(
+    _check_mm(boxes, image, "box")
+    return np.array([_box_from_mm(box, image) for box in boxes], dtype=np.int64).reshape(
         -1, 6 if image.is_volume else 4
     )
 
 
-def _box_from_mm(
-    box: NDArray[np.float64], image: MedicalImage, sizes: NDArray[np.int64], count: int
-) -> NDArray[np.int64]:
-    low, high = box[: count // 2], box[count // 2 :]
-    if count == 4:
-        low, high = np.append(low, 0.0), np.append(high, 0.0)
-    corners = np.array(np.meshgrid(*zip(low, high, strict=True))).reshape(3, -1).T
-    index = image.index_from_mm(corners)
-    start, end = index.min(axis=0), index.max(axis=0)
+def line_from_mm(line_mm: ArrayLike, image: MedicalImage) -> NDArray[np.float64]:
+    """Converts a longest diameter from millimeters to continuous pixels on the nearest slice.
+
+    Args:
+        line_mm: its two ends, x0, y0, z0, x1, y1, z1 or x0, y0, x1, y1 in mm, as `boxes_from_mm` takes two corners.
+        image: image whose grid is used.
+
+    Returns:
+        (2, 3) for a volume, (2, 2) for an image: x, y[, z] of each end; z is a whole number.
+
+    Raises:
+        InvalidArgument: the number of columns is wrong, the spacing is unknown, or an end is outside the image.
+    """
+    line = np.asarray(line_mm, dtype=np.float64).reshape(1, -1)
+    _check_mm(line, image, "line")
+    index = _index_inside(line[0].reshape(2, -1), line[0], image, "line")
+    index[:, 2] = np.floor(index[:, 2] + 0.5)
+    index = np.clip(index, 0, _sizes(image) - 1)  # the half pixel round the centers of the outer ones
+    return index if image.is_volume else index[:, :2]
+
+
+def _check_mm(rows: NDArray[np.float64], image: MedicalImage, what: str) -> None:
+    """The numbers per row, and that millimeters mean something in this image."""
+    count = 6 if image.is_volume or image.positioned else 4
+    if rows.shape[1] != count or not np.isfinite(rows).all():
+        wanted = "x0,y0,z0,x1,y1,z1 (LPS)" if count == 6 else "x0,y0,x1,y1"
+        got = f"{rows.shape[1]} numbers" if rows.shape[1] != count else "NaN or an infinity"
+        raise InvalidArgument(f"{what} in mm: got {got}, expected {wanted}, finite; see boxes_from_mm")
+    if not image.spaced:
+        raise InvalidArgument(
+            f"{what} in mm: got {image.path}, which has no pixel spacing, expected a medical image; give voxel indices"
+        )
+
+
+def _sizes(image: MedicalImage) -> NDArray[np.int64]:
+    """Voxels along x, y and z."""
+    return np.array([1, *image.grid][-3:][::-1], dtype=np.int64)
+
+
+def _box_from_mm(box: NDArray[np.float64], image: MedicalImage) -> NDArray[np.int64]:
+    axes = len(box) // 2
+    corners = np.array(np.meshgrid(*zip(box[:axes], box[axes:], strict=True))).reshape(axes, -1).T
+    index = _index_inside(corners, box, image, "box")
+    ends = np.floor([index.min(axis=0) + 0.5, index.max(axis=0) + 0.5])
+    ends = np.clip(ends, 0, _sizes(image) - 1).astype(np.int64)
+    kept = ends if image.is_volume else ends[:, :2]
+    return kept.ravel()
+
+
+def _index_inside(
+    points: NDArray[np.float64], given: NDArray[np.float64], image: MedicalImage, what: str
+) -> NDArray[np.float64]:
+    """The continuous indices (P, 3) of points (P, 3) or (P, 2) in mm; InvalidArgument names `given` and the extent."""
+    if points.shape[1] == 2:
+        points = np.column_stack([points, np.zeros(len(points))])
+    index, sizes = image.index_from_mm(points), _sizes(image)
     # A grid's voxels reach half a voxel around their centers; the small allowance is for rounding.
-    if (start < -0.5 - 1e-3).any() or (end > sizes - 0.5 + 1e-3).any():
+    if (index < -0.5 - 1e-3).any() or (index > sizes - 0.5 + 1e-3).any():
         inside = image.affine[:3, :3] @ np.array(np.meshgrid(*[[-0.5, n - 0.5] for n in sizes])).reshape(3, -1)
         inside = inside + np.asarray(image.origin)[:, np.newaxis]
         extent = ", ".join(
             f"{axis} {part.min():.1f} to {part.max():.1f}" for axis, part in zip("xyz", inside, strict=True)
         )
         raise InvalidArgument(
-            f"box in mm: got {', '.join(f'{value:g}' for value in box)}, expected a box inside "
+            f"{what} in mm: got {', '.join(f'{value:g}' for value in given)}, expected a {what} inside "
             f"{image.path} ({extent}); coordinates are LPS"
         )
-    ends = np.clip(np.floor([start + 0.5, end + 0.5]), 0, sizes - 1).astype(np.int64)
-    kept = ends if image.is_volume else ends[:, :2]
-    return kept.ravel()
+    return index
 
 
 def check_boxes(

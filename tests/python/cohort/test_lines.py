@@ -131,8 +131,8 @@ def test_a_line_that_does_not_fit_fails_its_case(scans: Path, tmp_path: Path, ro
     ("file", "line", "words"),
     [
         ("us.png", [1.0, 1, 2, 2], "has no pixel spacing"),
-        ("mr.nii.gz", [1.0, 1, 2, 2], "got 4 numbers, expected x0, y0, z0, x1, y1, z1 (LPS)"),
-        ("mr.nii.gz", [0.0, 10, 38, 400, 12, 38], "expected ends inside"),
+        ("mr.nii.gz", [1.0, 1, 2, 2], "got 4 numbers, expected x0,y0,z0,x1,y1,z1 (LPS)"),
+        ("mr.nii.gz", [0.0, 10, 38, 400, 12, 38], "expected a line inside"),
     ],
 )
 def test_a_line_in_mm_that_does_not_fit(scans: Path, tmp_path: Path, file: str, line: list[float], words: str) -> None:

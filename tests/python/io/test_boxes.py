@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medsam_engine import InvalidArgument
-from medsam_engine.io.boxes import boxes_from_labels, boxes_from_mm, jittered
+from medsam_engine.io.boxes import boxes_from_labels, boxes_from_mm, jittered, line_from_mm
 from medsam_engine.io.medical_image import MedicalImage
 
 GRID = (9, 20, 30)
@@ -78,11 +78,31 @@ def test_outside_and_wrong_counts() -> None:
     made = image()
     with pytest.raises(InvalidArgument, match=r"x -10\.2 to 4\.8, y 19\.6 to 34\.6, z 28\.0 to 64\.0.*LPS"):
         boxes_from_mm([[0, 25, 40, 9, 26, 41]], made)
-    for box in ([[1, 2, 3, 4]], [[1, 2, 3]], [[0, 25, float("nan"), 1, 26, 41]]):
-        with pytest.raises(InvalidArgument, match="numbers"):
+    for box, got in (
+        ([[1, 2, 3, 4]], "4 numbers"),
+        ([[1, 2, 3]], "3 numbers"),
+        ([[0, 25, float("nan"), 1, 26, 41]], "NaN or an infinity"),
+    ):
+        with pytest.raises(InvalidArgument, match=f"box in mm: got {got}, expected x0,y0,z0"):
             boxes_from_mm(box, made)
+        with pytest.raises(InvalidArgument, match=f"line in mm: got {got}, expected x0,y0,z0"):
+            line_from_mm(box, made)
     with pytest.raises(InvalidArgument, match="no pixel spacing"):
         boxes_from_mm([[0, 0, 1, 1]], image(grid=(20, 30), known=False))
+
+
+def test_a_line_keeps_its_ends_and_takes_the_nearest_slice() -> None:
+    made = image(seed=3)  # oblique: the box of two corners is larger than the two
+    ends = np.array([[20.25, 4.5, 2.0], [3.75, 15.0, 2.0]])  # falls to the left: a box would order it
+    mm = ends @ made.affine[:3, :3].T + np.asarray(made.origin)
+    np.testing.assert_allclose(line_from_mm(mm.ravel(), made), ends, atol=1e-9)
+    toward = made.affine[:3, 2] * 0.4
+    np.testing.assert_allclose(line_from_mm((mm + toward).ravel(), made), ends, atol=1e-9)
+    # The half pixel round the outer centers belongs to them; what is beyond it is outside.
+    edge = np.array([[-0.4, 4, 2], [29.4, 4, 2]]) @ made.affine[:3, :3].T + np.asarray(made.origin)
+    np.testing.assert_allclose(line_from_mm(edge.ravel(), made), [[0, 4, 2], [29, 4, 2]], atol=1e-9)
+    with pytest.raises(InvalidArgument, match=r"line in mm: got .* expected a line inside .*LPS"):
+        line_from_mm((mm + made.affine[:3, 0] * 40).ravel(), made)
 
 
 def test_flat_images() -> None:
