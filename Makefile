@@ -211,9 +211,10 @@ e2e: | setup build bundle  ## the page in a headless Chromium (installs chromium
 	@scripts/setup.sh e2e || echo "e2e: without a browser the tests are skipped"
 	@PYTHONPATH=tests/e2e $(PYTHON) -m pytest -c pyproject.toml -q tests/e2e
 
-animation: | setup build bundle  ## README's animation of the page, made by its test: docs/images/viewer.webp
+animation: | setup build bundle  ## the docs' pictures of the page, made by their tests: docs/images (the static page after `make wasm`)
 	@scripts/setup.sh e2e
-	@MEDSAM_ANIMATION=docs/images/viewer.webp PYTHONPATH=tests/e2e $(PYTHON) -m pytest -c pyproject.toml -q tests/e2e/test_animation.py
+	@MEDSAM_PICTURES=$(CURDIR)/docs/images PYTHONPATH=tests/e2e $(PYTHON) -m pytest -c pyproject.toml -q \
+	  tests/e2e/test_animation.py tests/e2e/test_wasm_picture.py
 
 cuda: | setup  ## the CUDA kernels for every GPU architecture, where there is nvcc; on a GPU, where there is one
 	@scripts/setup.sh cuda || echo "cuda: going on without TensorRT for RTX"

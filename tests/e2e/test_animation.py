@@ -13,17 +13,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from abdomen_scan import KIDNEY, LIVER, SHAPE, SLICE, abdomen, dice, ellipsoid
 from nifti_builder import save as save_nifti
-from numpy.typing import NDArray
 from page_driver import PageDriver
 from PIL import Image, ImageDraw
 from selenium.webdriver.common.action_chains import ActionChains
 
-SHAPE = (40, 160, 208)  # z, y, x
-SPACING = (1.6, 1.6, 4.0)  # mm
-LIVER = ((74, 74, 19), (37, 30, 17))  # middle and half axes, x, y, z
-KIDNEY = ((138, 92, 18), (15, 18, 11))
-SLICE = 19
 MOST_BYTES = 400_000
 # Planes wait for growSome, and the step's reply for letTake.
 HOLD = """
@@ -38,31 +33,6 @@ window.growSome = (count) => {
 };
 """
 DRAWN = "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(() => done()));"
-
-
-def ellipsoid(middle: tuple[int, int, int], half: tuple[int, int, int]) -> NDArray[np.bool_]:
-    z, y, x = np.ogrid[: SHAPE[0], : SHAPE[1], : SHAPE[2]]
-    squares = [((v - m) / h) ** 2 for v, m, h in zip((x, y, z), middle, half, strict=True)]
-    return np.asarray(squares[0] + squares[1] + squares[2] <= 1)
-
-
-def abdomen() -> NDArray[np.int16]:
-    """Hounsfield units of something like an abdomen."""
-    values = np.full(SHAPE, -1000.0)
-    for middle, half, units in (
-        ((104, 80, 20), (92, 66, 60), -90.0),  # fat
-        ((104, 80, 20), (84, 58, 60), 35.0),  # muscle and bowel
-        (*LIVER, 115.0),
-        (*KIDNEY, 175.0),
-        ((70, 112, 18), (14, 13, 11), 175.0),
-        ((104, 118, 20), (13, 11, 60), 330.0),  # spine
-        ((108, 98, 20), (7, 7, 60), 210.0),  # aorta
-        ((140, 60, 22), (19, 15, 8), -20.0),  # stomach
-    ):
-        values[np.broadcast_to(ellipsoid(middle, half), SHAPE)] = units
-    noise = np.random.default_rng(11).normal(0, 1, SHAPE)
-    smooth = (noise + np.roll(noise, 1, 1) + np.roll(noise, 1, 2) + np.roll(noise, (1, 1), (1, 2))) * 9
-    return (values + smooth).astype(np.int16)
 
 
 class Film:
@@ -116,10 +86,6 @@ class Hand:
         self._page.after(lambda: ActionChains(self._page.browser, duration=0).release().perform())
 
 
-def dice(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    return float(2 * (one & other).sum() / (one.sum() + other.sum()))
-
-
 def test_animation(address: str, upload: Any, chromium: Any, tmp_path: Path) -> None:
     scan = save_nifti(tmp_path / "ct.nii.gz", abdomen().transpose(), np.diag([-1.6, -1.6, 4.0, 1.0]))
     page = PageDriver(chromium, address, *upload(scan))
@@ -157,7 +123,7 @@ def test_animation(address: str, upload: Any, chromium: Any, tmp_path: Path) -> 
     for number, organ in enumerate((LIVER, KIDNEY), 1):
         pixels = page.value(f"Array.from(window.medsamPage.view.masks.plane('object {number}', 0, {SLICE}))")
         assert dice(np.array(pixels, np.bool_).reshape(SHAPE[1:]), ellipsoid(*organ)[SLICE]) > 0.85
-    path = Path(os.environ.get("MEDSAM_ANIMATION", tmp_path / "viewer.webp"))
+    path = Path(os.environ.get("MEDSAM_PICTURES", tmp_path)) / "viewer.webp"
     film.save(path)
     assert path.stat().st_size < MOST_BYTES
     with Image.open(path) as made:
