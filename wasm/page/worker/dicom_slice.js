@@ -1,50 +1,15 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // One DICOM file of one frame: its place (PS3.3 C.7.6.2), and its pixels as numbers of a unit (C.11.1), bright always large.
-import dicomParser from "dicom-parser";
-
+import { Header } from "./dicom_header.js";
 import { rescaledValues } from "./values.js";
 
 const NOT_IMAGES = ["SEG", "RTDOSE", "RTSTRUCT", "RTPLAN", "SR", "PR", "KO", "REG"];
 const LITTLE_ENDIAN = ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1"];
 const SERVE = "medsam-engine serve reads it";
 
-// Tags by their keywords.
-const TAGS = {
-  TransferSyntaxUID: "x00020010", Modality: "x00080060", SOPInstanceUID: "x00080018", SliceThickness: "x00180050",
-  SpacingBetweenSlices: "x00180088", ImagerPixelSpacing: "x00181164", NominalScannedPixelSpacing: "x00182010", EchoNumbers: "x00180086",
-  SeriesInstanceUID: "x0020000e", ImagePositionPatient: "x00200032", ImageOrientationPatient: "x00200037", FrameOfReferenceUID: "x00200052",
-  TemporalPositionIdentifier: "x00200100", SamplesPerPixel: "x00280002", PhotometricInterpretation: "x00280004",
-  PlanarConfiguration: "x00280006", NumberOfFrames: "x00280008", Rows: "x00280010", Columns: "x00280011", PixelSpacing: "x00280030",
-  BitsAllocated: "x00280100", BitsStored: "x00280101", HighBit: "x00280102", PixelRepresentation: "x00280103",
-  PixelPaddingValue: "x00280120", PixelPaddingRangeLimit: "x00280121", RescaleIntercept: "x00281052", RescaleSlope: "x00281053",
-  RescaleType: "x00281054", ModalityLUTSequence: "x00283000", PerFrameFunctionalGroupsSequence: "x52009230", PixelData: "x7fe00010",
-};
-
-class Header {
-  constructor(data, name) { Object.assign(this, { data, name }); }
-  has(keyword) { return Boolean(this.data.elements[TAGS[keyword]]); }
-  text(keyword) { return (this.data.string(TAGS[keyword]) ?? "").trim(); }
-  whole(keyword) { return this.has(keyword) && this.data.elements[TAGS[keyword]].length >= 2 ? this.data.uint16(TAGS[keyword]) : undefined; }
-  // Decimal strings; null where there are not so many.
-  numbers(keyword, count) {
-    const parts = this.text(keyword).split("\\").map((part) => part.trim());
-    if (parts.length !== count || parts.some((part) => part === "")) return null;
-    const found = parts.map(Number);
-    if (!found.every(Number.isFinite)) throw new Error(`image: got ${keyword} ${parts.join("\\")} in ${this.name}, expected numbers; correct the tag`);
-    return found;
-  }
-  number(keyword) { return this.numbers(keyword, 1)?.[0]; }
-}
-
 // `other` in place of all else: what a file is that is no image.
 export function readSlice({ name, bytes }) {
-  let data;
-  try {
-    data = dicomParser.parseDicom(bytes);
-  } catch (error) {
-    throw new Error(`image: got ${name}, expected a whole DICOM file; ${error.exception ?? error.message ?? error}`);
-  }
-  const header = new Header(data, name), modality = header.text("Modality");
+  const header = new Header(bytes, name), modality = header.text("Modality");
   if (NOT_IMAGES.includes(modality)) return { other: modality, name };
   check(header);
   const notes = [], pixels = pixelsOf(header, bytes, notes), { plane, spaced } = planeOf(header, notes);
@@ -62,23 +27,26 @@ function check(header) {
   const refuse = (got, expected) => { throw new Error(`image: got ${got} in ${name}, expected ${expected}`); };
   const syntax = header.text("TransferSyntaxUID");
   if (!LITTLE_ENDIAN.includes(syntax)) refuse(`compressed or big-endian pixels (transfer syntax ${syntax || "unknown"})`, `uncompressed little-endian ones on this page; ${SERVE}`);
-  if (!header.has("Rows") || !header.has("Columns") || !header.has("PixelData")) refuse("no pixels", "an image; the file may be cut off");
-  if (Number(header.text("NumberOfFrames") || 1) !== 1 || header.has("PerFrameFunctionalGroupsSequence")) refuse("a multi-frame file", `single frames on this page; ${SERVE}`);
+  if (!header.has("PixelData")) refuse("no pixels", "an image; the file may be cut off");
+  header.checkNumbers();
+  if ((header.number("NumberOfFrames") ?? 1) !== 1 || header.has("PerFrameFunctionalGroupsSequence")) refuse("a multi-frame file", `single frames on this page; ${SERVE}`);
   if (header.has("ModalityLUTSequence")) refuse("a modality lookup table", `RescaleSlope and RescaleIntercept on this page; ${SERVE}`);
-  const photometric = header.text("PhotometricInterpretation"), samples = header.whole("SamplesPerPixel") ?? 1;
+  const photometric = header.text("PhotometricInterpretation"), samples = header.whole("SamplesPerPixel");
   const gray = samples === 1 && ["MONOCHROME1", "MONOCHROME2"].includes(photometric), rgb = samples === 3 && photometric === "RGB";
   if (!gray && !rgb) refuse(`${samples} samples per pixel as '${photometric}'`, `MONOCHROME1, MONOCHROME2 or RGB on this page; ${SERVE}`);
-  const allocated = header.whole("BitsAllocated"), stored = header.whole("BitsStored") ?? allocated, high = header.whole("HighBit") ?? stored - 1;
+  const allocated = header.whole("BitsAllocated"), stored = header.whole("BitsStored"), high = header.whole("HighBit") ?? stored - 1;
   if (allocated !== 8 && !(allocated === 16 && gray)) refuse(`BitsAllocated ${allocated}`, `8, or 16 of gray, on this page; ${SERVE}`);
   if (!(stored >= 1 && stored <= allocated) || high !== stored - 1) refuse(`BitsStored ${stored} with HighBit ${high}`, `the lowest bits of ${allocated}; correct the tags`);
-  if (![0, 1].includes(header.whole("PixelRepresentation") ?? 0) || (rgb && header.whole("PixelRepresentation"))) refuse("another PixelRepresentation", "0, or 1 of gray; correct the tag");
+  const signed = header.whole("PixelRepresentation"), planar = header.whole("PlanarConfiguration");
+  if (!(signed === 0 || (gray && signed === 1))) refuse(`PixelRepresentation ${signed}`, "0, or 1 of gray; correct the tag");
+  if (rgb && ![0, 1].includes(planar)) refuse(`PlanarConfiguration ${planar ?? "missing"}`, "0 or 1; correct the tag");
 }
 
 function pixelsOf(header, bytes, notes) {
   const { name } = header;
-  const rows = header.whole("Rows"), columns = header.whole("Columns"), samples = header.whole("SamplesPerPixel") ?? 1;
+  const rows = header.whole("Rows"), columns = header.whole("Columns"), samples = header.whole("SamplesPerPixel");
   const size = header.whole("BitsAllocated") / 8, count = rows * columns * samples;
-  const { dataOffset, length } = header.data.elements[TAGS.PixelData];
+  const { dataOffset, length } = header.pixels();
   if (length < count * size || length > count * size + 1 || dataOffset + count * size > bytes.length) throw new Error(`image: got ${length} bytes of pixels in ${name}, expected ${count * size} of Rows and Columns; the file is cut off, or its tags are wrong`);
   const part = bytes.slice(dataOffset, dataOffset + count * size);
   if (samples === 3) return { values: interleaved(part, header.whole("PlanarConfiguration") === 1), color: true, padding: null, units: "unstated", belowZero: false };
@@ -120,7 +88,7 @@ function storedValues(values, bits, limits, notes) {
 
 function inUnits(header, values, notes) {
   const { name } = header, limits = paddingLimits(header, values);
-  const bits = header.whole("BitsStored") ?? header.whole("BitsAllocated");
+  const bits = header.whole("BitsStored");
   storedValues(values, bits, limits, notes);
   const padded = limits && Uint8Array.from(values, (value) => Number(limits[0] <= value && value <= limits[1]));
   const { slope, intercept, units } = ruleOf(header, notes);
@@ -162,11 +130,11 @@ function intervalOf(values, padded, notes) {
 }
 
 function planeOf(header, notes) {
-  const position = header.numbers("ImagePositionPatient", 3), cosines = header.numbers("ImageOrientationPatient", 6);
-  let spacing = header.numbers("PixelSpacing", 2);
+  const position = header.numbers("ImagePositionPatient"), cosines = header.numbers("ImageOrientationPatient");
+  let spacing = header.numbers("PixelSpacing");
   if (!spacing) {
-    const name = ["ImagerPixelSpacing", "NominalScannedPixelSpacing"].find((keyword) => header.numbers(keyword, 2));
-    spacing = name ? header.numbers(name, 2) : null;
+    const name = ["ImagerPixelSpacing", "NominalScannedPixelSpacing"].find((keyword) => header.numbers(keyword));
+    spacing = name ? header.numbers(name) : null;
     notes.push(name ? `spacing from ${name}, measured at the detector` : "pixel spacing unknown: the file has no PixelSpacing; sizes in mm are not known either");
   }
   const between = header.number("SpacingBetweenSlices") || header.number("SliceThickness");

@@ -3,6 +3,7 @@
 import { convertIndexedToRgb, decode } from "fast-png";
 
 import { IDENTITY, checkedGrid } from "./grid.js";
+import { checkPng } from "./png_chunks.js";
 
 const PNG = [0x89, 0x50, 0x4e, 0x47];
 
@@ -10,24 +11,27 @@ export const isPicture = (bytes) => PNG.every((byte, k) => bytes[k] === byte) ||
 
 export async function readPicture(bytes, name) {
   const notes = [];
-  const { values, width, height, color } = bytes[0] === 0xff ? await readJpeg(bytes, name, notes) : readPng(bytes, name, notes);
+  const { values, width, height, color } = bytes[0] === 0xff ? await readJpeg(bytes, name, notes) : await readPng(bytes, name, notes);
   return {
     values, shape: [height, width], color, modality: "", hounsfield: true, spaced: false, positioned: false, picture: true, notes,
     ...checkedGrid({ spacing: [1, 1, 1], origin: [0, 0, 0], direction: IDENTITY }, name),
   };
 }
 
-function readPng(bytes, name, notes) {
-  let png;
+async function readPng(bytes, name, notes) {
+  let png, colors;
   try {
+    // Colors may come with a palette, too, as a hint for screens of few colors (PNG specification, 11.2.3).
+    const indexed = await checkPng(bytes);
     png = decode(bytes, { checkCrc: true });
+    colors = indexed ? convertIndexedToRgb(png) : null;
   } catch (error) {
     throw new Error(`image: got ${name}, expected a readable file; ${error.message}`);
   }
   const { width, height } = png;
   let { data, channels } = png;
-  if (png.palette) {
-    data = convertIndexedToRgb({ ...png, data });
+  if (colors) {
+    data = colors;
     channels = data.length / (width * height);
     notes.push("palette replaced by its colors");
   } else if (png.depth < 8) {
