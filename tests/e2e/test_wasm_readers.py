@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dicom_builder import slice_dataset
+from dicom_builder import slice_dataset, straight, write_series
 from dicom_mutations import Element, explicit, parsed
 from page_reader import PageReader, differences, package_reads, page_reader
 from test_wasm_mutated_files import png_of
@@ -129,3 +129,13 @@ def test_a_dicom_tag_that_is_refused(reader: PageReader, kind: str, tmp_path: Pa
     page = reader.read(path)
     assert words in page.get("error", page)
     assert "x.dcm" in page["error"]
+
+
+def test_files_of_windows_and_of_a_medium_are_no_slices(reader: PageReader, tmp_path: Path) -> None:
+    folder = tmp_path / "series"
+    write_series(folder, np.zeros((3, 9, 8), np.int16), straight(3, 2.0))
+    for name in ("Thumbs.db", "desktop.ini", "DICOMDIR"):
+        (folder / name).write_bytes(b"\xd0\xcf\x11\xe0" + bytes(200))
+    page = reader.read(*sorted(folder.iterdir()))
+    assert differences(page, package_reads(folder), tmp_path) == []
+    assert page.get("shape") == [3, 9, 8]

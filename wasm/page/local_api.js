@@ -27,7 +27,7 @@ export class LocalEngine {
       this.#waiting.clear();
     };
     addEventListener("beforeunload", (event) => {
-      if ([...this.#studies.values()].some(({ saved }) => !saved)) event.preventDefault();
+      if ([...this.#studies.values()].some(({ saved, steps }) => steps || !saved)) event.preventDefault();
     });
     const bundle = new URLSearchParams(location.search).get("bundle") ?? "bundle/";
     this.loaded = this.call("load", { bundle: new URL(bundle, location.href).href });
@@ -84,6 +84,7 @@ function started(script) {
 // Those who listen to a study, and what they have to know when they begin to.
 class StudyEvents {
   saved = true;
+  steps = 0; // that have no answer yet
   #last = new Map();
   #listeners = new Set();
 
@@ -116,6 +117,7 @@ class LocalStudy {
   #call(method, value) { return this.#engine.call("study", { id: this.id, method, value }); }
 
   async #step(method, value) {
+    this.#events.steps++;
     const slow = setTimeout(() => say("Looking at the slice. The first step on each takes some seconds."), PATIENCE);
     try {
       const reply = await this.#call(method, value);
@@ -124,6 +126,7 @@ class LocalStudy {
       return reply;
     } finally {
       clearTimeout(slow);
+      this.#events.steps--;
       if (method === "propagate") this.#events.told("propagation", null);
     }
   }

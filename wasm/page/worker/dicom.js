@@ -7,6 +7,7 @@ import { IDENTITY, checkedGrid } from "./grid.js";
 import { engineValues } from "./values.js";
 
 const PREAMBLE = 132;
+const BESIDE = ["dicomdir", "thumbs.db", "desktop.ini"]; // of a medium, and of Windows
 const NAMED_DICOM = /\.(dcm|dicom|ima)$/i;
 
 export function isDicom(bytes) {
@@ -38,7 +39,7 @@ function oneSeries(files, notes, where) {
   const slices = [], left = new Map();
   const leave = (kind) => left.set(kind, (left.get(kind) ?? 0) + 1);
   for (const file of files) {
-    if (file.name.toUpperCase() === "DICOMDIR") continue;
+    if (BESIDE.includes(file.name.toLowerCase())) continue;
     if (!isDicom(file.bytes)) {
       if (file.name.startsWith(".")) continue;
       const start = file.bytes.subarray(0, PREAMBLE), text = start.length > 0 && start.every((byte) => byte >= 32 || [9, 10, 12, 13].includes(byte));

@@ -45,7 +45,7 @@ export async function bundleFiles(address, told) {
   for (const [name, { sha256: hash, bytes: size }] of weightsOf(parsed)) {
     const key = new URL(`${hash}.safetensors`, address).href; // a name in the store alone: nothing is asked there
     keys.add(key);
-    let bytes = store && (await kept(store, key, hash));
+    let bytes = store && (await kept(store, key, hash).catch(() => null)); // a store that cannot be read is none
     if (!bytes) {
       told(`Fetching the model: ${name}, ${((size ?? 0) / 1e6).toFixed(0)} MB.${store ? " The browser keeps it." : ""}`);
       bytes = await fetched(new URL(name, address));
@@ -55,6 +55,6 @@ export async function bundleFiles(address, told) {
     }
     files.set(name, bytes);
   }
-  for (const { url } of (await store?.keys()) ?? []) if (url.startsWith(address) && !keys.has(url)) await store.delete(url); // of an earlier bundle
+  for (const { url } of (await store?.keys().catch(() => [])) ?? []) if (url.startsWith(address) && !keys.has(url)) await store.delete(url); // of an earlier bundle
   return files;
 }

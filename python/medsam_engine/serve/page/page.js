@@ -140,7 +140,10 @@ export class Page {
   async step(view, work) {
     view.steps++;
     this.preview.at(null, null);
-    await this.attempt(async () => view.take(await work(view.engine)), view);
+    await this.attempt(async () => {
+      const reply = await work(view.engine);
+      if (reply) await view.take(reply);
+    }, view);
     view.steps--;
     this.refresh(view);
     this.catchUp(view);
@@ -172,10 +175,14 @@ export class Page {
     if (!view || view.picture.flat || view.running) return;
     if (!view.current) return void say("Draw a box round the object first.");
     const axis = this.planes.find(({ canvas }) => canvas === document.activeElement)?.axis ?? this.planes[0].axis;
-    view.running = true;
+    Object.assign(view, { running: true, stopped: false });
     this.showWork();
     await this.step(view, async () => {
-      const reply = await view.engine.propagate({ object: view.current, axis });
+      const reply = await view.engine.propagate({ object: view.current, axis }).catch((error) => {
+        if (!view.stopped && !view.closing) throw error;
+        if (!view.closing) this.tell(view, "Stopped before the first slice was filled. Nothing has changed.");
+      });
+      if (!reply) return null;
       const { done, total, cancelled } = reply.reached;
       if (cancelled) this.tell(view, `Stopped after ${done} of ${total} slices. They are kept; Ctrl+Z takes them back.`);
       else if (done < total) this.tell(view, `The time was up after ${done} of ${total} slices. Fill again when more slices are encoded.`, true);
@@ -195,7 +202,9 @@ export class Page {
   giveUp() {
     if (!get("help").hidden) this.toggleHelp();
     const { view } = this;
-    if (!this.giveUpDrawing() && this.working) this.attempt(() => view.engine.cancel(), view);
+    if (this.giveUpDrawing() || !this.working) return;
+    view.stopped = true;
+    this.attempt(() => view.engine.cancel(), view);
   }
 
   undo() { if (this.view) this.step(this.view, (study) => study.undo()); }

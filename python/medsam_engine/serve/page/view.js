@@ -10,7 +10,7 @@ export class StudyView {
     const place = picture.sizes.map((size) => Math.floor(size / 2));
     Object.assign(this, { engine, study, picture, place, masks: new MaskStore(picture.shape), objects: [], hidden: new Set(), visible: true });
     Object.assign(this, { outline: false, opacity: 0.5, current: null, fresh: null, sending: [], drawn: null });
-    Object.assign(this, { revision: -1, seen: -1, steps: 0, running: false, propagation: null, grown: null, saved: true, followed: false, closing: false });
+    Object.assign(this, { revision: -1, seen: -1, steps: 0, running: false, stopped: false, propagation: null, grown: null, saved: true, followed: false, closing: false });
   }
 
   static async load(engine) {
