@@ -1,22 +1,22 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-import { MedsamError, boxNumbers, check, copied, loadModule, pixelType, refuse, withMemory } from "./module.js";
+import { MedsamError, boxNumbers, check, copied, destroy, listed, loadModule, numbersOf, pixelType, refuse, withMemory } from "./module.js";
 import { Session } from "./session.js";
 
 let bundles = 0;
 
 // What is destroyed when nobody holds it any more, for callers who do not close.
-const forgotten = new FinalizationRegistry(({ module, destroy, handle }) => module[destroy](handle));
+const forgotten = new FinalizationRegistry(({ module, name, handle }) => destroy(module, name, handle));
 
 /** A handle of the module, with a name for errors. */
 class Handle {
   #module;
   #handle;
-  #destroy;
-  constructor(module, handle, destroy) {
+  #destroyer;
+  constructor(module, handle, destroyer) {
     this.#module = module;
     this.#handle = handle;
-    this.#destroy = destroy;
-    forgotten.register(this, { module, destroy, handle }, this);
+    this.#destroyer = destroyer;
+    forgotten.register(this, { module, name: destroyer, handle }, this);
   }
   /** @internal */
   get module() {
@@ -30,7 +30,7 @@ class Handle {
   close() {
     if (this.#handle === 0) return;
     forgotten.unregister(this);
-    this.#module[this.#destroy](this.#handle);
+    destroy(this.#module, this.#destroyer, this.#handle);
     this.#handle = 0;
   }
 }
@@ -106,6 +106,18 @@ export class Prediction extends Handle {
   }
 }
 
+// Of a folder that is served.
+function addressOf(given) {
+  let address = null;
+  try {
+    address = new URL(String(given).replace(/\/?$/, "/"), globalThis.location?.href);
+  } catch {
+    // told below
+  }
+  if (!/^(https?|blob):$/.test(address?.protocol)) refuse(`bundle: got the address ${JSON.stringify(String(given))}, expected one of http or https, and a whole one in node; read files yourself for Engine.load`);
+  return address;
+}
+
 async function bytesOf(name, content) {
   if (content instanceof ArrayBuffer) return new Uint8Array(content);
   if (ArrayBuffer.isView(content)) return new Uint8Array(content.buffer, content.byteOffset, content.byteLength);
@@ -127,6 +139,7 @@ export class Engine extends Handle {
     if (precision !== "f32" && precision !== "auto") {
       throw new MedsamError(`precision: got ${JSON.stringify(precision)}, expected "f32" or "auto", which is f32 here; WebAssembly computes in no other`, "MEDSAM_UNSUPPORTED");
     }
+    if (typeof files !== "object" || files === null) refuse(`bundle: got ${JSON.stringify(files) ?? "nothing"}, expected its files by their names`);
     const { module, threads } = await loadModule(options.threads);
     const folder = `/bundle${++bundles}`;
     const { FS } = module;
@@ -156,9 +169,12 @@ export class Engine extends Handle {
   }
 
   static async fetch(address, options = {}) {
-    const base = new URL(address.toString().replace(/\/?$/, "/"), globalThis.location?.href);
+    const base = addressOf(address);
     const get = async (name) => {
-      const reply = await fetch(new URL(name, base), { signal: options.signal });
+      const reply = await fetch(new URL(name, base), { signal: options.signal }).catch((error) => {
+        if (options.signal?.aborted) throw error;
+        throw new MedsamError(`${new URL(name, base)}: got no answer (${error.message}), expected the file of a bundle; is it served?`, "MEDSAM_MODEL_ERROR");
+      });
       if (!reply.ok) throw new MedsamError(`${new URL(name, base)}: got HTTP ${reply.status}, expected the file of a bundle`, "MEDSAM_MODEL_ERROR");
       return new Uint8Array(await reply.arrayBuffer());
     };
@@ -191,7 +207,7 @@ export class Engine extends Handle {
   predict(embedding, prompt, options = {}) {
     if (!(embedding instanceof Embedding)) refuse("predict: expected an Embedding of Engine.encode");
     this.#expectOwnMemory(embedding);
-    const points = prompt?.points ?? [];
+    const points = listed("points", prompt?.points ?? [], "{ x, y, label } of each");
     const { module } = this;
     return withMemory(module, (memory) => {
       const box = prompt?.box === undefined ? 0 : memory.copy(boxNumbers("prompt.box", prompt.box));
@@ -204,7 +220,7 @@ export class Engine extends Handle {
 
   segment(imageOrEmbedding, boxes, options = {}) {
     const given = imageOrEmbedding instanceof Embedding;
-    const numbers = Float64Array.from(Array.from(boxes).flatMap((box, k) => Array.from(boxNumbers(`boxes[${k}]`, box))));
+    const numbers = Float64Array.from(listed("boxes", boxes, "boxes [x0, y0, x1, y1]").flatMap((box, k) => Array.from(boxNumbers(`boxes[${k}]`, box))));
     if (given) this.#expectOwnMemory(imageOrEmbedding);
     const embedding = given ? imageOrEmbedding : this.encode(imageOrEmbedding, options);
     const { module } = this, { height, width } = embedding, count = numbers.length / 4;
@@ -230,7 +246,8 @@ export class Engine extends Handle {
     if (padding && padding.length !== whole.depth) refuse(`padding: got ${padding.length} intervals, expected one for each of ${whole.depth} slices`);
     const { module } = this;
     return withMemory(module, (memory) => {
-      const intervals = padding ? memory.copy(Float64Array.from(padding.flatMap((interval) => interval ?? [NaN, NaN]))) : 0;
+      const ends = padding?.flatMap((interval, k) => (interval ? numbersOf(`padding[${k}]`, interval, 2, "[lowest, highest] or null") : [NaN, NaN]));
+      const intervals = ends ? memory.copy(Float64Array.from(ends)) : 0;
       const voxels = whole.depth * whole.height * whole.width;
       const out = memory.take(voxels), at = memory.take(3 * 8);
       check(module, module._medsam_wasm_window(memory.copy(whole.data), type, whole.channels, whole.depth, whole.height, whole.width, memory.text(window), memory.text(modality), hounsfield ? 1 : 0, intervals, out, at));

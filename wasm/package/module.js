@@ -68,8 +68,26 @@ function bufferOf(module) {
   return module.memory?.buffer ?? module.HEAPU8.buffer;
 }
 
+// After one of these, what the call has left in the module's memory is not known: no later answer of it could be trusted.
+function isFailure(error) {
+  return error instanceof WebAssembly.RuntimeError || (error instanceof RangeError && /call stack/.test(error.message));
+}
+
+const failed = new WeakMap(); // modules, and how
+
+export function expectSound(module) {
+  const how = failed.get(module);
+  if (how !== undefined) throw new MedsamError(`the engine has failed (${how}), and its memory cannot be trusted; reload the page, or begin a new process`, "MEDSAM_BACKEND_ERROR");
+}
+
+/** Gives a handle back by the module's function of this name. */
+export function destroy(module, name, handle) {
+  if (!failed.has(module)) module[name](handle);
+}
+
 /** Memory of the module for one call: what `take` gave is free when `body` returns. */
 export function withMemory(module, body) {
+  expectSound(module);
   const taken = [];
   const take = (bytes) => {
     // A larger number would reach the module without its upper bits.
@@ -82,7 +100,9 @@ export function withMemory(module, body) {
     return body({
       take,
       text(value) {
-        const bytes = new TextEncoder().encode(String(value));
+        // The module reads up to a zero; half of a surrogate pair would become the same sign whichever it was.
+        if (typeof value !== "string" || /[\0\p{Surrogate}]/u.test(value)) refuse(`text: got ${JSON.stringify(value) ?? typeof value}, expected a string of whole characters without NUL`);
+        const bytes = new TextEncoder().encode(value);
         const at = take(bytes.length + 1);
         const memory = new Uint8Array(bufferOf(module), at, bytes.length + 1);
         memory.set(bytes);
@@ -102,8 +122,12 @@ export function withMemory(module, body) {
         return new Uint32Array(bufferOf(module), at, 1)[0];
       },
     });
+  } catch (error) {
+    if (isFailure(error)) failed.set(module, error.message);
+    expectSound(module);
+    throw error;
   } finally {
-    for (const at of taken) module._free(at);
+    if (!failed.has(module)) for (const at of taken) module._free(at);
   }
 }
 
@@ -150,6 +174,19 @@ export function pixelType(what, image, sides) {
     refuse(`${what}: got ${image.data.length} samples, expected ${count} = ${[...sides, "channels"].join(" * ")}`);
   }
   return type;
+}
+
+/** What can be gone through, as an array. */
+export function listed(what, given, expected) {
+  if (typeof given?.[Symbol.iterator] !== "function" || typeof given === "string") refuse(`${what}: got ${JSON.stringify(given) ?? "nothing"}, expected ${expected}`);
+  return Array.from(given);
+}
+
+/** `count` numbers as doubles. */
+export function numbersOf(what, given, count, expected) {
+  const numbers = listed(what, given, expected);
+  if (numbers.length !== count || numbers.some((number) => typeof number !== "number")) refuse(`${what}: got ${JSON.stringify(numbers)}, expected ${expected}`);
+  return numbers;
 }
 
 /** A box's four numbers as doubles. */

@@ -1,7 +1,7 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-import { boxNumbers, check, copied, pixelType, refuse, viewed, withMemory } from "./module.js";
+import { boxNumbers, check, copied, destroy, expectSound, listed, numbersOf, pixelType, refuse, viewed, withMemory } from "./module.js";
 
-const forgotten = new FinalizationRegistry(({ module, handle }) => module._medsam_session_destroy(handle));
+const forgotten = new FinalizationRegistry(({ module, handle }) => destroy(module, "_medsam_session_destroy", handle));
 
 function planeOf(plane) {
   const { axis = 0, index = 0 } = plane ?? {};
@@ -9,8 +9,10 @@ function planeOf(plane) {
   return [axis, index];
 }
 
-function pathOf(points) {
-  return Float64Array.from(Array.from(points).flatMap(([x, y]) => [x, y]));
+const pointOf = (what, point) => numbersOf(what, point, 2, "[x, y]");
+
+function pathOf(what, points) {
+  return Float64Array.from(listed(what, points, "points [x, y]").flatMap((point, k) => pointOf(`${what}: point ${k}`, point)));
 }
 
 export class Session {
@@ -29,7 +31,7 @@ export class Session {
     const { module } = engine;
     const whole = { depth: 1, ...volume };
     const type = pixelType("volume", whole, ["depth", "height", "width"]);
-    const [x, y, z] = options.spacing ?? [1, 1, 1];
+    const [x, y, z] = numbersOf("spacing", options.spacing ?? [1, 1, 1], 3, "[x, y, z] in mm");
     return withMemory(module, (memory) => {
       const at = memory.take(4);
       check(module, module._medsam_wasm_session_create(engine.handle, memory.copy(whole.data), type, whole.channels ?? 1, whole.depth, whole.height, whole.width, x, y, z, memory.text(options.modality ?? ""), at));
@@ -43,6 +45,7 @@ export class Session {
 
   #open() {
     if (this.#handle === 0) refuse("Session: it was closed; begin another one");
+    expectSound(this.#module);
     return this.#handle;
   }
 
@@ -59,16 +62,16 @@ export class Session {
     const numbers = boxNumbers("box", box), [axis, index] = planeOf(plane);
     return this.#change((m, handle, memory, at) => m._medsam_wasm_session_add_box(handle, memory.text(object), memory.copy(numbers), axis, index, at));
   }
-  addClick(object, [x, y], { positive = true, plane } = {}) {
-    const [axis, index] = planeOf(plane);
+  addClick(object, point, { positive = true, plane } = {}) {
+    const [x, y] = pointOf("click", point), [axis, index] = planeOf(plane);
     return this.#change((m, handle, memory, at) => m._medsam_wasm_session_add_click(handle, memory.text(object), x, y, positive ? 1 : 0, axis, index, at));
   }
   addScribble(object, points, { positive = true, plane } = {}) {
-    const numbers = pathOf(points), [axis, index] = planeOf(plane);
+    const numbers = pathOf("scribble", points), [axis, index] = planeOf(plane);
     return this.#change((m, handle, memory, at) => m._medsam_wasm_session_add_path(handle, memory.text(object), positive ? 0 : 1, memory.copy(numbers), numbers.length / 2, axis, index, at));
   }
   addLasso(object, points, { plane } = {}) {
-    const numbers = pathOf(points), [axis, index] = planeOf(plane);
+    const numbers = pathOf("lasso", points), [axis, index] = planeOf(plane);
     return this.#change((m, handle, memory, at) => m._medsam_wasm_session_add_path(handle, memory.text(object), 2, memory.copy(numbers), numbers.length / 2, axis, index, at));
   }
   addMask(object, mask) {
@@ -115,8 +118,8 @@ export class Session {
   lock(object, locked = true) {
     withMemory(this.#module, (memory) => check(this.#module, this.#module._medsam_wasm_session_lock(this.#open(), memory.text(object), locked ? 1 : 0)));
   }
-  previewClick([x, y], plane) {
-    const [axis, index] = planeOf(plane), [depth, height, width] = this.#shape;
+  previewClick(point, plane) {
+    const [x, y] = pointOf("click", point), [axis, index] = planeOf(plane), [depth, height, width] = this.#shape;
     const [rows, columns] = [[height, width], [depth, width], [depth, height]][axis];
     const module = this.#module;
     return withMemory(module, (memory) => {
@@ -178,7 +181,7 @@ export class Session {
   close() {
     if (this.#handle === 0) return;
     forgotten.unregister(this);
-    this.#module._medsam_session_destroy(this.#handle);
+    destroy(this.#module, "_medsam_session_destroy", this.#handle);
     this.#handle = 0;
   }
 }

@@ -149,6 +149,22 @@ test("more memory than there are addresses is refused, and is not a smaller numb
   assert.equal(withMemory(module, (memory) => memory.take(2 ** 32 - 1)), 16);
 });
 
+test("after a failure, the module's memory is used no more", async () => {
+  const { destroy, withMemory } = await import(pathToFileURL(join(process.env.MEDSAM_WASM_PACKAGE, "module.js")).href);
+  const expected = refusal("MEDSAM_BACKEND_ERROR", /has failed \(unreachable\).*reload the page/);
+  let calls = 0;
+  const module = { _malloc: () => 16, _free: () => calls++, _destroyed: () => calls++ };
+  assert.throws(() => withMemory(module, () => { throw new RangeError("of the caller"); }), /of the caller/);
+  assert.throws(() => withMemory(module, (memory) => {
+    memory.take(8);
+    throw new WebAssembly.RuntimeError("unreachable");
+  }), expected);
+  assert.throws(() => withMemory(module, () => calls++), expected);
+  destroy(module, "_destroyed", 1);
+  assert.equal(calls, 0);
+  assert.equal(withMemory({ ...module }, () => "another module"), "another module");
+});
+
 test("predict has logits, masks and estimates", withWeights, () => {
   const embedding = engine.encode(disk());
   const prediction = engine.predict(embedding, { box: [38, 34, 90, 86] }, { multimask: true });
@@ -199,6 +215,7 @@ test("boxes outside the image, reversed, and of wrong length are refused", withW
   assert.throws(segment([30, 30, 20, 40]), refusal("MEDSAM_INVALID_ARGUMENT", /box/));
   assert.throws(segment([1, 2, 3]), refusal("MEDSAM_INVALID_ARGUMENT", /expected \[x0, y0, x1, y1\]/));
   assert.throws(segment([NaN, 0, 5, 5]), refusal("MEDSAM_INVALID_ARGUMENT", /box/));
+  assert.throws(() => engine.segment(disk()), refusal("MEDSAM_INVALID_ARGUMENT", /^boxes: got nothing/));
 });
 
 test("a prompt that the weights were not trained with is refused", withWeights, () => {
@@ -210,6 +227,14 @@ test("a bundle without a manifest is refused", async () => {
   await assert.rejects(Engine.load({}), refusal("MEDSAM_MODEL_ERROR", /manifest\.json/));
   await assert.rejects(Engine.load({ "../x": new Uint8Array(1) }), refusal("MEDSAM_INVALID_ARGUMENT", /plain file name/));
   await assert.rejects(Engine.load({ "manifest.json": "{}" }), refusal("MEDSAM_INVALID_ARGUMENT", /expected a Uint8Array/));
+});
+
+test("an address that is none, or does not answer, is refused", async () => {
+  for (const address of ["bundle/", undefined, "file:///bundle/"]) {
+    await assert.rejects(Engine.fetch(address), refusal("MEDSAM_INVALID_ARGUMENT", /^bundle: got the address .*expected one of http or https/));
+  }
+  await assert.rejects(Engine.fetch("http://127.0.0.1:9/"), refusal("MEDSAM_MODEL_ERROR", /manifest\.json: got no answer/));
+  await assert.rejects(Engine.load(null), refusal("MEDSAM_INVALID_ARGUMENT", /^bundle: got null/));
 });
 
 test("graphs are refused with what to do", async () => {

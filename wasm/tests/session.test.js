@@ -82,6 +82,20 @@ test("a mask, a part of it, a lock, and steps", withWeights, () => {
   made.close();
 });
 
+test("names of objects and numbers are taken as they are, or refused", withWeights, () => {
+  const made = session(), refused = (call, pattern) => assert.throws(call, refusal("MEDSAM_INVALID_ARGUMENT", pattern));
+  for (const name of ["a\0b", "\ud800", undefined, 7]) refused(() => made.addBox(name, BOX), /expected a string of whole characters without NUL/);
+  assert.equal(made.objects().length, 0);
+  for (const point of [undefined, [5], [1, 2, 3], ["1", 2], "12"]) refused(() => made.addClick("ball", point), /^click: got .*expected \[x, y\]$/);
+  refused(() => made.addScribble("ball"), /^scribble: got nothing/);
+  refused(() => made.addScribble("ball", [[1, 2], 3]), /^scribble: point 1: got 3, expected \[x, y\]$/);
+  refused(() => made.addLasso("ball", [[1, 2], [3], [4, 5]]), /^lasso: point 1: got \[3\]/);
+  made.close();
+  for (const spacing of [[1], "1,1,1", [1, 1, 1, 1], 2]) refused(() => engine.session(ball(), { spacing }), /^spacing: got .*expected \[x, y, z\] in mm$/);
+  const padding = [[1], [1, 2, 3], null, null, null]; // as many numbers as there have to be, each pair at another slice
+  refused(() => engine.windowed(ball(), { padding }), /^padding\[0\]: got \[1\]/);
+});
+
 test("a preview is what a click finds, and only where a plane is encoded", withWeights, () => {
   const made = session(), plane = { axis: 0, index: 2 };
   assert.equal(made.previewClick([40, 30], plane), null);
