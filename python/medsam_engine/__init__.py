@@ -7,6 +7,13 @@
 >>> mask = prediction.mask(0)  # bool, (H, W)
 """
 
+import sys
+
+if sys.platform == "win32":  # which looks beside the module only, and the library lies beside its programs
+    import os
+
+    os.add_dll_directory(os.path.join(os.path.dirname(os.path.abspath(__file__)), "bin"))
+
 from medsam_engine._core import (
     CacheStats,
     CaseReport,

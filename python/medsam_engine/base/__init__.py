@@ -5,6 +5,8 @@
 - error_text: an exception as one line for people
 - packages: how to install what is missing
 - whole_file: a file is written whole or not at all
+- shared_file: files that are free for others while they are open, and their locks
+- cores: how many cores there are, and how busy they are
 - output_check: nothing that is read is overwritten
 - build_folders: what C++ and C projects build against
 - percentiles: exact ones, in little memory

@@ -1,15 +1,16 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """Files that appear whole or not at all: the one way in which the package and the tools write one in place."""
 
-import fcntl
 import os
 import re
 import stat
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from medsam_engine.base.shared_file import Lock, open_shared, try_lock
 from medsam_engine.errors import InvalidArgument
 
 _SUFFIX = ".medsam-tmp"  # as cpp/src/base/whole_file.hpp has it
@@ -21,7 +22,8 @@ def check_writable(target: Path, least_bytes: int = 1) -> None:
 
     InvalidArgument.
     """
-    import tempfile  # where it is used: half of what the package takes to be imported
+    import shutil  # where they are used: half of what the package takes to be imported
+    import tempfile
 
     try:
         if target.is_dir():
@@ -35,14 +37,13 @@ def check_writable(target: Path, least_bytes: int = 1) -> None:
         # Permission bits do not tell of a disk mounted read-only or an immutable folder. A file without a name, where
         # the system has such.
         tempfile.TemporaryFile(dir=target.parent).close()
-        disk = os.statvfs(target.parent)
+        disk = shutil.disk_usage(target.parent)
     except OSError as error:
         raise _cannot(target, error) from error
-    free = disk.f_bavail * disk.f_frsize
-    if disk.f_blocks and free < least_bytes:  # some network file systems do not say
+    if disk.total and disk.free < least_bytes:  # some network file systems do not say
         raise InvalidArgument(
-            f"output: got {target} on a disk with {free} bytes free, expected at least {least_bytes}; make room or "
-            "choose another"
+            f"output: got {target} on a disk with {disk.free} bytes free, expected at least {least_bytes}; make room "
+            "or choose another"
         )
 
 
@@ -66,9 +67,9 @@ def written_whole(target: Path, private: bool = False) -> Iterator[BinaryIO]:
 
     Readers see the older file or the new one. A new file gets the mode that open() would give it (0666 less the umask);
     one that is replaced keeps its own, so that what its owner has made private stays so. A `private` one has 0600 in
-    either case. OSError when it cannot be written.
+    either case. Windows has no modes: there, a file has the rights of its folder. OSError when it cannot be written.
 
-    The temporary beside it is locked (flock) until it has its name: a run over that folder (FolderRun) removes what
+    The temporary beside it is locked until it has its name: a run over that folder (FolderRun) removes what
     killed processes have left, and takes nobody's whose lock is held.
     """
     handle, temporary = _locked_temporary(target)
@@ -77,7 +78,8 @@ def written_whole(target: Path, private: bool = False) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())  # or a power cut could leave the name without the content
-            os.fchmod(file.fileno(), 0o600 if private else _mode_of(target))  # mkstemp makes files private to the user
+            if sys.platform != "win32":  # it is private until now
+                os.fchmod(file.fileno(), 0o600 if private else _mode_of(target))
             temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
@@ -94,22 +96,20 @@ def write_atomically(target: Path, content: bytes | Iterable[bytes], private: bo
 
 
 def _locked_temporary(target: Path) -> tuple[int, Path]:
-    import tempfile
-
     stem = os.fsdecode(os.fsencode(target.name)[:_LONGEST_STEM])
     while True:
         # In the target's folder, because a rename is only atomic within a file system.
-        handle, name = tempfile.mkstemp(prefix=f".{stem}.", suffix=_SUFFIX, dir=target.parent)
+        temporary = target.parent / f".{stem}.{os.urandom(4).hex()}{_SUFFIX}"
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pass  # being removed: found between the two calls, without a lock
-        except OSError:
-            return handle, Path(name)  # a file system without locks; its temporaries are judged by their age
-        else:
-            if os.fstat(handle).st_nlink:
-                return handle, Path(name)
-        Path(name).unlink(missing_ok=True)
+            handle = open_shared(temporary, new=True)
+        except FileExistsError:
+            continue
+        lock = try_lock(handle)
+        # Temporaries on a file system without locks are judged by their age. One whose lock is elsewhere, or that has
+        # no name any more, is being removed: it was found between the two calls, without a lock.
+        if lock is Lock.NONE or (lock is Lock.TAKEN and os.fstat(handle).st_nlink):
+            return handle, temporary
+        temporary.unlink(missing_ok=True)
         os.close(handle)
 
 

@@ -28,10 +28,10 @@ from typing import Any, BinaryIO
 
 from medsam_engine.cohort.case_result import CaseResult
 from medsam_engine.cohort.forwarded_signals import ForwardedSignals
+from medsam_engine.errors import Unsupported
 
 _WATCH_S = 0.2  # between two looks at the memory
 _PARENT_DEATH = 1  # PR_SET_PDEATHSIG of prctl(2)
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 _STARTS_WITHOUT_A_CASE = 2
 
 
@@ -105,6 +105,20 @@ class _Seen:
     def at_work(self) -> list[str]:
         """Cases that may have ended the process: begun, or at their turn and still fetched or compared."""
         return [*self.begun, *(name for name in self.turn if name not in self.begun)]
+
+
+def can_supervise() -> bool:
+    """Whether this system can copy a process (fork), which Windows cannot."""
+    return hasattr(os, "fork")
+
+
+def check_limits(limits: CaseLimits) -> None:
+    """Unsupported: a case has a limit where nobody can watch the process that does it."""
+    if limits != CaseLimits() and not can_supervise():
+        raise Unsupported(
+            "--case-timeout, --case-memory: got a limit on a system without fork (Windows), where no process watches "
+            "another, expected none; leave it out"
+        )
 
 
 def supervised(
@@ -248,7 +262,7 @@ def _exceeded(child: int, limits: CaseLimits, seen: _Seen) -> tuple[str, str] | 
 def _resident(process: int) -> int:
     """Bytes of memory that a process has now; 0 where the system does not say."""
     try:
-        return int(Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1]) * _PAGE
+        return int(Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError):
         return 0
 

@@ -6,13 +6,13 @@ checking its certificate again; here it is only measured and written.
 """
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from medsam_engine import _core
+from medsam_engine.base.cores import usable_cores
 from medsam_engine.base.whole_file import make_private_folder, write_atomically
 from medsam_engine.engine import Engine
 from medsam_engine.errors import InvalidArgument
@@ -117,7 +117,7 @@ def tune(
     progress(f"precision: {', '.join(info.certified)}")
     by_precision = _times(bundle, [(pair, 0) for pair in info.certified], size, repeats, options)
     best = fastest(by_precision)
-    counts = thread_counts(len(os.sched_getaffinity(0)))
+    counts = thread_counts(usable_cores())
     progress(f"threads: {', '.join(str(n) for n in counts[1:])}, or as the runtime likes")
     by_threads = _times(bundle, [(f"{best.encoder}/{best.decoder}", n) for n in counts], size, repeats, options)
     choice = fastest(by_threads)

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from pathlib import Path
 
+from medsam_engine.base.shared_file import Lock, open_shared, try_lock
 from medsam_engine.base.whole_file import check_writable, make_private_folder
 from medsam_engine.errors import InvalidArgument
 
@@ -23,7 +23,7 @@ def make_save_folder(folder: Path) -> None:
 
 
 class Claim:
-    """That nobody else saves the work that `file` keeps: a lock (flock) on a file beside it.
+    """That nobody else saves the work that `file` keeps: a lock on a file beside it.
 
     It ends with release() or the process. The session's own file cannot be locked, because each save replaces it.
     """
@@ -39,22 +39,19 @@ class Claim:
     def _locked(self) -> int | None:
         """The locked file; None if its owner has removed it between the two calls."""
         try:
-            handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            handle = open_shared(self._path, new=False)
         except OSError as error:
             raise InvalidArgument(
                 f"--save-folder: got {self._path.parent}, expected a folder that takes files; {error.strerror or error}"
             ) from error
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        lock = try_lock(handle)
+        if lock is Lock.ELSEWHERE:
             os.close(handle)
             raise InvalidArgument(
                 "study: got an image on which another server works with the same --save-folder, expected one server "
                 "for it; close it there, or give another --save-folder"
-            ) from error
-        except OSError:
-            return handle  # a file system without locks
-        if os.fstat(handle).st_nlink:
+            )
+        if lock is Lock.NONE or os.fstat(handle).st_nlink:
             return handle
         os.close(handle)
         return None

@@ -5,7 +5,6 @@ import ast
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 
 from medsam_engine import FolderRun, InvalidArgument
+from medsam_engine.base import whole_file
 from medsam_engine.base.whole_file import make_private_folder, write_atomically, written_whole
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -54,7 +54,10 @@ def test_nothing_else_renames_a_temporary_file() -> None:
         for path in (ROOT / folder).rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="ascii")))
         if isinstance(node, ast.Call)
-        and ast.unparse(node.func) in ("os.replace", "os.rename", "tempfile.mkstemp", "tempfile.NamedTemporaryFile")
+        and (
+            ast.unparse(node.func) in ("os.replace", "os.rename", "tempfile.mkstemp", "tempfile.NamedTemporaryFile")
+            or (ast.unparse(node.func) == "open_shared" and "new=True" in ast.unparse(node))
+        )
     }
     assert found == {"whole_file.py", "target.py"}
 
@@ -126,10 +129,10 @@ def test_places_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monke
         write_atomically(tmp_path / "a", b"")
     monkeypatch.undo()
 
-    def read_only(**_: object) -> object:
+    def read_only(*_: object, **__: object) -> object:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(tempfile, "mkstemp", read_only)
+    monkeypatch.setattr(whole_file, "open_shared", read_only)
     with pytest.raises(InvalidArgument, match="Read-only file system"):
         write_atomically(tmp_path / "a", b"")
 

@@ -20,6 +20,8 @@ pytest.importorskip("SimpleITK", reason="SimpleITK is not in a thin installation
 
 from case_scans import ROWS, table_of, write_volume
 
+from medsam_engine.cli.app import run as run_here
+from medsam_engine.cli.own_process import OWN_PROCESS
 from medsam_engine.cohort.case_run import CaseRun
 from medsam_engine.cohort.ledger import Ledger
 from medsam_engine.cohort.supervision import RunReports
@@ -89,6 +91,18 @@ def test_a_failure_is_tried_again_until_it_is_put_aside(scans: Path, tmp_path: P
     write_volume(scans / "cut.nii.gz", seed=7)  # another file is another case
     assert run(table, out, "-q").returncode == 0
     assert not [path for path in (out / ".medsam-run").rglob("*") if path.is_file()]
+
+
+def test_without_fork_a_run_is_in_its_own_process_and_has_no_limits(
+    scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delattr(os, "fork")  # as on Windows
+    arguments = ["run", str(table_of(scans, ROWS[1])), str(tmp_path / "out")]
+    for limit in (["--case-timeout", "10"], ["--case-memory", "1000"]):
+        assert run_here([*arguments, *limit], process=OWN_PROCESS) == 2
+        assert "got a limit on a system without fork" in capsys.readouterr().err
+    assert run_here(arguments, process=OWN_PROCESS) == 0
+    assert (tmp_path / "out" / "scans" / "us.png").is_file()
 
 
 def test_limits_of_time_and_memory(scans: Path, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """`medsam-engine tune`: measures what is fastest on this machine, for `--precision auto` to use."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +12,7 @@ from rich.table import Table
 
 from medsam_engine import Engine, find_bundle
 from medsam_engine._core import EngineInfo
+from medsam_engine.base.cores import load_average, usable_cores
 from medsam_engine.cli.json_output import Json, engine_object, print_json
 from medsam_engine.cli.model_options import certificate_in_force
 from medsam_engine.cli.terminal import say
@@ -98,9 +98,9 @@ def tune(
 
 def _measured(folder: Path, size: int, repeats: int) -> tuning.Tuned:
     notes = Console(stderr=True)
-    cores = len(os.sched_getaffinity(0))
-    if os.getloadavg()[0] > cores / 2:
-        notes.print(f"this machine is busy (load {os.getloadavg()[0]:.1f} on {cores} cores), so the times are rough")
+    cores, load = usable_cores(), load_average()
+    if load is not None and load > cores / 2:
+        notes.print(f"this machine is busy (load {load:.1f} on {cores} cores), so the times are rough")
     with notes.status("load") as status:
         return tuning.tune(folder, size, repeats, progress=status.update)
 

@@ -26,7 +26,7 @@ from medsam_engine.cli.run.request import RunRequest
 from medsam_engine.cli.run.screen import chosen_screen
 from medsam_engine.cli.run.table_command import TableOptions
 from medsam_engine.cohort.selection import Shard
-from medsam_engine.cohort.supervision import CaseLimits
+from medsam_engine.cohort.supervision import CaseLimits, can_supervise, check_limits
 
 SOME_FAILED = 1
 
@@ -104,6 +104,8 @@ def run_cases(
         retry_failed=retry_failed,
         reproducible=reproducible,
     )
+    limits = CaseLimits(case_timeout, case_memory)
+    check_limits(limits)
     table = TableOptions(
         options,
         csv=csv,
@@ -111,8 +113,8 @@ def run_cases(
         shard=None if shard is None else Shard.of(shard),
         limit=limit,
         dry_run=dry_run,
-        limits=CaseLimits(case_timeout, case_memory),
-        supervise=context.obj is OWN_PROCESS,
+        limits=limits,
+        supervise=context.obj is OWN_PROCESS and can_supervise(),
         ray=ray_options.ray_options(ray, actors),
     )
     prompts = (box or [], box_mm or [], name or [], boxes_from)

@@ -7,6 +7,7 @@ every Qt program has. ITK then reads a spacing of 1.75 as 1.
 
 import ctypes
 import locale
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,8 +18,11 @@ def numeric_locale_c() -> Iterator[None]:
 
     Not locale.setlocale: it changes the whole process while other threads print and parse.
     """
+    if sys.platform == "win32":  # its C library starts in "C", and Qt leaves it there
+        yield
+        return
     libc = ctypes.CDLL(None)
-    if not hasattr(libc, "uselocale"):  # not POSIX; Windows' C library starts in "C", and Qt leaves it there
+    if not hasattr(libc, "uselocale"):  # older than POSIX 2008
         yield
         return
     for name in ("newlocale", "uselocale", "duplocale"):

@@ -4,7 +4,7 @@
 Both formats let a header name its data: another file, a list or a pattern of files, at any offset. Two parsers that
 differ in one spelling would differ in which file is opened. So the header is parsed strictly (nrrd_header.py,
 meta_header.py), the data file is opened here, and ITK gets a new header with the known fields only, beside a link to
-the file that is open.
+the file that is open, or a copy of it where the system has no such links.
 """
 
 import contextlib
@@ -36,6 +36,7 @@ LARGEST = 1e100  # number in a header. ITK adds up squares: where they overflow,
 _PATTERN = re.compile(r"%.*\s[-+]?\d+\s+[-+]?\d+\s+[-+]?\d+")
 _ZLIB_OR_GZIP = 47  # zlib's wbits for either header, told apart by itself
 _DATA = "voxels"  # what ITK knows the data file as
+_DESCRIPTORS = Path("/proc/self/fd")  # links to the open files, on Linux
 
 
 @dataclass(frozen=True)
@@ -153,12 +154,20 @@ def open_data(header: PlainHeader, file: BinaryIO, path: Path) -> Iterator[tuple
         return
     with open_input(path.parent / header.data_file, "image") as data:
         # By what was opened, not by its name, so that no link can be put in its place in between.
-        opened = os.path.realpath(f"/proc/self/fd/{data.fileno()}")
-        if os.path.dirname(opened) != os.path.realpath(path.parent):
+        if _folder_of(data, path.parent / header.data_file) != os.path.realpath(path.parent):
             not_plain(
                 path, f"the data file '{header.data_file}', a link out of the folder", "a file in the same folder"
             )
         yield data, 0
+
+
+def _folder_of(data: BinaryIO, named: Path) -> str | None:
+    """The folder in which an open file lies; None where the name that it was opened by leads elsewhere meanwhile."""
+    if _DESCRIPTORS.is_dir():
+        return os.path.dirname(os.path.realpath(_DESCRIPTORS / str(data.fileno())))
+    real = os.path.realpath(named)
+    same = os.path.samestat(os.stat(real), os.fstat(data.fileno()))
+    return os.path.dirname(real) if same else None
 
 
 def data_offset(header: PlainHeader, data: BinaryIO, start: int, path: Path) -> int:
@@ -244,9 +253,9 @@ def canonical_file(
             voxels = binary_voxels(data, math.prod(header.sizes), header.dtype, path)
             (folder / _DATA).write_bytes(voxels)
             header, offset = dataclasses.replace(header, encoding="raw", little_endian=True), 0
-        elif header.encoding == "raw" or offset == 0:
-            (folder / _DATA).symlink_to(f"/proc/self/fd/{data.fileno()}")
-        else:  # neither format can skip bytes of the file in front of compressed data
+        elif (header.encoding == "raw" or offset == 0) and _DESCRIPTORS.is_dir():
+            (folder / _DATA).symlink_to(_DESCRIPTORS / str(data.fileno()))
+        else:  # neither format can skip bytes in front of compressed data, and not every system has such links
             with (folder / _DATA).open("wb") as copy:
                 data.seek(offset)
                 shutil.copyfileobj(data, copy, _CHUNK)

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from medsam_engine import InvalidArgument, io
+from medsam_engine.io.itk import plain_header
 
 sitk = pytest.importorskip("SimpleITK", reason="SimpleITK is not in a thin installation")
 
@@ -35,6 +36,14 @@ def written(folder: Path, name: str, header: str, content: bytes = b"") -> Path:
     return folder / name
 
 
+@pytest.fixture(params=["links", "no links"])
+def descriptors(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linux has links to a process's open files; other systems have none, and a copy is read there."""
+    if request.param == "no links":
+        monkeypatch.setattr(plain_header, "_DESCRIPTORS", Path("no such folder"))
+
+
+@pytest.mark.usefixtures("descriptors")
 @pytest.mark.parametrize("ends", ["\n", "\r\n"])
 @pytest.mark.parametrize("encoding", ["raw", "gzip", "ascii"])
 def test_attached_and_detached_data(tmp_path: Path, encoding: str, ends: str) -> None:
@@ -97,6 +106,7 @@ def test_what_a_header_says_of_the_grid_is_kept(tmp_path: Path) -> None:
             np.testing.assert_allclose(read.direction.ravel(), expected.GetDirection())
 
 
+@pytest.mark.usefixtures("descriptors")
 def test_a_link_in_the_folder_is_followed_and_one_out_of_it_is_not(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in/d").write_bytes(VOXELS.tobytes())
