@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import nifti_builder
 import numpy as np
 import pytest
 from dicom_builder import slice_dataset, straight, write_series
@@ -139,3 +140,10 @@ def test_files_of_windows_and_of_a_medium_are_no_slices(reader: PageReader, tmp_
     page = reader.read(*sorted(folder.iterdir()))
     assert differences(page, package_reads(folder), tmp_path) == []
     assert page.get("shape") == [3, 9, 8]
+
+
+def test_a_volume_of_which_no_mask_could_be_saved(reader: PageReader, tmp_path: Path) -> None:
+    """It is refused by its header, before there is anything to lose."""
+    path = nifti_builder.save(tmp_path / "x.nii", np.zeros((2, 2, 2), np.uint8), np.eye(4))
+    nifti_builder.patched(path, nifti_builder.DIM + 2, "hhh", 1000, 1000, 801)
+    assert "got 1000 x 1000 x 801 voxels in x.nii, expected at most 800000000" in reader.read(path)["error"]

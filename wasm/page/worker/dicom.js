@@ -3,7 +3,7 @@
 // are here: single frames, not compressed. What is not here is refused, and the sentence names the file.
 import { readSlice } from "./dicom_slice.js";
 import { stackPlanes } from "./dicom_stack.js";
-import { IDENTITY, checkedGrid } from "./grid.js";
+import { IDENTITY, checkVoxels, checkedGrid } from "./grid.js";
 import { engineValues } from "./values.js";
 
 const PREAMBLE = 132;
@@ -81,6 +81,7 @@ function series(slices, notes, where) {
     }
     if (slice.units !== first.units) throw new Error(`series: got slices in different units in ${where} (${first.name}: ${first.units}, ${slice.name}: ${slice.units}), expected one RescaleIntercept and RescaleType; restore the tags of all slices`);
   }
+  checkVoxels([first.columns, first.rows, slices.length], where);
   const grid = stackPlanes(slices, where);
   const ordered = grid.order.map((k) => slices[k]);
   const counts = new Map();

@@ -13,6 +13,15 @@ export const norm = (a) => Math.hypot(...a);
 export const fromColumns = (x, y, z) => [0, 1, 2].map((k) => [x[k], y[k], z[k]]);
 export const determinant = (m) => dot(column(m, 0), cross(column(m, 1), column(m, 2)));
 
+// Of 4 GiB, a session has one byte of each voxel, a mask that is read or painted another one, which may leave a hole that is
+// too small for anything else, and the labels two: of more voxels, a mask could be drawn, but not be saved.
+const MOST_VOXELS = 800e6;
+
+export function checkVoxels(sizes, name) {
+  const count = sizes.reduce((product, size) => product * size, 1);
+  if (count > MOST_VOXELS) throw new Error(`image: got ${sizes.join(" x ")} voxels in ${name}, expected at most ${MOST_VOXELS}, for which a page has memory; crop it, or open it in medsam-engine serve`);
+}
+
 // How far the axes are off right angles and unit lengths: the largest entry of M^T M - 1.
 export function skew(matrix) {
   let worst = 0;

@@ -50,6 +50,7 @@ const calls = {
 };
 
 function sentence(error) {
+  if (error instanceof MedsamError && error.status === "MEDSAM_OUT_OF_MEMORY") return "there is no memory left in this page; close other studies and try again, use a smaller image, or medsam-engine serve";
   if (error instanceof RangeError && /alloc|length|size/i.test(error.message)) return "image: there is no memory for it in this browser; use a smaller one, or medsam-engine serve";
   if (error instanceof MedsamError || error instanceof Error) return error.message;
   return String(error);

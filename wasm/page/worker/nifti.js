@@ -1,6 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // NIfTI files: one volume with its grid, and label maps on the grid of an image. Voxels stay in the file's order.
-import { IDENTITY, checkedGrid, column, fromColumns, norm } from "./grid.js";
+import { IDENTITY, checkVoxels, checkedGrid, column, fromColumns, norm } from "./grid.js";
 import { NiftiHeader, headerAffine, headerSpacing, quaternion } from "./nifti_header.js";
 import { engineValues, rescaledValues } from "./values.js";
 
@@ -48,6 +48,7 @@ export async function readNifti(packed, name) {
   if (scales && !Number.isFinite(inter)) throw new Error(`image: got scl_slope ${slope} with scl_inter ${inter} in ${name}, expected a number; correct the header`);
   const first = Math.trunc(header.get("vox_offset"));
   if (!(first >= header.bytes.length)) throw new Error(`image: got a vox_offset of ${header.get("vox_offset")} in ${name}, expected ${header.bytes.length} or later; the header is damaged`);
+  checkVoxels([width, height, depth], name);
   const count = width * height * depth * (color ? 3 : 1), end = first + count * Type.BYTES_PER_ELEMENT;
   if (bytes.length < end) throw new Error(`image: got ${bytes.length} bytes in ${name}, expected ${end} for ${width}x${height}x${depth} voxels; the file is cut off`);
   const stored = valuesOf(bytes, first, count, Type, header.little);
