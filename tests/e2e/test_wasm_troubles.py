@@ -24,6 +24,19 @@ _UPLOAD = "window.medsamPage.upload(arguments[0].map((name) => new File(['abc'],
 _SAID = "Array.from(document.querySelectorAll('#messages p'), (line) => line.textContent).join(' ')"
 
 
+# A folder with a file, as a drop has them; reading the one that is called "gone" fails.
+_DROP = """
+const [folder, name, bytes] = arguments, content = new File([Uint8Array.from(bytes)], name);
+const file = (done, failed) => (folder === "gone" ? failed(new Error("It is gone.")) : done(content));
+const some = [[{ isFile: true, name, file }], []];
+const createReader = () => ({ readEntries: (done) => done(some.shift()) });
+const directory = { isDirectory: true, name: folder, createReader };
+const event = new Event("drop", { bubbles: true, cancelable: true });
+event.dataTransfer = { items: [{ webkitGetAsEntry: () => directory }] };
+document.body.dispatchEvent(event);
+"""
+
+
 def _opened(page: StaticPage, folder: Path) -> StaticPage:
     page.open(save_nifti(folder / "scan.nii.gz", ball().transpose(), affine("LPS")))
     page.slice(0, 2)
@@ -65,6 +78,18 @@ def test_files_that_the_browser_does_not_read(site: Site, chromium: object, tmp_
     page.browser.execute_script(_UPLOAD, ["a.nii", "b.nii"])
     page.until("document.querySelector('#messages .error')")
     assert "got 2 files, a.nii among them, expected one, or the files of one DICOM series" in page.refusals()[0]
+
+
+def test_a_folder_that_is_dropped(site: Site, chromium: object, tmp_path: Path) -> None:
+    """The study, and so the file of its masks, has the folder's name; what cannot be read is told."""
+    page = StaticPage(chromium, site.address)
+    content = save_nifti(tmp_path / "scan.nii.gz", ball().transpose(), affine("LPS")).read_bytes()
+    page.browser.execute_script(_DROP, "thorax", "IM0001.nii.gz", list(content))
+    page.until("window.medsamPage.view")
+    assert page.value("window.medsamPage.view.study.name") == "thorax"
+    page.browser.execute_script(_DROP, "gone", "IM0001.nii.gz", [1])
+    page.until("document.querySelector('#messages .error')")
+    assert page.refusals() == ["It is gone."]
 
 
 def test_a_store_that_cannot_be_read_is_none(chromium: object, tmp_path: Path) -> None:

@@ -21,13 +21,16 @@ export function listenToFiles(page) {
   document.getElementById("open-folder").addEventListener("click", pick("folder"));
   body.addEventListener("dragover", (event) => { event.preventDefault(); body.classList.add("dropping"); });
   body.addEventListener("dragleave", () => body.classList.remove("dropping"));
-  body.addEventListener("drop", async (event) => {
+  body.addEventListener("drop", (event) => {
     event.preventDefault();
     body.classList.remove("dropping");
     const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
-    const found = [];
-    for (const entry of entries) await filesBelow(entry, found);
-    if (found.length) page.upload(found);
+    page.attempt(async () => {
+      const found = [];
+      for (const entry of entries) await filesBelow(entry, found);
+      // A file that was dropped does not know its folder, as one that was chosen does.
+      if (found.length) await page.upload(found, entries.length === 1 && entries[0].isDirectory ? entries[0].name : "");
+    });
   });
 }
 

@@ -319,9 +319,9 @@ export class Page {
     }, view);
   }
 
-  async upload(files) {
+  async upload(files, folder = "") {
     await this.attempt(async () => {
-      const name = files[0].webkitRelativePath?.split("/")[0] || files[0].name;
+      const name = folder || files[0].webkitRelativePath?.split("/")[0] || files[0].name;
       say("Reading the image.");
       const { study } = await this.engine.upload(files, name, () => {});
       this.state = await this.engine.state();
