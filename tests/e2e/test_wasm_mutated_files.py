@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import io
-import struct
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,8 +19,8 @@ from mutation_bases import BASES, Base
 from mutation_dicom_bases import DICOM, SERIES_SLICE, series
 from page_reader import PageReader, differences, package_reads, page_reader
 from PIL import Image
+from png_parts import chunks_of, png_of
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Changes of what neither voxels nor their place follow from, and which pydicom refuses when it looks at it.
 BESIDE = ("SpecificCharacterSet ->", "TransferSyntaxUID ->", "Modality ->", "SeriesInstanceUID ->", "Photometric")
 
@@ -36,24 +34,6 @@ def _png(mode: str, **options: Any) -> bytes:
     written = io.BytesIO()
     (image.convert("P") if mode == "P" else image).save(written, format="PNG", **options)
     return written.getvalue()
-
-
-def chunks_of(content: bytes) -> list[tuple[bytes, bytes]]:
-    """The parts of a PNG file."""
-    found, at = [], len(SIGNATURE)
-    while at < len(content):
-        length = struct.unpack_from(">I", content, at)[0]
-        found.append((content[at + 4 : at + 8], content[at + 8 : at + 8 + length]))
-        at += 12 + length
-    return found
-
-
-def png_of(chunks: list[tuple[bytes, bytes]]) -> bytes:
-    """A file of these parts, with their checksums."""
-    parts = [
-        struct.pack(">I", len(part)) + kind + part + struct.pack(">I", zlib.crc32(kind + part)) for kind, part in chunks
-    ]
-    return SIGNATURE + b"".join(parts)
 
 
 def _png_changes(content: bytes) -> mutations.Strategy:

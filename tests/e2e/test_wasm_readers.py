@@ -15,7 +15,7 @@ import pytest
 from dicom_builder import slice_dataset, straight, write_series
 from dicom_mutations import Element, explicit, parsed
 from page_reader import PageReader, differences, package_reads, page_reader
-from test_wasm_mutated_files import png_of
+from png_parts import png_of
 
 RNG = np.random.default_rng(1)
 PALETTE = b"PLTE", RNG.integers(0, 256, 3 * 256).astype(np.uint8).tobytes()
@@ -45,7 +45,8 @@ def png(
     parts = [values[y::down, x::across] for x, y, across, down in passes]
     rows = b"".join(_rows(part, depth) for part in parts if part.size)
     header = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], depth, kind, 0, 0, int(interlaced))
-    return png_of([(b"IHDR", header), *more, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")])
+    made: bytes = png_of([(b"IHDR", header), *more, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")])
+    return made
 
 
 def values(top: int, *more: int) -> np.ndarray[Any, Any]:
@@ -77,7 +78,8 @@ def _short() -> bytes:
     whole = png(values(256), 8, GRAY)
     rows = zlib.compress(_rows(values(256)[:7], 8))
     header = whole[16:29]
-    return png_of([(b"IHDR", header), (b"IDAT", rows), (b"IEND", b"")])
+    made: bytes = png_of([(b"IHDR", header), (b"IDAT", rows), (b"IEND", b"")])
+    return made
 
 
 REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
