@@ -230,12 +230,18 @@ smoke-cluster: | setup build  ## of `cluster`, what needs no packages but those 
 wheel: | setup bundle  ## the wheel, built as a user's pip builds it, in an empty environment without torch
 	@scripts/release/test_wheel.sh $(BUNDLE)
 
-wheels: | setup bundle  ## a wheel for every CPython from 3.10 to 3.13 that is here, each tried in an empty environment; dist/
+# WHEEL_PYTHONS names Pythons of this machine: then no wheel for another one is asked for.
+wheels: | setup bundle  ## a wheel for every CPython from 3.10 to 3.13 that is here, each tried in an empty environment, and wheel-arm and wheel-windows; dist/
 	@scripts/release/build_wheels.sh $(BUNDLE)
+	@[ -n "$${WHEEL_PYTHONS:-}" ] || $(MAKE) wheel-arm wheel-windows
 
 wheel-arm: | setup build  ## the wheel for Linux on Arm by a cross compiler, tried under qemu with OpenVINO's (installs both with apt); dist/
 	@scripts/setup.sh cpp arm || echo "wheel-arm: going on with what is here"
 	@scripts/release/build_arm_wheel.sh
+
+wheel-windows: | setup bundle  ## the wheel for Windows on x86-64 by zig, without OpenVINO, tried in python.org's CPython under wine (installs it with apt); dist/
+	@scripts/setup.sh cpp windows || echo "wheel-windows: going on with what is here"
+	@scripts/release/build_windows_wheel.sh $(JOBS) $(BUNDLE)
 
 consumer: | setup bundle  ## a C++17 project that finds the installed library with find_package
 	@scripts/run/test_consumer.sh $(BUNDLE)

@@ -2,7 +2,8 @@
 """What a wheel must and must not hold: ``check_wheel.py WHEEL``. Prints its tags and sizes in one line.
 
 One thin module beside libmedsam_engine, which needs no OpenVINO, and the plugin that does: it finds the openvino
-wheel's libraries by rpath. The wheel carries none of them.
+wheel's libraries by rpath. The wheel carries none of them. On Windows there is no plugin yet, and the library is a DLL
+that needs nothing but the system's.
 """
 
 from __future__ import annotations
@@ -15,10 +16,16 @@ import zipfile
 from pathlib import Path
 
 THIN = 1 << 20  # bytes; the module was 0.6 MB and the library 3 MB
-FOREIGN = re.compile(r"lib(openvino|tbb)")
+FOREIGN = re.compile(r"(lib)?(openvino|tbb)")
 PLUGIN = "medsam_engine/lib/libmedsam_engine_openvino.so"
 NEEDS_OPENVINO = re.compile(r"NEEDED.*libopenvino\.so\.\d+")
 RPATH = "$ORIGIN/../../openvino/libs"
+
+
+# On Windows, where a module has the runtime of C++ inside; it was 1.2 MB and the DLL 4 MB.
+THIN_WINDOWS = 3 << 19
+DLL = "medsam_engine/bin/medsam_engine.dll"
+SYSTEM_DLL = re.compile(r"(api-ms-win-[\w-]+|kernel32|ntdll|advapi32|bcrypt|shell32|ucrtbase)\.dll", re.IGNORECASE)
 
 
 def fail(wheel: Path, got: str, expected: str) -> None:
@@ -31,31 +38,65 @@ def dynamic_section(library: Path) -> str:
     return subprocess.run(["readelf", "-d", str(library)], check=True, capture_output=True, text=True).stdout
 
 
+def needed_dlls(library: Path) -> list[str]:
+    """The names of the DLLs that a DLL, a module or a program of Windows needs, but for the system's."""
+    headers = subprocess.run(["objdump", "--private-headers", str(library)], check=True, capture_output=True, text=True)
+    names: list[str] = re.findall(r"^\s*DLL Name: (\S+)$", headers.stdout, re.MULTILINE)
+    return [name for name in names if SYSTEM_DLL.fullmatch(name) is None]
+
+
+def check_windows(wheel: Path, module: str, archive: zipfile.ZipFile, folder: str) -> None:
+    """The module needs its Python and the library, the programs the library beside them, and the library nothing."""
+    interpreter = re.sub(r".*\.cp(\d+)-win_amd64\.pyd", r"python\1.dll", module)
+    programs = [f"medsam_engine/bin/{name}.exe" for name in ("medsam-npz", "medsam-trial")]
+    own = Path(DLL).name
+    for name, expected in (
+        (DLL, []),
+        (module, sorted([own, interpreter])),
+        *((program, [own]) for program in programs),
+    ):
+        needed = needed_dlls(Path(archive.extract(name, folder)))
+        if sorted(needed) != expected:
+            fail(wheel, f"{name} that needs {needed}", f"{expected} and the system's")
+
+
+def check_linux(wheel: Path, names: tuple[str, str], archive: zipfile.ZipFile, folder: str) -> None:
+    """The plugin alone needs OpenVINO, and finds it."""
+    for name in names:
+        if NEEDS_OPENVINO.search(dynamic_section(Path(archive.extract(name, folder)))):
+            fail(wheel, f"{name} that needs OpenVINO", "the plugin alone to need it")
+    if PLUGIN not in archive.namelist():
+        fail(wheel, "no OpenVINO plugin", PLUGIN)
+    section = dynamic_section(Path(archive.extract(PLUGIN, folder)))
+    if not NEEDS_OPENVINO.search(section) or RPATH not in section:
+        fail(wheel, "a plugin that does not find OpenVINO", f"an rpath with {RPATH}")
+
+
 def main(wheel: Path) -> None:
     """The command."""
     tags = wheel.stem.split("-", 2)[2]
+    windows = tags.endswith("win_amd64")
+    module = r"medsam_engine/_core\.[\w-]+\.pyd" if windows else r"medsam_engine/_core\.[\w-]+\.so"
+    library = re.escape(DLL) if windows else r"medsam_engine/lib/libmedsam_engine\.so\.[\d.]+"
     with zipfile.ZipFile(wheel) as archive, tempfile.TemporaryDirectory() as folder:
         sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
-        modules = [name for name in sizes if re.fullmatch(r"medsam_engine/_core\.[\w-]+\.so", name)]
-        libraries = [name for name in sizes if re.fullmatch(r"medsam_engine/lib/libmedsam_engine\.so\.[\d.]+", name)]
+        modules = [name for name in sizes if re.fullmatch(module, name)]
+        libraries = [name for name in sizes if re.fullmatch(library, name)]
         if len(modules) != 1 or len(libraries) != 1:
             fail(wheel, f"{modules} and {libraries}", "one module and one library")
-        if sizes[modules[0]] > THIN:
-            fail(wheel, f"a module of {sizes[modules[0]]} bytes", f"at most {THIN}, the library apart")
+        most = THIN_WINDOWS if windows else THIN
+        if sizes[modules[0]] > most:
+            fail(wheel, f"a module of {sizes[modules[0]]} bytes", f"at most {most}, the library apart")
         interpreter = tags.split("-")[0].removeprefix("cp")
-        if f"cpython-{interpreter}-" not in modules[0]:
+        if f".cp{interpreter}-" not in modules[0] and f"cpython-{interpreter}-" not in modules[0]:
             fail(wheel, modules[0], f"a module for {tags.split('-')[0]}")
         carried = [name for name in sizes if FOREIGN.match(Path(name).name)]
         if carried:
             fail(wheel, str(carried), "no library of the openvino wheel")
-        for name in (modules[0], libraries[0]):
-            if NEEDS_OPENVINO.search(dynamic_section(Path(archive.extract(name, folder)))):
-                fail(wheel, f"{name} that needs OpenVINO", "the plugin alone to need it")
-        if PLUGIN not in sizes:
-            fail(wheel, "no OpenVINO plugin", PLUGIN)
-        section = dynamic_section(Path(archive.extract(PLUGIN, folder)))
-        if not NEEDS_OPENVINO.search(section) or RPATH not in section:
-            fail(wheel, "a plugin that does not find OpenVINO", f"an rpath with {RPATH}")
+        if windows:
+            check_windows(wheel, modules[0], archive, folder)
+        else:
+            check_linux(wheel, (modules[0], libraries[0]), archive, folder)
     megabytes = [f"{size / 1e6:.1f} MB" for size in (wheel.stat().st_size, sizes[modules[0]], sizes[libraries[0]])]
     print("{}: wheel {}, module {}, library {}".format(tags, *megabytes))
 

@@ -1,5 +1,5 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""Counts the tests of GoogleTest's reports: how many were run, passed and skipped on a platform.
+"""Counts the tests of GoogleTest's and pytest's reports: how many were run, passed and skipped on a platform.
 
 ``count_tests.py PLATFORM REPORT...``, a line per report and one for all. A report that is not there is of a program
 that did not come to its end: exit 1.
@@ -29,11 +29,11 @@ def counts_of(report: Path) -> Counts:
     """Returns the counts of one report; tests that a filter left out are not among them."""
     passed = skipped = failed = 0
     for case in ET.parse(report).iter("testcase"):
-        if case.find("failure") is not None:
+        if case.find("failure") is not None or case.find("error") is not None:
             failed += 1
-        elif case.get("result") == "skipped":
+        elif case.get("result") == "skipped" or case.find("skipped") is not None:
             skipped += 1
-        elif case.get("status") == "run":
+        elif case.get("status", "run") == "run":  # pytest gives none
             passed += 1
     return Counts(passed, skipped, failed)
 

@@ -16,6 +16,8 @@ from medsam_engine.base import whole_file
 from medsam_engine.base.whole_file import make_private_folder, write_atomically, written_whole
 
 ROOT = Path(__file__).resolve().parents[3]
+WINDOWS = sys.platform == "win32"
+has_modes = pytest.mark.skipif(WINDOWS, reason="Windows has no modes")
 
 
 def test_an_older_file_is_replaced_and_no_trace_left(tmp_path: Path) -> None:
@@ -73,12 +75,14 @@ def mode(path: Path) -> int:
     return path.stat().st_mode & 0o777
 
 
+@has_modes
 def test_modes_are_those_of_the_umask(umask: int, tmp_path: Path) -> None:
     write_atomically(tmp_path / "mask.png", b"x")
     assert mode(tmp_path / "mask.png") == 0o666 & ~umask
     assert os.umask(umask) == umask, "the umask was left alone"
 
 
+@has_modes
 @pytest.mark.parametrize("older", [0o600, 0o640, 0o664])
 def test_a_replaced_file_keeps_its_mode(umask: int, older: int, tmp_path: Path) -> None:
     target = tmp_path / "mask.png"
@@ -89,6 +93,7 @@ def test_a_replaced_file_keeps_its_mode(umask: int, older: int, tmp_path: Path) 
     assert umask == os.umask(umask)
 
 
+@has_modes
 @pytest.mark.usefixtures("umask")
 def test_private_files_and_folders(tmp_path: Path) -> None:
     folder = tmp_path / "cache" / "tuned"
@@ -141,7 +146,7 @@ def test_a_name_as_long_as_the_file_system_has_them(tmp_path: Path) -> None:
     target = tmp_path / ("n" * 251 + ".csv")
     write_atomically(target, b"x")
     assert list(tmp_path.iterdir()) == [target]
-    with pytest.raises(InvalidArgument, match="name too long"):
+    with pytest.raises(InvalidArgument, match="expected a writable file; " + ("" if WINDOWS else "File name too long")):
         write_atomically(tmp_path / ("n" * 252 + ".csv"), b"x")
 
 
@@ -157,7 +162,7 @@ def test_a_run_leaves_a_live_writers_temporary_and_removes_a_killed_ones(tmp_pat
     arguments = [sys.executable, "-c", code, str(tmp_path / "out" / "m.nii.gz")]
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
         assert writer.stdout is not None
-        assert writer.stdout.readline() == b"ready\n"
+        assert writer.stdout.readline().strip() == b"ready"
         FolderRun(tmp_path / "in", tmp_path / "out")
         assert len(list((tmp_path / "out").iterdir())) == 1
         writer.kill()
