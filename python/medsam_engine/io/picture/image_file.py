@@ -20,6 +20,7 @@ from medsam_engine.errors import InvalidArgument
 from medsam_engine.io.byte_limit import ByteLimit
 from medsam_engine.io.edge import reading
 from medsam_engine.io.input_file import open_input, size_of
+from medsam_engine.io.picture.png_rows import check_rows
 from medsam_engine.io.picture.tiff_file import is_tiff, read_tiff
 
 if TYPE_CHECKING:
@@ -107,6 +108,8 @@ def _read(image: "Image.Image", file: BinaryIO, name: str) -> ImageFile:
     else:
         pixels = _read_pillow_mode(image, name, notes)
     _check_transparent_color(image, pixels, name, notes)
+    if image.format == "PNG":
+        check_rows(file, name)
     return ImageFile(pixels, notes)
 
 
