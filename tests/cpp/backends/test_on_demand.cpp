@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "backends/on_demand.hpp"
+#include "backends/processor.hpp"
 #include "bundle/bundle.hpp"
 #include "medsam/engine.hpp"
 #include "medsam/error.hpp"
@@ -64,6 +65,12 @@ class Opened final : public Backend {
   bool native_;
 };
 
+/// Elsewhere than on x86-64 a processor does not say what it is, so that OpenVINO is opened when the device is asked
+/// for.
+bool opened_at_once() { return processor().name.empty(); }
+
+std::string library_of_this_version() { return on_demand_cpu({})->library(); }
+
 class OnDemand : public ::testing::Test {
  protected:
   void SetUp() override { bundle_ = read_bundle(testing::write_tiny_bundle(folder_.path("bundle"))); }
@@ -85,6 +92,7 @@ class OnDemand : public ::testing::Test {
 };
 
 TEST_F(OnDemand, WhatAPlanAsksIsAnsweredWithoutOpening) {
+  if (opened_at_once()) GTEST_SKIP() << "this processor does not say what it is";
   const auto backend = create_backend("CPU");
   EXPECT_EQ(backend->library().find("OpenVINO 20"), 0u) << backend->library();
   EXPECT_EQ(backend->device_id(), "CPU");
@@ -96,7 +104,7 @@ TEST_F(OnDemand, WhatAPlanAsksIsAnsweredWithoutOpening) {
 
 TEST_F(OnDemand, TheFirstCompileOpensAndLaterOnesDoNot) {
   int opened = 0;
-  const std::string library = create_backend("CPU")->library();
+  const std::string library = library_of_this_version();
   const auto backend = on_demand_cpu([&]() -> std::unique_ptr<Backend> {
     ++opened;
     return std::make_unique<Opened>(library, true);
@@ -119,7 +127,7 @@ TEST_F(OnDemand, AnotherVersionIsRefused) {
 }
 
 TEST_F(OnDemand, AFormatThatItDoesNotComputeAfterAllIsRefused) {
-  const std::string library = create_backend("CPU")->library();
+  const std::string library = library_of_this_version();
   const auto backend = on_demand_cpu([&] { return std::make_unique<Opened>(library, false); });
   expect_names(message_of<BackendError>([&] { compile(*backend); }), "f32");
 }
@@ -129,14 +137,17 @@ TEST_F(OnDemand, AMissingPluginIsUnsupportedInOneLine) {
   const std::string message = message_with<Unsupported>(empty.path());
   expect_names(message, plugin_file() + " is not in " + empty.path());
   expect_names(message, "without_plugins");
-  expect_names(message, create_backend("CPU")->library().substr(9));
-  for (const char* device : {"GPU", "NPU", "AUTO"}) {
+  expect_names(message, library_of_this_version().substr(9));
+  std::vector<std::string> devices = {"GPU", "NPU", "AUTO"};
+  if (opened_at_once()) devices.emplace_back("CPU");
+  for (const std::string& device : devices) {
     expect_names(message_of<Unsupported>([&] { static_cast<void>(create_backend(device)); }), "OpenVINO plugin");
   }
   EXPECT_FALSE(openvino_is_loaded());
 }
 
 TEST_F(OnDemand, AnEngineThatCompilesNoGraphDoesNotOpenIt) {
+  if (opened_at_once()) GTEST_SKIP() << "this processor does not say what it is";
   // Its experts are compiled when an image is of one.
   const std::string routed = testing::copy_bundle("tiny_routed", folder_.path("routed"));
   EngineOptions options;
