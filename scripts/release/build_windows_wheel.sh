@@ -9,7 +9,9 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 source scripts/release/wheel_parts.sh
 # Those that need no OpenVINO, and neither a second process by fork nor a limit of memory.
-tests=(tests/python/base tests/python/test_{errors,paths,window_bits,windows}.py)
+tests=(tests/python/base tests/python/io/{nifti,picture} tests/python/io/itk/test_{plain_headers,host_locale}.py
+  tests/python/io/test_{boxes,input_file,label_names,lazy_names,modalities,npz_file}.py
+  tests/python/test_{errors,paths,window_bits,windows}.py)
 jobs=$1 bundle=$(realpath "$2") work=$PWD/build/wheel-windows windows=$PWD/build/windows-python
 wine=$(command -v wine64 || ls /usr/lib/wine/wine64 2>/dev/null) || {
   echo "wheel-windows: not built, there is no wine64 (Debian: wine64)"

@@ -1,6 +1,7 @@
 /* Copyright (c) medsam-engine contributors. Licensed under Apache-2.0. */
-/* The one function of bcryptprimitives.dll that Rust's library asks for (pydantic-core's module), which Windows has and wine 8.0
-   has not: as many random bytes, by the function that wine has. Only for the Python that make wheel-windows runs. */
+/* The one function of bcryptprimitives.dll that Rust's library asks for (pydantic-core's module), which Windows has and
+   wine 8.0 has not: as many random bytes, by the function that wine has. Only for the Python that make wheel-windows
+   runs. */
 #include <stddef.h>
 
 __declspec(dllimport) unsigned char __stdcall SystemFunction036(void* bytes, unsigned long size);

@@ -3,6 +3,7 @@
 
 import os
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from medsam_engine.io.npz_file import load_arrays
 pydicom = pytest.importorskip("pydicom", reason="pydicom is not in a thin installation")
 pytest.importorskip("SimpleITK", reason="SimpleITK is not in a thin installation")
 from dicom_builder import slice_dataset, write_series
+
+has_pipes = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files among its own")
 
 SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm", ".ima", ".png", ".jpg", ".tif", ".npz", "")
 READERS: dict[str, Callable[[Path], object]] = {
@@ -45,6 +48,7 @@ def _make(kind: str, path: Path) -> None:
         path.mkdir()
 
 
+@has_pipes
 @pytest.mark.parametrize("kind", ["a named pipe", "a socket", "a device", "a folder"])
 def test_no_reader_opens_what_is_no_file(tmp_path: Path, kind: str) -> None:
     for suffix in SUFFIXES:
@@ -57,6 +61,7 @@ def test_no_reader_opens_what_is_no_file(tmp_path: Path, kind: str) -> None:
                 read(path)
 
 
+@has_pipes
 def test_a_pipe_that_takes_a_files_place_is_seen_when_it_is_open(tmp_path: Path) -> None:
     """The check is of what was opened: nothing is asked of the name before."""
     os.mkfifo(tmp_path / "p")
@@ -68,6 +73,7 @@ def test_a_pipe_that_takes_a_files_place_is_seen_when_it_is_open(tmp_path: Path)
         assert file.read() == b"x"
 
 
+@has_pipes
 def test_a_pipe_among_slices_is_named_and_not_opened(tmp_path: Path) -> None:
     folder = tmp_path / "series"
     write_series(folder, np.zeros((3, 8, 8), np.int16), np.array([[0.0, 0.0, k] for k in range(3)]))

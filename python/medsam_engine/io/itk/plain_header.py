@@ -13,6 +13,7 @@ import math
 import os
 import re
 import shutil
+import sys
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -36,7 +37,9 @@ LARGEST = 1e100  # number in a header. ITK adds up squares: where they overflow,
 _PATTERN = re.compile(r"%.*\s[-+]?\d+\s+[-+]?\d+\s+[-+]?\d+")
 _ZLIB_OR_GZIP = 47  # zlib's wbits for either header, told apart by itself
 _DATA = "voxels"  # what ITK knows the data file as
-_DESCRIPTORS = Path("/proc/self/fd")  # links to the open files, on Linux
+# Links to the open files, on Linux; wine shows them to programs that cannot follow them.
+_DESCRIPTORS = Path("/proc/self/fd")
+_HAS_LINKS = sys.platform == "linux" and _DESCRIPTORS.is_dir()
 
 
 @dataclass(frozen=True)
@@ -163,7 +166,7 @@ def open_data(header: PlainHeader, file: BinaryIO, path: Path) -> Iterator[tuple
 
 def _folder_of(data: BinaryIO, named: Path) -> str | None:
     """The folder in which an open file lies; None where the name that it was opened by leads elsewhere meanwhile."""
-    if _DESCRIPTORS.is_dir():
+    if _HAS_LINKS:
         return os.path.dirname(os.path.realpath(_DESCRIPTORS / str(data.fileno())))
     real = os.path.realpath(named)
     same = os.path.samestat(os.stat(real), os.fstat(data.fileno()))
@@ -253,7 +256,7 @@ def canonical_file(
             voxels = binary_voxels(data, math.prod(header.sizes), header.dtype, path)
             (folder / _DATA).write_bytes(voxels)
             header, offset = dataclasses.replace(header, encoding="raw", little_endian=True), 0
-        elif (header.encoding == "raw" or offset == 0) and _DESCRIPTORS.is_dir():
+        elif (header.encoding == "raw" or offset == 0) and _HAS_LINKS:
             (folder / _DATA).symlink_to(_DESCRIPTORS / str(data.fileno()))
         else:  # neither format can skip bytes in front of compressed data, and not every system has such links
             with (folder / _DATA).open("wb") as copy:
@@ -261,5 +264,5 @@ def canonical_file(
                 shutil.copyfileobj(data, copy, _CHUNK)
             offset = 0
         whole = folder / f"image{form.suffix}"
-        whole.write_text(form.write(header, _DATA, offset, packed), encoding="ascii")
+        whole.write_bytes(form.write(header, _DATA, offset, packed).encode("ascii"))  # "\n" on every system
         yield whole
