@@ -14,7 +14,7 @@ target_link_libraries(medsam_engine_openvino PRIVATE openvino::runtime)
 # INSTALL_RPATH_USE_LINK_PATH would leave out a .venv inside the source tree. A wheel must not name this machine's folders:
 # the openvino wheel lies beside ours, two folders up from medsam_engine/lib.
 if(MEDSAM_ENGINE_PYTHON)
-  set(_openvino "$ORIGIN/../../openvino/libs")
+  set(_openvino "${MEDSAM_ENGINE_BESIDE}/../../openvino/libs")
 else()
   get_target_property(_openvino openvino::runtime IMPORTED_LOCATION_RELEASE)
   get_filename_component(_openvino "${_openvino}" DIRECTORY)

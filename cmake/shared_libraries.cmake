@@ -1,0 +1,25 @@
+# What shared libraries export, and where they look for those beside them: on Linux, and on macOS, whose part nobody has linked.
+#   medsam_engine_exports(TARGET NAME): what cpp/NAME.map says, or cpp/NAME.exp on macOS, and nothing else. On Windows,
+#   medsam/export.hpp says it (dllexport).
+if(APPLE)
+  set(MEDSAM_ENGINE_BESIDE "@loader_path")
+else()
+  set(MEDSAM_ENGINE_BESIDE "$ORIGIN")
+endif()
+if(NOT APPLE AND NOT EMSCRIPTEN)
+  include(CheckLinkerFlag)
+  check_linker_flag(CXX "LINKER:--version-script=${PROJECT_SOURCE_DIR}/cpp/medsam_engine.map" MEDSAM_ENGINE_HAS_VERSION_SCRIPT)
+endif()
+
+function(medsam_engine_exports target name)
+  set(_list "${PROJECT_SOURCE_DIR}/cpp/${name}.map")
+  set(_option "--version-script=${_list}")
+  if(APPLE)
+    set(_list "${PROJECT_SOURCE_DIR}/cpp/${name}.exp")
+    set(_option "-exported_symbols_list,${_list}")
+  elseif(NOT MEDSAM_ENGINE_HAS_VERSION_SCRIPT)
+    return()
+  endif()
+  target_link_options(${target} PRIVATE "LINKER:${_option}")
+  set_property(TARGET ${target} APPEND PROPERTY LINK_DEPENDS "${_list}")
+endfunction()
