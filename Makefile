@@ -153,7 +153,7 @@ macos-compile: | setup-cpp  ## the library compiled for macOS on Apple's process
 	@scripts/run/compile_macos.sh $(JOBS)
 
 # The sources without their code, which takes a third of the time.
-smoke-macos: | setup-cpp  ## of macos-compile, every source read, with warnings as errors (at most 2.5 minutes)
+smoke-macos: | setup-cpp  ## of macos-compile, every source read, with warnings as errors (at most 3 minutes)
 	@scripts/run/compile_macos.sh $(JOBS) read
 
 # Of each target; docs/robustness.md has the longer runs.
