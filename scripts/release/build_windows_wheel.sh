@@ -13,13 +13,7 @@ tests=(tests/python/base tests/python/io/{nifti,picture} tests/python/io/itk/tes
   tests/python/io/test_{boxes,input_file,label_names,lazy_names,modalities,npz_file}.py
   tests/python/test_{errors,paths,window_bits,windows}.py)
 jobs=$1 bundle=$(realpath "$2") work=$PWD/build/wheel-windows windows=$PWD/build/windows-python
-wine=$(command -v wine64 || ls /usr/lib/wine/wine64 2>/dev/null) || {
-  echo "wheel-windows: not built, there is no wine64 (Debian: wine64)"
-  exit 0
-}
-export ZIG_GLOBAL_CACHE_DIR=$PWD/build/zig/cache ZIG_LOCAL_CACHE_DIR=$PWD/build/zig/cache
-# Without wine's debugger, which would write about a crash where the program itself writes.
-export WINEPREFIX=$PWD/build/wine WINEDEBUG=-all DISPLAY= WINEDLLOVERRIDES=winedbg.exe=d
+source scripts/run/wine_environment.sh wheel-windows built
 scripts/run/configure_zig.sh windows || exit $(($? == 3 ? 0 : 1))
 scripts/release/prepare_windows_python.sh build/zig/ziglang/zig || exit $(($? == 3 ? 0 : 1))
 minor=$(cat "$windows/ready")

@@ -8,13 +8,7 @@ cd "$(dirname "$0")/../.."
 jobs=$1 out=build/windows python=.venv/bin/python
 shift
 all=(test_platform test_kernels test_kernels_cuda_host test_core test_npz test_session test_native test_on_demand test_faults)
-wine=$(command -v wine64 || ls /usr/lib/wine/wine64 2>/dev/null) || {
-  echo "windows: not tested, there is no wine64 (Debian: wine64)"
-  exit 0
-}
-export ZIG_GLOBAL_CACHE_DIR=$PWD/build/zig/cache ZIG_LOCAL_CACHE_DIR=$PWD/build/zig/cache
-# Without wine's debugger, which would write about a crash where the program itself writes.
-export WINEPREFIX=$PWD/build/wine WINEDEBUG=-all DISPLAY= WINEDLLOVERRIDES=winedbg.exe=d
+source scripts/run/wine_environment.sh windows tested
 scripts/run/configure_zig.sh windows || exit $(($? == 3 ? 0 : 1))
 programs=("$@")
 [ $# -gt 0 ] || programs=("${all[@]}")

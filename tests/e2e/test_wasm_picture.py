@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io as memory
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ def test_picture(site: Site, native: Engine, chromium: Any, tmp_path: Path) -> N
     page.keys("1")
     page.slice(0, SLICE)
     for (x, y, _), (width, height, _) in (LIVER, KIDNEY):
-        page.after(lambda: page.drag(0, (x - width, y - height), (x + width, y + height)))  # noqa: B023 (called at once)
+        page.after(partial(page.drag, 0, (x - width, y - height), (x + width, y + height)))
         page.keys("m")
     page.leave()
     path = Path(os.environ.get("MEDSAM_PICTURES", tmp_path)) / "page_without_server.webp"
