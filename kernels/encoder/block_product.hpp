@@ -37,7 +37,8 @@ struct DotBlocks {
   static void end() noexcept {}
   static void multiply(const BlockParams<Bf16>& p) noexcept;
 };
-/// Whether the processor has them, with which it also rounds to bf16.
+/// Whether the processor has them, with which it also rounds to bf16. On x86-64 whether the system keeps the registers
+/// of AVX-512 is another question, which Highway asks: it lists a target of AVX-512 only then.
 bool has_dot_products() noexcept;
 #endif
 
