@@ -3,6 +3,7 @@
 
 import importlib.util
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 pytest.importorskip("torch", reason="the export tools need torch: make setup")
 
 import torch
+from filelock import FileLock
 
 from medsam_engine_tools.export import families
 from medsam_engine_tools.export.export import export
@@ -85,10 +87,20 @@ def checkpoint_file(weights: dict[str, torch.Tensor], tmp_path_factory: pytest.T
 
 @pytest.fixture(scope="session")
 def exported(checkpoint_file: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
-    """The bundle of the stand-in weights, and the progress lines of its export. Read-only to the tests."""
-    lines: list[str] = []
-    folder = tmp_path_factory.mktemp("export") / "litemedsam"
-    return export("litemedsam", checkpoint_file, folder, progress=lines.append), lines
+    """The bundle of the stand-in weights, and the progress lines of its export. Read-only to the tests.
+
+    Once for all workers of pytest-xdist, whose temporary folders have one parent.
+    """
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    folder, done = shared / "export" / "litemedsam", shared / "exported.json"
+    with FileLock(shared / "exported.lock"):
+        if not done.exists():
+            folder.parent.mkdir(exist_ok=True)
+            lines: list[str] = []
+            export("litemedsam", checkpoint_file, folder, progress=lines.append)
+            done.write_text(json.dumps(lines), encoding="utf-8")
+    return folder, json.loads(done.read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="session")

@@ -28,13 +28,15 @@ def written(path: Path, array: NDArray[np.uint8], spacing: tuple[float, float, f
     return path
 
 
-def test_three_planes_are_the_engines(tmp_path: Path, bundle: Path, cube: NDArray[np.uint8]) -> None:
+def test_three_planes_are_the_engines(tmp_path: Path, tiny_bundle: Path, cube: NDArray[np.uint8]) -> None:
     scan, mask = written(tmp_path / "scan.nii", cube, (0.9, 0.9, 1.2)), tmp_path / "mask.nii"
-    arguments = ["segment", str(scan), "--box", BOX_TEXT, "--bundle", str(bundle), "--precision", "f32"]
+    arguments = ["segment", str(scan), "--box", BOX_TEXT, "--bundle", str(tiny_bundle), "--precision", "f32"]
     assert run([*arguments, "--window", "none", "--planes", "three", "-o", str(mask)]) == 0
     source = io.read(scan)
-    engine = Engine(bundle, precision="f32")
+    engine = Engine(tiny_bundle, precision="f32")
     expected = engine.segment_volume(source.array, [BOX], planes="three", spacing=source.spacing)
+    assert expected.any()
+    assert (expected != engine.segment_volume(source.array, [BOX])).any()
     np.testing.assert_array_equal(io.read_labels(mask)[0], expected)
 
 

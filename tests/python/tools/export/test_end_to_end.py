@@ -37,8 +37,8 @@ sys.path.append(str(DATA / "golden"))
 import stand_in
 
 PATIENCE_S = 1200  # a bound for a hung process, not a measure of speed
-# Each family's smallest size; those whose export or encoder takes long are in `make test-all` only.
-QUICK = ("rep_medsam",)
+# Each family's smallest size; the one that is exported for the other tests too in every run, the others by test-slow.
+QUICK = ("litemedsam",)
 FAMILIES = [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in families.REGISTRY]
 PROFILES = [pytest.param(None, id="published"), "clinical"]
 IMAGE, VOLUME, UNKNOWN = "2DBox_US_0001.npz", "3DBox_CT_0002.npz", "2DBox_OCT_0003.npz"

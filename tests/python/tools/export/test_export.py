@@ -40,22 +40,34 @@ def test_every_file_is_readable_as_the_umask_says(bundle: Path) -> None:
     assert bundle.stat().st_mode & 0o777 == 0o777 & ~umask
 
 
+# One graph of the three, whose export is a third of the time.
+EXPORT_DECODER = """
+import sys
+from pathlib import Path
+from medsam_engine_tools.bundle import manifest
+from medsam_engine_tools.export import checkpoint, families, onnx_export
+
+family = families.get("litemedsam")
+model = family.build()
+checkpoint.load_strict(model, checkpoint.read(Path(sys.argv[1])).tensors, family.name)
+[graph] = [graph for graph in family.graphs(model.eval()) if graph.key == "decoder"]
+onnx_export.write_onnx(graph, Path(sys.argv[2]), (manifest.EXPORTER, manifest.exporter_version()))
+"""
+
+
 def test_same_checkpoint_gives_the_same_bytes(bundle: Path, checkpoint_file: Path, tmp_path: Path) -> None:
     # In a process of its own, with another hash seed: an order taken from a set would differ.
-    command = "import sys; from medsam_engine_tools.export.export import export; export('litemedsam', *sys.argv[1:])"
     environment = os.environ | {"PYTHONHASHSEED": "7", "PYTHONPATH": os.pathsep.join(sys.path)}
-    again = tmp_path / "again"
+    again = tmp_path / "decoder.onnx"
     done = subprocess.run(
-        [sys.executable, "-c", command, str(checkpoint_file), str(again)],
+        [sys.executable, "-c", EXPORT_DECODER, str(checkpoint_file), str(again)],
         env=environment,
         capture_output=True,
         text=True,
         check=True,
     )
     assert (done.stdout, done.stderr) == ("", "")
-    names = sorted(entry.name for entry in bundle.iterdir())
-    assert names == sorted(entry.name for entry in again.iterdir())
-    assert [name for name in names if (bundle / name).read_bytes() != (again / name).read_bytes()] == []
+    assert again.read_bytes() == (bundle / "decoder.onnx").read_bytes()
 
 
 @pytest.mark.parametrize("key", ["encoder", "decoder", "decoder_mask"])

@@ -119,7 +119,7 @@ def clip_with_golden_texts(folder: Path, golden: Any) -> Path:
 class Case:
     """A folder of ../shared/golden and what it holds the outputs of.
 
-    prefix: of the tensors' names in the published file, which is a training dict then; big: its export takes minutes;
+    prefix: of the tensors' names in the published file, which is a training dict then; big: beside a small one;
     shared_layout: another family is recognized in it, so this one has to be named; graphs: what stands before the roles
     in the names of the bundle's files; companion: writes the folder of the model that the family is built on.
     """
@@ -152,7 +152,15 @@ CASES = [
     ),
     Case("medsam_vit_b", "medsam", "vit_b", boxes_in_pixels, big=True),
 ]
-EXPORTS = [pytest.param(case, marks=[pytest.mark.slow] if case.big else [], id=case.folder) for case in CASES]
+# The others, whose exports take a minute or more, by test-slow.
+QUICK_EXPORTS = ("litemedsam", "daft", "rep_medsam", "medficientsam_l0")
+EXPORTS = [
+    pytest.param(case, marks=[] if case.folder in QUICK_EXPORTS else [pytest.mark.slow], id=case.folder)
+    for case in CASES
+]
+MODELS = [
+    pytest.param(case, marks=[pytest.mark.slow] if case.family == "medsam" else [], id=case.folder) for case in CASES
+]
 
 
 def check(found: Outputs, expected: Outputs, limit: float) -> None:
@@ -161,7 +169,7 @@ def check(found: Outputs, expected: Outputs, limit: float) -> None:
     assert {name: error for name, error in errors.items() if not error <= limit} == {}
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.folder)
+@pytest.mark.parametrize("case", MODELS)
 def test_pytorch_agrees_with_the_published_code(case: Case, golden_case: Callable[[str], Any], tmp_path: Path) -> None:
     golden = golden_case(case.folder)
     family = families.get(case.family)
