@@ -62,7 +62,8 @@ class SealedMemory {
  private:
   File file_;
   char* data_ = nullptr;
-  std::size_t size_ = 0, written_ = 0;
+  std::size_t size_ = 0;
+  [[maybe_unused]] std::size_t written_ = 0;  // on Linux the file itself knows it
   bool sealed_ = false;
 };
 
