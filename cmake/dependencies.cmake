@@ -1,13 +1,13 @@
 # Every third-party library is named here, once. find_package first; cmake/fetched_libraries.cmake where a machine has none.
 
-# OpenVINO: exactly the version that pyproject.toml pins. Its soname carries the patch number, so a wheel runs only beside
+# OpenVINO: exactly the version that the extra `openvino` of pyproject.toml pins. Its soname carries the patch number, so a wheel runs only beside
 # the version it was built against; its headers and CMake config come inside its own pip wheel.
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/pyproject.toml")
-file(STRINGS "${PROJECT_SOURCE_DIR}/pyproject.toml" _pin REGEX "\"openvino==[0-9.]+\"")
+file(STRINGS "${PROJECT_SOURCE_DIR}/pyproject.toml" _pin REGEX "^openvino = .*\"openvino==[0-9.]+\"")
 string(REGEX MATCH "openvino==([0-9.]+)" _pin "${_pin}")
 set(MEDSAM_ENGINE_OPENVINO_VERSION "${CMAKE_MATCH_1}")
 if(NOT MEDSAM_ENGINE_OPENVINO_VERSION)
-  message(FATAL_ERROR "pyproject.toml names no OpenVINO version (expected \"openvino==X.Y.Z\" in its dependencies)")
+  message(FATAL_ERROR "pyproject.toml names no OpenVINO version (expected openvino = [\"openvino==X.Y.Z\"] of its extras)")
 endif()
 
 set(_python_components Interpreter)

@@ -153,7 +153,8 @@ install_set() {
 }
 
 mkdir -p build
-install_set running "about 200 MB" dependencies build
+# The extra `openvino` too, since building the plugin takes it everywhere.
+install_set running "about 200 MB" dependencies openvino build
 
 ready() {
   say "ready in $SECONDS s ($("$venv_python" --version), $(cmake --version | head -n 1), $("${CXX:-g++}" --version | head -n 1))"

@@ -69,7 +69,9 @@ def this_tree() -> Tree:
 def requirements(source: Path) -> list[str]:
     """What a tree's package needs to be built and to run."""
     tables = tomllib.loads((source / "pyproject.toml").read_text(encoding="utf-8"))
-    return [*tables["project"]["dependencies"], *tables["dependency-groups"]["build"]]
+    # Older trees have OpenVINO among the dependencies alone.
+    linked = tables["project"]["optional-dependencies"].get("openvino", [])
+    return [*tables["project"]["dependencies"], *linked, *tables["dependency-groups"]["build"]]
 
 
 def base_tree(commit: str, work: Path) -> Tree:

@@ -21,6 +21,7 @@ install() {  # install FOLDER REQUIREMENT...: what Windows' pip would choose
 }
 
 fetch() {
+  # OpenVINO by name: pip asks this machine whether a requirement holds.
   # Wine 8.0's C library lacks functions that NumPy 2.2 and newer call when they are loaded.
   local numpy="numpy>=2.0,<2.2" dependencies tools
   mapfile -t dependencies < <("$host" scripts/release/requirements.py dependencies | grep -v '^openvino')

@@ -29,7 +29,7 @@ install_wheel() {  # install_wheel PYTHON VENV WHEEL[EXTRAS]: into a new environ
 install_thin() {
   "$1" -m venv "$2"
   "$2/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps "$3"
-  "$2/bin/python" -m pip install --quiet --disable-pip-version-check "numpy>=2.0" "$(sed -nE 's/^  "(openvino==[^"]+)",$/\1/p' pyproject.toml)"
+  "$2/bin/python" -m pip install --quiet --disable-pip-version-check "numpy>=2.0" "$(.venv/bin/python scripts/release/requirements.py openvino)"
 }
 
 # From outside the sources, so that nothing but what is installed can be imported.

@@ -14,9 +14,13 @@ namespace medsam::backends {
 namespace {
 
 constexpr PluginFile kOpenVinoPlugin = {
-    "medsam_engine_openvino", "OpenVINO plugin",
+    "medsam_engine_openvino",
+    "OpenVINO plugin",
     "OpenVINO: needed for this device or for a graph of this bundle, but the OpenVINO plugin",
-    "install a build of medsam-engine that has it, and openvino " MEDSAM_ENGINE_OPENVINO_VERSION, true};
+    "install a build of medsam-engine that has it, and OpenVINO " MEDSAM_ENGINE_OPENVINO_VERSION
+    ", or use a bundle without graphs, as `medsam-engine fetch` writes it",
+    "install OpenVINO: pip install openvino==" MEDSAM_ENGINE_OPENVINO_VERSION,
+    true};
 
 class OnDemandCpu final : public Backend {
  public:

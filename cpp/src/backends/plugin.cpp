@@ -52,7 +52,7 @@ const Plugin& open_plugin(const PluginFile& wanted) {
   const std::string what = std::string(wanted.name) + " " + file;
   std::string why;
   void* library = platform::open_library(file, why);
-  if (library == nullptr) throw BackendError(what + " cannot be loaded: " + why + "; " + wanted.remedy);
+  if (library == nullptr) throw BackendError(what + " cannot be loaded: " + why + "; " + wanted.needed);
   const auto entry = reinterpret_cast<PluginEntry>(platform::find_symbol(library, kPluginEntry));
   const Plugin* plugin = entry != nullptr ? entry() : nullptr;
   const std::string version = plugin != nullptr ? plugin->version : "none";

@@ -29,6 +29,7 @@ struct PluginFile {
   const char* name;     // "CUDA plugin"
   const char* missing;  // how the line begins that says where it is not: "device: got ..., but the CUDA plugin"
   const char* remedy;   // what can be done without it
+  const char* needed;   // what can be done where it is there and the loader does not find what it needs
   bool part_of_library = false;  // whether every installation has it beside the library
 };
 

@@ -177,7 +177,9 @@ TEST_F(OnDemand, APluginWithATableOfAnotherFormIsRefused) {
 TEST_F(OnDemand, APluginThatIsNoLibraryIsABackendError) {
   const testing::TemporaryFolder folder;
   testing::write_file(folder.path(plugin_file()), "not a library");
-  expect_names(message_with<BackendError>(folder.path()), "cannot be loaded");
+  const std::string message = message_with<BackendError>(folder.path());
+  expect_names(message, "cannot be loaded");
+  expect_names(message, "; install OpenVINO: pip install openvino==20");
 }
 
 }  // namespace

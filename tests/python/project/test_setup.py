@@ -40,8 +40,8 @@ def test_the_demo_installs_what_it_needs_and_no_more() -> None:
     text = (ROOT / "scripts" / "setup.sh").read_text(encoding="ascii")
     always = text[: text.index("\nfor group in", text.index("install_set running"))]
     assert "install_set running" in always
-    assert "dependencies build" in always
-    needed = names("dependencies", "build", "export")
+    assert "dependencies openvino build" in always
+    needed = names("dependencies", "openvino", "build", "export")
     unneeded = {"pytest", "ruff", "mypy", "tensorrt-rtx-cu13", "transformers", "scipy", "matplotlib", "nibabel"}
     assert not needed & unneeded
     assert {"numpy", "openvino", "pydicom", "Pillow", "typer", "torch", "onnx", "onnxscript", "safetensors"} <= needed

@@ -8,10 +8,18 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT / "build_backend"))
+import medsam_build
+
+
+def project() -> dict[str, Any]:
+    table: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return table
 
 
 @pytest.mark.parametrize("script", ["lock.py", "sbom.py"])
@@ -29,7 +37,7 @@ def test_a_lock_out_of_step_is_found(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     lock = (ROOT / "requirements.lock").read_text(encoding="ascii")
     for changed, fault in (
-        (re.sub(r"(?m)^openvino==.*\n", "", lock), "openvino==2026.4.1 of dependencies is missing"),
+        (re.sub(r"(?m)^openvino==.*\n", "", lock), "requirements.lock: openvino==2026.4.1; "),
         (re.sub(r"(?m)^numpy==\S+", "numpy==1.26.0", lock), "has numpy 1.26.0"),
     ):
         (tmp_path / "requirements.lock").write_text(changed, encoding="ascii")
@@ -49,9 +57,29 @@ def test_every_native_library_has_a_component() -> None:
     found = set(re.findall(r"find_package\((\w+)", cmake)) - {"Python", "Threads"}
     named = tomllib.loads((ROOT / "cmake" / "native.toml").read_text(encoding="ascii"))
     assert set(named) == found
-    pinned = re.search(r'"openvino==([\d.]+)"', (ROOT / "pyproject.toml").read_text(encoding="ascii"))
-    assert pinned
-    assert named["OpenVINO"]["version"] == pinned[1]
+    (pinned,) = project()["optional-dependencies"]["openvino"]
+    assert pinned == f"openvino=={named['OpenVINO']['version']}"
+
+
+def test_openvino_is_a_dependency_in_the_version_of_its_extra() -> None:
+    (pinned,) = project()["optional-dependencies"]["openvino"]
+    needed = [text for text in project()["dependencies"] if text.startswith("openvino")]
+    assert needed == [f"{pinned}; sys_platform == 'linux' and platform_machine == 'x86_64'"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "linked"),
+    [
+        (None, True),
+        ({"cmake.define.MEDSAM_ENGINE_CUDA": "OFF"}, True),
+        ({"cmake.define.MEDSAM_ENGINE_OPENVINO": "ON"}, True),
+        ({"cmake.define.MEDSAM_ENGINE_OPENVINO": "OFF"}, False),
+        ({"cmake.define.MEDSAM_ENGINE_OPENVINO": "false"}, False),
+    ],
+)
+def test_a_build_asks_for_the_openvino_that_it_links(settings: dict[str, str] | None, linked: bool) -> None:
+    found = medsam_build.linked_requirements(settings)
+    assert found == (project()["optional-dependencies"]["openvino"] if linked else [])
 
 
 def test_what_is_fetched_is_named_by_its_hash() -> None:
