@@ -1,7 +1,15 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """The command `medsam-engine`. One file per command."""
 
+import io
 import sys
+
+
+def _show_every_name() -> None:
+    r"""Lets a name that the output's encoding lacks appear as \uXXXX: on Windows a file or a pipe has the country's."""
+    for stream in (sys.stdout, sys.stderr):  # None in a program without a console
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 def main() -> None:
@@ -22,4 +30,5 @@ def main() -> None:
     from medsam_engine.cli.app import run
     from medsam_engine.cli.own_process import OWN_PROCESS
 
+    _show_every_name()
     sys.exit(run(sys.argv[1:], process=OWN_PROCESS))

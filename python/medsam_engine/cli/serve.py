@@ -186,4 +186,4 @@ def _run(bound: object, workplace: "Workplace", host: str, *, open_page: bool, c
 
 def _has_display() -> bool:
     """Whether a browser with windows can open; one in the terminal would take it over."""
-    return sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

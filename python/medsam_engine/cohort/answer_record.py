@@ -261,8 +261,9 @@ def _unchanged(path: Path, digest: object) -> bool:
 
 
 def _listed(files: CaseFiles, answers: Mapping[Path, object]) -> dict[str, object]:
-    """The files of the objects as the record has them."""
-    return {os.path.relpath(path, files.record.parent): digest for path, digest in answers.items()}
+    """The files of the objects as the record has them, on every system."""
+    below = files.record.parent
+    return {PurePath(os.path.relpath(path, below)).as_posix(): digest for path, digest in answers.items()}
 
 
 def _answers(files: CaseFiles, record: Mapping[str, Any] | None) -> dict[Path, object]:
@@ -274,9 +275,12 @@ def _answers(files: CaseFiles, record: Mapping[str, Any] | None) -> dict[Path, o
         return {}
     below = files.record.parent.relative_to(files.folder)
     places = {PurePath(os.path.normpath(below / str(name))): digest for name, digest in listed.items()}
-    # No record of this command lists anything outside the folder of the answers.
-    outside = ((), ("..",), ("/",))
-    return {files.folder / place: digest for place, digest in places.items() if place.parts[:1] not in outside}
+    return {files.folder / place: digest for place, digest in places.items() if leads_inside(place)}
+
+
+def leads_inside(place: PurePath) -> bool:
+    """Whether a normal path stays below the folder that it is joined to; no record of this command lists others."""
+    return not place.anchor and place.parts[:1] not in ((), ("..",))  # of Windows, also "C:" and "\\" alone
 
 
 def _there(path: Path) -> bool:

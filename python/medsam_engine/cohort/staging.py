@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 import weakref
@@ -60,7 +61,7 @@ class Staging:
         """A message about files of the answers with the names that they have where they end up."""
         if not self._remote or self._folder is None:
             return message
-        return message.replace(f"{self.answers}/", f"{self._options.answers.rstrip('/')}/")
+        return message.replace(f"{self.answers}{os.sep}", f"{self._options.answers.rstrip('/')}/")
 
     def look(self, files: CaseFiles) -> str | None:
         """Fetches the record and the answer that are at a URL; returns the state of an image at a URL."""

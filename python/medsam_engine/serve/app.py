@@ -80,9 +80,13 @@ def create_app(workplace: Workplace, *, port: int = 1527, page: Path = PAGE) -> 
     )
 
 
+# Not asked of the system: in the registry of Windows, a script may be plain text, which no browser runs.
+_PAGE_TYPES = {".css": "text/css", ".html": "text/html", ".js": "text/javascript", ".svg": "image/svg+xml"}
+
+
 def _page_route(address: str, file: Path) -> Route:
     async def answer(_request: Request) -> Response:
-        return FileResponse(file)
+        return FileResponse(file, media_type=_PAGE_TYPES.get(file.suffix))
 
     return Route(address, answer)
 

@@ -82,7 +82,10 @@ def bound_socket(host: str, port: int) -> socket.socket:
     # would wait 40 ms for the client's acknowledgment.
     bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # So that a server that has just ended keeps nobody from its port. On Windows the same word would share the port
+        # with a server that runs, and this one keeps others from sharing it.
+        alone: int | None = getattr(socket, "SO_EXCLUSIVEADDRUSE", None)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR if alone is None else alone, 1)
         bound.bind((host, port))
         bound.listen(128)
     except OSError as error:

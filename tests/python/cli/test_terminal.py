@@ -3,7 +3,10 @@
 
 import json
 import logging
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +29,16 @@ def test_lines_and_cells_are_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == SHOWN + "\n"
     assert plain(ATTACK).plain == SHOWN
     assert not plain(ATTACK).spans
+
+
+def test_a_name_that_the_outputs_encoding_lacks_is_shown_escaped(tmp_path: Path) -> None:
+    """Output that Windows sends to a pipe or a file has the encoding of the country, which no Greek name fits into."""
+    bundle = shutil.copytree(TINY, tmp_path / "M\u00fcller \u0394")
+    words = [sys.executable, "-m", "medsam_engine", "info", str(bundle)]
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252", "COLUMNS": "400"}
+    shown = subprocess.run(words, env=environment, capture_output=True, check=False)
+    assert (shown.returncode, shown.stderr) == (0, b"")
+    assert "M\u00fcller \\u0394" in shown.stdout.decode("cp1252")
 
 
 def test_logs_are_text(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

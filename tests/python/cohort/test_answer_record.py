@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import permutations
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 import numpy as np
 import pytest
@@ -248,3 +248,22 @@ def test_a_record_lists_no_file_outside_the_folder_of_answers(scans: Path, tmp_p
     record.write_text(json.dumps(content))
     assert status(volume(scans, other=LIVER), per_object(out, if_different="redo")) == "done"
     assert beside.read_bytes() == b"of somebody else"
+
+
+@pytest.mark.parametrize(
+    ("place", "inside"),
+    [
+        (PurePosixPath("mr/liver.nii.gz"), True),
+        (PurePosixPath("."), False),
+        (PurePosixPath("../liver.nii.gz"), False),
+        (PurePosixPath("/liver.nii.gz"), False),
+        (PureWindowsPath("mr/liver.nii.gz"), True),
+        (PureWindowsPath(r"..\liver.nii.gz"), False),
+        (PureWindowsPath(r"C:\liver.nii.gz"), False),
+        (PureWindowsPath("C:liver.nii.gz"), False),
+        (PureWindowsPath(r"\liver.nii.gz"), False),
+        (PureWindowsPath(r"\\host\share\liver.nii.gz"), False),
+    ],
+)
+def test_a_place_inside_the_folder_of_answers(place: PurePath, inside: bool) -> None:
+    assert answer_record.leads_inside(place) is inside

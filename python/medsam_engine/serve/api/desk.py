@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
 import tempfile
 import weakref
@@ -88,7 +89,7 @@ class Desk:
         try:
             return self.workplace.new_study(io.read(path, max_bytes=most), name)
         except InvalidArgument as error:
-            raise InvalidArgument(str(error).replace(f"{path.parent}/", "")) from error
+            raise InvalidArgument(str(error).replace(f"{path.parent}{os.sep}", "")) from error
 
     async def close(self, name: str) -> None:
         """Saves a study's work and forgets the study. InvalidArgument if it cannot be saved; it then stays open."""
