@@ -18,7 +18,8 @@ namespace medsam::backends {
 namespace {
 
 std::unique_ptr<Backend> opened() {
-  return open_plugin({"medsam_engine_openvino", "OpenVINO plugin", "test", "build it", true}).create("CPU");
+  return open_plugin({"medsam_engine_openvino", "OpenVINO plugin", "test", "build it", "install it", true})
+      .create("CPU");
 }
 
 TEST(OpenVinoPlugin, SaysWhatWasSaidBeforeItWasOpened) {
