@@ -235,9 +235,9 @@ wheels: | setup bundle  ## a wheel for every CPython from 3.10 to 3.13 that is h
 	@scripts/release/build_wheels.sh $(BUNDLE)
 	@[ -n "$${WHEEL_PYTHONS:-}" ] || $(MAKE) wheel-arm wheel-windows
 
-wheel-arm: | setup build  ## the wheel for Linux on Arm by a cross compiler, tried under qemu with OpenVINO's (installs both with apt); dist/
+wheel-arm: | setup build  ## the two wheels for Linux on Arm, with OpenVINO and for older systems, tried under qemu (installs it with apt; zig from PyPI); dist/
 	@scripts/setup.sh cpp arm || echo "wheel-arm: going on with what is here"
-	@scripts/release/build_arm_wheel.sh
+	@scripts/release/build_arm_wheel.sh $(JOBS)
 
 wheel-windows: | setup bundle  ## the wheel for Windows on x86-64 by zig, without OpenVINO, tried in python.org's CPython under wine (installs it with apt); dist/
 	@scripts/setup.sh cpp windows || echo "wheel-windows: going on with what is here"

@@ -1,9 +1,10 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""What a wheel must and must not hold: ``check_wheel.py WHEEL``. Prints its tags and sizes in one line.
+"""What a wheel must and must not hold: ``check_wheel.py WHEEL [core]``. Prints its tags and sizes in one line.
 
 One thin module beside libmedsam_engine, which needs no OpenVINO, and the plugin that does: it finds the openvino
-wheel's libraries by rpath. The wheel carries none of them. On Windows there is no plugin yet, and the library is a DLL
-that needs nothing but the system's.
+wheel's libraries by rpath. The wheel carries none of them, and nothing in it needs a newer glibc than its tag says.
+core: there is no plugin, and nothing needs any library but glibc's. On Windows there is no plugin yet, and the library
+is a DLL that needs nothing but the system's.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ FOREIGN = re.compile(r"(lib)?(openvino|tbb)")
 PLUGIN = "medsam_engine/lib/libmedsam_engine_openvino.so"
 NEEDS_OPENVINO = re.compile(r"NEEDED.*libopenvino\.so\.\d+")
 RPATH = "$ORIGIN/../../openvino/libs"
+GLIBC = re.compile(r"(lib(c|m|dl|pthread|rt)|ld-linux-aarch64)\.so\.\d+")
 
 
 # On Windows, where a module has the runtime of C++ inside; it was 1.2 MB and the DLL 4 MB.
@@ -60,19 +62,54 @@ def check_windows(wheel: Path, module: str, archive: zipfile.ZipFile, folder: st
             fail(wheel, f"{name} that needs {needed}", f"{expected} and the system's")
 
 
-def check_linux(wheel: Path, names: tuple[str, str], archive: zipfile.ZipFile, folder: str) -> None:
+def newest_glibc(file: Path) -> tuple[int, int]:
+    """The newest version of glibc whose symbols a program or library asks for."""
+    needs = subprocess.run(["readelf", "--version-info", str(file)], check=True, capture_output=True, text=True).stdout
+    versions = re.findall(r"Name: GLIBC_(\d+)\.(\d+)", needs)
+    return max(((int(major), int(minor)) for major, minor in versions), default=(0, 0))
+
+
+def check_glibc(wheel: Path, programs: dict[str, Path], tags: str) -> None:
+    """No program or library needs a newer glibc than the oldest that the wheel's tag admits."""
+    promised = min((int(major), int(minor)) for major, minor in re.findall(r"manylinux_(\d+)_(\d+)_", tags))
+    for name, file in programs.items():
+        if newest_glibc(file) > promised:
+            fail(wheel, f"{name} that needs glibc {newest_glibc(file)}", f"at most {promised}, as the tag says")
+
+
+def check_core(wheel: Path, programs: dict[str, Path], library: str) -> None:
+    """Nothing needs more than glibc and the library itself."""
+    for name, file in programs.items():
+        needed = set(re.findall(r"\(NEEDED\).*\[(.*)\]", dynamic_section(file))) - {Path(library).name}
+        foreign = sorted(one for one in needed if GLIBC.fullmatch(one) is None)
+        if foreign or name == PLUGIN:
+            fail(wheel, f"{name} that needs {foreign}", "no plugin, and nothing that is needed but glibc")
+
+
+def check_linux(wheel: Path, names: tuple[str, str], programs: dict[str, Path]) -> None:
     """The plugin alone needs OpenVINO, and finds it."""
     for name in names:
-        if NEEDS_OPENVINO.search(dynamic_section(Path(archive.extract(name, folder)))):
+        if NEEDS_OPENVINO.search(dynamic_section(programs[name])):
             fail(wheel, f"{name} that needs OpenVINO", "the plugin alone to need it")
-    if PLUGIN not in archive.namelist():
+    if PLUGIN not in programs:
         fail(wheel, "no OpenVINO plugin", PLUGIN)
-    section = dynamic_section(Path(archive.extract(PLUGIN, folder)))
+    section = dynamic_section(programs[PLUGIN])
     if not NEEDS_OPENVINO.search(section) or RPATH not in section:
         fail(wheel, "a plugin that does not find OpenVINO", f"an rpath with {RPATH}")
 
 
-def main(wheel: Path) -> None:
+def extracted(archive: zipfile.ZipFile, folder: str) -> dict[str, Path]:
+    """The programs and libraries of Linux, by their names in the wheel."""
+    files = {}
+    for name in archive.namelist():
+        with archive.open(name) as file:
+            magic = file.read(4)
+        if magic == b"\x7fELF":
+            files[name] = Path(archive.extract(name, folder))
+    return files
+
+
+def main(wheel: Path, core: bool) -> None:
     """The command."""
     tags = wheel.stem.split("-", 2)[2]
     windows = tags.endswith("win_amd64")
@@ -96,10 +133,15 @@ def main(wheel: Path) -> None:
         if windows:
             check_windows(wheel, modules[0], archive, folder)
         else:
-            check_linux(wheel, (modules[0], libraries[0]), archive, folder)
+            programs = extracted(archive, folder)
+            check_glibc(wheel, programs, tags)
+            if core:
+                check_core(wheel, programs, libraries[0])
+            else:
+                check_linux(wheel, (modules[0], libraries[0]), programs)
     megabytes = [f"{size / 1e6:.1f} MB" for size in (wheel.stat().st_size, sizes[modules[0]], sizes[libraries[0]])]
     print("{}: wheel {}, module {}, library {}".format(tags, *megabytes))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), "core" in sys.argv[2:])

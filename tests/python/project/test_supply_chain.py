@@ -77,7 +77,7 @@ def test_openvino_is_a_dependency_in_the_version_of_its_extra() -> None:
         ({"cmake.define.MEDSAM_ENGINE_OPENVINO": "false"}, False),
     ],
 )
-def test_a_build_asks_for_the_openvino_that_it_links(settings: dict[str, str] | None, linked: bool) -> None:
+def test_a_build_asks_for_the_openvino_that_it_links(settings: dict[str, str | list[str]] | None, linked: bool) -> None:
     found = medsam_build.linked_requirements(settings)
     assert found == (project()["optional-dependencies"]["openvino"] if linked else [])
 
