@@ -25,6 +25,9 @@ def check_writable(target: Path, least_bytes: int = 1) -> None:
     import shutil  # where they are used: half of what the package takes to be imported
     import tempfile
 
+    fault = fault_on_windows(target.name) if sys.platform == "win32" else None
+    if fault:
+        raise InvalidArgument(f"output: got {target}, expected {fault}; choose another")
     try:
         if target.is_dir():
             raise InvalidArgument(f"output: got {target}, expected a file; it is a folder")
@@ -45,6 +48,22 @@ def check_writable(target: Path, least_bytes: int = 1) -> None:
             f"output: got {target} on a disk with {disk.free} bytes free, expected at least {least_bytes}; make room "
             "or choose another"
         )
+
+
+def fault_on_windows(name: str) -> str | None:
+    """What a name of a file has that Windows does not take, or takes for something else; None = nothing.
+
+    With a colon, the content would go to a stream of another file, which no folder shows; under the name of a device,
+    to the device ("Naming Files, Paths, and Namespaces", learn.microsoft.com).
+    """
+    found = re.search(r'[<>:"/\\|?*\x00-\x1f]', name)
+    if found:
+        return f"a name of a file without {found[0]!r}"
+    if re.fullmatch(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])( *\..*)?", name, re.IGNORECASE):
+        return "another name than that of a device of Windows"
+    if len(name.encode("utf-16-le", "surrogatepass")) > 2 * 255:
+        return "a name of at most 255 characters"
+    return "a name without a space or a full stop at its end" if name.endswith((" ", ".")) else None
 
 
 def _cannot(target: Path, error: OSError) -> InvalidArgument:

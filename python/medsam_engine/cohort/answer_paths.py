@@ -40,7 +40,7 @@ def check_template(template: str | None, output_format: str | None) -> None:
             f"--template: got {template}, expected {{case}} or {{stem}}, and no fields but these, {{name}} and "
             "{label}; for example {case}/{name}.nii.gz"
         )
-    if PurePath(rest).is_absolute() or ".." in PurePath(rest).parts:
+    if PurePath(rest).anchor or ".." in PurePath(rest).parts:
         raise InvalidArgument(f"--template: got {template}, expected a name inside the folder of the answers")
     if not template.endswith(OUTPUTS):
         raise InvalidArgument(f"--template: got {template}, expected a name ending in {', '.join(OUTPUTS)}")
@@ -147,5 +147,6 @@ def _parts(case: CaseSpec) -> tuple[PurePath, str, Format | None]:
     if is_url(case.file):
         return PurePath(), stem, kind
     written = PurePath(os.path.normpath(case.file))
-    inside = not written.is_absolute() and ".." not in written.parts and written.name == name
+    # Not is_absolute(): of Windows, "C:scan.nii" and "/scan.nii" are not, and lead elsewhere all the same.
+    inside = not written.anchor and ".." not in written.parts and written.name == name
     return (written.parent if inside else PurePath()), stem, kind

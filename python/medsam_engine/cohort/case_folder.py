@@ -57,7 +57,7 @@ def _first(names: list[str]) -> str:
 
 def _links(folder: Path, below: list[Path], used: set[Path]) -> list[str]:
     """The folders below that no case is and that `rglob` does not look into: they may lead anywhere, also back."""
-    return [str(path.relative_to(folder)) for path in below
+    return [path.relative_to(folder).as_posix() for path in below
             if path.is_symlink() and path.is_dir() and path not in used]  # fmt: skip
 
 
@@ -66,13 +66,13 @@ def _without_prompts(folder: Path, below: list[Path], used: set[Path]) -> list[s
     found = set()
     for path in below:
         inside = path.relative_to(folder)
-        series = f"{inside.parent}/"
+        series = f"{inside.parent.as_posix()}/"
         hidden = any(part.startswith(".") for part in inside.parts)
         if hidden or series in found or not used.isdisjoint((path, *path.parents)):
             continue
         kind = _kind(path)
         if kind is not None and not record_path(path).is_file():  # no answer of an earlier run
-            found.add(series if kind is Format.DICOM and len(inside.parts) > 1 else str(inside))
+            found.add(series if kind is Format.DICOM and len(inside.parts) > 1 else inside.as_posix())
     return sorted(found)
 
 
@@ -96,7 +96,7 @@ def _case(folder: Path, prompts: Path) -> CaseSpec:
         got = f"{images[0].name} and {images[1].name}" if images else "none"
         raise InvalidArgument(f"cases: got {got} beside {prompts}, expected one image or folder of the name {stem}")
     (image,) = images
-    file = str(image.relative_to(folder))
+    file = image.relative_to(folder).as_posix()
     if prompts.suffix.lower() == ".csv":
         return read_prompts_table(prompts, file, str(image))
     return CaseSpec(file, str(image), boxes_from=str(prompts))

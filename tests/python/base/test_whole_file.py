@@ -13,7 +13,13 @@ import pytest
 
 from medsam_engine import FolderRun, InvalidArgument
 from medsam_engine.base import whole_file
-from medsam_engine.base.whole_file import make_private_folder, write_atomically, written_whole
+from medsam_engine.base.whole_file import (
+    check_writable,
+    fault_on_windows,
+    make_private_folder,
+    write_atomically,
+    written_whole,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 WINDOWS = sys.platform == "win32"
@@ -172,3 +178,26 @@ def test_a_run_leaves_a_live_writers_temporary_and_removes_a_killed_ones(tmp_pat
         os.utime(left[0], (0, 0))
         FolderRun(tmp_path / "in", tmp_path / "out")
     assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("mask:1.png", "without ':'"),
+        ("mask?.nii.gz", "without '?'"),
+        ("NUL.nii.gz", "a device"),
+        ("aux", "a device"),
+        ("Com1 .png", "a device"),
+        ("n" * 256, "at most 255"),
+        ("mask.", "at its end"),
+        ("auxiliary.png", None),
+        ("M\u00fcller \u75c5.nii.gz", None),
+    ],
+)
+def test_names_that_windows_does_not_take(name: str, words: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    fault = fault_on_windows(name)
+    assert fault is None if words is None else words in str(fault)
+    monkeypatch.setattr("sys.platform", "win32")
+    if words is not None:
+        with pytest.raises(InvalidArgument, match="; choose another"):
+            check_writable(Path(name))

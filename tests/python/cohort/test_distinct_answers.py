@@ -1,7 +1,7 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 """Names of answers: each case's own, whatever cases, objects and folders are called."""
 
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import pytest
 
@@ -12,7 +12,7 @@ pytest.importorskip("SimpleITK", reason="SimpleITK is not in a thin installation
 from case_scans import write_volume
 
 from medsam_engine import InvalidArgument
-from medsam_engine.cohort import CaseSpec, ObjectPrompt, RunOptions, check_distinct_answers, segment
+from medsam_engine.cohort import CaseSpec, ObjectPrompt, RunOptions, answer_paths, check_distinct_answers, segment
 
 BOX = (4.0, 5.0, 1.0, 20.0, 19.0, 3.0)
 
@@ -31,6 +31,13 @@ def test_two_cases_of_one_answer_are_told_of_the_answer(tmp_path: Path) -> None:
     cases = [CaseSpec.of(f"/{folder}/scan.nii.gz", [BOX]) for folder in ("p1", "p2")]
     with pytest.raises(InvalidArgument, match=r"got /p2/scan\.nii\.gz, whose answer scan\.nii\.gz is that of /p1/scan"):
         check_distinct_answers(cases, RunOptions(str(tmp_path / "out")))
+
+
+def test_a_name_from_the_root_of_a_drive_of_windows_keeps_no_folders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not absolute there, and the answer would lie beside the image."""
+    monkeypatch.setattr(answer_paths, "PurePath", PureWindowsPath)
+    for name in ("/p1/scan.nii.gz", "C:/p1/scan.nii.gz", "C:p1/scan.nii.gz"):
+        assert answer_paths._parts(CaseSpec.of(name, [BOX]))[0] == PureWindowsPath()
 
 
 @pytest.mark.parametrize(

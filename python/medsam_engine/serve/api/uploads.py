@@ -93,6 +93,7 @@ class Uploads:
         try:
             await _receive(request, upload.folder / f"{number:05d}{suffix}", length)
             if request.path_params["upload"] not in self._uploads:
+                await drop_folder(upload.folder)  # which on Windows holds the file that was open
                 raise FileNotFoundError
             upload.suffixes[number] = suffix
         except FileNotFoundError as error:  # its folder
