@@ -60,6 +60,8 @@ def test_without_the_cli_extra(module: str) -> None:
     [("fetch", "litemedsam", "--onnx"), ("export", "litemedsam", "--onnx", "--checkpoint", "a.pth", "--out", "b")],
 )
 def test_without_torch(arguments: tuple[str, ...]) -> None:
+    for module in ("onnx", "onnxscript", "safetensors"):
+        pytest.importorskip(module, reason="comes with the extra [export]")
     done = command(*arguments, hidden="torch")
     assert done.returncode == 2
     assert done.stderr.splitlines() == [done.stderr.strip()]

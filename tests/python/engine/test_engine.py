@@ -20,12 +20,14 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from system_marks import needs_openvino
 
 import medsam_engine
 from medsam_engine import BackendError, Cancelled, Engine, ImageEmbedding, InvalidArgument, ModelError, Unsupported
 
 HEIGHT, WIDTH = 96, 128  # conftest's image
 BOX = (30, 20, 90, 70)  # around its object
+C_LIBRARY = "ucrtbase" if sys.platform == "win32" else None  # of the process
 
 
 def test_the_object_is_found(engine: Engine, image: NDArray[np.uint8]) -> None:
@@ -91,6 +93,7 @@ def test_points_and_a_mask_change_the_answer(engine: Engine, embedding: ImageEmb
         assert np.abs(other - box).max() > 0.1
 
 
+@needs_openvino
 def test_info(engine: Engine, bundle: Path) -> None:
     info = engine.info
     assert (info.family, info.profile, info.precision) == ("litemedsam", "clinical", "f32")
@@ -123,6 +126,7 @@ def test_bad_options(bundle: Path, options: dict[str, str | int], error: type[Ex
         Engine(bundle, **options)  # type: ignore[arg-type]
 
 
+@needs_openvino
 def test_bad_bundles(bundle: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"manifest\.json"):
         Engine(tmp_path)
@@ -137,6 +141,7 @@ def test_bad_bundles(bundle: Path, tmp_path: Path) -> None:
         Engine(corrupt, precision="f32/f32", verify=True)  # the graphs: what is not run is not read
 
 
+@needs_openvino
 @pytest.mark.parametrize(
     ("content", "error", "message"),
     [
@@ -199,7 +204,7 @@ def test_an_error_of_the_callback_is_the_callers(engine: Engine, embedding: Imag
 
 def test_ctrl_c_between_batches(engine: Engine, embedding: ImageEmbedding) -> None:
     # A C function sends the signal, so that no Python code runs, and no handler with it, before the next batch.
-    interrupt = functools.partial(ctypes.CDLL(None)["raise"], int(signal.SIGINT))
+    interrupt = functools.partial(ctypes.CDLL(C_LIBRARY)["raise"], int(signal.SIGINT))
     with pytest.raises(KeyboardInterrupt):
         engine.predict(embedding, box=[BOX] * 40, cancelled=interrupt)
     assert len(engine.predict(embedding, box=BOX)) == 1

@@ -10,6 +10,9 @@ pytest.importorskip("typer", reason="typer is not in a thin installation")
 
 from mutation_bases import BASES
 from mutation_runs import Runs, worker
+from system_marks import needs_select
+
+pytestmark = needs_select
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -37,7 +36,7 @@ def command(scan: Path, folder: Path) -> Iterator[tuple[httpx.Client, str, subpr
         with httpx.Client(base_url=found[1], headers=headers, timeout=DEADLINE) as client:
             (study,) = client.get("/api/state").json()["studies"]
             yield client, f"/api/studies/{study['id']}", process
-        process.send_signal(signal.SIGKILL)
+        process.kill()
 
 
 def test_the_command_killed_between_steps_and_started_again(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from served import DEADLINE, KEY, served
+from system_marks import needs_signals
 
 from medsam_engine import Engine, InvalidArgument, Session, io
 from medsam_engine.io.medical_image import MedicalImage
@@ -52,7 +53,7 @@ def test_a_study_goes_on_where_it_was(tiny_engine: Engine, image: MedicalImage, 
     first.session.add_box("liver", BOX, slice=2)
     first.save()
     assert first.file is not None
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert sys.platform == "win32" or stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert "JANE" not in first.file.name
     second = Study(tiny_engine, image, "another name", folder=folder)
     assert [o.name for o in second.session.objects] == ["liver"]
@@ -213,7 +214,7 @@ while True:
 
 
 def test_killed_in_the_middle_and_resumed(tiny_engine: Engine, image: MedicalImage, tmp_path: Path) -> None:
-    """SIGKILL while it works and saves without end, three times: whatever was told as saved is there."""
+    """Killed while it works and saves without end, three times: whatever was told as saved is there."""
     np.save(tmp_path / "pixels.npy", image.array)
     folder = tmp_path / "sessions"
     told = 0
@@ -227,14 +228,15 @@ def test_killed_in_the_middle_and_resumed(tiny_engine: Engine, image: MedicalIma
             assert int(process.stdout.readline().split()[1]) >= told
             for _ in range(10):
                 told = int(process.stdout.readline())
-            process.send_signal(signal.SIGKILL)
+            process.kill()
             told = max([told, *(int(line) for line in process.stdout if line.endswith("\n"))])
-        assert process.returncode == -signal.SIGKILL
+        assert process.returncode != 0
     study = Study(tiny_engine, image, "a", folder=folder)
     assert len(study.session.objects) >= told >= 30
     assert study.session.mask("object 7").any()
 
 
+@needs_signals
 def test_the_command_from_its_start_to_its_end(image: MedicalImage, tmp_path: Path) -> None:
     """It prints where it is, answers, and ends with status 0 after SIGTERM."""
     scan = tmp_path / "DOE_JANE.nii.gz"

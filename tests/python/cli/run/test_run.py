@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from system_marks import needs_links, needs_signals
 
 import medsam_engine
 from medsam_engine import Engine
@@ -27,7 +28,8 @@ PATIENCE_S = 120  # a bound for a hung process, not a measure of speed
 
 def program() -> list[str]:
     """medsam-npz of this package, or the one that $MEDSAM_NPZ names."""
-    path = Path(os.environ.get("MEDSAM_NPZ", Path(medsam_engine.__file__).parent / "bin" / "medsam-npz"))
+    name = "medsam-npz.exe" if sys.platform == "win32" else "medsam-npz"
+    path = Path(os.environ.get("MEDSAM_NPZ", Path(medsam_engine.__file__).parent / "bin" / name))
     if not path.is_file():
         pytest.skip(f"no program at {path}; build the package or set MEDSAM_NPZ")
     return [str(path)]
@@ -217,6 +219,7 @@ def test_help_version_and_times(npz_program: Runner, cases: Path, tmp_path: Path
         assert any(phase in line for line in lines), lines
 
 
+@needs_links
 def test_the_bundle_is_found_as_python_finds_it(cases: Path, tmp_path: Path) -> None:
     runner = Runner(program(), tmp_path / "cache")
     data_home = tmp_path / "data"
@@ -257,18 +260,19 @@ def wait_for(condition: Callable[[], bool], process: "subprocess.Popen[str]") ->
         assert time.monotonic() < deadline
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+@needs_signals
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGINT", "SIGTERM"])
 def test_a_stopped_run_leaves_whole_files_and_goes_on(
-    npz_program: Runner, long_run: Path, tmp_path: Path, tiny: Engine, number: signal.Signals
+    npz_program: Runner, long_run: Path, tmp_path: Path, tiny: Engine, name: str
 ) -> None:
-    out = tmp_path / "out"
+    out, number = tmp_path / "out", signal.Signals[name]
     process = npz_program.start("-i", long_run, "-o", out)
     wait_for((out / "2DBox_a.npz").exists, process)
     process.send_signal(number)
     _, err = process.communicate(timeout=PATIENCE_S)
-    assert process.returncode == (-number if number == signal.SIGKILL else 128 + number)
+    assert process.returncode == (-number if name == "SIGKILL" else 128 + number)
     assert [path.name for path in out.glob("*.npz")] == ["2DBox_a.npz"]
-    if number != signal.SIGKILL:
+    if name != "SIGKILL":
         assert "interrupted" in err.splitlines()[-1]
         assert len(list(out.iterdir())) == 1
     status, lines = npz_program("-i", long_run, "-o", out)
@@ -278,6 +282,7 @@ def test_a_stopped_run_leaves_whole_files_and_goes_on(
     assert_answers(long_run, out, tiny)
 
 
+@needs_signals
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_stops_the_python_command(long_run: Path, tmp_path: Path, number: signal.Signals, status: int) -> None:
     runner = Runner([sys.executable, "-m", "medsam_engine", "run"], tmp_path / "cache")
