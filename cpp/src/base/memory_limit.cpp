@@ -65,7 +65,8 @@ std::uint64_t control_group_limit(const std::string& proc, const std::string& gr
 }
 
 std::uint64_t usable_memory() {
-  std::uint64_t least = control_group_limit();
+  // Elsewhere the files' names are anybody's: on Windows, of folders that any user can make.
+  std::uint64_t least = platform::has_control_groups() ? control_group_limit() : kNone;
   if (const std::uint64_t physical = platform::physical_memory(); physical > 0) least = std::min(least, physical);
   return std::min(least, platform::address_space_limit());
 }

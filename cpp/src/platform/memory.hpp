@@ -13,6 +13,8 @@ namespace medsam::platform {
 
 /// Bytes; 0 where the system does not say.
 std::uint64_t physical_memory();
+/// Whether the system limits the memory of groups of processes (cgroups(7)), and says so in files of Linux's names.
+bool has_control_groups();
 /// The most address space that this process may have; UINT64_MAX where there is no limit.
 std::uint64_t address_space_limit();
 

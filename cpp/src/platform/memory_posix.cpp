@@ -24,6 +24,14 @@ std::uint64_t physical_memory() {
   return pages > 0 && page > 0 ? static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(page) : 0;
 }
 
+bool has_control_groups() {
+#ifdef __linux__
+  return true;
+#else
+  return false;
+#endif
+}
+
 std::uint64_t address_space_limit() {
   struct rlimit space = {};
   const bool limited = ::getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur != RLIM_INFINITY;

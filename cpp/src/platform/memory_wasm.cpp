@@ -12,6 +12,8 @@ namespace medsam::platform {
 // Of 32-bit addresses; how much of it a browser gives is not known before it is asked.
 std::uint64_t physical_memory() { return std::uint64_t{1} << 32; }
 
+bool has_control_groups() { return false; }
+
 std::uint64_t address_space_limit() { return std::uint64_t{1} << 32; }
 
 MappedFile::MappedFile(const File& file, std::size_t size) : size_(size) {

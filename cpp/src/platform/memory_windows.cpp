@@ -17,6 +17,8 @@ std::uint64_t physical_memory() {
   return ::GlobalMemoryStatusEx(&status) != 0 ? status.ullTotalPhys : 0;
 }
 
+bool has_control_groups() { return false; }
+
 // A job may limit what its processes commit, which is the nearest that Windows has.
 std::uint64_t address_space_limit() {
   JOBOBJECT_EXTENDED_LIMIT_INFORMATION limits{};
