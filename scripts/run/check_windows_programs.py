@@ -52,7 +52,7 @@ def native_program() -> Path:
 def certified() -> float:
     """The least Dice of a mask in bf16 to that in f32 in the bundle's certificate."""
     certificates = json.loads((BUNDLE / "manifest.json").read_text(encoding="utf-8"))["certificates"]
-    return min(entry["measured"]["agreement_worst"] for entry in certificates if entry["precision"] == "bf16")
+    return min(float(entry["measured"]["agreement_worst"]) for entry in certificates if entry["precision"] == "bf16")
 
 
 def compare(pairs: list[tuple[Path, Path]], what: str, bar: float = 0.9999) -> bool:

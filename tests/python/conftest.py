@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 
 from medsam_engine import Engine, ImageEmbedding
@@ -14,6 +15,9 @@ from medsam_engine import Engine, ImageEmbedding
 ROOT = Path(__file__).resolve().parents[2]
 HEIGHT, WIDTH = 96, 128
 BOX = (30, 20, 90, 70)
+
+# `--hypothesis-profile emulator`: how long inputs take to be made says nothing there.
+settings.register_profile("emulator", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.fixture(scope="session", autouse=True)

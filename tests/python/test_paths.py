@@ -41,7 +41,8 @@ def test_a_relative_data_home_is_ignored(data_home: Path, tmp_path: Path, monkey
     install(data_home, "litemedsam")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_DATA_HOME", ".")
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for home in ("HOME", "USERPROFILE"):  # the second of Windows
+        monkeypatch.setenv(home, str(tmp_path / "home"))
     with pytest.raises(ModelError, match="none"):
         find_bundle()
 

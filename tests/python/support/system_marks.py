@@ -17,6 +17,6 @@ needs_byte_names = pytest.mark.skipif(_WINDOWS, reason="names of files are chara
 needs_any_name = pytest.mark.skipif(_WINDOWS, reason="no control character is in a name of Windows")
 needs_bash = pytest.mark.skipif(_WINDOWS, reason="there is no bash whose version could be asked")
 needs_open_removal = pytest.mark.skipif(_WINDOWS, reason="a folder with an open file cannot be removed on Windows")
-needs_scripts = pytest.mark.skipif(_WINDOWS, reason="a script of a shell is no program on Windows")
+needs_scripts = pytest.mark.skipif(_WINDOWS, reason="needs a POSIX shell, with its scripts and limits")
 # `make wheel-windows` has the fake backend in its place, which computes the graphs of tests/data/tiny_bundle alone.
 needs_openvino = pytest.mark.skipif(find_spec("openvino") is None, reason="OpenVINO is not installed")

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from system_marks import needs_links, needs_signals
+from system_marks import needs_links, needs_scripts, needs_signals
 
 import medsam_engine
 from medsam_engine import Engine
@@ -307,6 +307,7 @@ def test_what_a_killed_run_left_is_cleared(npz_program: Runner, cases: Path, tmp
     assert not any(path.exists() for path in left)
 
 
+@needs_scripts
 def test_a_full_disk_is_a_failed_case(npz_program: Runner, tmp_path: Path) -> None:
     folder, out = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
