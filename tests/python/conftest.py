@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
+from system_marks import skip_absent
 
 from medsam_engine import Engine, ImageEmbedding
 
@@ -18,6 +19,11 @@ BOX = (30, 20, 90, 70)
 
 # `--hypothesis-profile emulator`: how long inputs take to be made says nothing there.
 settings.register_profile("emulator", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Before any fixture is made."""
+    skip_absent(item)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -8,7 +8,6 @@ import sys
 from typing import Any
 
 import pytest
-from system_marks import needs_bash
 
 typer = pytest.importorskip("typer", reason="typer is not in a thin installation")
 
@@ -81,7 +80,7 @@ def test_help_loads_no_heavy_library() -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("shell", [pytest.param("bash", marks=needs_bash), "zsh", "fish"])
+@pytest.mark.parametrize("shell", [pytest.param("bash", marks=pytest.mark.needs("bash")), "zsh", "fish"])
 def test_a_completion_script_is_shown(shell: str) -> None:
     done = completed(f"source_{shell}")
     assert "_MEDSAM_ENGINE_COMPLETE" in done.stdout

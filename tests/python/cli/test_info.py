@@ -6,14 +6,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from system_marks import needs_openvino
 
 pytest.importorskip("typer", reason="typer is not in a thin installation")
 
 from medsam_engine.cli.app import run
 
 
-@needs_openvino
+@pytest.mark.needs("openvino")
 def test_a_bundle_is_described(
     bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -46,7 +45,7 @@ def test_what_is_trained_and_what_the_graph_only_takes(
         assert words in capsys.readouterr().out
 
 
-@needs_openvino
+@pytest.mark.needs("openvino")
 def test_a_corrupt_bundle_is_one_line(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     broken = tmp_path / "broken"
     shutil.copytree(bundle, broken)

@@ -12,7 +12,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from system_marks import needs_links, needs_pipes
 
 from medsam_engine import Engine, InvalidArgument, io
 from medsam_engine.base.output_check import check_output_folder, check_outputs
@@ -93,7 +92,7 @@ def test_segment(place: Path, arguments: list[str], capsys: pytest.CaptureFixtur
     assert "expected different files" in refused(["segment", *arguments], capsys)
 
 
-@pytest.mark.parametrize("link", [os.link, pytest.param(os.symlink, marks=needs_links)])
+@pytest.mark.parametrize("link", [os.link, pytest.param(os.symlink, marks=pytest.mark.needs("links"))])
 @pytest.mark.parametrize("source", ["i.nii.gz", "l.nii.gz", "bundle/encoder.onnx", "bundle/manifest.json"])
 def test_segment_through_links(place: Path, link: Link, source: str, capsys: pytest.CaptureFixture[str]) -> None:
     link(place / source, place / "out.nii.gz")
@@ -107,7 +106,7 @@ def test_the_data_beside_a_header(place: Path, capsys: pytest.CaptureFixture[str
     assert data.name in refused(["segment", "i.mhd", *BOX, "-o", "out.nii"], capsys)
 
 
-@needs_links
+@pytest.mark.needs("links")
 def test_a_slice_that_is_not_there_yet(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (place / "s" / "000.dcm").symlink_to("../annex/not-fetched")
     assert "000.dcm" in refused(["segment", "s", *BOX, "-o", "s/000.dcm", "--skip-unreadable"], capsys)
@@ -192,7 +191,7 @@ def test_names_that_some_file_systems_take_for_one(tmp_path: Path) -> None:
     check_outputs({"--csv": tmp_path / "a.csv", "--json": tmp_path / "b.csv"}, [tmp_path / "c.csv", None])
 
 
-@needs_links
+@pytest.mark.needs("links")
 def test_folders(tmp_path: Path) -> None:
     (tmp_path / "in" / "sub").mkdir(parents=True)
     (tmp_path / "file").touch()
@@ -230,7 +229,7 @@ EARLY = [
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        pytest.param(a, words, id=" ".join(a)[:60], marks=needs_pipes if "pipe.nii.gz" in a else ())
+        pytest.param(a, words, id=" ".join(a)[:60], marks=pytest.mark.needs("pipes") if "pipe.nii.gz" in a else ())
         for a, words in EARLY
     ],
 )

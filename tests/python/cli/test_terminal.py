@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.console import Console
-from system_marks import needs_any_name
 
 from medsam_engine.cli.app import run
 from medsam_engine.cli.measure.eval import csv_text, read_times
@@ -49,7 +48,7 @@ def test_logs_are_text(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.M
     assert SHOWN in capsys.readouterr().err
 
 
-@needs_any_name
+@pytest.mark.needs("any name")
 def test_an_error_is_one_printable_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name = "a\x1b]0;owned\x07\nmedsam-engine: b\u202e.png"
     (tmp_path / name).write_bytes(b"no picture")

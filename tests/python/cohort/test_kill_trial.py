@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from system_marks import needs_signals
 
 pytest.importorskip("PIL", reason="Pillow is not in a thin installation")
 pytest.importorskip("typer", reason="typer is not in a thin installation")
@@ -19,7 +18,7 @@ from benchmarks.cohort.trial import differences, trial
 pytestmark = pytest.mark.usefixtures("tiny_bundle")
 
 
-@needs_signals
+@pytest.mark.needs("signals")
 @pytest.mark.parametrize(
     ("count", "kills"), [(20, 3), pytest.param(200, 10, marks=pytest.mark.slow(reason="a few minutes"))]
 )

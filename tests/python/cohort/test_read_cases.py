@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from system_marks import needs_links
 
 from medsam_engine import InvalidArgument
 from medsam_engine.cohort import CaseList, CaseSpec, ObjectPrompt, read_cases
@@ -231,7 +230,7 @@ def test_images_without_prompts_are_noted_in_folders_below_too(tmp_path: Path) -
     assert listed.notes == ["images without prompts beside them, left out: p2/scan.nii.gz, p3/mr/, p3/us/"]
 
 
-@needs_links
+@pytest.mark.needs("links")
 def test_links_to_folders_are_noted_unless_they_are_cases(tmp_path: Path) -> None:
     archive, folder = tmp_path / "archive", tmp_path / "folder"
     (archive / "ct").mkdir(parents=True)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from system_marks import needs_links
 
 pytest.importorskip("PIL", reason="Pillow is not in a thin installation")
 pytest.importorskip("pydicom", reason="pydicom is not in a thin installation")
@@ -63,7 +62,7 @@ def test_a_worker_alone_knows_of_its_own_case(scans: Path, labels: Path) -> None
     assert snapshot(labels) == before
 
 
-@needs_links
+@pytest.mark.needs("links")
 @pytest.mark.parametrize("names_known", [True, False])
 def test_the_file_of_an_object_is_no_image_of_another_case(
     scans: Path, tmp_path: Path, labels: Path, names_known: bool

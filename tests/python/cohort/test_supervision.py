@@ -19,7 +19,6 @@ pytest.importorskip("pydicom", reason="pydicom is not in a thin installation")
 pytest.importorskip("SimpleITK", reason="SimpleITK is not in a thin installation")
 
 from case_scans import ROWS, table_of, write_volume
-from system_marks import needs_fork
 
 from medsam_engine.cli.app import run as run_here
 from medsam_engine.cli.own_process import OWN_PROCESS
@@ -47,7 +46,7 @@ def poison(scans: Path, name: str) -> str:
     return f"scans/{name},lesion,5,6,,30,40,"
 
 
-@needs_fork
+@pytest.mark.needs("fork")
 @pytest.mark.parametrize(("name", "reason"), [("killed.png", "SIGKILL"), ("fault.png", "SIGSEGV"),
                                               ("exits.png", "status 0"), ("touched.png", "SIGKILL")])  # fmt: skip
 @pytest.mark.parametrize("tries", [1, 2])
@@ -79,7 +78,7 @@ def test_a_case_that_ends_its_process_is_put_aside_and_the_rest_is_done(
     assert "--retry-failed tries it again" in again.stderr
 
 
-@needs_fork
+@pytest.mark.needs("fork")
 def test_a_failure_is_tried_again_until_it_is_put_aside(scans: Path, tmp_path: Path) -> None:
     (scans / "cut.nii.gz").write_bytes((scans / "mr.nii.gz").read_bytes()[:300])
     table, out = table_of(scans, ROWS[1], "scans/cut.nii.gz,x,1,1,1,2,2,2"), tmp_path / "out"
@@ -108,7 +107,7 @@ def test_without_fork_a_run_is_in_its_own_process_and_has_no_limits(
     assert (tmp_path / "out" / "scans" / "us.png").is_file()
 
 
-@needs_fork
+@pytest.mark.needs("fork")
 def test_limits_of_time_and_memory(scans: Path, tmp_path: Path) -> None:
     table = table_of(scans, ROWS[0], poison(scans, "stuck.png"), ROWS[2], poison(scans, "large.png"), ROWS[1])
     options = ("--case-timeout", "10", "--case-memory", 1 << 30, "--tries", 1, "--progress", "jsonl")
@@ -126,7 +125,7 @@ def test_limits_of_time_and_memory(scans: Path, tmp_path: Path) -> None:
     assert (summary["done"], summary["failed"]) == (3, 2)
 
 
-@needs_fork
+@pytest.mark.needs("fork")
 def test_an_image_at_a_url_that_ends_its_process_is_put_aside_and_leaves_nothing(
     scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,7 +145,7 @@ def test_an_image_at_a_url_that_ends_its_process_is_put_aside_and_leaves_nothing
     assert list(temporary.iterdir()) == []
 
 
-@needs_fork
+@pytest.mark.needs("fork")
 def test_a_case_that_is_never_fetched_is_above_its_time(scans: Path, tmp_path: Path) -> None:
     pytest.importorskip("fsspec", reason="the extra [cloud] is not installed")
     poison(scans, "unfetched.png")
@@ -157,7 +156,7 @@ def test_a_case_that_is_never_fetched_is_above_its_time(scans: Path, tmp_path: P
     assert "2 cases done, 0 skipped, 1 failed" in result.stderr
 
 
-@needs_fork
+@pytest.mark.needs("fork")
 def test_a_case_that_may_have_ended_an_earlier_run_is_done_alone(
     scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,7 +178,7 @@ def test_a_case_that_may_have_ended_an_earlier_run_is_done_alone(
     assert alone == [{"scans/us.png"}]
 
 
-@needs_fork
+@pytest.mark.needs("fork")
 def test_a_run_that_is_killed_with_its_parent_counts_what_was_at_work(scans: Path, tmp_path: Path) -> None:
     table, out = table_of(scans, ROWS[0], poison(scans, "stuck.png")), tmp_path / "out"
     place = out / ".medsam-run" / "scans" / "stuck.png.json"
@@ -197,7 +196,7 @@ def test_a_run_that_is_killed_with_its_parent_counts_what_was_at_work(scans: Pat
     assert json.loads(place.read_text())["at_work"] is True
 
 
-@needs_fork
+@pytest.mark.needs("fork")
 def test_killed_runs_put_a_case_aside_later_than_its_own_ends(tmp_path: Path) -> None:
     ledger, record = Ledger(tmp_path), tmp_path / "a.png.json"
     for _ in range(6):
@@ -212,7 +211,7 @@ def test_killed_runs_put_a_case_aside_later_than_its_own_ends(tmp_path: Path) ->
     assert ledger.standing(record) is None
 
 
-@needs_fork
+@pytest.mark.needs("fork")
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_to_the_whole_group_is_one_signal(
     scans: Path, tmp_path: Path, number: signal.Signals, status: int

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from system_marks import needs_openvino
 
 from medsam_engine import Engine
 from medsam_engine.errors import Unsupported
@@ -42,7 +41,7 @@ def test_the_library_is_named_where_it_is_missing(tmp_path: Path, monkeypatch: p
     assert ("tensorrt-rtx-cu13" in text and str(tmp_path) in text) or "NVIDIA driver" in text
 
 
-@needs_openvino
+@pytest.mark.needs("openvino")
 def test_the_cpu_runs_after_a_failure(
     image: NDArray[np.uint8], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from system_marks import needs_openvino
 
 import medsam_engine
 from medsam_engine import BackendError, Cancelled, Engine, ImageEmbedding, InvalidArgument, ModelError, Unsupported
@@ -93,7 +92,7 @@ def test_points_and_a_mask_change_the_answer(engine: Engine, embedding: ImageEmb
         assert np.abs(other - box).max() > 0.1
 
 
-@needs_openvino
+@pytest.mark.needs("openvino")
 def test_info(engine: Engine, bundle: Path) -> None:
     info = engine.info
     assert (info.family, info.profile, info.precision) == ("litemedsam", "clinical", "f32")
@@ -126,7 +125,7 @@ def test_bad_options(bundle: Path, options: dict[str, str | int], error: type[Ex
         Engine(bundle, **options)  # type: ignore[arg-type]
 
 
-@needs_openvino
+@pytest.mark.needs("openvino")
 def test_bad_bundles(bundle: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"manifest\.json"):
         Engine(tmp_path)
@@ -141,7 +140,7 @@ def test_bad_bundles(bundle: Path, tmp_path: Path) -> None:
         Engine(corrupt, precision="f32/f32", verify=True)  # the graphs: what is not run is not read
 
 
-@needs_openvino
+@pytest.mark.needs("openvino")
 @pytest.mark.parametrize(
     ("content", "error", "message"),
     [

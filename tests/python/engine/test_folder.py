@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from system_marks import needs_byte_names
 
 from medsam_engine import Cancelled, CaseReport, Engine, FolderRun, InvalidArgument
 
@@ -59,7 +58,7 @@ def test_what_a_callback_raises_ends_the_run(cases: Path, tmp_path: Path, tiny: 
         FolderRun(cases, out, overwrite=True).run(tiny, cancelled=lambda: True)
 
 
-@needs_byte_names
+@pytest.mark.needs("byte names")
 def test_a_name_that_is_no_utf_8(cases: Path, tmp_path: Path, tiny: Engine) -> None:
     name = b"2DBox_\xff.npz"
     try:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from system_marks import needs_scripts
 
 from medsam_engine import BackendError, Engine, Unsupported
 
@@ -33,7 +32,7 @@ def test_the_wheels_program_tries_it(quantized: Path, tmp_path: Path) -> None:
     assert len(list((cache / "tried").iterdir())) == 1
 
 
-@needs_scripts
+@pytest.mark.needs("scripts")
 def test_a_crash_there_is_an_error_here(quantized: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "medsam-trial"
     program.write_text("#!/bin/sh\nkill -FPE $$\n", encoding="ascii")

@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from system_marks import needs_openvino
 
 from medsam_engine import Engine, ModelError
 
@@ -20,7 +19,7 @@ def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path(shutil.copytree(TINY, tmp_path / "bundle"))
 
 
-@needs_openvino
+@pytest.mark.needs("openvino")
 def test_a_change_that_the_times_do_not_show_is_not_compiled(bundle: Path) -> None:
     with (bundle / "encoder.onnx").open("r+b") as file, mmap.mmap(file.fileno(), 0) as mapped:
         middle = len(mapped) // 2

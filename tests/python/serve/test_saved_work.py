@@ -19,7 +19,6 @@ from nifti_builder import affine
 from nifti_builder import save as save_nifti
 from served import DEADLINE
 from starlette.testclient import TestClient
-from system_marks import needs_open_removal
 
 from medsam_engine import Engine, InvalidArgument, io
 from medsam_engine.io.medical_image import NiftiSource
@@ -139,7 +138,7 @@ def test_a_folder_that_cannot_be_made_ends_the_start(new_place: Callable[..., Wo
         new_place()
 
 
-@needs_open_removal
+@pytest.mark.needs("open removal")
 def test_a_failed_save_is_told_and_the_study_stays_open(
     client: TestClient, place: Workplace, scans: list[Path], folder: Path
 ) -> None:

@@ -19,7 +19,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from served import DEADLINE, KEY, served
-from system_marks import needs_signals
 
 from medsam_engine import Engine, InvalidArgument, Session, io
 from medsam_engine.io.medical_image import MedicalImage
@@ -236,7 +235,7 @@ def test_killed_in_the_middle_and_resumed(tiny_engine: Engine, image: MedicalIma
     assert study.session.mask("object 7").any()
 
 
-@needs_signals
+@pytest.mark.needs("signals")
 def test_the_command_from_its_start_to_its_end(image: MedicalImage, tmp_path: Path) -> None:
     """It prints where it is, answers, and ends with status 0 after SIGTERM."""
     scan = tmp_path / "DOE_JANE.nii.gz"

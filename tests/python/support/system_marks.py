@@ -1,22 +1,37 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-"""Marks of tests of what not every system has, POSIX's ways above all: each says what it is."""
+"""The mark `needs("links")`: what not every system has, POSIX's ways above all. Each has its reason here."""
 
 import sys
 from importlib.util import find_spec
 
 import pytest
 
-_WINDOWS = sys.platform == "win32"
+# Why a test is skipped on Windows.
+_ON_WINDOWS = {
+    "links": "a symbolic link takes a right on Windows that users do not have",
+    "pipes": "Windows has no pipes, devices and sockets among files",
+    "signals": "no program can send SIGINT or SIGTERM to another one on Windows",
+    "fork": "Windows has no fork, by which a run is watched",
+    "select": "Windows waits for sockets by select, and for no pipe of a process",
+    "byte names": "names of files are characters on Windows, not bytes",
+    "any name": "no control character is in a name of Windows",
+    "bash": "there is no bash whose version could be asked",
+    "open removal": "a folder with an open file cannot be removed on Windows",
+    "scripts": "needs a POSIX shell, with its scripts and limits",
+}
 
-needs_links = pytest.mark.skipif(_WINDOWS, reason="a symbolic link takes a right on Windows that users do not have")
-needs_pipes = pytest.mark.skipif(_WINDOWS, reason="Windows has no pipes, devices and sockets among files")
-needs_signals = pytest.mark.skipif(_WINDOWS, reason="no program can send SIGINT or SIGTERM to another one on Windows")
-needs_fork = pytest.mark.skipif(_WINDOWS, reason="Windows has no fork, by which a run is watched")
-needs_select = pytest.mark.skipif(_WINDOWS, reason="Windows waits for sockets by select, and for no pipe of a process")
-needs_byte_names = pytest.mark.skipif(_WINDOWS, reason="names of files are characters on Windows, not bytes")
-needs_any_name = pytest.mark.skipif(_WINDOWS, reason="no control character is in a name of Windows")
-needs_bash = pytest.mark.skipif(_WINDOWS, reason="there is no bash whose version could be asked")
-needs_open_removal = pytest.mark.skipif(_WINDOWS, reason="a folder with an open file cannot be removed on Windows")
-needs_scripts = pytest.mark.skipif(_WINDOWS, reason="needs a POSIX shell, with its scripts and limits")
-# `make wheel-windows` has the fake backend in its place, which computes the graphs of tests/data/tiny_bundle alone.
-needs_openvino = pytest.mark.skipif(find_spec("openvino") is None, reason="OpenVINO is not installed")
+
+def absent(what: str) -> str | None:
+    """The reason why a test that needs this is skipped here; None where it runs. KeyError: no such word."""
+    if what == "openvino":  # in whose place `make wheel-windows` has a stand-in for the tiny bundle's graphs
+        return None if find_spec("openvino") is not None else "OpenVINO is not installed"
+    reason = _ON_WINDOWS[what]
+    return reason if sys.platform == "win32" else None
+
+
+def skip_absent(item: pytest.Item) -> None:
+    """Skips a test that needs what is not here."""
+    for mark in item.iter_markers("needs"):
+        reason = absent(*mark.args)
+        if reason is not None:
+            pytest.skip(reason)

@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 
 import pytest
-from system_marks import needs_openvino
 
 pytest.importorskip("typer", reason="typer is not in a thin installation")
 
@@ -41,7 +40,7 @@ def test_the_table_names_machine_model_and_stages(capsys: pytest.CaptureFixture[
     assert "bf16 left out" in out  # no certificate, and the reason is told
 
 
-@needs_openvino
+@pytest.mark.needs("openvino")
 def test_json_and_plot_hold_every_stage_with_its_bound(tmp_path: Path) -> None:
     table, plot = tmp_path / "bench.json", tmp_path / "bench.png"
     assert run(["bench", str(TINY), *QUICK, "--json", str(table), "--plot", str(plot)]) == 0

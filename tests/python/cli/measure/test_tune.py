@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from system_marks import needs_openvino
 
 pytest.importorskip("typer", reason="typer is not in a thin installation")
 
@@ -91,7 +90,7 @@ def test_a_tuned_choice_is_stored_shown_used_and_removed(capsys: pytest.CaptureF
     assert "nothing was stored" in capsys.readouterr().out
 
 
-@needs_openvino
+@pytest.mark.needs("openvino")
 def test_what_is_written_is_what_the_engine_reads(certified: Path, caplog: pytest.LogCaptureFixture) -> None:
     info = Engine(certified).info
     tuning.store(Path(info.tuning_file), info, Measured("f32", "f32", 1, 1.0, 1.0))
@@ -117,7 +116,7 @@ def test_a_broken_choice_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     assert "tuned choice" in caplog.text
 
 
-@needs_openvino
+@pytest.mark.needs("openvino")
 def test_every_certified_precision_is_measured(certified: Path) -> None:
     tuned = tuning.tune(certified, size=64, repeats=1)
     assert {f"{row.encoder}/{row.decoder}" for row in tuned.by_precision} == {"f32/f32", "f32/bf16"}

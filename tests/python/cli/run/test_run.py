@@ -14,7 +14,6 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from system_marks import needs_links, needs_scripts, needs_signals
 
 import medsam_engine
 from medsam_engine import Engine
@@ -219,7 +218,7 @@ def test_help_version_and_times(npz_program: Runner, cases: Path, tmp_path: Path
         assert any(phase in line for line in lines), lines
 
 
-@needs_links
+@pytest.mark.needs("links")
 def test_the_bundle_is_found_as_python_finds_it(cases: Path, tmp_path: Path) -> None:
     runner = Runner(program(), tmp_path / "cache")
     data_home = tmp_path / "data"
@@ -260,7 +259,7 @@ def wait_for(condition: Callable[[], bool], process: "subprocess.Popen[str]") ->
         assert time.monotonic() < deadline
 
 
-@needs_signals
+@pytest.mark.needs("signals")
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGINT", "SIGTERM"])
 def test_a_stopped_run_leaves_whole_files_and_goes_on(
     npz_program: Runner, long_run: Path, tmp_path: Path, tiny: Engine, name: str
@@ -282,7 +281,7 @@ def test_a_stopped_run_leaves_whole_files_and_goes_on(
     assert_answers(long_run, out, tiny)
 
 
-@needs_signals
+@pytest.mark.needs("signals")
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_stops_the_python_command(long_run: Path, tmp_path: Path, number: signal.Signals, status: int) -> None:
     runner = Runner([sys.executable, "-m", "medsam_engine", "run"], tmp_path / "cache")
@@ -307,7 +306,7 @@ def test_what_a_killed_run_left_is_cleared(npz_program: Runner, cases: Path, tmp
     assert not any(path.exists() for path in left)
 
 
-@needs_scripts
+@pytest.mark.needs("scripts")
 def test_a_full_disk_is_a_failed_case(npz_program: Runner, tmp_path: Path) -> None:
     folder, out = tmp_path / "in", tmp_path / "out"
     folder.mkdir()

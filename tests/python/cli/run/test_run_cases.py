@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from system_marks import needs_links, needs_signals
 
 from medsam_engine import Engine, io
 
@@ -214,7 +213,7 @@ def test_answers_that_would_be_one_file_are_refused_before_anything_runs(
     assert not (tmp_path / "out").exists()
 
 
-@needs_links
+@pytest.mark.needs("links")
 def test_an_answer_is_never_the_input(scans: Path, tmp_path: Path, only_error: Callable[[], str]) -> None:
     """Not through a link in the folder of the answers either."""
     out = tmp_path / "out"
@@ -226,7 +225,7 @@ def test_an_answer_is_never_the_input(scans: Path, tmp_path: Path, only_error: C
     assert snapshot(scans) == before
 
 
-@needs_links
+@pytest.mark.needs("links")
 def test_an_answer_is_never_the_input_of_another_case(
     scans: Path, tmp_path: Path, errors: Callable[[], list[str]]
 ) -> None:
@@ -246,7 +245,7 @@ def test_an_answer_is_never_the_input_of_another_case(
     assert snapshot(scans) == before
 
 
-@needs_signals
+@pytest.mark.needs("signals")
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_drops_the_case_at_work_and_a_new_run_goes_on(
     scans: Path, tmp_path: Path, number: signal.Signals, status: int

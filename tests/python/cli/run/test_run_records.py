@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from system_marks import needs_links
 
 from medsam_engine import Engine, Segmentation
 
@@ -125,7 +124,9 @@ def test_an_unfinished_answer_is_made_again(scans: Path, tmp_path: Path, errors:
     assert json.loads(record.read_text())["status"] == "done"
 
 
-@pytest.mark.parametrize("content", [b'{"annotations": "of a week"}', b"", pytest.param(None, marks=needs_links)])
+@pytest.mark.parametrize(
+    "content", [b'{"annotations": "of a week"}', b"", pytest.param(None, marks=pytest.mark.needs("links"))]
+)
 def test_a_file_of_a_records_name_that_is_none_is_kept(
     scans: Path, tmp_path: Path, errors: Callable[[], list[str]], content: bytes | None
 ) -> None:

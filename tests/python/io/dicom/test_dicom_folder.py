@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from engine_stand_in import EngineStandIn
 from numpy.typing import NDArray
-from system_marks import needs_links, needs_pipes
 
 from medsam_engine import InvalidArgument, io
 
@@ -83,9 +82,9 @@ BROKEN: dict[str, Callable[[Path], object]] = {
     "a comma": no_number,
 }
 NEED: dict[str, tuple[Callable[[Path], object], pytest.MarkDecorator]] = {
-    "dangling link": (linked, needs_links),
-    "link in a loop": (looped, needs_links),
-    "a pipe": (piped, needs_pipes),
+    "dangling link": (linked, pytest.mark.needs("links")),
+    "link in a loop": (looped, pytest.mark.needs("links")),
+    "a pipe": (piped, pytest.mark.needs("pipes")),
 }
 BREAKS = [
     *(pytest.param(how, name, id=name) for name, how in BROKEN.items()),
@@ -150,7 +149,7 @@ def test_permission_is_named(series: Path, monkeypatch: pytest.MonkeyPatch) -> N
         io.read(series)
 
 
-@needs_links
+@pytest.mark.needs("links")
 def test_nothing_but_unreadable_slices(tmp_path: Path) -> None:
     (tmp_path / "000.dcm").symlink_to("gone")
     (tmp_path / "001.dcm").touch()
@@ -160,7 +159,7 @@ def test_nothing_but_unreadable_slices(tmp_path: Path) -> None:
         io.read(tmp_path, skip_unreadable=True)
 
 
-@needs_links
+@pytest.mark.needs("links")
 def test_what_is_beside_a_series_stays_beside_it(series: Path) -> None:
     for name in (
         "readme.txt",
@@ -179,7 +178,7 @@ def test_what_is_beside_a_series_stays_beside_it(series: Path) -> None:
     np.testing.assert_array_equal(io.read(series).array, VALUES)
 
 
-@needs_links
+@pytest.mark.needs("links")
 def test_names_without_an_ending(series: Path) -> None:
     for path in list(series.iterdir()):
         path.rename(path.with_name(f"1.2.840.{path.stem}"))
@@ -261,7 +260,9 @@ def compressed(source: Path, target: Path) -> None:
     dataset.save_as(target, enforce_file_format=True)
 
 
-@pytest.mark.parametrize("how", [shutil.copy, os.link, pytest.param(os.symlink, marks=needs_links), compressed])
+@pytest.mark.parametrize(
+    "how", [shutil.copy, os.link, pytest.param(os.symlink, marks=pytest.mark.needs("links")), compressed]
+)
 def test_copies_are_left_out_with_a_note(series: Path, how: Callable[[Path, Path], object]) -> None:
     how(series / "002.dcm", series / "002 (1).dcm")
     image = io.read(series)

@@ -10,9 +10,8 @@ pytest.importorskip("typer", reason="typer is not in a thin installation")
 
 from mutation_dicom_bases import DICOM, SERIES_SLICE, series
 from mutation_runs import Runs, worker
-from system_marks import needs_select
 
-pytestmark = needs_select
+pytestmark = pytest.mark.needs("select")
 
 
 @pytest.fixture(scope="module")
