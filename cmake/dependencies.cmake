@@ -1,7 +1,7 @@
 # Every third-party library is named here, once. find_package first; cmake/fetched_libraries.cmake where a machine has none.
 
-# OpenVINO: exactly the version that the extra `openvino` of pyproject.toml pins. Its soname carries the patch number, so a wheel runs only beside
-# the version it was built against; its headers and CMake config come inside its own pip wheel.
+# OpenVINO: exactly the version that the extra `openvino` of pyproject.toml pins. Its soname carries the patch number, so a
+# wheel runs only beside the version it was built against; its headers and CMake config come inside its own pip wheel.
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/pyproject.toml")
 file(STRINGS "${PROJECT_SOURCE_DIR}/pyproject.toml" _pin REGEX "^openvino = .*\"openvino==[0-9.]+\"")
 string(REGEX MATCH "openvino==([0-9.]+)" _pin "${_pin}")

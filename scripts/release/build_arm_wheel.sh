@@ -4,7 +4,7 @@
 #   openvino   with OpenVINO's plugin, by Debian's cross compiler, for glibc 2.35 or newer as OpenVINO's own wheel
 #   core       without it, by zig, for glibc 2.28 or newer; its programs are tried with glibc 2.31 as well
 # dist/ has the wheels.
-# An emulator tells what is right, and nothing of how fast: the core's part takes MINUTES, since native weights are computed there.
+# An emulator tells what is right, and nothing of how fast: the core's part takes minutes, since native weights are computed there.
 #   build_arm_wheel.sh JOBS [openvino | core]...   both by default
 set -euo pipefail
 cd "$(dirname "$0")/../.."

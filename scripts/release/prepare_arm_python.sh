@@ -22,9 +22,9 @@ unpack() {  # unpack FOLDER SUITE PACKAGE...: of Debian's arm64, into build/arm-
   options=(-q -o APT::Architecture=arm64 -o APT::Architectures::=arm64 -o Dir::State="$state" -o Dir::State::lists="$state/lists"
     -o Dir::State::status="$state/status" -o Dir::Cache="$state/cache" -o APT::Sandbox::User=""
     -o Dir::Etc::SourceList="$state/sources.list" -o Dir::Etc::SourceParts=-)
-  apt-get "${options[@]}" update
-  (cd "$state/debs" && apt-get "${options[@]}" download "${@:3}")
-  for package in "$state"/debs/*.deb; do dpkg -x "$package" "$folder"; done
+  # Each step by itself: where the caller asks whether it failed, `set -e` does not end it.
+  apt-get "${options[@]}" update && (cd "$state/debs" && apt-get "${options[@]}" download "${@:3}") || return 1
+  for package in "$state"/debs/*.deb; do dpkg -x "$package" "$folder" || return 1; done
 }
 
 wheels() {  # wheels FOLDER REQUIREMENT...: for aarch64, without what they need, into build/arm-python/FOLDER

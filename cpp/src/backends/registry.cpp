@@ -9,9 +9,9 @@ namespace medsam::backends {
 
 namespace {
 
-constexpr PluginFile kCudaPlugin = {
-    "medsam_engine_tensorrt", "CUDA plugin", "device: got a CUDA device, but the CUDA plugin",
-    R"(use device "CPU", or see docs/gpu.md)", R"(use device "CPU", or see docs/gpu.md)"};
+constexpr char kCudaRemedy[] = R"(use device "CPU", or see docs/gpu.md)";
+constexpr PluginFile kCudaPlugin = {"medsam_engine_tensorrt", "CUDA plugin",
+                                    "device: got a CUDA device, but the CUDA plugin", kCudaRemedy, kCudaRemedy};
 
 using Create = std::unique_ptr<Backend> (*)(const std::string& device);
 

@@ -59,7 +59,7 @@ def fault_on_windows(name: str) -> str | None:
     found = re.search(r'[<>:"/\\|?*\x00-\x1f]', name)
     if found:
         return f"a name of a file without {found[0]!r}"
-    if re.fullmatch(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])( *\..*)?", name, re.IGNORECASE):
+    if re.fullmatch(r"(con(in\$|out\$)?|prn|aux|nul|(com|lpt)[0-9\xb9\xb2\xb3])( *\..*)?", name, re.IGNORECASE):
         return "another name than that of a device of Windows"
     if len(name.encode("utf-16-le", "surrogatepass")) > 2 * 255:
         return "a name of at most 255 characters"

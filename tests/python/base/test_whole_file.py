@@ -190,9 +190,12 @@ def test_a_run_leaves_a_live_writers_temporary_and_removes_a_killed_ones(tmp_pat
         ("NUL.nii.gz", "a device"),
         ("aux", "a device"),
         ("Com1 .png", "a device"),
+        ("lpt\u00b2.png", "a device"),
+        ("CONOUT$", "a device"),
         ("n" * 256, "at most 255"),
         ("mask.", "at its end"),
         ("auxiliary.png", None),
+        ("com10.png", None),
         ("M\u00fcller \u75c5.nii.gz", None),
     ],
 )

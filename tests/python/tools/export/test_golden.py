@@ -119,9 +119,10 @@ def clip_with_golden_texts(folder: Path, golden: Any) -> Path:
 class Case:
     """A folder of ../shared/golden and what it holds the outputs of.
 
-    prefix: of the tensors' names in the published file, which is a training dict then; big: beside a small one;
-    shared_layout: another family is recognized in it, so this one has to be named; graphs: what stands before the roles
-    in the names of the bundle's files; companion: writes the folder of the model that the family is built on.
+    prefix: of the tensors' names in the published file, which is a training dict then; big: its native decoder is
+    that of a smaller case and not compared again; shared_layout: another family is recognized in it, so this one
+    has to be named; graphs: what stands before the roles in the names of the bundle's files; companion: writes the
+    folder of the model that the family is built on.
     """
 
     folder: str
@@ -152,7 +153,7 @@ CASES = [
     ),
     Case("medsam_vit_b", "medsam", "vit_b", boxes_in_pixels, big=True),
 ]
-# The others, whose exports take a minute or more, by test-slow.
+# The exports of the others take a minute or more: `make test-slow`.
 QUICK_EXPORTS = ("litemedsam", "daft", "rep_medsam", "medficientsam_l0")
 EXPORTS = [
     pytest.param(case, marks=[] if case.folder in QUICK_EXPORTS else [pytest.mark.slow], id=case.folder)
