@@ -37,7 +37,7 @@ sys.path.append(str(DATA / "golden"))
 import stand_in
 
 PATIENCE_S = 1200  # a bound for a hung process, not a measure of speed
-# Each family's smallest size: in every run the one that is exported for the other tests anyway, the others by test-slow.
+# Each family's smallest size: in every run the one that is exported for other tests anyway, the others by test-slow.
 QUICK = ("litemedsam",)
 FAMILIES = [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in families.REGISTRY]
 PROFILES = [pytest.param(None, id="published"), "clinical"]
