@@ -19,10 +19,7 @@ interpreter() {  # interpreter VERSION|PATH: the program, where it runs
   return 1
 }
 
-# In one folder for all, so that ccache knows the library again, which is the same for every Python.
 make_sdist "$work"
-mkdir "$work/source" && tar -xf "$work"/dist/*.tar.gz -C "$work/source" --strip-components=1
-export CCACHE_BASEDIR="$PWD/$work/source"
 
 built=0
 for version in ${WHEEL_PYTHONS:-3.10 3.11 3.12 3.13}; do

@@ -12,7 +12,7 @@ work=build/wheel-test
 rm -rf "$work" && mkdir -p "$work"
 
 make_sdist "$work"
-build_wheel .venv/bin/python "$work"/dist/*.tar.gz "$work/raw"
+build_wheel .venv/bin/python "$work/source" "$work/raw"
 repair_wheel "$work"/raw/*.whl "$work/dist"
 ls -l "$work"/dist
 .venv/bin/python scripts/release/check_wheel.py "$work"/dist/*.whl

@@ -1,8 +1,11 @@
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 # What test_wheel.sh (one interpreter) and build_wheels.sh (all of them) do alike; to be sourced, in the repository's root.
 
-make_sdist() {  # make_sdist WORK: WORK/dist/*.tar.gz
+# make_sdist WORK: WORK/dist/*.tar.gz, and what is in it in WORK/source, where ccache knows what was compiled elsewhere
+make_sdist() {
   .venv/bin/python -m build --sdist --no-isolation --outdir "$1/dist" . >"$1/sdist.log" 2>&1 || { tail -n 30 "$1/sdist.log"; exit 1; }
+  mkdir "$1/source" && tar -xf "$1"/dist/*.tar.gz -C "$1/source" --strip-components=1
+  export CCACHE_BASEDIR=$PWD/$1/source
 }
 
 build_wheel() {  # build_wheel PYTHON SOURCE OUT: as a stranger's pip would, build isolation on
