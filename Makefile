@@ -115,6 +115,7 @@ test-all: test test-slow sanitize highway no-openvino fuzz analyze cuda wheel co
 sanitize: asan tsan  ## the C++ tests under ASan + UBSan, then under TSan
 
 asan tsan: | setup bundle
+	@$(if $(filter asan,$@),scripts/setup.sh asan)
 	@preset=$(if $(filter asan,$@),asan-ubsan,tsan); \
 	cmake --preset $$preset >/dev/null && cmake --build --preset $$preset -j $(JOBS) && ctest --preset $$preset -j $(JOBS)
 
@@ -162,6 +163,10 @@ FUZZ_SECONDS ?= 8
 fuzz: | setup build  ## the libFuzzer targets (clang 16 or newer, installed with apt) and the Python readers' (atheris), FUZZ_SECONDS each
 	@scripts/setup.sh fuzz || echo "fuzz: going on without clang"
 	@scripts/run/fuzz.sh $(JOBS) $(FUZZ_SECONDS)
+
+# The others run over their corpus and changed copies of it in `make asan`, which needs no build of its own for them.
+smoke-fuzz: | setup build  ## of fuzz, the Python readers' targets (at most 2 minutes)
+	@scripts/run/fuzz.sh $(JOBS) $(FUZZ_SECONDS) "read_*" "serve_*"
 
 # Of those that read a file; a clang with libFuzzer, and the libraries of 32 bits (installed with apt).
 FUZZ_32 := fuzz_manifest fuzz_onnx fuzz_npz fuzz_embedding fuzz_weights fuzz_session_file

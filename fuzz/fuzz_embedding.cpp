@@ -1,7 +1,6 @@
 // Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
 // A saved embedding, its digest made right so that what lies behind it is reached: reading raises ModelError or gives
 // an embedding that an engine refuses or answers from without a fault.
-#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include <cstddef>

@@ -51,7 +51,7 @@ void use(const std::string& path) {
     sum += sum_of(c->is_volume ? medsam::slice_of(c->volume(), z) : c->image());
   }
   // What the sanitizer is to see read must not be optimized away.
-  static volatile std::uint64_t sink;
+  [[maybe_unused]] static volatile std::uint64_t sink;
   sink = sum;
 }
 

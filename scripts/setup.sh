@@ -16,6 +16,7 @@
 # setup.sh arm          also the compiler for Linux on Arm, and qemu, in which its programs run (about 0.3 GB)
 # setup.sh windows      also the compiler for Windows, and wine (about 1.3 GB)
 # setup.sh wasm         also the compiler for WebAssembly, and node (about 0.6 GB)
+# setup.sh asan         also a header of clang's, for four of the fuzz targets
 # setup.sh fuzz         also clang with libFuzzer (about 0.6 GB), where there is none
 # setup.sh fuzz fuzz-32 also what clang needs for programs with 32-bit addresses
 set -euo pipefail
@@ -64,9 +65,10 @@ for group in "$@"; do
       command -v npm >/dev/null || required+=(npm)
       ;;
     fuzz) [ -n "$(compgen -c clang++- | grep -E '^clang\+\+-(1[6-9]|2[0-9])$')" ] || required+=(clang-16 libclang-rt-16-dev) ;;
+    asan) optional+=(libclang-rt-16-dev) ;;  # the header of four fuzz targets
     # Not g++-multilib, which Debian cannot have beside a cross compiler and would remove that of `arm` for.
     fuzz-32) required+=(libc6-dev-i386 "lib32stdc++-$(g++ -dumpversion | cut -d. -f1)-dev") ;;
-    *) fail "no such group: $group; expected cpp, test, lint, cuda, examples, docs, e2e, fuzz, fuzz-32, arm, wasm or windows" ;;
+    *) fail "no such group: $group; expected cpp, test, lint, cuda, examples, docs, e2e, asan, fuzz, fuzz-32, arm, wasm or windows" ;;
   esac
 done
 if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then required+=(python3-venv); fi

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-# Builds the fuzz targets (preset `fuzz`) and runs each for some seconds: fuzz.sh JOBS SECONDS [TARGET...]. With
-# FUZZ_PRESET=fuzz-32 they have 32-bit addresses, and their findings go to build/fuzz-32. The Python readers
+# Builds the fuzz targets (preset `fuzz`) and runs each for some seconds: fuzz.sh JOBS SECONDS [PATTERN...], of their names.
+# With FUZZ_PRESET=fuzz-32 they have 32-bit addresses, and their findings go to build/fuzz-32. The Python readers
 # (fuzz/fuzz_readers.py, fuzz/fuzz_checkpoint.py) are targets too, read_nrrd and the like, and so is what the server takes from
 # its clients (fuzz/fuzz_serve.py: serve_nnia, serve_protocol). New inputs go to build/fuzz/corpus, which later runs start
-# from; what breaks a target goes to build/fuzz/findings. Ends with a line a target, and with 1 when one found something.
+# from; what breaks a target goes to build/fuzz/findings. Ends with a line for each target, and with 1 when one found something.
 # Without clang's libFuzzer the C++ targets are not run, without atheris the readers, and it says so.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -13,10 +13,17 @@ shift 2
 out=build/$preset
 # On 32-bit x86 a model's products are plain loops, with every comparison traced: 7 s for what takes 0.1 s else.
 [ "$preset" = fuzz ] && slowest=20 || slowest=60
-targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(fuzz_manifest fuzz_onnx fuzz_npz fuzz_embedding fuzz_weights fuzz_prompts
-  fuzz_volume_store fuzz_kernels fuzz_session fuzz_session_file read_nrrd read_metaimage read_nifti read_dicom read_checkpoint serve_nnia
-  serve_protocol)
+all=(fuzz_manifest fuzz_onnx fuzz_npz fuzz_embedding fuzz_weights fuzz_prompts fuzz_volume_store fuzz_kernels fuzz_session
+  fuzz_session_file read_nrrd read_metaimage read_nifti read_dicom read_checkpoint serve_nnia serve_protocol)
+targets=()
+for pattern in "${@:-*}"; do
+  known=${#targets[@]}
+  for target in "${all[@]}"; do
+    # shellcheck disable=SC2053  # a pattern
+    [[ $target == $pattern ]] && targets+=("$target")
+  done
+  [ ${#targets[@]} -gt "$known" ] || { echo "fuzz: got $pattern, expected one of ${all[*]}, or a pattern of such" >&2; exit 2; }
+done
 mkdir -p "$out/findings"
 # Each input becomes a file: in memory where there is such a folder.
 if [ -w /dev/shm ]; then export TMPDIR=/dev/shm; fi
