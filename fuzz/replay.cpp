@@ -28,7 +28,7 @@ Bytes read(const std::filesystem::path& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-// One to eight bytes that are others, missing or new, or an end that is.
+// Makes one to eight changes: a byte is replaced, added or removed, or the end is cut off.
 void change(Bytes& bytes, std::mt19937& random) {
   for (std::uint32_t left = 1 + random() % 8; left > 0; --left) {
     const auto place = static_cast<std::ptrdiff_t>(random() % (bytes.size() + 1));

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Copyright (c) medsam-engine contributors. Licensed under Apache-2.0.
-# Builds sdist and wheel as a stranger's pip would (build isolation on), installs the wheel into an empty environment
-# without torch and into one that has only numpy and openvino, runs the smoke test in both, and builds the C++ and C examples
-# against that wheel alone.
+# Builds the sdist, and from it the wheel as a stranger's pip would (build isolation on), installs the wheel into an
+# empty environment without torch and into one that has only numpy and openvino, runs the smoke test in both, and builds the
+# C++ and C examples against that wheel alone.
 # Usage: test_wheel.sh BUNDLE
 set -euo pipefail
 cd "$(dirname "$0")/../.."
